@@ -1,0 +1,395 @@
+"""The command line: `python -m genrekit COMMAND`.
+
+Results go to standard output, messages to standard error. With ``--progress json`` standard
+output carries one JSON object a line, each with a "type", so that a program can follow.
+Exit status: 0 all went well; 1 some input failed; 2 the command cannot be carried out as given.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from genrekit import __version__
+from genrekit.errors import GenreKitError
+from genrekit.features import FeatureParams
+from genrekit.files import without_nan
+from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
+
+__all__ = ["main"]
+
+OK: Final = 0
+SOME_FAILED: Final = 1
+USAGE: Final = 2
+
+_T = TypeVar("_T")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is returned, or raised by argparse for --help."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except GenreKitError as error:
+        if getattr(options, "progress", None) == "json":
+            _emit("error", message=str(error))
+        print(f"genrekit: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return SOME_FAILED
+    return status
+
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+def _demo_data(options: argparse.Namespace) -> int:
+    from genrekit.synth import STYLES, write_demo_dataset
+
+    paths = write_demo_dataset(
+        options.folder,
+        tracks_per_style=options.tracks,
+        seconds=options.seconds,
+        seed=options.seed,
+    )
+    total = options.tracks * len(STYLES)
+    for done, path in enumerate(_bar(paths, total, "Composing", "track", options.progress), 1):
+        if options.progress == "json":
+            _emit("track", done=done, total=total, path=str(path))
+    return _finish(options, f"{total} tracks in {len(STYLES)} genres are in {options.folder}.")
+
+
+def _preprocess(options: argparse.Namespace) -> int:
+    params = _feature_params(options)
+    steps = build_dataset(
+        options.folder,
+        options.output,
+        params,
+        track_seconds=options.track_seconds or None,
+        workers=options.workers,
+        artists=options.artists,
+    )
+    failed = skipped = 0
+    last: BuildProgress | None = None
+    for last in _bar(steps, None, "Preprocessing", "track", options.progress, _track_total):
+        failed += last.failed
+        skipped += len(last.skipped) - last.failed
+        if options.progress == "json":
+            _emit("track", **asdict(last))
+        else:
+            for skip in last.skipped:
+                place = "" if skip.segment is None else f", segment {skip.segment + 1}"
+                _say(f"left out {skip.track}{place}: {skip.reason}", options.progress)
+    assert last is not None  # a folder without tracks is an error
+    shape = "x".join(map(str, params.shape))
+    summary = f"{last.segments} segments of {shape} from {last.total - failed} tracks"
+    extra = f"; {failed} files failed" if failed else ""
+    extra += f"; {skipped} segments left out" if skipped else ""
+    _finish(options, f"{summary} are in {options.output}{extra}.")
+    return SOME_FAILED if failed else OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from genrekit.dataset import Dataset
+    from genrekit.exchange import export_dataset
+
+    dataset = Dataset.read(options.data)
+    export_dataset(dataset, options.output)
+    print(f"{len(dataset)} segments are in {options.output}.")
+    return OK
+
+
+def _import(options: argparse.Namespace) -> int:
+    from genrekit.exchange import import_dataset
+
+    dataset = import_dataset(options.file, _feature_params(options))
+    dataset.write(options.output)
+    print(f"{len(dataset)} segments are in {options.output}.")
+    if dataset.tracks is None:
+        print(
+            "Tracks are unknown: a score on this dataset cannot be trusted, because one song "
+            "may stand on both sides of any split."
+        )
+    return OK
+
+
+def _train(options: argparse.Namespace) -> int:
+    from genrekit.dataset import Dataset
+    from genrekit.splits import make_split
+    from genrekit.training import TrainParams, train
+
+    params = TrainParams(
+        options.network,
+        options.epochs,
+        options.batch_size,
+        options.learning_rate,
+        options.seed,
+        options.keep,
+        options.normalise,
+    )
+    dataset = Dataset.read(options.data)
+    split = make_split(dataset, options.split, options.seed)
+    training = train(dataset, split, params)
+    if options.progress == "json":
+        _emit(
+            "start",
+            epochs=params.epochs,
+            train=len(split.train),
+            valid=len(split.valid),
+            test=len(split.test),
+            genres=dataset.genres,
+            worth=split.worth,
+        )
+    for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
+        if options.progress == "json":
+            _emit("epoch", **asdict(epoch))
+        else:
+            _say(
+                f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
+                f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
+                f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
+                options.progress,
+            )
+    model = training.model()
+    model.save(options.output)
+    measured = model.card["measured"]
+    return _finish(
+        options,
+        f"The model is in {options.output}. Measured on {measured['part']}, split by "
+        f"{split.kind}: {_score(measured)}. {split.worth}",
+        measured=measured,
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from genrekit.dataset import Dataset
+    from genrekit.evaluation import evaluate
+    from genrekit.model import GenreModel
+
+    model = GenreModel.load(options.model)
+    measured, worth = evaluate(model, Dataset.read(options.data), options.split)
+    result = measured.to_dict()
+    if options.json:
+        print(json.dumps(without_nan(result | {"worth": worth}), indent=1))
+        return OK
+    print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
+    print(f"Calibration error {measured.calibration_error:.3f}")
+    width = max(map(len, measured.genres))
+    for genre, precision, recall in zip(
+        measured.genres, measured.precision, measured.recall, strict=True
+    ):
+        print(f"{genre:{width}}  precision {precision:.3f}  recall {recall:.3f}")
+    return OK
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from genrekit.model import GenreModel
+
+    model = GenreModel.load(options.model)
+    results, failed = [], 0
+    for file in _bar(options.files, len(options.files), "Listening", "file", "bar"):
+        try:
+            result = {"file": str(file), **asdict(model.classify_file(file))}
+        except GenreKitError as error:
+            failed += 1
+            result = {"file": str(file), "error": str(error)}
+        results.append(result)
+        if not options.json:
+            print(_verdict_line(result), flush=True)
+    if options.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    return SOME_FAILED if failed else OK
+
+
+# -- options ----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genrekit",
+        description="From a folder of music to a genre classifier and its verdicts.",
+        epilog="Exit status: 0 all went well, 1 some input failed, 2 the command cannot be "
+        "carried out as given.",
+    )
+    parser.add_argument("--version", action="version", version=f"genrekit {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> Any:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command(
+        "demo-data", _demo_data, "Compose a demo dataset: short tracks in made-up styles."
+    )
+    sub.add_argument("folder", type=Path, metavar="OUT_DIR")
+    sub.add_argument("--tracks", type=int, default=12, help="tracks of each style (%(default)s)")
+    sub.add_argument("--seconds", type=float, default=12.0, help="length of each (%(default)s)")
+    sub.add_argument("--seed", type=int, default=0, help="other seeds, other music (%(default)s)")
+    _progress_option(sub)
+
+    sub = command(
+        "preprocess", _preprocess, "Turn a folder with one sub-folder per genre into a dataset."
+    )
+    sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DATA.parquet")
+    _feature_options(sub)
+    sub.add_argument(
+        "--track-seconds",
+        type=float,
+        default=TRACK_SECONDS,
+        metavar="S",
+        help="use this much of each track's start, 0 for all of it (%(default)s)",
+    )
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
+    sub.add_argument(
+        "--artists",
+        type=Path,
+        metavar="FILE.csv",
+        help="columns track and artist (tracks.csv in AUDIO_DIR, if there)",
+    )
+    _progress_option(sub)
+
+    sub = command("export", _export, "Write a dataset as the course's JSON or as NPZ.")
+    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json|FILE.npz")
+
+    sub = command("import", _import, "Read the course's JSON or an NPZ into a dataset.")
+    sub.add_argument("file", type=Path, metavar="FILE.json|FILE.npz")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DATA.parquet")
+    _feature_options(sub)
+
+    sub = command("train", _train, "Train a classifier on a dataset.")
+    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_DIR")
+    _train_options(sub)
+    _progress_option(sub)
+
+    sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
+    sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
+    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("--split", metavar="segment|track|artist|FILE.csv", help="(the model's own)")
+    sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    sub.add_argument("--model", metavar="NAME_OR_DIR", default="course-mlp", help="(%(default)s)")
+    sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
+    return parser
+
+
+def _feature_options(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of FeatureParams, which owns names, defaults and ranges."""
+    group = parser.add_argument_group("features")
+    for setting in fields(FeatureParams):
+        about = setting.metadata
+        unit = f", {about['unit']}" if about.get("unit") else ""
+        group.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=type(setting.default),
+            default=setting.default,
+            metavar="S" if about.get("unit") == "s" else "N" if "low" in about else "NAME",
+            help=f"{about['help']}{unit} (%(default)s)",
+        )
+
+
+def _feature_params(options: argparse.Namespace) -> FeatureParams:
+    return FeatureParams(**{f.name: getattr(options, f.name) for f in fields(FeatureParams)})
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--network", default="mlp", metavar="NAME", help="(%(default)s, the course's)")
+    add("--split", default="track", metavar="segment|track|artist|FILE.csv",
+        help="how to hold out 30 %% (%(default)s); FILE.csv has columns track and part: "
+        "train, valid or test")  # fmt: skip
+    add("--epochs", type=int, default=50, metavar="N", help="(%(default)s)")
+    add("--batch-size", type=int, default=32, metavar="N", help="(%(default)s)")
+    add("--learning-rate", type=float, default=1e-4, metavar="X", help="(%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of split, weights, order (%(default)s)")
+    add("--keep", choices=("last", "best"), default="last",
+        help="which epoch's weights; best: the lowest validation loss (%(default)s)")  # fmt: skip
+    add("--normalise", action="store_true", help="centre and scale each coefficient first")
+
+
+def _progress_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--progress", choices=("bar", "json", "none"), default="bar", help="(%(default)s)"
+    )
+
+
+# -- talking ----------------------------------------------------------------------------------
+
+
+def _bar(
+    steps: Iterable[_T],
+    total: int | None,
+    what: str,
+    unit: str,
+    progress: str,
+    total_from: Callable[[Any], int] | None = None,
+) -> Iterator[_T]:
+    """The same steps, with a progress bar where a person looks on."""
+    if progress != "bar" or not sys.stderr.isatty():
+        yield from steps
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit=unit, file=sys.stderr) as bar:
+        for step in steps:
+            if total_from is not None:
+                bar.total = total_from(step)
+            bar.update()
+            yield step
+
+
+def _track_total(step: BuildProgress) -> int:
+    return step.total
+
+
+def _say(message: str, progress: str) -> None:
+    """A line above the progress bar."""
+    if progress == "bar" and sys.stderr.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(message, file=sys.stderr)
+    elif progress == "bar":
+        print(message, file=sys.stderr)
+
+
+def _finish(options: argparse.Namespace, message: str, **values: Any) -> int:
+    if options.progress == "json":
+        _emit("done", message=message, **values)
+    else:
+        print(message)
+    return OK
+
+
+def _emit(kind: str, **values: Any) -> None:
+    print(json.dumps(without_nan({"type": kind, **values}), ensure_ascii=False), flush=True)
+
+
+def _score(measured: dict[str, Any]) -> str:
+    text = f"{measured['segment_accuracy']:.3f} of {measured['segments']} segments right"
+    if measured["tracks"]:
+        text = f"{measured['track_accuracy']:.3f} of {measured['tracks']} tracks right, " + text
+    return text
+
+
+def _verdict_line(result: dict[str, Any]) -> str:
+    if "error" in result:
+        return f"{result['file']}: failed. {result['error']}"
+    if result["genre"] is None:
+        return f"{result['file']}: not sure. {result['note']}"
+    ranked = sorted(result["probabilities"].items(), key=lambda item: -item[1])[1:3]
+    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked)
+    line = f"{result['file']}: {result['genre']} {result['confidence']:.0%} (then {others})"
+    return f"{line} {result['note']}".rstrip()

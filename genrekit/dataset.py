@@ -1,0 +1,366 @@
+"""Datasets of labelled segments, and the Parquet files that hold them.
+
+A dataset has, for each segment, its features (frames, coefficients) float32, its label (an
+index into `genres`), its track, its place in the track, and the artist where known; and with
+them the parameters, every track's hash, and every file and segment that was left out with the
+reason. Rows are in the order of genre, track, place.
+
+The Parquet file has columns features (a list of frames * coefficients floats, frame by frame),
+label, genre, track, segment and artist, and the card as JSON in the file's metadata under
+``genrekit``. It is written and read row group by row group.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.errors import DatasetError, GenreKitError
+from genrekit.features import FeatureParams
+from genrekit.files import plain_os_errors, replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Dataset", "ParquetRows", "Skipped", "TrackRecord", "make_card"]
+
+_FORMAT: Final = 1
+_CARD_KEY: Final = b"genrekit"
+_ROWS_PER_GROUP: Final = 1024
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """A track that is in a dataset: `path` below the folder, SHA-256 of the file, rows made."""
+
+    id: str
+    path: str
+    genre: str
+    artist: str | None
+    sha256: str
+    segments: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file (`segment` None) or a segment that was left out, and why."""
+
+    track: str
+    segment: int | None
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled segments.
+
+    Attributes
+    ----------
+    features : ndarray, float32, shape (n, frames, coefficients)
+    labels : ndarray, int64, shape (n,), indices into `genres`
+    genres : tuple of str
+    params : FeatureParams
+        How the features were computed.
+    tracks : ndarray of str, shape (n,), or None where the source does not say
+    segments : ndarray, int64, shape (n,), place in the track, or None
+    artists : ndarray of str, shape (n,), "" where unknown, or None
+    track_seconds : float or None
+        How much of the start of each track was used; None for all of it.
+    records : tuple of TrackRecord
+    skipped : tuple of Skipped
+
+    Raises
+    ------
+    DatasetError
+        When made: the parts do not fit each other.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    genres: tuple[str, ...]
+    params: FeatureParams
+    tracks: NDArray[np.str_] | None = None
+    segments: NDArray[np.int64] | None = None
+    artists: NDArray[np.str_] | None = None
+    track_seconds: float | None = None
+    records: tuple[TrackRecord, ...] = ()
+    skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.features)
+        if n == 0:
+            raise DatasetError("The dataset has no segments: build it from a folder with music.")
+        if self.features.shape[1:] != self.params.shape:
+            raise DatasetError(
+                f"Segments of shape {self.features.shape[1:]} do not fit the parameters, which "
+                f"give {self.params.shape}: state the parameters they were computed with."
+            )
+        for name in ("labels", "tracks", "segments", "artists"):
+            column = getattr(self, name)
+            if column is not None and column.shape != (n,):
+                raise DatasetError(f"There are {n} segments but {column.size} {name}.")
+        if len(set(self.genres)) != len(self.genres):
+            raise DatasetError("Two genres share a name: rename one.")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.genres):
+            raise DatasetError(
+                f"A label is outside 0 to {len(self.genres) - 1}: the labels and the list of "
+                "genres do not belong together."
+            )
+        if not np.isfinite(self.features).all():
+            raise DatasetError("Some features are not numbers (NaN or infinite): build it again.")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """All but the rows, as plain values for JSON."""
+        return make_card(self.genres, self.params, self.track_seconds, self.records, self.skipped)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the features and labels: equal for equal data."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.features).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+    def counts(self) -> dict[str, int]:
+        """Segments of each genre."""
+        counted = np.bincount(self.labels, minlength=len(self.genres))
+        return dict(zip(self.genres, counted.tolist(), strict=True))
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any], **columns: Any) -> Self:
+        """A dataset from its card and its columns.
+
+        Raises
+        ------
+        DatasetError
+            The card is of another format or lacks something.
+        """
+        try:
+            if card["format"] != _FORMAT:
+                raise DatasetError(
+                    f"It is of format {card['format']}, this GenreKit reads {_FORMAT}: update it."
+                )
+            return cls(
+                **columns,
+                genres=tuple(card["genres"]),
+                params=FeatureParams.from_dict(card["params"]),
+                track_seconds=card["track_seconds"],
+                records=tuple(TrackRecord(**record) for record in card["tracks"]),
+                skipped=tuple(Skipped(**skip) for skip in card["skipped"]),
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise DatasetError("Its card is damaged: build the dataset again.") from None
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a Parquet file that `preprocess` or `write` made.
+
+        Raises
+        ------
+        DatasetError
+            It cannot be read, or is no such file.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = Path(path)
+        with plain_os_errors("read", path):
+            try:
+                with pq.ParquetFile(path, memory_map=True) as file:
+                    card = json.loads((file.metadata.metadata or {})[_CARD_KEY])
+                    shape = FeatureParams.from_dict(card["params"]).shape
+                    return cls.from_card(card, **_columns(file, shape))
+            except KeyError:
+                raise DatasetError(
+                    f"{path.name} is a Parquet file but no GenreKit dataset: "
+                    "make one with `genrekit preprocess`."
+                ) from None
+            except (pa.ArrowException, ValueError) as error:
+                if isinstance(error, GenreKitError):
+                    raise
+                raise DatasetError(
+                    f"{path.name} is not a readable Parquet file: it is damaged, incomplete or "
+                    "something else; make it again with `genrekit preprocess`."
+                ) from None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the Parquet file; one that stood there is replaced only when all went well.
+
+        Raises
+        ------
+        DatasetError
+        """
+        with ParquetRows.replacing(Path(path), self.params, self.genres) as rows:
+            for start in range(0, len(self), _ROWS_PER_GROUP):
+                part = slice(start, start + _ROWS_PER_GROUP)
+                rows.add(
+                    self.features[part],
+                    self.labels[part],
+                    None if self.tracks is None else self.tracks[part],
+                    None if self.segments is None else self.segments[part],
+                    None if self.artists is None else self.artists[part],
+                )
+            rows.card = self.card
+
+
+def make_card(
+    genres: Sequence[str],
+    params: FeatureParams,
+    track_seconds: float | None,
+    records: Sequence[TrackRecord],
+    skipped: Sequence[Skipped],
+) -> dict[str, Any]:
+    """All of a dataset but its rows, as plain values for JSON."""
+    return {
+        "format": _FORMAT,
+        "genres": list(genres),
+        "params": params.to_dict(),
+        "track_seconds": track_seconds,
+        "tracks": [asdict(record) for record in records],
+        "skipped": [asdict(skip) for skip in skipped],
+    }
+
+
+class ParquetRows:
+    """Rows on their way into a dataset file, buffered into row groups. `card` comes last."""
+
+    def __init__(
+        self, writer: "pa.parquet.ParquetWriter", schema: "pa.Schema", genres: Sequence[str]
+    ) -> None:
+        self.card: dict[str, Any] = {}
+        self._writer = writer
+        self._schema = schema
+        self._genres = np.array(genres)
+        self._waiting: list[pa.RecordBatch] = []
+        self._count = 0
+
+    @classmethod
+    @contextmanager
+    def replacing(
+        cls, path: Path, params: FeatureParams, genres: Sequence[str]
+    ) -> Iterator["ParquetRows"]:
+        """Open `path` for writing; it is replaced when the block ends well.
+
+        Raises
+        ------
+        DatasetError
+            It cannot be written; what stood there before stays.
+        """
+        import pyarrow.parquet as pq
+
+        schema = _schema(params)
+        with (
+            plain_os_errors("written", path),
+            replacing(path) as temporary,
+            # Features are noise to a compressor, and text columns are dictionaries already.
+            pq.ParquetWriter(
+                temporary,
+                schema,
+                compression="none",
+                use_dictionary=["genre", "track", "artist"],
+                write_statistics=False,
+            ) as writer,
+        ):
+            rows = cls(writer, schema, genres)
+            yield rows
+            rows._flush()
+            writer.add_key_value_metadata({_CARD_KEY: json.dumps(rows.card)})
+
+    def add(
+        self,
+        features: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        tracks: NDArray[np.str_] | None,
+        segments: NDArray[np.int64] | None,
+        artists: NDArray[np.str_] | None,
+    ) -> None:
+        """Append rows; the arguments are columns as in `Dataset`."""
+        import pyarrow as pa
+
+        n = len(features)
+        flat = pa.array(np.ascontiguousarray(features, np.float32).reshape(-1))
+        offsets = np.arange(n + 1, dtype=np.int32) * (features[0].size if n else 0)
+
+        def texts(column: NDArray[np.str_] | None) -> "pa.Array":
+            if column is None:
+                return pa.nulls(n, pa.string())
+            return pa.array([text or None for text in column.tolist()], pa.string())
+
+        columns = [
+            pa.ListArray.from_arrays(pa.array(offsets), flat),
+            pa.array(labels, pa.int32()),
+            texts(self._genres[labels]),
+            texts(tracks),
+            pa.nulls(n, pa.int32()) if segments is None else pa.array(segments, pa.int32()),
+            texts(artists),
+        ]
+        self._waiting.append(pa.record_batch(columns, schema=self._schema))
+        self._count += n
+        if self._count >= _ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._count:
+            table = pa.Table.from_batches(self._waiting, self._schema)
+            self._writer.write_table(table, row_group_size=self._count)
+        self._waiting, self._count = [], 0
+
+
+def _schema(params: FeatureParams) -> "pa.Schema":
+    import pyarrow as pa
+
+    shape = json.dumps(params.shape).encode()
+    return pa.schema(
+        [
+            pa.field("features", pa.list_(pa.float32()), False, {b"shape": shape}),
+            pa.field("label", pa.int32(), False),
+            pa.field("genre", pa.string(), False),
+            pa.field("track", pa.string()),
+            pa.field("segment", pa.int32()),
+            pa.field("artist", pa.string()),
+        ]
+    )
+
+
+def _columns(file: "pa.parquet.ParquetFile", shape: tuple[int, int]) -> dict[str, Any]:
+    """The columns of a dataset file; features go into one array, group by group."""
+    import pyarrow as pa
+
+    rows = file.metadata.num_rows
+    features = np.empty((rows, *shape), np.float32)
+    small, start = [], 0
+    for i in range(file.num_row_groups):
+        table = file.read_row_group(i)
+        values = table.column("features").combine_chunks()
+        features[start : start + len(table)] = (
+            values.flatten().to_numpy(zero_copy_only=False).reshape(len(table), *shape)
+        )
+        small.append(table.drop_columns(["features", "genre"]))
+        start += len(table)
+    table = pa.concat_tables(small) if small else file.schema_arrow.empty_table()
+
+    def column(name: str, kind: type) -> NDArray[Any] | None:
+        values = table.column(name)
+        if values.null_count == len(values):
+            return None
+        return np.array([value or kind() for value in values.to_pylist()], dtype=kind)
+
+    return {
+        "features": features,
+        "labels": table.column("label").to_numpy().astype(np.int64),
+        "tracks": column("track", str),
+        "segments": column("segment", np.int64),
+        "artists": column("artist", str),
+    }

@@ -1,0 +1,135 @@
+"""Measuring a model on a part of a dataset: always with the part and the split named."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset import Dataset
+from genrekit.errors import ModelError
+from genrekit.metrics import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    mean_by_group,
+    precision_recall,
+)
+from genrekit.model import GenreModel
+from genrekit.splits import Split, make_split
+
+__all__ = ["Measurement", "evaluate", "measure"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured, and on what.
+
+    A track's verdict is the mean of its segments' probabilities. The confusion matrix, the
+    calibration error and the per-genre figures are those of tracks where tracks are known,
+    else of segments. In the matrix a row is the truth, a column the verdict.
+    """
+
+    part: str
+    segments: int
+    segment_accuracy: float
+    tracks: int | None
+    track_accuracy: float | None
+    calibration_error: float
+    genres: tuple[str, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON (NaN may be among them)."""
+        return asdict(self)
+
+
+def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: str) -> Measurement:
+    """Measure a model on some rows of a dataset.
+
+    Parameters
+    ----------
+    rows : ndarray, int64, shape (n,), row numbers, n >= 1
+    part : str, the name of the rows: train, valid, test or all
+
+    Raises
+    ------
+    ModelError
+        The model does not know these genres, or takes other features.
+    """
+    labels = _labels_for(model, dataset)[rows]
+    probabilities = model.probabilities(dataset.features[rows])
+    judged, truth, tracks, track_accuracy = probabilities, labels, None, None
+    if dataset.tracks is not None:
+        judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])
+        tracks, track_accuracy = len(names), accuracy(judged, truth)
+    confusion = confusion_matrix(truth, judged.argmax(axis=1), len(model.genres))
+    precision, recall = precision_recall(confusion)
+    return Measurement(
+        part,
+        len(rows),
+        accuracy(probabilities, labels),
+        tracks,
+        track_accuracy,
+        expected_calibration_error(judged, truth),
+        model.genres,
+        tuple(precision.tolist()),
+        tuple(recall.tolist()),
+        tuple(map(tuple, confusion.tolist())),
+    )
+
+
+def evaluate(
+    model: GenreModel, dataset: Dataset, how: str | None = None
+) -> tuple[Measurement, str]:
+    """Measure a model on a dataset, and say in a sentence what the number is worth.
+
+    Parameters
+    ----------
+    how : str or None
+        A split as for `genrekit.splits.make_split`, of which the held-out part is measured.
+        None means the model's own split when it was trained on this very dataset, and every
+        row when it was not.
+
+    Raises
+    ------
+    ModelError, DatasetError, SettingsError
+    """
+    own = model.card.get("split", {})
+    same_data = model.card.get("data", {}).get("fingerprint") == dataset.fingerprint
+    seed = own.get("seed", 0) if same_data else 0
+    if how is None and not same_data:
+        rows = np.arange(len(dataset))
+        return measure(model, dataset, rows, "all"), (
+            "Measured on every segment of a dataset that the model was not trained on."
+        )
+    if how is None and own.get("kind") == "file":
+        raise ModelError(
+            "The model was trained on this dataset, split by a file: name the file with --split."
+        )
+    split = make_split(dataset, how or own["kind"], seed)
+    measured = measure(model, dataset, split.measured, split.measured_part)
+    return measured, _worth(split, same_data, own)
+
+
+def _worth(split: Split, same_data: bool, own: dict[str, Any]) -> str:
+    if same_data and (split.kind, split.seed) != (own.get("kind"), own.get("seed")):
+        return (
+            f"Flattering: the model was trained on another split of this dataset "
+            f"({own.get('kind')}), so it has met some of these segments."
+        )
+    return split.worth
+
+
+def _labels_for(model: GenreModel, dataset: Dataset) -> NDArray[np.int64]:
+    """The dataset's labels as numbers of the model's genres."""
+    unknown = [genre for genre in dataset.genres if genre not in model.genres]
+    if unknown:
+        raise ModelError(
+            f'The model does not know the genre "{unknown[0]}": it tells apart '
+            f"{', '.join(model.genres)}."
+        )
+    number = np.array([model.genres.index(genre) for genre in dataset.genres])
+    return number[dataset.labels]

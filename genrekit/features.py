@@ -1,0 +1,315 @@
+"""Samples to features: MFCCs and log-mel spectra of fixed-length segments.
+
+A track is cut into segments; each segment is analysed on its own, as if nothing stood before
+or after it: frames are centred (frame k is centred on sample ``k * hop_length``), the ends are
+padded with zeros, and the 80 dB floor is taken from that segment's own maximum. So a segment
+has the same features wherever it stands, in a dataset or in a visitor's song.
+
+Axis order is (segment, frame, coefficient). Numbers are float32 and equal those of
+``librosa.feature.mfcc`` and ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` on
+each segment, without compiling anything first.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.errors import SettingsError
+from genrekit.mel import MelFormula, mel_filterbank
+
+__all__ = [
+    "FeatureKind",
+    "FeatureParams",
+    "dct_matrix",
+    "extract",
+    "frames",
+    "hann_window",
+    "log_mel",
+    "mfcc",
+    "power_to_db",
+    "split_segments",
+]
+
+Array = NDArray[np.float32]
+FeatureKind = Literal["mfcc", "log_mel"]
+
+DYNAMIC_RANGE_DB: Final = 80.0
+POWER_MIN: Final = 1e-10
+# Frames are windowed, transformed and summed in blocks that stay in the processor's cache.
+_BLOCK_VALUES: Final = 1 << 19
+_BANDS_PER_PRODUCT: Final = 8
+
+
+def _setting(default: object, low: float, high: float, unit: str, about: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "unit": unit, "help": about})
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    """How sound becomes numbers. The defaults are the course's, and stand here only.
+
+    Raises
+    ------
+    SettingsError
+        When made: a value is outside its range, or two do not fit each other.
+    """
+
+    kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})
+    sample_rate: int = _setting(22050, 1000, 192_000, "Hz", "samples a second after resampling")
+    segment_seconds: float = _setting(3.0, 0.1, 60, "s", "length of one segment")
+    n_fft: int = _setting(2048, 32, 16384, "samples", "window of one spectrum")
+    hop_length: int = _setting(512, 1, 16384, "samples", "step from one spectrum to the next")
+    n_mels: int = _setting(128, 1, 512, "", "mel bands")
+    n_mfcc: int = _setting(13, 1, 128, "", "MFCCs kept of each frame")
+    mel_formula: MelFormula = field(default="slaney", metadata={"help": "slaney or htk"})
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if "low" not in setting.metadata:
+                continue
+            if setting.type is int and not (isinstance(value, int) and not isinstance(value, bool)):
+                raise SettingsError(f"{setting.name} is {value!r}: use a whole number.")
+            low, high = setting.metadata["low"], setting.metadata["high"]
+            if not isinstance(value, int | float) or not low <= value <= high:
+                unit = setting.metadata["unit"] and " " + setting.metadata["unit"]
+                raise SettingsError(
+                    f"{setting.name} is {value!r}: use a number from {low:g} to {high:g}{unit}."
+                )
+        if self.kind not in get_args(FeatureKind):
+            raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
+        if self.mel_formula not in get_args(MelFormula):
+            raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
+        if self.n_mfcc > self.n_mels:
+            raise SettingsError(
+                f"{self.n_mfcc} MFCCs cannot be made from {self.n_mels} mel bands: "
+                "raise n_mels or lower n_mfcc."
+            )
+        if self.segment_samples < self.n_fft:
+            raise SettingsError(
+                f"A segment of {self.segment_seconds:g} s has {self.segment_samples} samples, less "
+                f"than n_fft ({self.n_fft}): lengthen the segment or lower n_fft."
+            )
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples in a segment."""
+        return int(self.sample_rate * self.segment_seconds)
+
+    @property
+    def frames(self) -> int:
+        """Frames in a segment."""
+        return self.frames_in(self.segment_samples)
+
+    def frames_in(self, samples: int) -> int:
+        """Frames in a piece of this many samples."""
+        odd = self.n_fft % 2  # an odd window cannot be padded by exactly half
+        return 1 + (samples - odd) // self.hop_length
+
+    @property
+    def coefficients(self) -> int:
+        """Numbers in a frame."""
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(frames, coefficients) of one segment."""
+        return self.frames, self.coefficients
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; unknown names are refused.
+
+        Raises
+        ------
+        SettingsError
+        """
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise SettingsError(f"Unknown feature settings: {', '.join(sorted(unknown))}.")
+        return cls(**values)
+
+
+def split_segments(samples: Array, params: FeatureParams) -> Array:
+    """Cut a track into consecutive segments.
+
+    A last piece that is short, but by so little that it still has the full number of frames,
+    is completed with zeros and kept; a shorter one is left out.
+
+    Parameters
+    ----------
+    samples : ndarray, float32, shape (samples,)
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.segment_samples)
+        A view of `samples` where nothing had to be completed.
+    """
+    length = params.segment_samples
+    count, rest = divmod(len(samples), length)
+    whole = samples[: count * length].reshape(count, length)
+    if params.frames_in(rest) < params.frames:
+        return whole
+    last = np.zeros((1, length), samples.dtype)
+    last[0, :rest] = samples[count * length :]
+    return np.concatenate([whole, last])
+
+
+def extract(segments: Array, params: FeatureParams) -> Array:
+    """The features that `params` names.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, *params.shape)
+    """
+    return mfcc(segments, params) if params.kind == "mfcc" else log_mel(segments, params)
+
+
+def mfcc(segments: Array, params: FeatureParams) -> Array:
+    """Mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.frames, params.n_mfcc)
+
+    Notes
+    -----
+    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``.
+    """
+    return log_mel(segments, params) @ _plan(params).dct
+
+
+def log_mel(segments: Array, params: FeatureParams) -> Array:
+    """Mel spectra in decibels, floored 80 dB below each segment's maximum.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.frames, params.n_mels), dB re 1.0
+
+    Raises
+    ------
+    SettingsError
+        The segments are not as long as `params` says.
+    """
+    if segments.ndim != 2 or segments.shape[1] != params.segment_samples:
+        raise SettingsError(
+            f"Segments of shape {segments.shape} do not fit: give (segments, "
+            f"{params.segment_samples}), as split_segments does."
+        )
+    plan = _plan(params)
+    power = np.empty((len(segments), params.frames, params.n_mels), np.float32)
+    at_once = max(1, _BLOCK_VALUES // (params.frames * params.n_fft))
+    for start in range(0, len(segments), at_once):
+        block = slice(start, start + at_once)
+        spectrum = _power_spectrum(frames(segments[block], params) * plan.window)
+        for bands, bins, weights in plan.products:
+            np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
+    return power_to_db(power)
+
+
+def frames(segments: Array, params: FeatureParams) -> Array:
+    """Centred, zero-padded, unwindowed frames.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, shape (segments, params.frames, params.n_fft), samples; a view of a padded copy
+    """
+    half = params.n_fft // 2
+    padded = np.pad(segments.astype(np.float32, copy=False), ((0, 0), (half, half)))
+    every = np.lib.stride_tricks.sliding_window_view(padded, params.n_fft, axis=1)
+    return every[:, :: params.hop_length][:, : params.frames]
+
+
+def hann_window(n_fft: int) -> Array:
+    """The periodic Hann window, shape (n_fft,)."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+
+
+def power_to_db(power: Array) -> Array:
+    """Power to decibels re 1.0, floored 80 dB below the maximum of each item of the first axis.
+
+    Parameters
+    ----------
+    power : ndarray, shape (n, ...), >= 0
+
+    Returns
+    -------
+    ndarray, float32, same shape, dB
+    """
+    db = np.maximum(power, np.float32(POWER_MIN))
+    np.log10(db, out=db)
+    db *= np.float32(10)
+    if db.size:
+        floor = db.max(axis=tuple(range(1, db.ndim)), keepdims=True) - np.float32(DYNAMIC_RANGE_DB)
+        np.maximum(db, floor, out=db)
+    return db
+
+
+def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
+    """Orthonormal DCT-II: column k weighs the mel bands of coefficient k.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_mels, n_mfcc)
+    """
+    band, k = np.arange(n_mels)[:, np.newaxis], np.arange(n_mfcc)
+    matrix = np.sqrt(2 / n_mels) * np.cos(np.pi * (2 * band + 1) * k / (2 * n_mels))
+    matrix[:, 0] = math.sqrt(1 / n_mels)
+    return matrix.astype(np.float32)
+
+
+class _Plan(NamedTuple):
+    """What `params` fixes once: the window, the mel bands in narrow products, the DCT."""
+
+    window: Array
+    products: list[tuple[slice, slice, Array]]
+    dct: Array
+
+
+@lru_cache(maxsize=8)
+def _plan(params: FeatureParams) -> _Plan:
+    bands = mel_filterbank(
+        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
+    ).astype(np.float32)
+    products = []
+    # A band covers few bins: multiplying group by group skips most of the zeros.
+    for first in range(0, params.n_mels, _BANDS_PER_PRODUCT):
+        group = bands[first : first + _BANDS_PER_PRODUCT]
+        used = np.flatnonzero(group.any(axis=0))
+        low, high = (used[0], used[-1] + 1) if used.size else (0, 1)
+        weights = np.ascontiguousarray(group[:, low:high].T)
+        products.append((slice(first, first + len(group)), slice(low, high), weights))
+    return _Plan(hann_window(params.n_fft), products, dct_matrix(params.n_mfcc, params.n_mels))
+
+
+def _power_spectrum(windowed: Array) -> Array:
+    """Squared magnitude of the one-sided spectrum along the last axis."""
+    import scipy.fft  # a fifth of a second to import: not before there is something to transform
+
+    spectrum = scipy.fft.rfft(windowed)
+    return spectrum.real**2 + spectrum.imag**2

@@ -1,0 +1,70 @@
+"""Writing files so that a reader sees the old one or the new one, never half of one."""
+
+import errno
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from genrekit.errors import DatasetError, GenreKitError
+
+__all__ = ["plain_os_errors", "replacing", "without_nan"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name to write to; it becomes `path` when the block ends well.
+
+    Whatever happens in the block, the file that was at `path` before stays whole, and no
+    temporary file stays behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def plain_os_errors(
+    what: str, path: Path, error: type[GenreKitError] = DatasetError
+) -> Iterator[None]:
+    """Turn the operating system's errors into one plain sentence about `path`.
+
+    Parameters
+    ----------
+    what : str, the verb: "written", "read"
+    error : the class to raise
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise error(f"{path} cannot be {what}: there is no such file or folder.") from None
+    except PermissionError:
+        raise error(
+            f"{path} cannot be {what}: this user may not; change its permissions."
+        ) from None
+    except IsADirectoryError:
+        raise error(f"{path} cannot be {what}: it is a folder; name a file.") from None
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error(
+                f"{path} cannot be {what}: the disk is full; free some space and run again. "
+                "What stood there before is untouched."
+            ) from None
+        reason = problem.strerror or str(problem) or type(problem).__name__
+        raise error(f"{path} cannot be {what}: {reason}.") from None
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with None for each number that JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value

@@ -1,0 +1,200 @@
+"""The mel scale: equal steps in mel are heard as about equal steps in pitch.
+
+Two formulas share the name, and their numbers must never be mixed:
+
+- ``"htk"``: ``2595 log10(1 + f / 700)`` (O'Shaughnessy 1987; also written ``1127 ln(...)``).
+  1000 Hz is 1000 mel. The formula of textbooks, HTK and Kaldi.
+- ``"slaney"``: linear below 1 kHz (3 mel per 200 Hz), logarithmic above (27 mel per factor 6.4),
+  from Slaney's Auditory Toolbox (1998). 1000 Hz is 15 mel. The default of librosa.
+
+Frequencies are in Hz, sample rates in Hz; arrays of any shape are mapped element by element.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genrekit.errors import SettingsError
+
+__all__ = [
+    "FilterNorm",
+    "MelFormula",
+    "hz_to_mel",
+    "mel_filterbank",
+    "mel_frequencies",
+    "mel_to_hz",
+]
+
+MelFormula = Literal["htk", "slaney"]
+FilterNorm = Literal["slaney", "peak"]
+
+_SLANEY_KNEE_HZ = 1000.0
+_SLANEY_KNEE_MEL = 15.0
+_SLANEY_LOG_STEP = np.log(6.4) / 27
+
+
+def hz_to_mel(frequency: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64]:
+    """Map frequencies to mel.
+
+    Parameters
+    ----------
+    frequency : array_like, any shape, Hz, >= 0
+    formula : "htk" or "slaney"
+
+    Returns
+    -------
+    ndarray, same shape, mel; a scalar for a scalar
+
+    Raises
+    ------
+    SettingsError
+        A frequency is negative or not finite, or the formula is unknown.
+
+    Examples
+    --------
+    >>> round(float(hz_to_mel(440)), 2)
+    549.64
+    >>> float(hz_to_mel(1000, "slaney"))
+    15.0
+    """
+    f = _checked(frequency, "frequency", "Hz")
+    if _known(formula) == "htk":
+        return 2595 * np.log10(1 + f / 700)
+    log_part = np.log(np.maximum(f, _SLANEY_KNEE_HZ) / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
+    return np.minimum(f, _SLANEY_KNEE_HZ) * 3 / 200 + log_part
+
+
+def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64]:
+    """Map mel to frequencies; the inverse of `hz_to_mel`.
+
+    Parameters
+    ----------
+    mel : array_like, any shape, mel, >= 0
+    formula : "htk" or "slaney"
+
+    Returns
+    -------
+    ndarray, same shape, Hz; a scalar for a scalar
+
+    Raises
+    ------
+    SettingsError
+        A value is negative or not finite, or the formula is unknown.
+    """
+    m = _checked(mel, "mel value", "mel")
+    if _known(formula) == "htk":
+        return 700 * (10 ** (m / 2595) - 1)
+    log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
+    return np.minimum(m, _SLANEY_KNEE_MEL) * 200 / 3 * log_part
+
+
+def mel_frequencies(
+    count: int, fmin: float, fmax: float, formula: MelFormula = "htk"
+) -> NDArray[np.float64]:
+    """Frequencies equally spaced in mel.
+
+    Parameters
+    ----------
+    count : int, >= 1
+    fmin, fmax : float, Hz, 0 <= fmin < fmax
+    formula : "htk" or "slaney"
+
+    Returns
+    -------
+    ndarray, shape (count,), Hz, rising from fmin to fmax
+
+    Raises
+    ------
+    SettingsError
+        The range is empty, or count is below 1.
+    """
+    if count < 1:
+        raise SettingsError(f"{count} mel frequencies were asked for: ask for at least 1.")
+    if not 0 <= fmin < fmax:
+        raise SettingsError(
+            f"The range {fmin:g} to {fmax:g} Hz is empty: the lower edge must be at least 0 "
+            "and below the upper edge."
+        )
+    low, high = hz_to_mel([fmin, fmax], formula)
+    return mel_to_hz(np.linspace(low, high, count), formula)
+
+
+def mel_filterbank(
+    sample_rate: float,
+    n_fft: int,
+    n_mels: int = 128,
+    *,
+    fmin: float = 0.0,
+    fmax: float | None = None,
+    formula: MelFormula = "htk",
+    norm: FilterNorm = "slaney",
+) -> NDArray[np.float64]:
+    """Triangular bands, equally spaced in mel, that sum a power spectrum.
+
+    Band k rises from edge k to edge k+1 and falls to edge k+2 of ``n_mels + 2`` edges. A band
+    narrower than one FFT bin can miss every bin and stay all zero.
+
+    Parameters
+    ----------
+    sample_rate : float, Hz, > 0
+    n_fft : int, samples, >= 2
+    n_mels : int, >= 1
+    fmin, fmax : float, Hz; fmax None means half the sample rate, and may not exceed it
+    formula : "htk" or "slaney"
+    norm : "slaney" (each triangle has area 1 over Hz) or "peak" (each triangle reaches 1)
+
+    Returns
+    -------
+    ndarray, shape (n_mels, 1 + n_fft // 2)
+
+    Raises
+    ------
+    SettingsError
+        A parameter is outside its range.
+
+    Notes
+    -----
+    Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
+    ``norm=None``.
+    """
+    if not sample_rate > 0 or n_fft < 2:
+        raise SettingsError(
+            f"Sample rate {sample_rate:g} Hz and n_fft {n_fft} make no spectrum: "
+            "use a positive rate and n_fft of at least 2."
+        )
+    if norm not in get_args(FilterNorm):
+        raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
+    nyquist = sample_rate / 2
+    fmax = nyquist if fmax is None else fmax
+    if fmax > nyquist:
+        raise SettingsError(
+            f"The upper edge {fmax:g} Hz is above half the sample rate ({nyquist:g} Hz): lower it."
+        )
+    edges = mel_frequencies(n_mels + 2, fmin, fmax, formula)
+    bins = np.linspace(0, nyquist if n_fft % 2 == 0 else nyquist * (1 - 1 / n_fft), 1 + n_fft // 2)
+    widths = np.diff(edges)[:, np.newaxis]
+    distance = bins - edges[:, np.newaxis]
+    rising = distance[:-2] / widths[:-1]
+    falling = -distance[2:] / widths[1:]
+    bands = np.maximum(0, np.minimum(rising, falling))
+    if norm == "slaney":
+        bands *= 2 / (edges[2:] - edges[:-2])[:, np.newaxis]
+    return bands
+
+
+def _checked(values: ArrayLike, what: str, unit: str) -> NDArray[np.float64]:
+    """`values` as float64, refused when negative or not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    bad = array[~(np.isfinite(array) & (array >= 0))]
+    if bad.size:
+        raise SettingsError(
+            f"A {what} of {bad.flat[0]:g} {unit} is impossible: use a number of at least 0."
+        )
+    return array
+
+
+def _known(formula: str) -> str:
+    if formula not in get_args(MelFormula):
+        raise SettingsError(f'Unknown mel formula "{formula}": use "htk" or "slaney".')
+    return formula

@@ -1,0 +1,634 @@
+"""The teaching network: a neuron and a multilayer perceptron one can look inside of.
+
+NumPy only, float64. A layer maps ``a`` of shape (batch, n_in) to ``s(a @ W + b)`` of shape
+(batch, n_out), with W of shape (n_in, n_out). Every intermediate value of the last pass stays
+readable. The sign convention is the course's: ``error = target - output`` and the *derivatives*
+point downhill, so an update is ``W += learning_rate * dW``; in calculus terms ``dW`` is
+``-dE/dW`` for ``E = 1/2 sum((target - output)^2)``, averaged over the batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genrekit.errors import SettingsError
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALISERS",
+    "MLP",
+    "TASKS",
+    "Activation",
+    "EpochReport",
+    "NeuronOutput",
+    "Step",
+    "make_task",
+    "neuron",
+    "numerical_derivatives",
+    "sigmoid",
+    "sum_task",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function and its slope, both writing into `out`.
+
+    `apply(h, out)` computes ``s(h)``; `slope(h, a, out)` computes ``s'(h)`` where ``a = s(h)``.
+    """
+
+    apply: Callable[[Array, Array], object]
+    slope: Callable[[Array, Array, Array], object]
+    formula: str
+
+    def __call__(self, h: ArrayLike) -> Array:
+        """``s(h)``, any shape; a scalar for a scalar."""
+        h = np.asarray(h, dtype=np.float64)
+        out = np.empty_like(h)
+        with np.errstate(over="ignore"):
+            self.apply(h, out)
+        return out[()]
+
+
+def _sigmoid(h: Array, out: Array) -> None:
+    # exp(-h) overflows to inf below -709, and 1 / inf is the right answer: callers mute that.
+    np.negative(h, out=out)
+    np.exp(out, out=out)
+    np.add(out, 1.0, out=out)
+    np.reciprocal(out, out=out)
+
+
+def _sigmoid_slope(h: Array, a: Array, out: Array) -> None:
+    np.subtract(1.0, a, out=out)
+    np.multiply(out, a, out=out)
+
+
+def _tanh_slope(h: Array, a: Array, out: Array) -> None:
+    np.multiply(a, a, out=out)
+    np.subtract(1.0, out, out=out)
+
+
+def _relu(h: Array, out: Array) -> None:
+    np.maximum(h, 0.0, out=out)
+
+
+def _positive(h: Array, out: Array) -> None:
+    np.copyto(out, h > 0)
+
+
+ACTIVATIONS: Final[dict[str, Activation]] = {
+    "sigmoid": Activation(_sigmoid, _sigmoid_slope, "1 / (1 + exp(-h))"),
+    "tanh": Activation(lambda h, out: np.tanh(h, out=out), _tanh_slope, "tanh(h)"),
+    "relu": Activation(_relu, lambda h, a, out: _positive(h, out), "max(0, h)"),
+    "identity": Activation(lambda h, out: np.copyto(out, h), lambda h, a, out: out.fill(1.0), "h"),
+    # The step's slope is zero wherever it exists: a network of steps cannot learn by descent.
+    "step": Activation(_positive, lambda h, a, out: out.fill(0.0), "1 if h > 0 else 0"),
+}
+
+sigmoid: Final = ACTIVATIONS["sigmoid"]
+
+Initialiser = Callable[[np.random.Generator, int, int], Array]
+
+INITIALISERS: Final[dict[str, Initialiser]] = {
+    # The course's: all positive, in [0, 1).
+    "uniform": lambda rng, n_in, n_out: rng.random((n_in, n_out)),
+    "symmetric": lambda rng, n_in, n_out: rng.uniform(-1, 1, (n_in, n_out)),
+    # Glorot and Bengio 2010, for sigmoid and tanh.
+    "xavier": lambda rng, n_in, n_out: (
+        rng.uniform(-1, 1, (n_in, n_out)) * np.sqrt(6 / (n_in + n_out))
+    ),
+    # He et al. 2015, for ReLU.
+    "he": lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * np.sqrt(2 / n_in),
+    "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
+}
+
+
+@dataclass(frozen=True)
+class NeuronOutput:
+    """What one neuron computed: the products, their sum (net input h) and the activation."""
+
+    products: Array
+    net_input: float
+    activation: float
+
+
+def neuron(
+    inputs: ArrayLike, weights: ArrayLike, bias: float = 0.0, activation: str = "sigmoid"
+) -> NeuronOutput:
+    """One artificial neuron: ``s(sum(x_i * w_i) + bias)``.
+
+    Parameters
+    ----------
+    inputs, weights : array_like, shape (n,)
+    bias : float
+    activation : a key of `ACTIVATIONS`
+
+    Raises
+    ------
+    SettingsError
+        The shapes differ, or the activation is unknown.
+
+    Examples
+    --------
+    >>> neuron([0.5, 0.3, 0.2], [0.4, 0.7, 0.2]).activation
+    0.610639233949222
+    """
+    x, w = np.asarray(inputs, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    if x.ndim != 1 or x.shape != w.shape:
+        raise SettingsError(
+            f"{x.size} inputs do not fit {w.size} weights: give one weight for each input."
+        )
+    products = x * w
+    net_input = float(products.sum() + bias)
+    return NeuronOutput(products, net_input, float(_activation(activation)(net_input)))
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One pass over the data: `error` is the mean over examples of mean((target - output)^2),
+    each taken just before that example's update."""
+
+    epoch: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything that happened when the network learned from one example (or one batch).
+
+    Lists run from the first layer to the last; arrays have the batch as their first axis
+    where an example has a value of its own. `activations[0]` is the input, so layer i maps
+    `activations[i]` through `weights[i]` to `net_inputs[i]` and on to `activations[i + 1]`.
+    """
+
+    target: Array
+    net_inputs: list[Array]
+    activations: list[Array]
+    error: Array
+    loss: float
+    deltas: list[Array]
+    derivatives: list[Array]
+    bias_derivatives: list[Array]
+    weights_before: list[Array]
+    weights_after: list[Array]
+    biases_before: list[Array]
+    biases_after: list[Array]
+
+    @property
+    def output(self) -> Array:
+        return self.activations[-1]
+
+
+class _Pass:
+    """The buffers of one forward and backward pass, for one batch size.
+
+    Allocated once and written again and again: at the sizes of a teaching network, making
+    arrays costs more than the arithmetic.
+    """
+
+    def __init__(self, layer_sizes: Sequence[int], batch: int) -> None:
+        def rows() -> list[Array]:
+            return [np.zeros((batch, n)) for n in layer_sizes]
+
+        self.activations = rows()
+        self.net_inputs = rows()[1:]
+        self.deltas = rows()[1:]
+        self.errors = rows()
+        self.target = np.zeros((batch, layer_sizes[-1]))
+        self.output_error = self.errors[-1].reshape(-1)
+        self.transposed = [a.T for a in self.activations]
+        self.derivatives = [
+            np.zeros(shape) for shape in zip(layer_sizes[:-1], layer_sizes[1:], strict=True)
+        ]
+        self.bias_derivatives = [np.zeros(n) for n in layer_sizes[1:]]
+        self.updates = [np.zeros_like(d) for d in self.derivatives]
+
+
+class MLP:
+    """A multilayer perceptron trained by backpropagation.
+
+    Parameters
+    ----------
+    num_inputs : int, >= 1
+    num_hidden : sequence of int, each >= 1; empty for no hidden layer
+    num_outputs : int, >= 1
+    activation : a key of `ACTIVATIONS`, used by every layer
+    output_activation : a key of `ACTIVATIONS` or None
+        Another one for the last layer, such as "identity" where the targets know no bounds.
+    bias : bool
+        Whether each neuron also adds a learned constant; the course's does not.
+    init : a key of `INITIALISERS`; biases start at zero
+    seed : int or numpy.random.Generator
+
+    Attributes
+    ----------
+    layer_sizes : tuple of int
+    weights : list of ndarray, shapes (n_in, n_out); free to edit between steps
+    biases : list of ndarray, shapes (n_out,); empty without biases
+
+    Raises
+    ------
+    SettingsError
+        A size is below 1, or the activation or initialiser is unknown.
+    """
+
+    def __init__(
+        self,
+        num_inputs: int = 3,
+        num_hidden: Sequence[int] = (3, 5),
+        num_outputs: int = 2,
+        *,
+        activation: str = "sigmoid",
+        bias: bool = False,
+        init: str = "uniform",
+        seed: int | np.random.Generator = 0,
+        output_activation: str | None = None,
+    ) -> None:
+        self.layer_sizes = (num_inputs, *num_hidden, num_outputs)
+        if min(self.layer_sizes) < 1:
+            raise SettingsError(
+                f"Layer sizes {self.layer_sizes} hold an empty layer: give each at least 1 neuron."
+            )
+        if init not in INITIALISERS:
+            raise SettingsError(
+                f'Unknown weight initialisation "{init}": use one of {", ".join(INITIALISERS)}.'
+            )
+        self.activation = activation
+        self.output_activation = output_activation or activation
+        functions = [_activation(activation)] * len(num_hidden)
+        functions.append(_activation(self.output_activation))
+        self._apply = [f.apply for f in functions]
+        self._slope = [f.slope for f in functions]
+        rng = np.random.default_rng(seed)
+        draw = INITIALISERS[init]
+        pairs = list(pairwise(self.layer_sizes))
+        self.weights: list[Array] = [draw(rng, n_in, n_out) for n_in, n_out in pairs]
+        self.biases: list[Array] = [np.zeros(n_out) for _, n_out in pairs] if bias else []
+        self._passes: dict[int, _Pass] = {}
+        self._last = self._pass(1)
+
+    # -- what the last pass computed ------------------------------------------------------
+
+    @property
+    def net_inputs(self) -> list[Array]:
+        """Net inputs h of each layer in the last pass, shapes (batch, n_out)."""
+        return self._last.net_inputs
+
+    @property
+    def activations(self) -> list[Array]:
+        """The input and each layer's activation in the last pass, shapes (batch, n)."""
+        return self._last.activations
+
+    @property
+    def deltas(self) -> list[Array]:
+        """``error * s'(h)`` of each layer in the last backward pass, shapes (batch, n_out)."""
+        return self._last.deltas
+
+    @property
+    def derivatives(self) -> list[Array]:
+        """dW of each layer in the last backward pass, shapes (n_in, n_out)."""
+        return self._last.derivatives
+
+    @property
+    def bias_derivatives(self) -> list[Array]:
+        """db of each layer in the last backward pass, shapes (n_out,)."""
+        return self._last.bias_derivatives
+
+    # -- the four moves -------------------------------------------------------------------
+
+    def forward(self, inputs: ArrayLike) -> Array:
+        """Compute the output.
+
+        Parameters
+        ----------
+        inputs : array_like, shape (num_inputs,) or (batch, num_inputs)
+
+        Returns
+        -------
+        ndarray, shape (num_outputs,) or (batch, num_outputs)
+        """
+        x = np.asarray(inputs, dtype=np.float64)
+        rows = self._rows(x, self.layer_sizes[0], "inputs")
+        p = self._last = self._pass(len(rows))
+        p.activations[0][:] = rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._forward(p)
+        output = p.activations[-1]
+        return (output[0] if x.ndim == 1 else output).copy()
+
+    def backward(self, error: ArrayLike) -> Array:
+        """Propagate an error back through the last forward pass, filling the derivatives.
+
+        Parameters
+        ----------
+        error : array_like, shape (num_outputs,) or (batch, num_outputs), target - output
+
+        Returns
+        -------
+        ndarray, shape (batch, num_inputs)
+            The error as seen by the inputs.
+        """
+        p = self._last
+        rows = self._rows(np.asarray(error, dtype=np.float64), self.layer_sizes[-1], "errors")
+        if len(rows) != len(p.target):
+            raise SettingsError(
+                f"{len(rows)} errors do not fit the last forward pass of {len(p.target)} examples."
+            )
+        p.errors[-1][:] = rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._backward(p)
+            np.dot(p.deltas[0], self.weights[0].T, out=p.errors[0])
+        return p.errors[0].copy()
+
+    def gradient_descent(self, learning_rate: float) -> None:
+        """Move the weights along the derivatives of the last backward pass."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._descend(self._last, learning_rate)
+
+    def train(
+        self,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        *,
+        epochs: int = 50,
+        learning_rate: float = 0.1,
+        batch_size: int = 1,
+        shuffle: np.random.Generator | None = None,
+    ) -> Iterator[EpochReport]:
+        """Stochastic gradient descent, one report an epoch; stop reading and it stops.
+
+        Parameters
+        ----------
+        inputs : array_like, shape (n, num_inputs)
+        targets : array_like, shape (n, num_outputs) or, for one output, (n,)
+        epochs : int, >= 0
+        learning_rate : float, > 0
+        batch_size : int, >= 1; the derivatives of a batch are averaged
+        shuffle : Generator or None
+            Draws a new order each epoch; None keeps the given order, as the course does.
+
+        Yields
+        ------
+        EpochReport
+
+        Raises
+        ------
+        SettingsError
+            At once, when shapes or ranges do not fit.
+        """
+        x, t = self._examples(inputs, targets)
+        if epochs < 0 or batch_size < 1 or not learning_rate > 0:
+            raise SettingsError(
+                f"epochs {epochs}, batch size {batch_size} and learning rate {learning_rate:g} "
+                "cannot train: they must be at least 0, at least 1 and above 0."
+            )
+        return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
+
+    def step(self, inputs: ArrayLike, target: ArrayLike, learning_rate: float = 0.1) -> Step:
+        """Learn from one example (or batch) and keep every intermediate value.
+
+        The same arithmetic as one iteration of `train`, with copies taken on the way.
+        """
+        x, t = self._examples(np.atleast_2d(inputs), np.atleast_2d(target))
+        before = [w.copy() for w in self.weights], [b.copy() for b in self.biases]
+        p = self._last = self._pass(len(x))
+        p.activations[0][:] = x
+        p.target[:] = t
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = self._learn(p, learning_rate)
+        return Step(
+            target=t.copy(),
+            net_inputs=_copies(p.net_inputs),
+            activations=_copies(p.activations),
+            error=p.errors[-1].copy(),
+            loss=squares / t.size,
+            deltas=_copies(p.deltas),
+            derivatives=_copies(p.derivatives),
+            bias_derivatives=_copies(p.bias_derivatives) if self.biases else [],
+            weights_before=before[0],
+            weights_after=_copies(self.weights),
+            biases_before=before[1],
+            biases_after=_copies(self.biases),
+        )
+
+    def mean_squared_error(self, inputs: ArrayLike, targets: ArrayLike) -> float:
+        """Mean of (target - output)^2 over examples and outputs, without learning."""
+        x, t = self._examples(inputs, targets)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.mean(np.square(t - self.forward(x))))
+
+    # -- the arithmetic, on prepared buffers ----------------------------------------------
+
+    def _forward(self, p: _Pass) -> None:
+        apply = self._apply
+        a = p.activations
+        for i, w in enumerate(self.weights):
+            h = p.net_inputs[i]
+            np.dot(a[i], w, out=h)
+            if self.biases:
+                np.add(h, self.biases[i], out=h)
+            apply[i](h, a[i + 1])
+
+    def _backward(self, p: _Pass) -> None:
+        slope = self._slope
+        batch = len(p.target)
+        for i in reversed(range(len(self.weights))):
+            delta = p.deltas[i]
+            slope[i](p.net_inputs[i], p.activations[i + 1], delta)
+            np.multiply(delta, p.errors[i + 1], out=delta)
+            np.dot(p.transposed[i], delta, out=p.derivatives[i])
+            if batch > 1:
+                np.divide(p.derivatives[i], batch, out=p.derivatives[i])
+            if self.biases:
+                np.mean(delta, axis=0, out=p.bias_derivatives[i])
+            if i:
+                np.dot(delta, self.weights[i].T, out=p.errors[i])
+
+    def _descend(self, p: _Pass, learning_rate: float) -> None:
+        for w, derivative, update in zip(self.weights, p.derivatives, p.updates, strict=True):
+            np.multiply(derivative, learning_rate, out=update)
+            np.add(w, update, out=w)
+        for b, bias_derivative in zip(self.biases, p.bias_derivatives, strict=False):
+            b += learning_rate * bias_derivative
+
+    def _learn(self, p: _Pass, learning_rate: float) -> float:
+        """One update from the examples in `p`; the sum of squared errors before it."""
+        self._forward(p)
+        np.subtract(p.target, p.activations[-1], out=p.errors[-1])
+        squares = float(np.dot(p.output_error, p.output_error))
+        self._backward(p)
+        self._descend(p, learning_rate)
+        return squares
+
+    def _train(
+        self,
+        x: Array,
+        t: Array,
+        epochs: int,
+        learning_rate: float,
+        batch_size: int,
+        shuffle: np.random.Generator | None,
+    ) -> Iterator[EpochReport]:
+        for epoch in range(epochs):
+            if shuffle is not None:
+                order = shuffle.permutation(len(x))
+                xs, ts = x[order], t[order]
+            else:
+                xs, ts = x, t
+            squares = 0.0
+            with np.errstate(over="ignore", invalid="ignore"):
+                for start in range(0, len(x), batch_size):
+                    rows = xs[start : start + batch_size]
+                    p = self._pass(len(rows))
+                    p.activations[0][:] = rows
+                    p.target[:] = ts[start : start + batch_size]
+                    squares += self._learn(p, learning_rate)
+                    self._last = p
+            yield EpochReport(epoch, squares / t.size)
+
+    # -- checking -------------------------------------------------------------------------
+
+    def _pass(self, batch: int) -> _Pass:
+        if batch not in self._passes:
+            self._passes[batch] = _Pass(self.layer_sizes, batch)
+        return self._passes[batch]
+
+    def _examples(self, inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+        x = np.ascontiguousarray(inputs, dtype=np.float64)
+        t = np.ascontiguousarray(targets, dtype=np.float64)
+        if t.ndim == 1:
+            t = t[:, np.newaxis]
+        x = self._rows(x, self.layer_sizes[0], "inputs")
+        t = self._rows(t, self.layer_sizes[-1], "targets")
+        if len(x) != len(t):
+            raise SettingsError(f"{len(x)} inputs and {len(t)} targets: give one target each.")
+        if not (np.isfinite(x).all() and np.isfinite(t).all()):
+            raise SettingsError("The examples hold numbers that are not finite: remove them.")
+        return x, t
+
+    @staticmethod
+    def _rows(array: Array, width: int, what: str) -> Array:
+        rows = np.atleast_2d(array)
+        if rows.ndim != 2 or rows.shape[1] != width or not len(rows):
+            raise SettingsError(
+                f"{what.capitalize()} of shape {array.shape} do not fit a network "
+                f"with {width} of them: give shape (examples, {width})."
+            )
+        return rows
+
+
+def numerical_derivatives(
+    mlp: MLP, inputs: ArrayLike, targets: ArrayLike, epsilon: float = 1e-6
+) -> tuple[list[Array], list[Array]]:
+    """The derivatives again, from nothing but forward passes (central differences).
+
+    Parameters
+    ----------
+    inputs, targets : array_like, shapes (n, num_inputs) and (n, num_outputs)
+    epsilon : float, > 0, how far each weight is moved to either side
+
+    Returns
+    -------
+    (derivatives, bias_derivatives)
+        In the shapes and with the sign of `MLP.derivatives` and `MLP.bias_derivatives`.
+    """
+    x, t = np.atleast_2d(np.asarray(inputs, float)), np.atleast_2d(np.asarray(targets, float))
+
+    def energy() -> float:
+        return float(0.5 * np.sum(np.square(t - mlp.forward(x))) / len(x))
+
+    def downhill(parameter: Array) -> Array:
+        result = np.zeros_like(parameter)
+        for at in np.ndindex(parameter.shape):
+            kept = parameter[at]
+            parameter[at] = kept + epsilon
+            above = energy()
+            parameter[at] = kept - epsilon
+            below = energy()
+            parameter[at] = kept
+            result[at] = (below - above) / (2 * epsilon)
+        return result
+
+    return [downhill(w) for w in mlp.weights], [downhill(b) for b in mlp.biases]
+
+
+# What each task asks of the two numbers a and b; `middle` is the centre of their range.
+TASKS: Final[dict[str, Callable[[Array, Array, float], Array]]] = {
+    "sum": lambda a, b, middle: a + b,
+    "product": lambda a, b, middle: a * b,
+    "difference": lambda a, b, middle: a - b,
+    "mean": lambda a, b, middle: (a + b) / 2,
+    "xor": lambda a, b, middle: np.where((a > middle) ^ (b > middle), 1.0, 0.0),
+    "sine": lambda a, b, middle: 0.5 + 0.5 * np.sin(2 * np.pi * (a + b)),
+}
+
+
+def make_task(
+    name: str,
+    count: int = 1000,
+    *,
+    low: float = 0.0,
+    high: float = 0.5,
+    noise: float = 0.0,
+    seed: int | np.random.Generator = 0,
+) -> tuple[Array, Array]:
+    """Random pairs of numbers and what a network should answer to each.
+
+    Parameters
+    ----------
+    name : a key of `TASKS`
+    count : int, >= 1
+    low, high : float, low < high; the pairs are uniform in [low, high)
+    noise : float, >= 0, standard deviation of what is added to the targets
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    inputs : ndarray, shape (count, 2)
+    targets : ndarray, shape (count, 1)
+
+    Raises
+    ------
+    SettingsError
+        The task is unknown, or a number is outside its range.
+    """
+    if name not in TASKS:
+        raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
+    if count < 1 or not low < high or not noise >= 0:
+        raise SettingsError(
+            f"{count} examples in [{low:g}, {high:g}) with noise {noise:g} cannot be drawn: "
+            "use at least 1 example, a lower end below the upper, and noise of at least 0."
+        )
+    rng = np.random.default_rng(seed)
+    inputs = rng.uniform(low, high, (count, 2))
+    targets = TASKS[name](inputs[:, 0], inputs[:, 1], (low + high) / 2)
+    if noise:
+        targets = targets + rng.normal(0, noise, count)
+    return inputs, targets[:, np.newaxis]
+
+
+def sum_task(count: int = 1000, seed: int | np.random.Generator = 0) -> tuple[Array, Array]:
+    """The course's task: pairs uniform in [0, 0.5), and their sums.
+
+    Returns
+    -------
+    inputs : ndarray, shape (count, 2)
+    targets : ndarray, shape (count, 1)
+    """
+    return make_task("sum", count, seed=seed)
+
+
+def _activation(name: str) -> Activation:
+    if name not in ACTIVATIONS:
+        raise SettingsError(f'Unknown activation "{name}": use one of {", ".join(ACTIVATIONS)}.')
+    return ACTIVATIONS[name]
+
+
+def _copies(arrays: Sequence[Array]) -> list[Array]:
+    return [a.copy() for a in arrays]

@@ -1,0 +1,303 @@
+"""A model: a trained network with all that is needed to use it, and to judge it.
+
+A bundle is a folder with ``weights.safetensors`` and ``model.json``: the network's name, the
+feature parameters, the genres, the calibration, and the card, which says on what data and
+which split every figure was measured. Nothing in a bundle is ever executed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from genrekit.audio import AudioSource, load_audio
+from genrekit.classifier import build_network
+from genrekit.errors import GenreKitError, ModelError
+from genrekit.features import FeatureParams, extract, split_segments
+from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.metrics import softmax
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
+
+MODELS: Final = Path(__file__).resolve().parent.parent / "models"
+DEFAULT_MODEL: Final = "course-mlp"
+MAX_SONG_SECONDS: Final = 900.0
+
+_FORMAT: Final = 1
+_CARD_FILE: Final = "model.json"
+_WEIGHTS_FILE: Final = "weights.safetensors"
+# -60 dBFS: quieter than the noise floor of most recordings of music.
+_SILENCE_PEAK: Final = 1e-3
+_ROWS_AT_ONCE: Final = 1024
+
+
+@dataclass(frozen=True)
+class SegmentVerdict:
+    """One segment of a song: from `start` to `end` in seconds, and its probabilities."""
+
+    start: float
+    end: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a model says of a song.
+
+    `genre` is None when the model is not sure; `note` then says why. `confidence` is the
+    probability of the likeliest genre. `probabilities` are the mean over the segments, and
+    empty, like `segments`, when there was nothing to judge.
+    """
+
+    genre: str | None
+    confidence: float
+    probabilities: dict[str, float]
+    segments: tuple[SegmentVerdict, ...]
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class GenreModel:
+    """A trained network, ready to use.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+    network_name : a key of `genrekit.classifier.NETWORKS`
+    params : FeatureParams
+    genres : tuple of str, in the order of the network's outputs
+    mean, std : ndarray, float32, shape (coefficients,)
+        Features are normalised as ``(x - mean) / std``, fitted on training tracks only;
+        zeros and ones where the network takes them as they are.
+    temperature : float
+        Divides the logits, fitted on the validation part (Guo et al. 2017).
+    threshold : float
+        Below this confidence the verdict is "not sure".
+    card : dict
+        Data, split, recipe, history and figures, as plain values.
+    """
+
+    network: nn.Module
+    network_name: str
+    params: FeatureParams
+    genres: tuple[str, ...]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    temperature: float = 1.0
+    threshold: float = 0.0
+    card: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    # -- use ------------------------------------------------------------------------------
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's raw outputs, before temperature.
+
+        Parameters
+        ----------
+        features : ndarray, float32, shape (n, *params.shape), as `features.extract` gives them
+
+        Returns
+        -------
+        ndarray, float32, shape (n, genres)
+
+        Raises
+        ------
+        ModelError
+            The features have another shape.
+        """
+        if features.shape[1:] != self.params.shape:
+            raise ModelError(
+                f"The model takes segments of shape {self.params.shape}, these have "
+                f"{features.shape[1:]}: compute them with the model's own parameters."
+            )
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        results = [np.empty((0, len(self.genres)), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(features), _ROWS_AT_ONCE):
+                rows = (features[start : start + _ROWS_AT_ONCE] - self.mean) / self.std
+                results.append(self.network(torch.from_numpy(rows).to(device)).cpu().numpy())
+        return np.concatenate(results)
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
+        return softmax(self.logits(features), self.temperature)
+
+    def classify(self, samples: NDArray[np.float32]) -> Verdict:
+        """Judge a song.
+
+        Parameters
+        ----------
+        samples : ndarray, float32, shape (samples,), at ``params.sample_rate``
+        """
+        seconds = len(samples) / self.params.sample_rate
+        segments = split_segments(samples, self.params)
+        if not len(segments):
+            return _undecided(
+                f"Only {seconds:.1f} s long: at least {self.params.segment_seconds:g} s of music "
+                "are needed."
+            )
+        if np.abs(samples).max() < _SILENCE_PEAK:
+            return _undecided("Silence: there is nothing to hear. Check the recording level.")
+        rows = self.probabilities(extract(segments, self.params))
+        mean = rows.mean(axis=0)
+        best = int(mean.argmax())
+        confidence = float(mean[best])
+        sure = confidence >= self.threshold
+        note = (
+            f"{self.genres[best].capitalize()} is likeliest, but {confidence:.0%} is below the "
+            f"{self.threshold:.0%} under which this model was wrong more often than right."
+        )
+        length = self.params.segment_seconds
+        return Verdict(
+            genre=self.genres[best] if sure else None,
+            confidence=confidence,
+            probabilities=self._named(mean),
+            segments=tuple(
+                SegmentVerdict(i * length, min((i + 1) * length, seconds), self._named(row))
+                for i, row in enumerate(rows)
+            ),
+            note="" if sure else note,
+        )
+
+    def classify_file(self, source: AudioSource, max_seconds: float = MAX_SONG_SECONDS) -> Verdict:
+        """Judge a sound file; of a longer one, the first `max_seconds`, which the note says.
+
+        Raises
+        ------
+        AudioError
+            As `genrekit.audio.load_audio`.
+        """
+        rate = self.params.sample_rate
+        samples = load_audio(source, rate, max_seconds=max_seconds + 1)
+        heard = samples[: int(max_seconds * rate)]
+        verdict = self.classify(heard)
+        if len(heard) == len(samples):
+            return verdict
+        note = f"{verdict.note} Only the first {max_seconds / 60:g} minutes were heard.".strip()
+        return Verdict(**{**verdict.__dict__, "note": note})
+
+    def _named(self, row: NDArray[np.floating]) -> dict[str, float]:
+        return dict(zip(self.genres, row.astype(float).tolist(), strict=True))
+
+    # -- bundles --------------------------------------------------------------------------
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the bundle into `folder`, which is made if need be.
+
+        Raises
+        ------
+        ModelError
+            It cannot be written.
+        """
+        folder = Path(folder)
+        tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
+        tensors["mean"] = torch.from_numpy(self.mean)
+        tensors["std"] = torch.from_numpy(self.std)
+        weights = save_tensors(tensors)
+        about = {
+            "format": _FORMAT,
+            "network": self.network_name,
+            "genres": list(self.genres),
+            "params": self.params.to_dict(),
+            "temperature": self.temperature,
+            "threshold": self.threshold,
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "card": without_nan(self.card),
+        }
+        text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        with plain_os_errors("written", folder, ModelError):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in ((_WEIGHTS_FILE, weights), (_CARD_FILE, text.encode())):
+                with replacing(folder / name) as temporary:
+                    temporary.write_bytes(content)
+
+    @classmethod
+    def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
+        """Read a bundle, by the name of a model that ships or by its folder.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it is damaged.
+        """
+        folder = MODELS / name_or_folder if _is_name(name_or_folder) else Path(name_or_folder)
+        if not (folder / _CARD_FILE).is_file():
+            raise ModelError(
+                f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
+                f"made, or one of {', '.join(sorted(p.name for p in MODELS.glob('*/')))}."
+            )
+        with plain_os_errors("read", folder, ModelError):
+            text = (folder / _CARD_FILE).read_bytes()
+            weights = (folder / _WEIGHTS_FILE).read_bytes()
+        try:
+            return cls._from_bytes(json.loads(text), weights)
+        except ModelError:
+            raise
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            GenreKitError,
+            SafetensorError,
+        ):
+            raise ModelError(
+                f"The model in {folder} is damaged or was not made by GenreKit: train it again."
+            ) from None
+
+    @classmethod
+    def _from_bytes(cls, about: Mapping[str, Any], weights: bytes) -> Self:
+        if about["format"] != _FORMAT:
+            raise ModelError(
+                f"The model is of format {about['format']}, this GenreKit reads {_FORMAT}: "
+                "update GenreKit or train the model again."
+            )
+        if hashlib.sha256(weights).hexdigest() != about["weights_sha256"]:
+            raise ModelError(
+                "The model's weights do not belong to its card: copy both files again."
+            )
+        params = FeatureParams.from_dict(about["params"])
+        genres = tuple(str(genre) for genre in about["genres"])
+        tensors = load_tensors(weights)
+        mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
+        network = build_network(about["network"], params.shape, len(genres))
+        network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items()})
+        if mean.shape != (params.coefficients,) or std.shape != mean.shape or not (std > 0).all():
+            raise ValueError
+        temperature, threshold = float(about["temperature"]), float(about["threshold"])
+        if not temperature > 0 or not 0 <= threshold <= 1:
+            raise ValueError
+        return cls(
+            network.eval(),
+            about["network"],
+            params,
+            genres,
+            mean,
+            std,
+            temperature,
+            threshold,
+            dict(about["card"]),
+        )
+
+
+def _undecided(note: str) -> Verdict:
+    return Verdict(None, 0.0, {}, (), note)
+
+
+def _is_name(name_or_folder: str | os.PathLike[str]) -> bool:
+    """Whether it is the bare name of a model that ships; a folder of that name comes second."""
+    name = os.fspath(name_or_folder)
+    return Path(name).name == name and (MODELS / name / _CARD_FILE).is_file()

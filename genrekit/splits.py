@@ -1,0 +1,227 @@
+"""Which segments train, which watch (valid) and which measure (test).
+
+The split decides what a score means. Segments of one song sound alike: a network that met one
+in training recognises the song, not the genre. So a split by segment flatters, a split by
+track is fair for known artists, and a split by artist asks the real question.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset import Dataset
+from genrekit.errors import DatasetError, SettingsError
+from genrekit.tables import match_tracks, read_track_table
+
+__all__ = [
+    "COURSE_FRACTIONS",
+    "PARTS",
+    "Split",
+    "by_artist",
+    "by_segment",
+    "by_track",
+    "from_file",
+    "make_split",
+]
+
+Rows = NDArray[np.int64]
+PARTS: Final = ("train", "valid", "test")
+# The course trains on 70 % and watches the other 30 %. Nothing is chosen by watching unless
+# asked for, so the watched part is also a fair measure.
+COURSE_FRACTIONS: Final = (0.7, 0.3, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row numbers of each part; `test` may be empty. `kind` is segment, track, artist or file."""
+
+    kind: Literal["segment", "track", "artist", "file"]
+    seed: int | None
+    train: Rows
+    valid: Rows
+    test: Rows
+    shares_tracks: bool | None
+    """Whether a track has segments in two parts; None where tracks are unknown."""
+
+    @property
+    def worth(self) -> str:
+        """In a sentence, what a score measured on this split is worth."""
+        if self.shares_tracks is None:
+            return "Not to be trusted: tracks are unknown, so one song may stand on both sides."
+        if self.shares_tracks:
+            return "Flattering: segments of one song stand on both sides of the split."
+        if self.kind == "artist":
+            return "Honest: no artist stands on both sides of the split."
+        return f"Fair: no track stands on both sides of the split (by {self.kind})."
+
+    @property
+    def measured_part(self) -> str:
+        """The part whose score counts: test where there is one, else valid."""
+        return "test" if len(self.test) else "valid"
+
+    @property
+    def measured(self) -> Rows:
+        return self.test if len(self.test) else self.valid
+
+
+def by_segment(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Segments at random, as the course does: one song stands on both sides, so it flatters.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+    fractions : three floats >= 0 with sum 1: train, valid, test
+
+    Raises
+    ------
+    DatasetError
+        There are too few segments.
+    SettingsError
+    """
+    return _by_group("segment", dataset, np.arange(len(dataset)), seed, fractions)
+
+
+def by_track(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Whole tracks at random; parameters and errors as `by_segment`.
+
+    Raises
+    ------
+    DatasetError
+        Also when the dataset does not know its tracks.
+    """
+    if dataset.tracks is None:
+        raise DatasetError(
+            "This dataset does not say which segments come from the same track, so it cannot be "
+            "split by track: build it from the audio, or split by segment and distrust the score."
+        )
+    return _by_group("track", dataset, _numbered(dataset.tracks), seed, fractions)
+
+
+def by_artist(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Whole artists at random; a track whose artist is unknown counts as an artist of its own.
+
+    Raises
+    ------
+    DatasetError
+        Also when the dataset knows no artist.
+    """
+    if dataset.artists is None or dataset.tracks is None or not (dataset.artists != "").any():
+        raise DatasetError(
+            "This dataset names no artists, so it cannot be split by artist: give a CSV file with "
+            "columns track and artist when it is built, or split by track."
+        )
+    owner = np.where(dataset.artists != "", dataset.artists, np.char.add("\0", dataset.tracks))
+    return _by_group("artist", dataset, _numbered(owner), seed, fractions)
+
+
+def from_file(dataset: Dataset, path: str | os.PathLike[str]) -> Split:
+    """The parts that a CSV file names: columns track and part (train, valid or test).
+
+    Tracks that the file does not name, or names with an empty part, are left out.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be used, or gives nothing to train or to measure on.
+    """
+    if dataset.tracks is None:
+        raise DatasetError("This dataset does not know its tracks, so no file can split it.")
+    table = {
+        track: part.strip().lower()
+        for track, part in read_track_table(Path(path), "part").items()
+        if part.strip()
+    }
+    unknown = sorted(set(table.values()) - set(PARTS))
+    if unknown:
+        raise DatasetError(
+            f'{path} names a part "{unknown[0]}": use train, valid or test, or leave it empty.'
+        )
+    part_of = match_tracks(table, sorted(set(dataset.tracks.tolist())))
+    if not part_of:
+        raise DatasetError(
+            f"{path} names none of the dataset's tracks (such as {dataset.tracks[0]}): "
+            "use the track's name without folder and suffix, or its path below the folder."
+        )
+    assigned = np.array([part_of.get(track, "") for track in dataset.tracks])
+    return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
+
+
+def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
+    """A split by its name: segment, track, artist, or the path of a CSV file.
+
+    Raises
+    ------
+    DatasetError, SettingsError
+    """
+    named = {"segment": by_segment, "track": by_track, "artist": by_artist}
+    if how in named:
+        return named[how](dataset, seed)
+    if not how.lower().endswith(".csv"):
+        raise SettingsError(
+            f'Unknown split "{how}": use segment, track, artist or the path of a .csv file.'
+        )
+    return from_file(dataset, how)
+
+
+def _by_group(
+    kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
+) -> Split:
+    """Give each group whole to the part that lacks most of the group's genre."""
+    wanted = np.asarray(fractions, dtype=float)
+    if wanted.shape != (3,) or (wanted < 0).any() or abs(wanted.sum() - 1) > 1e-9:
+        raise SettingsError(
+            f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
+        )
+    count = int(groups.max()) + 1
+    # Rows of each genre in each group; a group of several genres counts as its commonest.
+    table = np.zeros((count, len(dataset.genres)), np.int64)
+    np.add.at(table, (groups, dataset.labels), 1)
+    order = np.random.default_rng(seed).permutation(count)
+    genre_of, size = table.argmax(axis=1), table.sum(axis=1)
+    filled = np.zeros((3, len(dataset.genres)))
+    total = table.sum(axis=0)
+    part_of = np.empty(count, np.int64)
+    for group in order:
+        genre = genre_of[group]
+        lacking = wanted * total[genre] - filled[:, genre]
+        part_of[group] = part = np.argmax(lacking)
+        filled[part, genre] += size[group]
+    rows = part_of[groups]
+    return _checked(dataset, kind, seed, *(np.flatnonzero(rows == part) for part in range(3)))
+
+
+def _checked(
+    dataset: Dataset, kind: Any, seed: int | None, train: Rows, valid: Rows, test: Rows
+) -> Split:
+    if len(np.unique(dataset.labels)) < 2:
+        raise DatasetError(
+            f'The dataset holds one genre only ("{dataset.genres[dataset.labels[0]]}"): '
+            "a classifier needs at least two to tell apart."
+        )
+    if not len(train) or not len(valid) + len(test):
+        raise DatasetError(
+            f"Split by {kind}, the dataset of {len(dataset)} segments leaves nothing to train on "
+            "or nothing to measure with: use more tracks or another split."
+        )
+    shares = None
+    if dataset.tracks is not None:
+        parts = [set(dataset.tracks[rows].tolist()) for rows in (train, valid, test)]
+        shares = sum(map(len, parts)) > len(set().union(*parts))
+    return Split(kind, seed, train, valid, test, shares)
+
+
+def _numbered(names: NDArray[np.str_]) -> Rows:
+    """Each name's number, in sorted order of the names."""
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,288 @@
+"""Training a classifier: epochs one by one, to be stopped after any of them.
+
+The recipe is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
+epochs, features as they are. As there, train loss and accuracy are running means over the
+epoch's batches, taken while the weights still move; validation follows each epoch.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from genrekit.classifier import NETWORKS, build_network, count_parameters
+from genrekit.dataset import Dataset
+from genrekit.errors import ModelError, SettingsError
+from genrekit.evaluation import measure
+from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group
+from genrekit.model import GenreModel
+from genrekit.splits import Split
+
+__all__ = ["EpochStats", "TrainParams", "Training", "train"]
+
+_VALID_ROWS_AT_ONCE: Final = 1024
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """The choices of one training run; the defaults are the course's.
+
+    Attributes
+    ----------
+    network : a key of `genrekit.classifier.NETWORKS`
+    epochs, batch_size : int, >= 1
+    learning_rate : float, > 0, of Adam
+    seed : int, >= 0, of the first weights and of the order of the examples
+    keep : "last" or "best"
+        The weights after the last epoch, or after the one with the lowest validation loss.
+    normalise : bool
+        Subtract the mean and divide by the standard deviation of each coefficient.
+    device : str, "auto" (CUDA where there is one) or a PyTorch device
+
+    Raises
+    ------
+    SettingsError
+        When made: a value is outside its range.
+    """
+
+    network: str = "mlp"
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    seed: int = 0
+    keep: Literal["last", "best"] = "last"
+    normalise: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise SettingsError(
+                f'Unknown network "{self.network}": use one of {", ".join(NETWORKS)}.'
+            )
+        ranges = {"epochs": (1, 10_000), "batch_size": (1, 65_536), "seed": (0, 2**63 - 1)}
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise SettingsError(
+                    f"{name} is {value!r}: use a whole number from {low} to {high}."
+                )
+        if not 0 < self.learning_rate <= 10:
+            raise SettingsError(
+                f"learning_rate is {self.learning_rate!r}: use a number above 0, such as 0.0001."
+            )
+        if self.keep not in ("last", "best"):
+            raise SettingsError(f'keep is "{self.keep}": use last or best.')
+
+
+@dataclass(frozen=True)
+class EpochStats:
+    """One epoch, counted from 1. Losses are mean cross-entropy in nats, accuracies 0 to 1.
+
+    The validation fields are NaN where the split has no validation part.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    seconds: float
+
+
+class Training:
+    """A run: iterate over it for its epochs, as far as wanted, then ask for its `model`.
+
+    Attributes
+    ----------
+    history : list of EpochStats
+        The epochs so far.
+    """
+
+    def __init__(self, dataset: Dataset, split: Split, params: TrainParams) -> None:
+        self.dataset = dataset
+        self.split = split
+        self.params = params
+        self.history: list[EpochStats] = []
+        self._device = _device(params.device)
+        self._mean, self._std = _normalisation(dataset.features[split.train], params.normalise)
+        self._network = build_network(
+            params.network, dataset.params.shape, len(dataset.genres), params.seed
+        ).to(self._device)
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._kept_epoch = 0
+
+    def __iter__(self) -> Iterator[EpochStats]:
+        params, network = self.params, self._network
+        x, y = self._tensors(self.split.train)
+        valid = self._tensors(self.split.valid)
+        order = torch.Generator().manual_seed(params.seed)
+        optimizer = torch.optim.Adam(network.parameters(), params.learning_rate, fused=True)
+        while len(self.history) < params.epochs:
+            start = perf_counter()
+            network.train()
+            loss_sum = torch.zeros((), device=self._device)
+            hits = torch.zeros((), dtype=torch.int64, device=self._device)
+            for rows in torch.split(torch.randperm(len(y), generator=order), params.batch_size):
+                target = y[rows]
+                logits = network(x[rows])
+                loss = cross_entropy(logits, target)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                # Sums stay tensors: reading each one would wait for the device.
+                loss_sum += loss.detach() * len(target)
+                hits += (logits.detach().argmax(dim=1) == target).sum()
+            stats = EpochStats(
+                len(self.history) + 1,
+                float(loss_sum) / len(y),
+                float(hits) / len(y),
+                *self._validate(*valid),
+                perf_counter() - start,
+            )
+            self._keep(stats)
+            self.history.append(stats)
+            yield stats
+
+    def model(self) -> GenreModel:
+        """The model as it stands: calibrated on the validation part, measured, with its card.
+
+        Raises
+        ------
+        ModelError
+            No epoch has been run yet.
+        """
+        if not self._kept_epoch:
+            raise ModelError("Nothing has been learned yet: run at least one epoch first.")
+        network = copy.deepcopy(self._network).cpu()
+        if self._best is not None:
+            network.load_state_dict(self._best[1])
+        model = GenreModel(
+            network.eval(),
+            self.params.network,
+            self.dataset.params,
+            self.dataset.genres,
+            self._mean,
+            self._std,
+        )
+        temperature, threshold = self._calibration(model)
+        calibrated = dict(model.__dict__, temperature=temperature, threshold=threshold)
+        model = GenreModel(**calibrated)
+        return GenreModel(**dict(calibrated, card=self._card(model)))
+
+    def _tensors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        features = self.dataset.features[rows]
+        if self.params.normalise:
+            features = (features - self._mean) / self._std
+        return (
+            torch.from_numpy(features).to(self._device),
+            torch.from_numpy(self.dataset.labels[rows]).to(self._device),
+        )
+
+    def _validate(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+        if not len(y):
+            return float("nan"), float("nan")
+        self._network.eval()
+        with torch.inference_mode():
+            logits = torch.cat(
+                [self._network(rows) for rows in torch.split(x, _VALID_ROWS_AT_ONCE)]
+            )
+        hits = (logits.argmax(dim=1) == y).sum()
+        return float(cross_entropy(logits, y)), float(hits) / len(y)
+
+    def _keep(self, stats: EpochStats) -> None:
+        if not np.isfinite(stats.train_loss):
+            raise ModelError(
+                f"The loss grew beyond all numbers in epoch {stats.epoch}: "
+                f"use a learning rate below {self.params.learning_rate:g}."
+            )
+        if self.params.keep == "last" or not len(self.split.valid):
+            self._kept_epoch = stats.epoch
+        elif self._best is None or stats.valid_loss < self._best[0]:
+            self._best = stats.valid_loss, copy.deepcopy(self._network.state_dict())
+            self._kept_epoch = stats.epoch
+
+    def _calibration(self, model: GenreModel) -> tuple[float, float]:
+        """Temperature from the validation segments, threshold from the validation tracks."""
+        rows = self.split.valid
+        if not len(rows):
+            return 1.0, 0.0
+        labels = self.dataset.labels[rows]
+        logits = model.logits(self.dataset.features[rows])
+        temperature = fit_temperature(logits, labels)
+        probabilities = GenreModel(**dict(model.__dict__, temperature=temperature)).probabilities(
+            self.dataset.features[rows]
+        )
+        if self.dataset.tracks is not None:
+            probabilities, labels, _ = mean_by_group(
+                probabilities, labels, self.dataset.tracks[rows]
+            )
+        return temperature, choose_threshold(probabilities, labels)
+
+    def _card(self, model: GenreModel) -> dict[str, Any]:
+        dataset, split = self.dataset, self.split
+        tracks = None if dataset.tracks is None else len(np.unique(dataset.tracks))
+        recipe = {k: v for k, v in asdict(self.params).items() if k != "device"}
+        return {
+            "data": {
+                "fingerprint": dataset.fingerprint,
+                "segments": dataset.counts(),
+                "tracks": tracks,
+            },
+            "split": {
+                "kind": split.kind,
+                "seed": split.seed,
+                "shares_tracks": split.shares_tracks,
+                "segments": {
+                    "train": len(split.train),
+                    "valid": len(split.valid),
+                    "test": len(split.test),
+                },
+            },
+            "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self._kept_epoch},
+            "parameters": count_parameters(model.network),
+            "calibrated_on": "valid" if len(split.valid) else None,
+            "measured": measure(model, dataset, split.measured, split.measured_part).to_dict(),
+            "history": [asdict(stats) for stats in self.history],
+        }
+
+
+def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> Training:
+    """Set up a training run; it starts when it is iterated over.
+
+    Examples
+    --------
+    >>> training = train(dataset, by_track(dataset))            # doctest: +SKIP
+    >>> for epoch in training:                                  # doctest: +SKIP
+    ...     print(epoch.epoch, epoch.valid_accuracy)
+    >>> training.model().save("my-model")                       # doctest: +SKIP
+    """
+    return Training(dataset, split, params or TrainParams())
+
+
+def _normalisation(
+    features: NDArray[np.float32], wanted: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each coefficient, shapes (coefficients,)."""
+    coefficients = features.shape[-1]
+    if not wanted:
+        return np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
+    mean = features.mean(axis=(0, 1), dtype=np.float64)
+    std = features.std(axis=(0, 1), dtype=np.float64)
+    # A coefficient that never changes (a band that is always empty) stays as it is.
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise SettingsError(f'Unknown device "{name}": use auto, cpu or cuda.') from None
