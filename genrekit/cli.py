@@ -158,7 +158,7 @@ def _train(options: argparse.Namespace) -> int:
                 f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
                 options.progress,
             )
-    model = training.model()
+    model = training.model(options.about)
     model.save(options.output)
     measured = model.card["measured"]
     return _finish(
@@ -317,6 +317,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="of split, weights, order (%(default)s)")
     add("--keep", choices=("last", "best"), default="last",
         help="which epoch's weights; best: the lowest validation loss (%(default)s)")  # fmt: skip
+    add("--about", default="", metavar="TEXT", help="where the data came from, for the card")
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
 
 

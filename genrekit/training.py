@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from genrekit import __version__
 from genrekit.classifier import NETWORKS, build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
@@ -150,8 +151,12 @@ class Training:
             self.history.append(stats)
             yield stats
 
-    def model(self) -> GenreModel:
+    def model(self, about: str = "") -> GenreModel:
         """The model as it stands: calibrated on the validation part, measured, with its card.
+
+        Parameters
+        ----------
+        about : str, what the card says first: where the data came from, and its cautions
 
         Raises
         ------
@@ -174,7 +179,8 @@ class Training:
         temperature, threshold = self._calibration(model)
         calibrated = dict(model.__dict__, temperature=temperature, threshold=threshold)
         model = GenreModel(**calibrated)
-        return GenreModel(**dict(calibrated, card=self._card(model)))
+        card = {"about": about, "genrekit": __version__} | self._card(model)
+        return GenreModel(**dict(calibrated, card=card))
 
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         features = self.dataset.features[rows]
@@ -239,6 +245,7 @@ class Training:
                 "kind": split.kind,
                 "seed": split.seed,
                 "shares_tracks": split.shares_tracks,
+                "worth": split.worth,
                 "segments": {
                     "train": len(split.train),
                     "valid": len(split.valid),

@@ -29,15 +29,13 @@ _GENRES: Final = (*PALETTE, "#8C564B", "#7B68EE", "#2CA6A4", "#C0392B")
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
-def figure(
-    *traces: Any, x: str = "", y: str = "", height: int = 320, **layout: Any
-) -> go.Figure:
+def figure(*traces: Any, x: str = "", y: str = "", height: int = 320, **layout: Any) -> go.Figure:
     """A figure with axis titles `x` and `y` (with their units) and the common margins."""
     chart = go.Figure(data=list(traces))
     chart.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        legend={"orientation": "h", "y": 1.08, "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hovermode="closest",
         colorway=PALETTE,
         xaxis_title=x,

@@ -59,7 +59,5 @@ def wav_bytes(samples: NDArray[np.floating[Any]], sample_rate: int) -> bytes:
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(
-        buffer, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16"
-    )
+    soundfile.write(buffer, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

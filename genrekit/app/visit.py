@@ -1,0 +1,63 @@
+"""What one visitor has: an anonymous name for quotas, and the datasets and models made.
+
+A dataset or a model is a job, and its id stands in the page's address, so that a reload or a
+second browser with the link finds it again. Streamlit drops such parameters when the page is
+switched; `sync` writes them again.
+"""
+
+import secrets
+from typing import Final
+
+import streamlit as st
+
+from genrekit.app.jobs import Job, Jobs
+from genrekit.app.settings import settings
+
+__all__ = ["current", "jobs", "owned", "owner", "remember", "sync"]
+
+KINDS: Final = ("dataset", "model")
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The jobs of this server."""
+    return Jobs(settings())
+
+
+def owner() -> str:
+    """This visitor's name for quotas; it says nothing about the person."""
+    if "owner" not in st.session_state:
+        st.session_state.owner = secrets.token_urlsafe(9)
+    name: str = st.session_state.owner
+    return name
+
+
+def sync() -> None:
+    """Take the current dataset and model from the address, or write them there again."""
+    for kind in KINDS:
+        in_address = st.query_params.get(kind)
+        if in_address and jobs().get(in_address):
+            remember(kind, in_address)
+        elif kind in st.session_state:
+            st.query_params[kind] = st.session_state[kind]
+
+
+def remember(kind: str, job_id: str) -> None:
+    """Make a job the visitor's current dataset or model."""
+    st.session_state[kind] = job_id
+    st.session_state.setdefault(f"{kind}s", [])
+    if job_id not in st.session_state[f"{kind}s"]:
+        st.session_state[f"{kind}s"].append(job_id)
+    if st.query_params.get(kind) != job_id:
+        st.query_params[kind] = job_id
+
+
+def current(kind: str) -> Job | None:
+    """The visitor's current dataset or model job, if it is still there."""
+    return jobs().get(st.session_state.get(kind, ""))
+
+
+def owned(kind: str) -> list[Job]:
+    """The finished jobs of a kind that this visit knows, newest first."""
+    known = [jobs().get(job_id) for job_id in st.session_state.get(f"{kind}s", [])]
+    return [job for job in reversed(known) if job is not None and job.status == "done"]
