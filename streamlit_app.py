@@ -1,8 +1,14 @@
 """GenreKit in the browser: page frame and navigation. Run with `streamlit run streamlit_app.py`."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
+
+from genrekit.app.jobs import PATIENT_THREADS
+
+# Before anything imports torch, which reads them once.
+os.environ.update({**PATIENT_THREADS, **os.environ})
 
 HERE = Path(__file__).parent
 

@@ -6,18 +6,23 @@ Exit status: 0 all went well; 1 some input failed; 2 the command cannot be carri
 """
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from genrekit import __version__
-from genrekit.errors import GenreKitError
+from genrekit.errors import DatasetError, GenreKitError, ModelError
 from genrekit.features import FeatureParams
-from genrekit.files import without_nan
+from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
+
+if TYPE_CHECKING:
+    from genrekit.training import TrainParams
 
 __all__ = ["main"]
 
@@ -30,9 +35,13 @@ _T = TypeVar("_T")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is returned, or raised by argparse for --help."""
+    # A file's name may be no text: show its odd bytes rather than fail.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except GenreKitError as error:
         if getattr(options, "progress", None) == "json":
             _emit("error", message=str(error))
@@ -42,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        sys.stderr.close()
+        # The reader of our output has gone: what Python still holds for it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
     return status
 
@@ -61,10 +70,24 @@ def _demo_data(options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     total = options.tracks * len(STYLES)
-    for done, path in enumerate(_bar(paths, total, "Composing", "track", options.progress), 1):
+    written = _plainly(paths, options.folder)
+    for done, path in enumerate(_bar(written, total, "Composing", "track", options.progress), 1):
         if options.progress == "json":
             _emit("track", done=done, total=total, path=str(path))
     return _finish(options, f"{total} tracks in {len(STYLES)} genres are in {options.folder}.")
+
+
+def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
+    """The same paths, with the errors of the system and of libsndfile in plain words."""
+    import soundfile
+
+    with plain_os_errors("written", folder):
+        try:
+            yield from paths
+        except soundfile.LibsndfileError:
+            raise DatasetError(
+                f"{folder} cannot be written: the disk may be full; free some space and run again."
+            ) from None
 
 
 def _preprocess(options: argparse.Namespace) -> int:
@@ -124,19 +147,13 @@ def _import(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from genrekit.dataset import Dataset
     from genrekit.splits import make_split
-    from genrekit.training import TrainParams, train
+    from genrekit.training import train
 
-    params = TrainParams(
-        options.network,
-        options.epochs,
-        options.batch_size,
-        options.learning_rate,
-        options.seed,
-        options.keep,
-        options.normalise,
-    )
+    params = _train_params(options)
     dataset = Dataset.read(options.data)
     split = make_split(dataset, options.split, options.seed)
+    with plain_os_errors("written", options.output, ModelError):
+        options.output.mkdir(parents=True, exist_ok=True)  # to know before the work, not after
     training = train(dataset, split, params)
     if options.progress == "json":
         _emit(
@@ -167,6 +184,29 @@ def _train(options: argparse.Namespace) -> int:
         f"{split.kind}: {_score(measured)}. {split.worth}",
         measured=measured,
     )
+
+
+def _leak_meter(options: argparse.Namespace) -> int:
+    from genrekit.dataset import Dataset
+    from genrekit.leak import LeakProgress, leak_meter, leak_sentence
+
+    params = _train_params(options)
+    steps = leak_meter(Dataset.read(options.data), params, runs=options.runs)
+    last: LeakProgress | None = None
+    for last in _bar(steps, None, "Training", "epoch", options.progress, _epoch_total):
+        if options.progress == "json":
+            _emit("leak", **asdict(last))
+    assert last is not None  # at least one epoch is run
+    result = {"bars": [bar.to_dict() for bar in last.bars], "sentence": leak_sentence(last.bars)}
+    if options.output is not None:
+        with plain_os_errors("written", options.output), replacing(options.output) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.progress == "json":
+        return _finish(options, result["sentence"], bars=result["bars"])
+    for bar in last.bars:
+        print(f"by {bar.split:8} {bar.accuracy:.3f} of {bar.segments} segments right. {bar.worth}")
+    print(result["sentence"])
+    return OK
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -273,6 +313,15 @@ def _parser() -> argparse.ArgumentParser:
     _train_options(sub)
     _progress_option(sub)
 
+    sub = command(
+        "leak-meter", _leak_meter, "Train under three splits and tell how much of a score is leak."
+    )
+    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
+    sub.add_argument("--runs", type=int, default=1, metavar="N", help="of each split (%(default)s)")
+    _recipe_options(sub)
+    _progress_option(sub)
+
     sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
     sub.add_argument("data", type=Path, metavar="DATA.parquet")
@@ -307,18 +356,45 @@ def _feature_params(options: argparse.Namespace) -> FeatureParams:
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--network", default="mlp", metavar="NAME", help="(%(default)s, the course's)")
-    add("--split", default="track", metavar="segment|track|artist|FILE.csv",
+    add(
+        "--split",
+        default="track",
+        metavar="segment|track|artist|FILE.csv",
         help="how to hold out 30 %% (%(default)s); FILE.csv has columns track and part: "
-        "train, valid or test")  # fmt: skip
+        "train, valid or test",
+    )
+    _recipe_options(parser)
+    add("--about", default="", metavar="TEXT", help="where the data came from, for the card")
+
+
+def _recipe_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--network", default="mlp", metavar="NAME", help="(%(default)s, the course's)")
     add("--epochs", type=int, default=50, metavar="N", help="(%(default)s)")
     add("--batch-size", type=int, default=32, metavar="N", help="(%(default)s)")
     add("--learning-rate", type=float, default=1e-4, metavar="X", help="(%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="of split, weights, order (%(default)s)")
-    add("--keep", choices=("last", "best"), default="last",
-        help="which epoch's weights; best: the lowest validation loss (%(default)s)")  # fmt: skip
-    add("--about", default="", metavar="TEXT", help="where the data came from, for the card")
+    add(
+        "--keep",
+        choices=("last", "best"),
+        default="last",
+        help="which epoch's weights; best: the lowest validation loss (%(default)s)",
+    )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+
+
+def _train_params(options: argparse.Namespace) -> "TrainParams":
+    from genrekit.training import TrainParams
+
+    return TrainParams(
+        options.network,
+        options.epochs,
+        options.batch_size,
+        options.learning_rate,
+        options.seed,
+        options.keep,
+        options.normalise,
+    )
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:
@@ -350,6 +426,11 @@ def _bar(
                 bar.total = total_from(step)
             bar.update()
             yield step
+
+
+def _epoch_total(step: Any) -> int:
+    total: int = step.total
+    return total
 
 
 def _track_total(step: BuildProgress) -> int:

@@ -7,6 +7,7 @@ parameters are the reader's claim. The NPZ holds the columns of `Dataset` and it
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ def export_dataset(dataset: Dataset, path: Path) -> None:
 
 
 def import_dataset(path: Path, params: FeatureParams | None = None) -> Dataset:
-    """Read the course's JSON or our NPZ, by its suffix.
+    """Read the course's JSON, our NPZ or our Parquet, by its suffix.
 
     Parameters
     ----------
@@ -57,9 +58,10 @@ def import_dataset(path: Path, params: FeatureParams | None = None) -> Dataset:
     DatasetError
         The file cannot be read, or its parts do not fit.
     """
-    reader = {".json": _read_json, ".npz": _read_npz}.get(path.suffix.lower())
+    readers = {".json": _read_json, ".npz": _read_npz, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
+        raise SettingsError(f'"{path.name}" ends in none of .json, .npz, .parquet: name it so.')
     with plain_os_errors("read", path):
         return reader(path, params)
 
@@ -90,7 +92,8 @@ def _read_json(path: Path, params: FeatureParams | None) -> Dataset:
             f"{path.name} lacks mapping, mfcc or labels: it is not the course's dataset file."
         ) from None
     try:
-        features = np.array(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):  # an infinite number is refused further on
+            features = np.array(rows, dtype=np.float32)
         whole = np.array(labels)
         if features.ndim != 3 or whole.dtype.kind != "i" or not isinstance(mapping, list):
             raise ValueError
@@ -121,15 +124,27 @@ def _write_npz(dataset: Dataset, path: Path) -> None:
 
 def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             card = json.loads(str(arrays["card"]))
             columns: dict[str, Any] = {
                 name: arrays[name] for name in _COLUMNS if name in arrays.files
             }
             return Dataset.from_card(card, **columns)
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, SettingsError):
-            raise
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        MemoryError,  # what a damaged header may ask for
+        NotImplementedError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):
         raise DatasetError(
             f"{path.name} is damaged, or is no NPZ file of GenreKit's: export it again."
         ) from None
+
+
+def _read_parquet(path: Path, params: FeatureParams | None) -> Dataset:
+    return Dataset.read(path)

@@ -116,15 +116,18 @@ class Training:
         self._network = build_network(
             params.network, dataset.params.shape, len(dataset.genres), params.seed
         ).to(self._device)
+        self._order = torch.Generator().manual_seed(params.seed)
+        self._optimizer = torch.optim.Adam(
+            self._network.parameters(), params.learning_rate, fused=True
+        )
         self._best: tuple[float, dict[str, Tensor]] | None = None
-        self._kept_epoch = 0
+        self.kept_epoch = 0
 
     def __iter__(self) -> Iterator[EpochStats]:
         params, network = self.params, self._network
+        order, optimizer = self._order, self._optimizer
         x, y = self._tensors(self.split.train)
         valid = self._tensors(self.split.valid)
-        order = torch.Generator().manual_seed(params.seed)
-        optimizer = torch.optim.Adam(network.parameters(), params.learning_rate, fused=True)
         while len(self.history) < params.epochs:
             start = perf_counter()
             network.train()
@@ -163,7 +166,7 @@ class Training:
         ModelError
             No epoch has been run yet.
         """
-        if not self._kept_epoch:
+        if not self.kept_epoch:
             raise ModelError("Nothing has been learned yet: run at least one epoch first.")
         network = copy.deepcopy(self._network).cpu()
         if self._best is not None:
@@ -203,16 +206,18 @@ class Training:
         return float(cross_entropy(logits, y)), float(hits) / len(y)
 
     def _keep(self, stats: EpochStats) -> None:
-        if not np.isfinite(stats.train_loss):
+        finite = all(weights.isfinite().all() for weights in self._network.parameters())
+        if not finite or not np.isfinite(stats.train_loss):
+            self.kept_epoch = 0 if self._best is None else self.kept_epoch
             raise ModelError(
                 f"The loss grew beyond all numbers in epoch {stats.epoch}: "
                 f"use a learning rate below {self.params.learning_rate:g}."
             )
         if self.params.keep == "last" or not len(self.split.valid):
-            self._kept_epoch = stats.epoch
+            self.kept_epoch = stats.epoch
         elif self._best is None or stats.valid_loss < self._best[0]:
             self._best = stats.valid_loss, copy.deepcopy(self._network.state_dict())
-            self._kept_epoch = stats.epoch
+            self.kept_epoch = stats.epoch
 
     def _calibration(self, model: GenreModel) -> tuple[float, float]:
         """Temperature from the validation segments, threshold from the validation tracks."""
@@ -244,6 +249,7 @@ class Training:
             "split": {
                 "kind": split.kind,
                 "seed": split.seed,
+                "fingerprint": split.fingerprint,
                 "shares_tracks": split.shares_tracks,
                 "worth": split.worth,
                 "segments": {
@@ -252,7 +258,7 @@ class Training:
                     "test": len(split.test),
                 },
             },
-            "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self._kept_epoch},
+            "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self.kept_epoch},
             "parameters": count_parameters(model.network),
             "calibrated_on": "valid" if len(split.valid) else None,
             "measured": measure(model, dataset, split.measured, split.measured_part).to_dict(),
@@ -290,6 +296,10 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(name)
-    except RuntimeError:
-        raise SettingsError(f'Unknown device "{name}": use auto, cpu or cuda.') from None
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # PyTorch without CUDA raises the second
+        raise SettingsError(
+            f'There is no device "{name}" here: use auto, cpu, or cuda where there is one.'
+        ) from None
+    return device

@@ -15,8 +15,10 @@ from genrekit.cli import main as genrekit
 def main(folder: str) -> int:
     about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
     os.chdir(folder)
+    finished = Path("finished")  # how many commands are: a resumed job goes on after them
+    first = int(finished.read_text()) if finished.exists() else 0
     worst = 0
-    for number, command in enumerate(about["commands"]):
+    for number, command in enumerate(about["commands"][first:], start=first):
         _emit({"type": "step", "step": number, "of": len(about["commands"]), "name": command[0]})
         try:
             status = genrekit(command)
@@ -25,6 +27,7 @@ def main(folder: str) -> int:
         worst = max(worst, status)
         if status > 1:
             break
+        finished.write_text(str(number + 1))
     _emit({"type": "exit", "status": worst})
     return worst
 

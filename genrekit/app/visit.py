@@ -15,7 +15,7 @@ from genrekit.app.settings import settings
 
 __all__ = ["current", "jobs", "owned", "owner", "remember", "sync"]
 
-KINDS: Final = ("dataset", "model")
+KINDS: Final = ("music", "dataset", "model", "leak")
 
 
 @st.cache_resource(show_spinner=False)

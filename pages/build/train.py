@@ -1,56 +1,107 @@
 """Train a classifier on a dataset, watch it learn, and be told what its score is worth."""
 
+import io
 import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app import visit
-from genrekit.app.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.dataset_views import read
 from genrekit.app.job_panel import job_panel
 from genrekit.app.jobs import Job
-from genrekit.app.widgets import chart, page_header, plain_errors
+from genrekit.app.settings import settings
+from genrekit.app.sounds import audio_folder
+from genrekit.app.training_views import show_curves, show_exam, show_leak
+from genrekit.app.widgets import page_header, plain_errors
 from genrekit.dataset import Dataset
+from genrekit.errors import DatasetError
 from genrekit.training import TrainParams
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
-    "artist": "By artist: no artist stands on both sides (the honest test)",
+    "artist": "By artist: no artist stands on both sides (honest)",
     "segment": "By segment, as the course does: songs stand on both sides (flattering)",
 }
+SUFFIXES = (".parquet", ".npz", ".json")
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def about(path: str) -> dict[str, Any]:
-    """What the page says of a dataset, without keeping its rows."""
-    dataset = Dataset.read(path)
-    return {
-        "segments": len(dataset),
-        "tracks": len(dataset.records),
-        "genres": len(dataset.genres),
-        "artists": dataset.artists is not None and bool((dataset.artists != "").any()),
-    }
+def choose_dataset() -> Job | None:
+    """The dataset to train on: one that this visit made, or an uploaded one."""
+    current = visit.current("dataset")
+    known = visit.owned("dataset")
+    if current is not None and current.active:
+        job_panel(current)
+        return None
+    if known:
+        current = st.selectbox(
+            "Dataset",
+            known,
+            index=next((i for i, job in enumerate(known) if current and job.id == current.id), 0),
+            format_func=lambda job: job.title,
+        )
+        if current is not None:
+            visit.remember("dataset", current.id)
+    else:
+        if current is not None:
+            job_panel(current)  # it failed, and says why
+        st.info("First prepare a dataset: the demo one takes about fifteen seconds.")
+        st.page_link(
+            "pages/build/dataset.py", label="Prepare a dataset", icon=":material/library_music:"
+        )
+    with st.expander("Use a dataset file of your own"):
+        upload_dataset()
+    return current if known else None
 
 
-def choose(facts: dict[str, Any]) -> tuple[TrainParams, str]:
+def upload_dataset() -> None:
+    upload = st.file_uploader(
+        "A dataset as Parquet or NPZ from here, or as the course's JSON", type=list(SUFFIXES)
+    )
+    if upload is None or not st.button("Use this file", icon=":material/upload:"):
+        return
+    suffix = Path(upload.name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DatasetError("That file's name ends in none of .parquet, .npz and .json: rename it.")
+    if upload.size > 1e6 * settings().upload_megabytes:
+        raise DatasetError(f"It is larger than {settings().upload_megabytes:g} MB: make it less.")
+    jobs = visit.jobs()
+    folder = jobs.new_folder()
+    (folder / f"upload{suffix}").write_bytes(upload.getvalue())
+    commands = [["import", f"upload{suffix}", "-o", "data.parquet"]]
+    job = jobs.add(folder, "dataset", f"Uploaded {suffix[1:]} file", commands, visit.owner())
+    visit.remember("dataset", job.id)
+    st.rerun()
+
+
+def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
     defaults = TrainParams()
     left, right = st.columns(2)
-    splits = [name for name in SPLITS if name != "artist" or facts["artists"]]
     with left:
         split = st.radio(
             "How to hold out 30 % for the exam",
-            splits,
+            offered_splits(dataset),
             format_func=SPLITS.__getitem__,
             key="split",
             bind="query-params",
         )
+        if dataset.tracks is None:
+            st.warning(
+                "This dataset does not say which segments come from the same song, so songs may "
+                "stand on both sides and the score cannot be trusted. Build it from the audio to "
+                "get one that can."
+            )
     with right:
         epochs = st.slider(
-            "Epochs (rounds through the data)", 1, 200, defaults.epochs, key="epochs",
+            "Epochs (rounds through the data)",
+            1,
+            200,
+            defaults.epochs,
+            key="epochs",
             bind="query-params",
-        )  # fmt: skip
+        )
         with st.expander("More settings"):
             rate = st.select_slider(
                 "Learning rate (how far each step goes)",
@@ -69,162 +120,150 @@ def choose(facts: dict[str, Any]) -> tuple[TrainParams, str]:
             )
             seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
             best = st.toggle("Keep the best epoch, not the last", key="best", bind="query-params")
+            normalise = st.toggle("Bring every number to one scale first", key="normalise",
+                                  bind="query-params")  # fmt: skip
     params = TrainParams(
         epochs=epochs,
         batch_size=batch,
         learning_rate=rate,
         seed=int(seed),
         keep="best" if best else "last",
+        normalise=normalise,
     )
-    return params, split or "track"
+    return params, split or "segment"
 
 
-def start(dataset: Job, params: TrainParams, split: str) -> None:
-    command = ["train", f"../{dataset.id}/data.parquet", "-o", "model", "--network"]
-    command += [params.network, "--split", split, "--epochs", str(params.epochs)]
-    command += ["--batch-size", str(params.batch_size), "--seed", str(params.seed)]
-    command += ["--learning-rate", f"{params.learning_rate:g}", "--keep", params.keep]
+def offered_splits(dataset: Dataset) -> list[str]:
+    if dataset.tracks is None:
+        return ["segment"]
+    artists = dataset.artists is not None and bool((dataset.artists != "").any())
+    return [name for name in SPLITS if name != "artist" or artists]
+
+
+def recipe(params: TrainParams) -> list[str]:
+    options = ["--network", params.network, "--epochs", str(params.epochs)]
+    options += ["--batch-size", str(params.batch_size), "--seed", str(params.seed)]
+    options += ["--learning-rate", f"{params.learning_rate:g}", "--keep", params.keep]
+    return options + ["--normalise"] * params.normalise + ["--progress", "json"]
+
+
+def start(dataset: Job, kind: str, title: str, command: list[str]) -> None:
     jobs = visit.jobs()
-    folder = jobs.new_folder()
-    title = f"Classifier on {dataset.title.lower()}, split by {split}"
-    commands = [[*command, "--progress", "json"]]
-    visit.remember("model", jobs.add(folder, "model", title, commands, visit.owner()).id)
+    job = jobs.add(jobs.new_folder(), kind, title, [command], visit.owner())
+    visit.remember(kind, job.id)
     st.rerun()
 
 
-def curves(job: Job) -> None:
-    """Loss and accuracy of each epoch so far; refreshed by the fragment below."""
-    events = job.events()
-    epochs = [event for event in events if event["type"] == "epoch"]
-    if not epochs:
-        return
-    x = [event["epoch"] for event in epochs]
-    genres = len(next(event for event in events if event["type"] == "start")["genres"])
+def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str) -> None:
+    data = f"../{dataset_job.id}/data.parquet"
+    name = dataset_job.title.lower()
+    train, leak = st.columns(2)
+    with train:
+        if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
+            command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
+            start(dataset_job, "model", f"Classifier on {name}, split by {split}", command)
+    with leak:
+        if dataset.tracks is not None and st.button(
+            "Leak meter: all three splits",
+            icon=":material/water_drop:",
+            disabled=busy("leak"),
+            help="Trains the same network under each split, and shows how much of the score is "
+            "owed to songs that it had met before.",
+        ):
+            command = ["leak-meter", data, "-o", "leak.json", *recipe(params)]
+            start(dataset_job, "leak", f"Leak meter on {name}", command)
 
-    def lines(name: str) -> list[go.Scatter]:
-        parts = (("training", "train", BLUE, "solid"), ("held out", "valid", ORANGE, "dash"))
-        return [
-            go.Scatter(
-                x=x,
-                y=[event[f"{part}_{name}"] for event in epochs],
-                name=label,
-                mode="lines",
-                line={"color": colour, "dash": dash, "width": 3},
+
+def busy(kind: str) -> bool:
+    job = visit.current(kind)
+    return job is not None and job.active
+
+
+def show_leak_job(job: Job) -> None:
+    st.subheader("The leak meter", anchor=False)
+    job_panel(job)
+    if job.status == "done":
+        result = json.loads((job.folder / "leak.json").read_text())
+        show_leak(result["bars"], result["sentence"])
+
+
+def show_model_job(job: Job) -> None:
+    st.subheader("The classifier", anchor=False)
+    job_panel(job)
+    st.fragment(run_every=1.0 if job.active else None)(curves)(job)
+    if job.status == "done":
+        card = json.loads((job.folder / "model" / "model.json").read_text())["card"]
+        source = trained_on(job)
+        if source is not None:
+            show_exam(
+                card, job.folder / "model", source.folder / "data.parquet", audio_folder(source)
             )
-            for label, part, colour, dash in parts
-        ]
-
-    left, right = st.columns(2)
-    accuracy = figure(*lines("accuracy"), x="epoch", y="share of segments right")
-    accuracy.update_yaxes(range=[0, 1], tickformat=".0%")
-    accuracy.add_hline(
-        1 / genres, line={"color": GREY, "dash": "dot"}, annotation_text="chance (guessing)"
-    )
-    last = epochs[-1]
-    with left:
-        chart(
-            accuracy,
-            f"Accuracy by epoch; after epoch {last['epoch']}: training "
-            f"{last['train_accuracy']:.0%}, held out {last['valid_accuracy']:.0%}.",
-            key="accuracy",
+        show_model_card(job, card)
+        st.page_link(
+            "pages/listen/classify.py",
+            label="Next: let it classify a song",
+            icon=":material/arrow_forward:",
         )
-    with right:
-        chart(
-            figure(*lines("loss"), x="epoch", y="loss (cross-entropy, nats)"),
-            f"Loss by epoch; after epoch {last['epoch']}: training {last['train_loss']:.2f}, "
-            f"held out {last['valid_loss']:.2f}.",
-            key="loss",
+
+
+def curves(job: Job) -> None:
+    with plain_errors():
+        show_curves(job.events())
+
+
+def trained_on(job: Job) -> Job | None:
+    """The dataset job that a model was trained on, while it is kept."""
+    return visit.jobs().get(Path(job.commands[0][1]).parent.name)
+
+
+def show_model_card(job: Job, card: dict[str, Any]) -> None:
+    with st.expander("The model card, and the model to take away"):
+        training, calibration = card["training"], card["calibrated_on"]
+        st.markdown(
+            f"- **Network:** {training['network']}, {card['parameters']:,} weights\n"
+            f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
+            f"{card['split']['segments']['train']} segments to train on, "
+            f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
+            f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
+            f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
+            f"- **Measured on:** {card['measured']['part']}; its probabilities were calibrated on "
+            f"{calibration}. Off by {card['measured']['calibration_error']:.2f} on average."
         )
-    st.markdown(narrate(epochs))
-
-
-def narrate(epochs: list[dict[str, Any]]) -> str:
-    """What the curves say, in plain words."""
-    losses = np.array([event["valid_loss"] for event in epochs], dtype=float)
-    best = int(losses.argmin())
-    since = len(losses) - 1 - best
-    if since >= 5:
-        return (
-            f"**It is memorising.** The loss on held-out music was lowest in epoch {best + 1} and "
-            f"has been worse for {since} epochs, while the training loss still falls."
+        st.download_button(
+            "Download the model (zip)",
+            lambda: bundle(job.folder / "model"),
+            "my-model.zip",
+            on_click="ignore",
+            icon=":material/download:",
         )
-    if len(epochs) < 3:
-        return "**It has only begun.** Give it a few epochs."
-    return "**It is still learning.** The loss on held-out music falls."
+        st.caption("Unpack it, and use it with: python -m genrekit classify SONG --model my-model")
 
 
-def show_result(job: Job) -> None:
-    card = json.loads((job.folder / "model" / "model.json").read_text())["card"]
-    measured = card["measured"]
-    st.subheader("The exam", anchor=False)
-    tiles = st.columns(3)
-    if measured["tracks"]:
-        tiles[0].metric(
-            f"Tracks right (of {measured['tracks']} held out)",
-            f"{measured['track_accuracy']:.0%}",
-        )
-    tiles[1].metric(
-        f"Segments right (of {measured['segments']})", f"{measured['segment_accuracy']:.0%}"
-    )
-    tiles[2].metric("Guessing would give", f"{1 / len(measured['genres']):.0%}")
-    st.info(card["split"]["worth"], icon=":material/gavel:")
-    genres = measured["genres"]
-    matrix = np.array(measured["confusion"])
-    chart(
-        figure(
-            go.Heatmap(
-                x=genres,
-                y=genres,
-                z=matrix,
-                text=matrix,
-                texttemplate="%{text}",
-                colorscale="Blues",
-                showscale=False,
-                hovertemplate="truth %{y}, verdict %{x}: %{z}<extra></extra>",
-            ),
-            x="verdict",
-            y="truth",
-            height=460,
-        ).update_yaxes(autorange="reversed"),
-        "Confusion matrix: rows are the true genres, columns the verdicts.",
-        key="confusion",
-    )
-    st.page_link(
-        "pages/listen/classify.py",
-        label="Next: let it classify a song",
-        icon=":material/arrow_forward:",
-    )
+def bundle(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for path in sorted(folder.iterdir()):
+            packed.write(path, f"my-model/{path.name}")
+    return buffer.getvalue()
 
 
 page_header(
     "Train a classifier",
     "A network with about a million weights looks at segments whose genre it is told, and turns "
     "its weights a little after each batch. The music held out is its exam.",
-    "train once by track and once by segment, and compare the two scores: same network, same "
-    "music.",
+    "train once, then press the leak meter: same network, same music, three ways to hold music "
+    "out, three different scores.",
 )
 with plain_errors():
     visit.sync()
-    dataset_job = visit.current("dataset")
-    if dataset_job is None or dataset_job.status != "done":
-        st.info("First prepare a dataset: the demo one takes about fifteen seconds.")
-        st.page_link(
-            "pages/build/dataset.py", label="Prepare a dataset", icon=":material/library_music:"
-        )
-    else:
-        facts = about(str(dataset_job.folder / "data.parquet"))
-        st.markdown(
-            f"**{dataset_job.title}**: {facts['segments']} segments of {facts['tracks']} tracks "
-            f"in {facts['genres']} genres."
-        )
-        params, split = choose(facts)
-        model_job = visit.current("model")
-        busy = model_job is not None and model_job.active
-        if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy):
-            start(dataset_job, params, split)
-    model_job = visit.current("model")
-    if model_job is not None:
-        job_panel(model_job)
-        st.fragment(run_every=1.0 if model_job.active else None)(curves)(model_job)
-        if model_job.status == "done":
-            show_result(model_job)
+    dataset_job = choose_dataset()
+    if dataset_job is not None:
+        dataset = read(str(dataset_job.folder / "data.parquet"))
+        tracks = "unknown" if dataset.tracks is None else len(dataset.records)
+        st.markdown(f"{len(dataset):,} segments, {tracks} tracks, {len(dataset.genres)} genres.")
+        params, split = choose_recipe(dataset)
+        buttons(dataset_job, dataset, params, split)
+    for kind, show in (("model", show_model_job), ("leak", show_leak_job)):
+        job = visit.current(kind)
+        if job is not None:
+            show(job)

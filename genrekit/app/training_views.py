@@ -1,0 +1,293 @@
+"""Training, drawn: curves as they grow, what they say, the exam, and the leak meter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from genrekit.app.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
+from genrekit.app.dataset_views import draw_segment, read
+from genrekit.app.sounds import segment_sound
+from genrekit.app.widgets import chart
+from genrekit.dataset import Dataset
+from genrekit.metrics import mean_by_group
+from genrekit.model import GenreModel
+from genrekit.splits import make_split
+
+__all__ = ["narrate", "show_curves", "show_exam", "show_leak"]
+
+Event = dict[str, Any]
+_GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop reggae rock".split())
+# The course's report after five epochs: segments, split by segment.
+_COURSE_ACCURACY: Final = 0.579
+_PUBLISHED: Final = (
+    "Published on GTZAN: the course's network 58 % of segments, split by segment (flattering); "
+    "the best network without pretraining whose split could be confirmed 57.6 % of tracks, on "
+    "the fault-filtered split by artist (honest)."
+)
+_PATIENCE: Final = 5
+
+
+# -- while it trains --------------------------------------------------------------------------
+
+
+def show_curves(events: Sequence[Event]) -> None:
+    """Loss and accuracy of each epoch so far, and what they say."""
+    epochs = [event for event in events if event["type"] == "epoch"]
+    start = next((event for event in events if event["type"] == "start"), None)
+    if not epochs or start is None:
+        return
+    last = epochs[-1]
+    accuracy = figure(*_lines(epochs, "accuracy"), x="epoch", y="share of segments right")
+    accuracy.update_yaxes(range=[0, 1.02], tickformat=".0%")
+    for level, name in _references(start["genres"]):
+        accuracy.add_hline(
+            level,
+            line={"color": GREY, "dash": "dot"},
+            annotation={"text": f"{name} ({level:.0%})", "font": {"size": 11}},
+        )
+    left, right = st.columns(2)
+    with left:
+        chart(
+            accuracy,
+            f"Accuracy by epoch; after epoch {last['epoch']}: training "
+            f"{last['train_accuracy']:.0%}, held out {_percent(last['valid_accuracy'])}.",
+            key="accuracy",
+        )
+    with right:
+        chart(
+            figure(*_lines(epochs, "loss"), x="epoch", y="loss (cross-entropy, nats)"),
+            f"Loss by epoch; after epoch {last['epoch']}: training {last['train_loss']:.2f}.",
+            key="loss",
+        )
+    st.markdown(narrate(epochs))
+    st.caption(f"The held-out score is worth what the split is worth. {start['worth']}")
+    if set(start["genres"]) == _GTZAN:
+        st.caption(_PUBLISHED)
+
+
+def narrate(epochs: Sequence[Event]) -> str:
+    """What the curves say, in plain words."""
+    if len(epochs) < 3:
+        return "**It has only begun.** Give it a few epochs."
+    train = np.array([event["train_loss"] for event in epochs], dtype=float)
+    valid = np.array([event["valid_loss"] for event in epochs], dtype=float)
+    if np.isnan(valid).all():
+        return "**Nothing is held out,** so nobody can tell whether it learns or memorises."
+    best = int(np.nanargmin(valid))
+    since = len(valid) - 1 - best
+    gap = epochs[-1]["train_accuracy"] - epochs[-1]["valid_accuracy"]
+    if since >= _PATIENCE and valid[-1] > 1.02 * valid[best]:
+        return (
+            f"**It is memorising.** On held-out music the loss was lowest in epoch {best + 1}; "
+            f"for {since} epochs it has been worse, while on the training music it still falls."
+        )
+    if train[-1] > 0.98 * train[max(0, len(train) - 4)]:
+        return "**It has stopped learning:** neither loss moves any more."
+    if gap > 0.25:
+        return (
+            f"**It knows the training music far better** ({gap:.0%} more segments right) than "
+            "music it has not met. More music would help it more than more epochs."
+        )
+    return "**It is learning:** the loss on held-out music still falls."
+
+
+def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
+    parts = (("training", "train", BLUE, "solid"), ("held out", "valid", ORANGE, "dash"))
+    return [
+        go.Scatter(
+            x=[event["epoch"] for event in epochs],
+            y=[event[f"{part}_{name}"] for event in epochs],
+            name=label,
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 3},
+        )
+        for label, part, colour, dash in parts
+    ]
+
+
+def _references(genres: Sequence[str]) -> list[tuple[float, str]]:
+    lines = [(1 / len(genres), "guessing")]
+    if set(genres) == _GTZAN:
+        lines.append((_COURSE_ACCURACY, "the course, split by segment"))
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.0%}"
+
+
+# -- the exam ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Exam:
+    """What the model said of every held-out row, and of every held-out track where known."""
+
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.floating[Any]]
+    names: NDArray[np.str_] | None
+    truth: NDArray[np.int64]
+    verdict: NDArray[np.int64]
+
+
+@st.cache_data(max_entries=8, show_spinner="Marking the exam …")
+def _exam(model_path: str, data_path: str, changed: float) -> _Exam:
+    """`changed` makes a model that was trained again a new entry."""
+    model, dataset = GenreModel.load(model_path), read(data_path)
+    split = model.card["split"]
+    rows = make_split(dataset, split["kind"], split["seed"]).measured
+    probabilities = model.probabilities(dataset.features[rows])
+    labels = dataset.labels[rows]
+    if dataset.tracks is None:
+        return _Exam(rows, probabilities, None, labels, probabilities.argmax(axis=1))
+    judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])
+    return _Exam(rows, probabilities, names, truth, judged.argmax(axis=1))
+
+
+def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None) -> None:
+    """The score with its worth, the confusion matrix to listen into, and the worst mistakes."""
+    measured = card["measured"]
+    tiles = st.columns(3)
+    if measured["tracks"]:
+        tiles[0].metric(
+            f"Tracks right (of {measured['tracks']} held out)",
+            f"{measured['track_accuracy']:.0%}",
+        )
+    tiles[1].metric(
+        f"Segments right (of {measured['segments']})", f"{measured['segment_accuracy']:.0%}"
+    )
+    tiles[2].metric("Guessing would give", f"{1 / len(measured['genres']):.0%}")
+    trusted = card["split"]["shares_tracks"] is False
+    say = st.info if trusted else st.warning
+    say(card["split"]["worth"], icon=":material/gavel:")
+    exam = _exam(str(model), str(data), (model / "model.json").stat().st_mtime)
+    dataset = read(str(data))
+    _show_confusion(measured, exam, dataset, audio)
+    _show_per_genre(measured)
+    _show_mistakes(exam, dataset, audio)
+
+
+def _show_confusion(
+    measured: dict[str, Any], exam: _Exam, dataset: Dataset, audio: Path | None
+) -> None:
+    genres, matrix = measured["genres"], np.array(measured["confusion"])
+    unit = "tracks" if exam.names is not None else "segments"
+    st.subheader("What is taken for what", anchor=False)
+    across, down = np.meshgrid(np.arange(len(genres)), np.arange(len(genres)))
+    picked = chart(
+        figure(
+            go.Heatmap(
+                x=genres,
+                y=genres,
+                z=matrix,
+                text=matrix,
+                texttemplate="%{text}",
+                colorscale="Blues",
+                showscale=False,
+                hoverinfo="skip",
+            ),
+            # A heat map cannot be clicked; unseen points over its cells can.
+            go.Scatter(
+                x=[genres[i] for i in across.ravel()],
+                y=[genres[i] for i in down.ravel()],
+                customdata=np.stack([down.ravel(), across.ravel(), matrix.ravel()], axis=1),
+                mode="markers",
+                marker={"size": 26, "opacity": 0, "symbol": "square"},
+                showlegend=False,
+                hovertemplate="truth %{y}, verdict %{x}: %{customdata[2]}<extra></extra>",
+            ),
+            x="verdict",
+            y="truth",
+            height=180 + 28 * len(genres),
+        ).update_yaxes(autorange="reversed"),
+        f"Confusion matrix of {unit}: rows are the true genres, columns the verdicts.",
+        key="confusion",
+        on_select="rerun",
+        selection_mode="points",
+    )
+    chosen = picked.selection.points if picked else []
+    if not chosen or exam.names is None:
+        st.caption(f"Counts of {unit}; the diagonal is right. Choose a cell to hear its tracks.")
+        return
+    truth, verdict = (int(value) for value in chosen[0]["customdata"][:2])
+    cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
+    st.markdown(f"**{len(cell)} tracks of {genres[truth]} were taken for {genres[verdict]}.**")
+    for name in cell[:4]:
+        row = int(np.flatnonzero(dataset.tracks == name)[0])
+        st.caption(f"{name}")
+        sound = segment_sound(dataset, row, audio) if audio is not None else None
+        if sound is not None:
+            st.audio(sound)
+
+
+def _show_per_genre(measured: dict[str, Any]) -> None:
+    with st.expander("Genre by genre: precision and recall"):
+        st.caption(
+            "Recall: of the genre's music, the share that was recognised. Precision: of what was "
+            "called by the genre's name, the share that is."
+        )
+        st.dataframe(
+            [
+                {"genre": genre, "precision": precision, "recall": recall}
+                for genre, precision, recall in zip(
+                    measured["genres"], measured["precision"], measured["recall"], strict=True
+                )
+            ],
+            hide_index=True,
+            column_config={
+                name: st.column_config.ProgressColumn(
+                    name, min_value=0, max_value=1, format="percent"
+                )
+                for name in ("precision", "recall")
+            },
+        )
+
+
+def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
+    labels = dataset.labels[exam.rows]
+    said = exam.probabilities.argmax(axis=1)
+    sure = exam.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-sure[wrong])][:5]
+    with st.expander("Its most confident mistakes"):
+        if not len(worst):
+            st.markdown("It made none on the held-out segments.")
+            return
+        titles = [
+            f"{dataset.genres[labels[i]]} taken for {dataset.genres[said[i]]} ({sure[i]:.0%} sure)"
+            for i in worst
+        ]
+        which = st.radio("Which one", range(len(worst)), format_func=titles.__getitem__)
+        draw_segment(dataset, int(exam.rows[worst[which or 0]]), audio, key="mistake")
+
+
+# -- the leak meter ---------------------------------------------------------------------------
+
+
+def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
+    """Three bars and one sentence."""
+    colours = {"segment": VERMILION, "track": ORANGE, "artist": GREEN}
+    says = {"segment": "flattering", "track": "fair", "artist": "honest"}
+    chart(
+        figure(
+            go.Bar(
+                x=[f"by {bar['split']}<br>({says[bar['split']]})" for bar in bars],
+                y=[bar["accuracy"] for bar in bars],
+                marker_color=[colours[bar["split"]] for bar in bars],
+                text=[f"{bar['accuracy']:.0%}" for bar in bars],
+                textposition="outside",
+                cliponaxis=False,
+            ),
+            x="how the music was held out",
+            y="share of held-out segments right",
+        ).update_yaxes(range=[0, 1.05], tickformat=".0%"),
+        "Bars: " + ", ".join(f"split by {bar['split']} {bar['accuracy']:.0%}" for bar in bars),
+        key="leak",
+    )
+    st.markdown(f"**{sentence}**")

@@ -1,0 +1,119 @@
+"""What several test files share: small generated folders, datasets and models."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genrekit.features import FeatureParams
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Coarse features: quick to compute, and with none of their axes alike.
+SMALL = FeatureParams(
+    sample_rate=8000, segment_seconds=1.0, n_fft=512, hop_length=256, n_mels=24, n_mfcc=7
+)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Feature parameters that are quick to compute: 32 frames of 7 coefficients a second."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory):
+    """Three genres of four tracks by two artists each, 3.5 s long: read, never written to."""
+    from genrekit.synth import STYLES, write_demo_dataset
+
+    folder = tmp_path_factory.mktemp("music") / "demo"
+    list(
+        write_demo_dataset(
+            folder, tracks_per_style=4, artists_per_style=2, seconds=3.5, styles=STYLES[:3]
+        )
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_file(demo_folder, tmp_path_factory):
+    """The Parquet file of `demo_folder`: 36 segments."""
+    from genrekit.preprocess import build_dataset
+
+    path = tmp_path_factory.mktemp("data") / "demo.parquet"
+    list(build_dataset(demo_folder, path, SMALL, workers=1))
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo(demo_file):
+    from genrekit.dataset import Dataset
+
+    return Dataset.read(demo_file)
+
+
+@pytest.fixture(scope="session")
+def demo_model(demo):
+    """A model trained for a moment on `demo`, split by track."""
+    from genrekit.splits import by_track
+    from genrekit.training import TrainParams, train
+
+    params = TrainParams(epochs=12, batch_size=8, learning_rate=1e-3, normalise=True, device="cpu")
+    training = train(demo, by_track(demo, seed=3), params)
+    list(training)
+    return training.model()
+
+
+@pytest.fixture(scope="session")
+def demo_bundle(demo_model, tmp_path_factory):
+    """`demo_model` in its folder."""
+    folder = tmp_path_factory.mktemp("models") / "demo"
+    demo_model.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_dataset():
+    """A function that invents a dataset: `tracks` per genre, `segments` per track."""
+    from genrekit.dataset import Dataset
+
+    def make(genres=("a", "b", "c"), tracks=10, segments=4, artists=3, apart=3.0, seed=0):
+        rng = np.random.default_rng(seed)
+        n = len(genres) * tracks * segments
+        labels = np.repeat(np.arange(len(genres)), tracks * segments)
+        centres = rng.normal(size=(len(genres), *SMALL.shape)) * apart
+        names = [f"{g}/{g}.{t:03d}" for g in genres for t in range(tracks)]
+        return Dataset(
+            features=(centres[labels] + rng.normal(size=(n, *SMALL.shape))).astype(np.float32),
+            labels=labels,
+            genres=tuple(genres),
+            params=SMALL,
+            tracks=np.repeat(names, segments),
+            segments=np.tile(np.arange(segments), len(names)),
+            artists=np.repeat(
+                [f"{g} artist {t % artists}" for g in genres for t in range(tracks)], segments
+            ),
+            track_seconds=30.0,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """A function that runs the interpreter on its arguments, in the repository."""
+
+    def run(*arguments, timeout=120, **options):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            **options,
+        )
+
+    return run

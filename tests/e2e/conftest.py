@@ -1,0 +1,135 @@
+"""A running app and a browser, for the tests that need both.
+
+Without Chromium or Playwright they are skipped; where the environment variable CI is set they
+fail instead, so that no build passes by not looking.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 60
+# Streamlit looks for its endpoints below the page's path first, and means nothing by it.
+HARMLESS = ("/_stcore/health", "/_stcore/host-config")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder drives a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+def _missing(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; the browser tests must run in CI")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, started for this session on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("app") / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    options = ["--server.headless", "true", "--server.port", str(port)]
+    settings = {"GENREKIT_JOBS_FOLDER": str(tmp_path_factory.mktemp("jobs"))}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_healthy(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait(10)
+
+
+def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"The app did not start:\n{log.read_text(errors='replace')}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for the session."""
+    if CHROMIUM is None:
+        _missing("Chromium is not installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("Playwright is not installed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def _warm(browser: Any, app_url: str) -> None:
+    """The first visit to a fresh server imports everything; no test should wait for that."""
+    tab = browser.new_page()
+    tab.goto(app_url)
+    tab.get_by_test_id("stHeading").first.wait_for(timeout=1000 * START_SECONDS)
+    tab.close()
+
+
+@pytest.fixture
+def page(browser: Any, _warm: None) -> Iterator[Any]:
+    """A fresh browser page of 1280 x 900; the errors it met are in `page.problems`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    problems: list[str] = []
+    tab.on("console", lambda message: _note(message, problems))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.problems = problems
+    yield tab
+    context.close()
+
+
+def _note(message: Any, problems: list[str]) -> None:
+    address = message.location.get("url", "")
+    if message.type == "error" and not address.endswith(HARMLESS):
+        problems.append(f"{message.text} {address}")

@@ -1,0 +1,195 @@
+"""Jobs: every state one can be in, told from its folder alone."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from genrekit.app.jobs import Job, JobRefused, Jobs
+from genrekit.app.settings import Settings
+
+QUICK = ["demo-data", "audio", "--tracks", "1", "--seconds", "1", "--progress", "json"]
+SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def make_jobs(tmp_path):
+    """A function that opens `Jobs` on one folder, as a server does when it starts."""
+    opened = []
+
+    def make(**settings):
+        jobs = Jobs(Settings(jobs_folder=tmp_path / "jobs", **settings))
+        opened.append(jobs)
+        return jobs
+
+    yield make
+    for jobs in opened:
+        for job in jobs.all():
+            jobs.cancel(job)
+        jobs.close()
+
+
+def add(jobs: Jobs, *commands: list[str], owner: str = "me") -> Job:
+    return jobs.add(jobs.new_folder(), "dataset", "Test", commands or [QUICK], owner)
+
+
+def wait(condition, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_commands_run_in_turn_and_their_events_are_kept(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs, QUICK, ["preprocess", "audio", "-o", "data.parquet",
+                            "--segment-seconds", "0.5", "--progress", "json"])  # fmt: skip
+    wait(lambda: not job.active)
+    assert job.status == "done", job.log()
+    events = job.events()
+    assert [e["name"] for e in events if e["type"] == "step"] == ["demo-data", "preprocess"]
+    assert events[-1] == {"type": "exit", "status": 0}
+    assert (job.folder / "data.parquet").is_file()
+    assert jobs.get(job.id) == job
+    assert job.seconds() > 0
+
+
+def test_a_command_that_is_refused_fails_with_its_message_and_ends_the_job(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs, ["preprocess", "nowhere", "-o", "x.parquet", "--progress", "json"], QUICK)
+    wait(lambda: not job.active)
+    assert job.status == "failed"
+    messages = [e["message"] for e in job.events() if e["type"] == "error"]
+    assert messages == ["nowhere is not a folder: name the folder that holds the genre folders."]
+    assert not (job.folder / "audio").exists()
+
+
+def test_options_that_do_not_parse_fail_the_job(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs, ["preprocess", "--nonsense"])
+    wait(lambda: not job.active)
+    assert job.status == "failed"
+    assert "usage" in job.log()
+
+
+def test_cancelled_jobs_die_at_once_and_can_be_resumed(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs, SLOW)
+    wait(lambda: len(job.events()) > 2)
+    jobs.cancel(job)
+    assert job.status == "cancelled"
+    wait(lambda: not alive(job), 5)
+    jobs.resume(job)
+    wait(lambda: job.status == "running")
+
+
+def test_a_killed_process_is_told_from_a_finished_one_and_preprocessing_goes_on(make_jobs):
+    jobs = make_jobs()
+    command = ["preprocess", "audio", "-o", "data.parquet", "--workers", "1"]
+    job = add(jobs, ["demo-data", "audio", "--tracks", "10", "--seconds", "6", "--progress", "json"],
+              [*command, "--segment-seconds", "1", "--progress", "json"])  # fmt: skip
+    wait(lambda: sum("segments" in event for event in job.events()) > 5)
+    os.kill(int((job.folder / "started").read_text()), signal.SIGKILL)
+    wait(lambda: job.status != "running", 5)
+    assert job.status == "interrupted"
+    finished = len(list((job.folder / "data.parquet.parts").iterdir()))
+    assert finished > 5
+    jobs.resume(job)
+    wait(lambda: not job.active)
+    assert job.status == "done", job.log()
+    tracks = [event for event in job.events() if "segments" in event]
+    assert sum(event["resumed"] for event in tracks) >= finished - 1
+
+
+def test_a_restarted_server_finds_running_waiting_and_finished_jobs(make_jobs):
+    first = make_jobs(jobs_per_visitor=3)
+    done = add(first)
+    wait(lambda: done.status == "done")
+    running, waiting = add(first, SLOW), add(first)
+    wait(lambda: running.status == "running")
+    first.close()
+    second = make_jobs(jobs_per_visitor=3)
+    states = {job.id: job.status for job in second.all()}
+    assert states == {done.id: "done", running.id: "running", waiting.id: "waiting"}
+    second.cancel(running)
+    wait(lambda: waiting.status == "done")
+
+
+def test_jobs_wait_their_turn_and_know_their_place(make_jobs):
+    jobs = make_jobs(jobs_at_once=1, jobs_per_visitor=5)
+    first, second, third = add(jobs, SLOW), add(jobs), add(jobs)
+    wait(lambda: first.status == "running")
+    assert (second.status, third.status) == ("waiting", "waiting")
+    assert (jobs.place(second), jobs.place(third)) == (0, 1)
+    jobs.cancel(first)
+    wait(lambda: third.status == "done")
+
+
+def test_a_visitor_has_a_quota_and_the_queue_a_bound(make_jobs):
+    jobs = make_jobs(jobs_per_visitor=1, jobs_waiting=2)
+    mine = add(jobs, SLOW)
+    wait(lambda: mine.status == "running")
+    with pytest.raises(JobRefused, match="You have 1 jobs under way already: wait"):
+        add(jobs)
+    add(jobs, owner="you")
+    add(jobs, owner="they")
+    with pytest.raises(JobRefused, match="2 jobs are waiting already"):
+        add(jobs, owner="who")
+    assert len(list(jobs.root.glob("*/"))) == 3, "a refused job leaves no folder behind"
+
+
+def test_a_job_over_its_time_is_stopped(make_jobs):
+    jobs = make_jobs(job_minutes=0.03)
+    job = add(jobs, SLOW)
+    wait(lambda: job.status == "timed out")
+    wait(lambda: not alive(job), 5)
+
+
+def test_expired_jobs_are_removed_but_not_active_ones(make_jobs):
+    jobs = make_jobs(job_keep_hours=1)
+    old, new = add(jobs), add(jobs)
+    wait(lambda: not old.active and not new.active)
+    never_begun = jobs.new_folder()
+    for path in (never_begun, *old.folder.rglob("*"), old.folder):
+        os.utime(path, (0, 0))
+    jobs._clean()
+    assert jobs.get(old.id) is None
+    assert not never_begun.exists()
+    assert jobs.get(new.id) == new
+
+
+@pytest.mark.parametrize("job_id", ["", "../..", "a" * 22 + "/..", "x", "." * 22, "é" * 22])
+def test_what_is_no_id_finds_no_job(make_jobs, job_id):
+    assert make_jobs().get(job_id) is None
+
+
+def test_lines_that_are_no_events_are_passed_over(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs)
+    wait(lambda: not job.active)
+    with (job.folder / "events.jsonl").open("a") as file:
+        file.write('warning: noise\n{"no": "type"}\n[1]\n{"type": "half')
+    assert job.events()[-1]["type"] == "exit"
+
+
+def alive(job: Job) -> bool:
+    try:
+        os.kill(int((job.folder / "started").read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_settings_come_from_the_environment():
+    settings = Settings.from_environment({"GENREKIT_JOBS_AT_ONCE": "3"})
+    assert settings.jobs_at_once == 3
+
+
+@pytest.mark.parametrize("value", ["0", "x", "1.5", "nan", "-1", "1000"])
+def test_a_wrong_setting_is_refused_by_name(value):
+    from genrekit.errors import SettingsError
+
+    with pytest.raises(SettingsError, match=r"GENREKIT_JOBS_AT_ONCE is .*: use a number from 1"):
+        Settings.from_environment({"GENREKIT_JOBS_AT_ONCE": value})
