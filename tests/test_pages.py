@@ -29,7 +29,7 @@ def app(tmp_path, monkeypatch):
     visit.jobs.clear()
 
     def open_at(page: str, **query: str) -> AppTest:
-        at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+        at = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=60)
         at.query_params.update(query)
         at.run()
         at.switch_page(page).run()
@@ -71,13 +71,13 @@ def button(at: AppTest, label: str):
 
 
 def test_home_leads_to_every_other_page(app):
-    at = app("pages/start/home.py")
+    at = app("start/home.py")
     links = {link.page for link in at.get("page_link")}
     assert len(links) == 6
 
 
 def test_dataset_page_starts_the_demo_job_with_the_chosen_settings(app):
-    at = app("pages/build/dataset.py", n_mfcc="20", hop_length="256")
+    at = app("build/dataset.py", n_mfcc="20", hop_length="256")
     assert at.metric[0].value == "259 × 20 numbers"
     button(at, "Make the demo dataset").click().run()
     (job,) = visit.jobs().all()
@@ -91,7 +91,7 @@ def test_dataset_page_starts_the_demo_job_with_the_chosen_settings(app):
 
 
 def test_dataset_page_shows_what_a_job_made(app, dataset_job):
-    at = app("pages/build/dataset.py", dataset=dataset_job.id)
+    at = app("build/dataset.py", dataset=dataset_job.id)
     values = {metric.label: metric.value for metric in at.metric}
     assert values["Segments"] == "120"
     assert values["Genres"] == "3"
@@ -105,18 +105,18 @@ def test_dataset_page_shows_what_a_job_made(app, dataset_job):
 
 def test_a_job_id_that_is_unknown_or_hostile_is_passed_over(app):
     for job_id in ("x" * 22, "../../../../etc", "é"):
-        at = app("pages/build/dataset.py", dataset=job_id)
+        at = app("build/dataset.py", dataset=job_id)
         assert not at.error
         assert "dataset" not in at.session_state
 
 
 def test_train_page_without_a_dataset_says_where_to_get_one(app):
-    at = app("pages/build/train.py")
+    at = app("build/train.py")
     assert "First prepare a dataset" in texts(at)
 
 
 def test_train_page_trains_and_shows_the_exam(app, dataset_job):
-    at = app("pages/build/train.py", dataset=dataset_job.id, epochs="5")
+    at = app("build/train.py", dataset=dataset_job.id, epochs="5")
     assert "120 segments, 0 tracks, 3 genres" in texts(at)
     button(at, "Train").click().run()
     job = visit.jobs().get(at.session_state["model"])
@@ -138,7 +138,7 @@ def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, ma
     without = type(known)(**{**known.__dict__, "artists": None})
     without.write(folder / "data.parquet")
     job = finished(folder, "dataset", "Without artists")
-    at = app("pages/build/train.py", dataset=job.id)
+    at = app("build/train.py", dataset=job.id)
     assert len(at.radio[0].options) == 2
 
 
@@ -170,7 +170,7 @@ def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 def test_classify_page_answers_as_the_library_does(app, own_model):
     content = wav(render("jazz", seed=1, seconds=7))
-    at = upload(app("pages/listen/classify.py", model=own_model.id), ("my *song*.wav", content))
+    at = upload(app("listen/classify.py", model=own_model.id), ("my *song*.wav", content))
     assert not at.exception
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
     assert len(verdict.segments) == 2
@@ -194,7 +194,7 @@ def test_classify_page_answers_as_the_library_does(app, own_model):
 )
 def test_classify_page_answers_bad_input_in_plain_words(app, own_model, name, content, says):
     good = ("good.wav", wav(render("jazz", seed=1, seconds=4)))
-    at = app("pages/listen/classify.py", model=own_model.id)
+    at = app("listen/classify.py", model=own_model.id)
     upload(at, (name, content), good)
     assert not at.exception
     assert says in texts(at)
@@ -203,7 +203,7 @@ def test_classify_page_answers_bad_input_in_plain_words(app, own_model, name, co
 
 
 def test_classify_page_hears_a_composed_example_without_any_file(app, own_model):
-    at = app("pages/listen/classify.py", model=own_model.id, source="An example")
+    at = app("listen/classify.py", model=own_model.id, source="An example")
     assert not at.exception
     assert "segments, taken alone" in texts(at)
 
@@ -214,6 +214,6 @@ def test_an_unexpected_failure_shows_no_traceback(app, own_model, monkeypatch):
 
     monkeypatch.setattr(GenreModel, "classify_file", fail)
     content = wav(render("jazz", seed=2, seconds=4))
-    at = upload(app("pages/listen/classify.py", model=own_model.id), ("a.wav", content))
+    at = upload(app("listen/classify.py", model=own_model.id), ("a.wav", content))
     assert "Something went wrong on our side" in texts(at)
     assert "secret" not in texts(at)

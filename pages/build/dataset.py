@@ -147,7 +147,7 @@ def show_result(job: Job) -> None:
     show_skipped(dataset)
     show_downloads(job, path)
     st.page_link(
-        "pages/build/train.py",
+        "build/train.py",
         label="Next: train a classifier on it",
         icon=":material/arrow_forward:",
     )

@@ -48,9 +48,7 @@ def choose_dataset() -> Job | None:
         if current is not None:
             job_panel(current)  # it failed, and says why
         st.info("First prepare a dataset: the demo one takes about fifteen seconds.")
-        st.page_link(
-            "pages/build/dataset.py", label="Prepare a dataset", icon=":material/library_music:"
-        )
+        st.page_link("build/dataset.py", label="Prepare a dataset", icon=":material/library_music:")
     with st.expander("Use a dataset file of your own"):
         upload_dataset()
     return current if known else None
@@ -200,7 +198,7 @@ def show_model_job(job: Job) -> None:
             )
         show_model_card(job, card)
         st.page_link(
-            "pages/listen/classify.py",
+            "listen/classify.py",
             label="Next: let it classify a song",
             icon=":material/arrow_forward:",
         )

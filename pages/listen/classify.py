@@ -179,7 +179,7 @@ with plain_errors():
     chosen = st.selectbox("Which model listens", names, index=default) if names else None
     if chosen is None:
         st.info("There is no model yet: train one first.")
-        st.page_link("pages/build/train.py", label="Train a classifier")
+        st.page_link("build/train.py", label="Train a classifier")
     else:
         where = choices[chosen]
         changed = (Path(where) / "model.json").stat().st_mtime

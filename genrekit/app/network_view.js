@@ -1,0 +1,491 @@
+// The live network: its drawing, its error curve, and a replay that needs no server.
+//
+// Each update brings frames (a frame is the network after so many examples). They are kept
+// here by the number of examples seen, so every frame that ever arrived can be shown again.
+// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, weight
+// derivatives, bias derivatives; layer by layer, rows before columns.
+
+const SVG = "http://www.w3.org/2000/svg";
+const views = new WeakMap();
+
+export default function (component) {
+  const root = component.parentElement;
+  let view = views.get(root);
+  if (!view) {
+    view = new View(root);
+    views.set(root, view);
+  }
+  view.send = component.setTriggerValue;
+  view.receive(component.data);
+  return () => view.stop();
+}
+
+function make(name, attributes = {}, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function number(value, digits = 3) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "too large";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 0.001 || size >= 1e5)) {
+    return value.toExponential(1).replace("-", "−").replace("e−", "e-");
+  }
+  return value.toFixed(size < 0.1 ? digits + 1 : size < 100 ? digits : 1).replace("-", "−");
+}
+
+function decode(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+// Where each kind of number starts in a frame, for a network of these sizes.
+function layout(sizes, bias) {
+  let at = 0;
+  const take = (counts) => counts.map((n) => { const start = at; at += n; return start; });
+  const pairs = sizes.slice(1).map((n, i) => n * sizes[i]);
+  const units = sizes.slice(1);
+  const none = [];
+  return {
+    weights: take(pairs),
+    biases: bias ? take(units) : none,
+    activations: take(sizes),
+    deltas: take(units),
+    derivatives: take(pairs),
+    biasDerivatives: bias ? take(units) : none,
+  };
+}
+
+class View {
+  constructor(root) {
+    this.find = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.frames = new Map();
+    this.order = [];
+    this.version = null;
+    this.at = null; // the frame shown; null follows the newest
+    this.selected = 0;
+    this.hovered = null;
+    this.lines = "weights";
+    this.timer = null;
+    this.lastSent = 0;
+    this.updates = 0;
+    this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.listen();
+    this.watcher = new ResizeObserver(() => this.data && this.rebuild());
+    this.watcher.observe(this.find("view"));
+  }
+
+  listen() {
+    this.find("play").addEventListener("click", () => (this.timer ? this.halt() : this.play()));
+    this.find("now").addEventListener("click", () => { this.halt(); this.show(null); });
+    this.find("scrub").addEventListener("input", (event) => {
+      this.halt();
+      const index = Number(event.target.value);
+      this.show(index >= this.order.length - 1 ? null : index);
+    });
+    for (const choice of ["weights", "gradients"]) {
+      this.find(choice).addEventListener("click", () => {
+        this.lines = choice;
+        this.find("weights").setAttribute("aria-pressed", String(choice === "weights"));
+        this.find("gradients").setAttribute("aria-pressed", String(choice === "gradients"));
+        this.draw();
+      });
+    }
+    this.find("pick").addEventListener("change", (event) => this.select(Number(event.target.value)));
+    const slider = this.find("slide");
+    const box = this.find("value");
+    slider.addEventListener("input", () => this.edit(Number(slider.value), false));
+    slider.addEventListener("change", () => this.edit(Number(slider.value), true));
+    box.addEventListener("change", () => {
+      const value = Number(box.value.replace(",", "."));
+      if (box.value.trim() !== "" && Number.isFinite(value)) this.edit(value, true);
+    });
+  }
+
+  stop() {
+    this.halt();
+    this.watcher.disconnect();
+  }
+
+  // -- what arrives from the server ------------------------------------------------------
+
+  receive(data) {
+    if (!data || !data.sizes) return;
+    this.watcher.observe(this.find("view"));
+    const shape = JSON.stringify([data.run, data.sizes, data.bias, data.names]);
+    if (data.version !== this.version) {
+      this.frames.clear();
+      this.version = data.version;
+      this.halt();
+      this.at = null;
+    }
+    this.data = data;
+    for (const [seen, epoch, error, held, row] of data.frames) {
+      this.frames.set(seen, { seen, epoch, error, held, row: decode(row) });
+    }
+    this.order = [...this.frames.keys()].sort((a, b) => a - b);
+    this.curves = data.curves.map((c) => ({ ...c, rows: decode(c.rows) }));
+    if (data.selected !== this.sentSelection) {
+      this.sentSelection = data.selected;
+      this.selected = data.selected;
+    }
+    this.updates += 1;
+    // Read by tests, and by whoever wonders how smooth it is.
+    this.find("view").dataset.updates = this.updates;
+    this.find("view").dataset.seen = this.order[this.order.length - 1];
+    this.find("view").dataset.training = data.training;
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.places = layout(data.sizes, data.bias);
+      this.weightList = this.listWeights();
+      this.fillPicker();
+      this.rebuild();
+    } else {
+      this.draw();
+    }
+  }
+
+  listWeights() {
+    const { sizes, bias } = this.data;
+    const list = [];
+    for (let layer = 0; layer + 1 < sizes.length; layer++) {
+      for (let from = 0; from < sizes[layer]; from++) {
+        for (let to = 0; to < sizes[layer + 1]; to++) {
+          const offset = from * sizes[layer + 1] + to;
+          list.push({ layer, from, to,
+            value: this.places.weights[layer] + offset,
+            slope: this.places.derivatives[layer] + offset });
+        }
+      }
+    }
+    if (bias) {
+      for (let layer = 0; layer + 1 < sizes.length; layer++) {
+        for (let to = 0; to < sizes[layer + 1]; to++) {
+          list.push({ layer, from: null, to,
+            value: this.places.biases[layer] + to,
+            slope: this.places.biasDerivatives[layer] + to });
+        }
+      }
+    }
+    return list;
+  }
+
+  name(layer, unit) { return this.data.names[layer][unit]; }
+
+  label(weight) {
+    const to = this.name(weight.layer + 1, weight.to);
+    return weight.from === null ? `bias of ${to}` : `${this.name(weight.layer, weight.from)} → ${to}`;
+  }
+
+  fillPicker() {
+    const picker = this.find("pick");
+    picker.replaceChildren(...this.weightList.map((weight, i) => {
+      const option = document.createElement("option");
+      option.value = String(i);
+      option.textContent = this.label(weight);
+      return option;
+    }));
+  }
+
+  // -- what the visitor does --------------------------------------------------------------
+
+  select(index) {
+    this.selected = index;
+    this.draw();
+    this.send("select", index);
+  }
+
+  edit(value, final) {
+    const now = performance.now();
+    if (!final && now - this.lastSent < 120) return;
+    this.lastSent = now;
+    this.send("edit", { weight: this.selected, value, final, stamp: now });
+  }
+
+  play() {
+    if (this.order.length < 2) return;
+    let index = this.at === null ? 0 : this.at;
+    if (index >= this.order.length - 1) index = 0;
+    const pace = this.calm.matches ? 500 : Math.min(250, Math.max(30, 6000 / this.order.length));
+    this.show(index);
+    this.timer = setInterval(() => {
+      index += 1;
+      if (index >= this.order.length - 1) { this.halt(); this.show(null); } else this.show(index);
+    }, pace);
+    this.find("play").textContent = "Stop";
+  }
+
+  halt() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.find("play").textContent = "Replay";
+  }
+
+  show(index) { this.at = index; this.draw(); }
+
+  get frame() {
+    const last = this.order.length - 1;
+    return this.frames.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
+  }
+
+  // -- drawing ----------------------------------------------------------------------------
+
+  rebuild() {
+    this.width = Math.max(280, this.find("view").clientWidth);
+    if (this.builtFor === `${this.width}|${this.shape}`) return;
+    this.builtFor = `${this.width}|${this.shape}`;
+    this.buildNetwork();
+    this.draw();
+  }
+
+  position(layer, unit) {
+    const { sizes } = this.data;
+    const left = 46, right = this.width - 58;
+    const n = sizes[layer];
+    const gap = Math.min(78, (this.height - 30) / n);
+    return [
+      left + ((right - left) * layer) / (sizes.length - 1),
+      this.height / 2 + (unit - (n - 1) / 2) * gap,
+    ];
+  }
+
+  buildNetwork() {
+    const { sizes } = this.data;
+    const most = Math.max(...sizes);
+    this.height = Math.max(230, most * 52 + 24);
+    this.radius = most > 6 || this.width < 420 ? 17 : 20;
+    const svg = this.find("network");
+    svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+    svg.setAttribute("height", this.height);
+    const lines = make("g"), labels = make("g"), units = make("g");
+    this.edges = [];
+    const edges = this.weightList.filter((w) => w.from !== null);
+    this.labelled = edges.length <= 24 && this.width >= 520;
+    edges.forEach((weight, i) => {
+      const [x1, y1] = this.position(weight.layer, weight.from);
+      const [x2, y2] = this.position(weight.layer + 1, weight.to);
+      const line = make("line", { x1, y1, x2, y2 });
+      const hit = make("line", { x1, y1, x2, y2, class: "hit" });
+      // Nearer to the layer with more units, lines lie further apart and labels do not collide.
+      const wide = sizes[weight.layer + 1] > sizes[weight.layer];
+      const part = wide ? 0.8 - 0.17 * (weight.from % 3) : 0.3;
+      const text = make("text", { x: x1 + (x2 - x1) * part, y: y1 + (y2 - y1) * part + 4, class: "weight" });
+      hit.addEventListener("pointerenter", () => { this.hovered = i; this.describe(); });
+      hit.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
+      hit.addEventListener("click", () => this.select(i));
+      lines.append(line, hit);
+      labels.append(text);
+      this.edges.push({ weight, line, text });
+    });
+    this.units = [];
+    sizes.forEach((count, layer) => {
+      for (let unit = 0; unit < count; unit++) units.append(this.buildUnit(layer, unit));
+    });
+    this.halo = make("line", { class: "halo" });
+    svg.replaceChildren(this.halo, lines, labels, units);
+  }
+
+  buildUnit(layer, unit) {
+    const [x, y] = this.position(layer, unit);
+    const group = make("g", { class: "unit" });
+    const circle = make("circle", { cx: x, cy: y, r: this.radius });
+    const value = make("text", { x, y: y + 4, class: "activation" });
+    const last = layer === this.data.sizes.length - 1;
+    const name = make("text", last || layer === 0
+      ? { x, y: y - this.radius - 6, class: "name" }
+      : { x: x + this.radius + 3, y: y - this.radius + 4, class: "name side" }, this.name(layer, unit));
+    group.append(circle, value, name);
+    group.addEventListener("pointerenter", () => { this.hovered = { layer, unit }; this.describe(); });
+    group.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
+    this.units.push({ layer, unit, circle, value });
+    return group;
+  }
+
+  draw() {
+    const frame = this.frame;
+    if (!frame || !this.edges) return;
+    this.drawEdges(frame.row);
+    for (const { layer, unit, circle, value } of this.units) {
+      const a = frame.row[this.places.activations[layer] + unit];
+      const strength = Number.isFinite(a) ? Math.min(1, Math.abs(a)) : 0;
+      circle.style.setProperty("--strength", `${Math.round(strength * 40)}%`);
+      value.textContent = Number.isFinite(a) ? (Math.abs(a) < 10 ? a.toFixed(2) : a.toPrecision(2)).replace("-", "−") : "?";
+    }
+    this.describe();
+    this.drawEditor(frame);
+    this.drawCurve(frame);
+    this.drawReplay(frame);
+  }
+
+  drawEdges(row) {
+    const pick = (weight) => row[this.lines === "weights" ? weight.value : weight.slope];
+    const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
+    const largest = Math.max(this.lines === "weights" ? 1 : 1e-12, ...sizes);
+    const { positive, negative } = this.data.colours;
+    const thickest = this.edges.length <= 24 ? 7 : this.edges.length <= 80 ? 5 : 3;
+    this.halo.style.display = this.selected < this.edges.length ? "" : "none";
+    this.edges.forEach(({ weight, line, text }, i) => {
+      const value = pick(weight);
+      const size = Number.isFinite(value) ? Math.abs(value) / largest : 1;
+      line.setAttribute("stroke", value < 0 ? negative : positive);
+      line.setAttribute("stroke-width", (0.8 + thickest * size).toFixed(2));
+      line.setAttribute("stroke-dasharray", value < 0 ? "8 5" : "none");
+      const chosen = i === this.selected;
+      if (chosen) for (const end of ["x1", "y1", "x2", "y2"]) this.halo.setAttribute(end, line.getAttribute(end));
+      text.classList.toggle("chosen", chosen);
+      text.textContent = this.labelled || chosen ? number(value, 2) : "";
+    });
+  }
+
+  describe() {
+    const frame = this.frame;
+    if (!frame) return;
+    const out = this.find("readout");
+    const at = this.hovered;
+    if (at !== null && typeof at === "object") {
+      const a = frame.row[this.places.activations[at.layer] + at.unit];
+      const parts = [`${this.name(at.layer, at.unit)}: gives ${number(a, 4)}`];
+      if (at.layer > 0) {
+        parts.push(`delta ${number(frame.row[this.places.deltas[at.layer - 1] + at.unit], 4)}`);
+        if (this.data.bias) {
+          parts.push(`bias ${number(frame.row[this.places.biases[at.layer - 1] + at.unit], 4)}`);
+        }
+      }
+      out.textContent = parts.join(", ");
+      return;
+    }
+    const weight = this.weightList[at === null ? this.selected : at];
+    if (!weight) return;
+    out.textContent = `${this.label(weight)}: weight ${number(frame.row[weight.value], 4)}, ` +
+      `gradient ${number(frame.row[weight.slope], 4)}`;
+  }
+
+  drawEditor(frame) {
+    const weight = this.weightList[this.selected];
+    if (!weight) return;
+    const picker = this.find("pick"), slider = this.find("slide"), box = this.find("value");
+    const focus = picker.getRootNode().activeElement;
+    picker.value = String(this.selected);
+    const value = frame.row[weight.value];
+    // What the visitor is typing or dragging is never overwritten.
+    if (focus !== slider || this.data.training) slider.value = String(value);
+    if (focus !== box) box.value = Number.isFinite(value) ? value.toFixed(4) : "";
+    slider.setAttribute("aria-label", `Value of ${this.label(weight)}`);
+    for (const input of [slider, box]) input.disabled = this.at !== null;
+  }
+
+  drawReplay(frame) {
+    const scrub = this.find("scrub");
+    const last = this.order.length - 1;
+    scrub.max = String(Math.max(1, last));
+    scrub.value = String(this.at === null ? last : this.at);
+    this.find("play").disabled = last < 1;
+    this.find("now").disabled = this.at === null;
+    const epoch = frame.epoch;
+    const error = frame.error === null ? "not measured yet" : number(frame.error, 4);
+    const count = frame.seen.toLocaleString("en-GB");
+    this.find("place").textContent =
+      `${this.at === null ? "Now" : "Then"}: ${count} examples, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
+      ` of ${this.data.epochs}, error ${error}`;
+    scrub.setAttribute("aria-valuetext", this.find("place").textContent);
+  }
+
+  // -- the error curve --------------------------------------------------------------------
+
+  drawCurve(frame) {
+    const svg = this.find("curve");
+    const width = this.width, height = 230;
+    const box = { left: 56, right: width - 14, top: 12, bottom: height - 40 };
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("height", height);
+    const axis = this.axes(box);
+    const parts = [...this.grid(box, axis, width, height)];
+    for (const curve of this.curves) parts.push(...this.curve(curve, axis));
+    const error = frame.error;
+    if (error !== null && Number.isFinite(error)) {
+      const x = axis.x(Math.max(0, frame.epoch - (frame.epoch % 1 ? 0 : 1)));
+      const y = axis.y(error);
+      parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));
+      parts.push(make("circle", { cx: x, cy: y, r: 5, class: "point" }));
+    }
+    svg.replaceChildren(...parts);
+  }
+
+  axes(box) {
+    let top = 0, low = Infinity, end = Math.max(1, this.data.epochs - 1);
+    for (const { rows } of this.curves) {
+      for (let i = 0; i < rows.length; i += 3) {
+        end = Math.max(end, rows[i]);
+        for (const v of [rows[i + 1], rows[i + 2]]) {
+          if (Number.isFinite(v) && v > 0) { top = Math.max(top, v); low = Math.min(low, v); }
+        }
+      }
+    }
+    const now = this.frame.error;
+    if (now !== null && Number.isFinite(now)) { top = Math.max(top, now); low = Math.min(low, now || low); }
+    if (!(top > 0)) { top = 0.1; low = 0.01; }
+    const x = (v) => box.left + ((box.right - box.left) * v) / end;
+    if (this.data.log) {
+      const from = Math.floor(Math.log10(Math.max(low, top * 1e-8))), to = Math.ceil(Math.log10(top) + 1e-9);
+      const part = (v) => (Math.log10(Math.max(v, 1e-12)) - from) / Math.max(1, to - from);
+      const ticks = Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
+      return { x, y: (v) => box.bottom - (box.bottom - box.top) * Math.min(1, Math.max(0, part(v))), ticks, end };
+    }
+    const step = niceStep(top / 4);
+    const most = Math.ceil(top / step + 1e-9) * step;
+    const ticks = Array.from({ length: Math.round(most / step) + 1 }, (_, i) => i * step);
+    return { x, y: (v) => box.bottom - ((box.bottom - box.top) * v) / most, ticks, end };
+  }
+
+  grid(box, axis, width, height) {
+    const parts = [];
+    for (const tick of axis.ticks) {
+      const y = axis.y(tick);
+      parts.push(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: "grid" }));
+      parts.push(make("text", { x: box.left - 6, y: y + 4, class: "tick end" }, tickText(tick)));
+    }
+    const step = Math.max(1, niceStep(axis.end / 5));
+    for (let v = 0; v <= axis.end + 1e-9; v += step) {
+      parts.push(make("text", { x: axis.x(v), y: box.bottom + 17, class: "tick" }, String(Math.round(v))));
+    }
+    parts.push(make("text", { x: (box.left + box.right) / 2, y: height - 6, class: "tick" }, "Epoch (one pass over all examples)"));
+    const middle = (box.top + box.bottom) / 2;
+    parts.push(make("text", { x: 12, y: middle, class: "tick", transform: `rotate(-90 12 ${middle})` },
+      "Mean squared error"));
+    return parts;
+  }
+
+  curve({ label, rows, now }, axis) {
+    const points = [[], []];
+    for (let i = 0; i < rows.length; i += 3) {
+      for (const k of [0, 1]) {
+        const v = rows[i + 1 + k];
+        if (Number.isFinite(v)) points[k].push(`${axis.x(rows[i]).toFixed(1)},${axis.y(v).toFixed(1)}`);
+      }
+    }
+    if (!now) {
+      const parts = [make("polyline", { points: points[0].join(" "), class: "line earlier" })];
+      const end = points[0].length && points[0][points[0].length - 1].split(",");
+      if (end) parts.push(make("text", { x: Math.min(end[0], this.width - 24), y: end[1] - 4, class: "tick" }, label));
+      return parts;
+    }
+    return [
+      make("polyline", { points: points[1].join(" "), class: "line held" }),
+      make("polyline", { points: points[0].join(" "), class: "line train" }),
+    ];
+  }
+}
+
+function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  for (const factor of [1, 2, 5, 10]) if (factor * power >= rough * 0.999) return factor * power;
+  return 10 * power;
+}
+
+function tickText(value) {
+  if (value === 0) return "0";
+  if (value < 1e-4 || value >= 1e5) return value.toExponential(0).replace("e+", "e");
+  return String(Number(value.toPrecision(3)));
+}

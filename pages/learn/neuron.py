@@ -1,0 +1,217 @@
+"""One artificial neuron, with its arithmetic written out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from genrekit.app.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.neuron_view import neuron_view
+from genrekit.app.widgets import chart, page_header, plain_errors
+from genrekit.mlp import ACTIVATIONS, NeuronOutput, neuron
+from genrekit.playground import neuron_surface
+
+INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)
+WEIGHTS = (0.4, 0.7, 0.2, -0.5, 1.0)
+URL = {"bind": "query-params"}
+
+# Inputs, weights, bias and activation to put into the sliders with one press.
+EXAMPLES = {
+    "The course's neuron": ((0.5, 0.3, 0.2), (0.4, 0.7, 0.2), None, "sigmoid"),
+    "AND": ((1.0, 1.0), (1.0, 1.0), -1.5, "step"),
+    "OR": ((1.0, 0.0), (1.0, 1.0), -0.5, "step"),
+    "NOT": ((1.0,), (-1.0,), 0.5, "step"),
+}
+SAYS = {
+    "sigmoid": "The sigmoid squeezes any sum into 0 to 1, gently.",
+    "tanh": "The hyperbolic tangent squeezes any sum into −1 to 1.",
+    "relu": "ReLU (rectified linear unit) passes what is above 0 and cuts off the rest.",
+    "step": "The step fires, 1, as soon as the sum is above 0: all or nothing.",
+}
+
+
+def apply(name: str) -> None:
+    """Put an example into the sliders."""
+    inputs, weights, bias, activation = EXAMPLES[name]
+    st.session_state["nr_n"] = len(inputs)
+    st.session_state["nr_bias"] = bias is not None
+    st.session_state["nr_b"] = bias or 0.0
+    st.session_state["nr_act"] = activation
+    for i, (x, w) in enumerate(zip(inputs, weights, strict=True), start=1):
+        st.session_state[f"nr_x{i}"] = x
+        st.session_state[f"nr_w{i}"] = w
+
+
+def settings() -> tuple[list[float], list[float], float | None, str]:
+    """Inputs, weights, bias (None without one) and activation."""
+    with st.container(horizontal=True):
+        for name in EXAMPLES:
+            st.button(name, key=f"example {name}", on_click=apply, args=(name,))
+    count = st.slider("Number of inputs", 1, 5, 3, key="nr_n", **URL)
+    inputs, weights = [], []
+    for i in range(1, count + 1):
+        left, right = st.columns(2)
+        inputs.append(
+            left.slider(f"Input x{i}", -2.0, 2.0, INPUTS[i - 1], 0.05, key=f"nr_x{i}", **URL)
+        )
+        weights.append(
+            right.slider(f"Weight w{i}", -3.0, 3.0, WEIGHTS[i - 1], 0.05, key=f"nr_w{i}", **URL)
+        )
+    bias = None
+    if st.toggle("Bias: a number added to the sum", key="nr_bias", **URL):
+        bias = st.slider("Bias b", -3.0, 3.0, 0.0, 0.05, key="nr_b", **URL)
+    activation = st.segmented_control(
+        "Activation function", list(SAYS), default="sigmoid", required=True, key="nr_act", **URL
+    )
+    return inputs, weights, bias, activation
+
+
+def arithmetic(
+    inputs: Sequence[float],
+    weights: Sequence[float],
+    bias: float | None,
+    activation: str,
+    result: NeuronOutput,
+) -> None:
+    """The sum and the bend, with the numbers of this moment, two terms a line for a phone."""
+    terms = [rf"{bracket(x)} \cdot {bracket(w)}" for x, w in zip(inputs, weights, strict=True)]
+    products = [bracket(p) for p in result.products]
+    if bias is not None:
+        terms.append(bracket(bias))
+        products.append(bracket(bias))
+    h = f"{result.net_input:.6g}"
+    bent = {
+        "sigmoid": rf"\frac{{1}}{{1 + e^{{-({h})}}}}",
+        "tanh": rf"\tanh({h})",
+        "relu": rf"\max(0, {h})",
+        "step": rf"1 \text{{ if }} {h} > 0 \text{{, else }} 0",
+    }[activation]
+    general = r"\sum x_i w_i" + (" + b" if bias is not None else "")
+    st.latex(
+        rf"\begin{{aligned}} h &= {general} \\ &= {rows(terms)} \\ &= {rows(products)} \\ "
+        rf"&= {h} \\[6pt] s(h) &= {bent} \end{{aligned}}"
+    )
+    st.markdown("The neuron's answer, to the last digit:")
+    st.code(repr(result.activation), language=None)
+
+
+def rows(terms: Sequence[str]) -> str:
+    pairs = [" + ".join(terms[i : i + 2]) for i in range(0, len(terms), 2)]
+    return r" \\ &\quad + ".join(pairs)
+
+
+def bracket(value: float) -> str:
+    text = f"{value:.4g}"
+    return f"({text})" if value < 0 else text
+
+
+def curve(activation: str, result: NeuronOutput) -> None:
+    """The activation function, and where this neuron stands on it."""
+    reach = max(6.0, abs(result.net_input) * 1.15)
+    # Two points just beside zero keep the step's edge upright.
+    h = np.sort(np.append(np.linspace(-reach, reach, 241), [-1e-6, 1e-6]))
+    s = ACTIVATIONS[activation](h)
+    at, value = result.net_input, result.activation
+    chart(
+        figure(
+            go.Scatter(x=h, y=s, mode="lines", line={"color": BLUE, "width": 3},
+                       hovertemplate="sum %{x:.2f} gives %{y:.3f}<extra></extra>"),
+            go.Scatter(x=[at, at, -reach], y=[min(0.0, s.min()), value, value], mode="lines",
+                       line={"color": GREY, "dash": "dot"}, hoverinfo="skip"),
+            go.Scatter(x=[at], y=[value], mode="markers+text", text=[f"{value:.3f}"],
+                       textposition="top left" if at > 0 else "top right",
+                       marker={"size": 14, "color": ORANGE, "line": {"width": 2}},
+                       hovertemplate="here: sum %{x:.4f} gives %{y:.4f}<extra></extra>"),
+            x="sum h (net input)",
+            y=f"answer {activation}(h)",
+            height=300,
+            showlegend=False,
+        ),
+        f"The {activation} curve; at a sum of {at:.3f} it gives {value:.3f}.",
+        key="nr_curve",
+    )  # fmt: skip
+    st.caption(SAYS[activation])
+
+
+def surface(
+    inputs: Sequence[float], weights: Sequence[float], bias: float | None, activation: str
+) -> None:
+    """The answer over both inputs, the line where the sum is 0, and the four corners 0 and 1."""
+    axis, answer = neuron_surface(weights, bias or 0.0, activation)
+    _, h = neuron_surface(weights, bias or 0.0, "identity")
+    corners = [(a, b) for a in (0.0, 1.0) for b in (0.0, 1.0)]
+    says = [neuron(c, weights, bias or 0.0, activation).activation for c in corners]
+    x = axis.astype(np.float32)
+    picture = figure(
+        go.Heatmap(x=x, y=x, z=answer.astype(np.float32), colorscale="Cividis",
+                   colorbar={"title": {"text": "answer"}, "thickness": 12},
+                   hovertemplate="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}<extra></extra>"),
+        go.Contour(x=x, y=x, z=h.astype(np.float32), showscale=False, hoverinfo="skip",
+                   contours={"start": 0, "end": 0, "size": 1, "coloring": "none"},
+                   line={"color": "white", "dash": "dash", "width": 2}),
+        go.Scatter(x=[c[0] for c in corners], y=[c[1] for c in corners], mode="markers",
+                   marker={"color": "white", "size": 8, "line": {"color": "black", "width": 1}},
+                   hovertemplate="x1 %{x}, x2 %{y}<extra></extra>"),
+        go.Scatter(x=[inputs[0]], y=[inputs[1]], mode="markers",
+                   marker={"symbol": "x", "size": 13, "color": ORANGE,
+                           "line": {"color": "black", "width": 1}},
+                   hovertemplate="your inputs<extra></extra>"),
+        x="input x1",
+        y="input x2",
+        height=420,
+        showlegend=False,
+    )  # fmt: skip
+    for (a, b), said in zip(corners, says, strict=True):
+        picture.add_annotation(
+            x=a, y=b, text=f"{said:.2f}", showarrow=False, yshift=17,
+            font={"color": "white"}, bgcolor="rgba(0, 0, 0, 0.65)",
+        )  # fmt: skip
+    picture.update_xaxes(constrain="domain", range=[-2, 2])
+    picture.update_yaxes(scaleanchor="x", constrain="domain", range=[-2, 2])
+    chart(
+        picture,
+        "The answer for every pair of inputs; a dashed line marks where the sum is 0.",
+        key="nr_surface",
+    )
+    st.caption(
+        "The dashed line is where the sum is 0: whatever the weights, it is straight. White dots "
+        "are the four combinations of 0 and 1 with the neuron's answers. AND and OR can be parted "
+        "by a straight line; XOR (one or the other, not both) cannot, and that takes a network."
+    )
+
+
+def main() -> None:
+    page_header(
+        "A neuron",
+        "An artificial neuron multiplies each input by a weight, adds everything up, and bends "
+        "the sum with an activation function. Blue solid lines are positive weights, orange "
+        "dashed ones negative; the thicker, the more that input counts.",
+        "make a weight negative; press **AND** or **OR** and move the inputs between 0 and 1.",
+    )
+    # The drawing comes first, so that a phone shows it above the sliders.
+    left, right = st.columns(2, gap="large")
+    with right:
+        inputs, weights, bias, activation = settings()
+    result = neuron(inputs, weights, bias or 0.0, activation)
+    with left:
+        neuron_view(inputs, weights, bias, activation, result)
+        arithmetic(inputs, weights, bias, activation, result)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("The bend", anchor=False)
+        curve(activation, result)
+    with right:
+        st.subheader("The decision", anchor=False)
+        if len(inputs) == 2:
+            surface(inputs, weights, bias, activation)
+        else:
+            st.info(
+                "Set the number of inputs to 2, or press AND, to see the answer for every pair "
+                "of inputs as a map.",
+                icon=":material/map:",
+            )
+
+
+with plain_errors():
+    main()
