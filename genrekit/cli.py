@@ -90,6 +90,37 @@ def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
             ) from None
 
 
+def _inspect(options: argparse.Namespace) -> int:
+    from genrekit.inspection import inspect_folder
+
+    steps = inspect_folder(
+        options.folder,
+        workers=options.workers,
+        artists=options.artists,
+        segment_seconds=options.segment_seconds,
+    )
+    inspection = None
+    for step in _bar(steps, None, "Inspecting", "track", options.progress, _total_of):
+        inspection = step.inspection
+        if inspection is None and options.progress == "json":
+            _emit("track", **asdict(step))
+        elif step.problem:
+            _say(f"{step.track}: {step.problem}", options.progress)
+    assert inspection is not None  # the last step carries it
+    inspection.write(options.output)
+    for group in inspection.duplicates:
+        alike = ", ".join(group.tracks)
+        _say(f"the same recording ({group.kind}): {alike}", options.progress)
+    unreadable = sum(file.seconds is None for file in inspection.files)
+    _finish(
+        options,
+        f"{len(inspection.files)} files in {len(inspection.genres)} genres, "
+        f"{inspection.seconds / 60:.1f} minutes; {unreadable} unreadable; "
+        f"{len(inspection.duplicates)} groups of duplicates. All of it is in {options.output}.",
+    )
+    return SOME_FAILED if unreadable else OK
+
+
 def _preprocess(options: argparse.Namespace) -> int:
     params = _feature_params(options)
     steps = build_dataset(
@@ -102,7 +133,7 @@ def _preprocess(options: argparse.Namespace) -> int:
     )
     failed = skipped = 0
     last: BuildProgress | None = None
-    for last in _bar(steps, None, "Preprocessing", "track", options.progress, _track_total):
+    for last in _bar(steps, None, "Preprocessing", "track", options.progress, _total_of):
         failed += last.failed
         skipped += len(last.skipped) - last.failed
         if options.progress == "json":
@@ -193,7 +224,7 @@ def _leak_meter(options: argparse.Namespace) -> int:
     params = _train_params(options)
     steps = leak_meter(Dataset.read(options.data), params, runs=options.runs)
     last: LeakProgress | None = None
-    for last in _bar(steps, None, "Training", "epoch", options.progress, _epoch_total):
+    for last in _bar(steps, None, "Training", "epoch", options.progress, _total_of):
         if options.progress == "json":
             _emit("leak", **asdict(last))
     assert last is not None  # at least one epoch is run
@@ -274,6 +305,22 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--tracks", type=int, default=12, help="tracks of each style (%(default)s)")
     sub.add_argument("--seconds", type=float, default=12.0, help="length of each (%(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="other seeds, other music (%(default)s)")
+    _progress_option(sub)
+
+    sub = command(
+        "inspect", _inspect, "Look at a folder before preprocessing: contents, faults, duplicates."
+    )
+    sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json")
+    sub.add_argument(
+        "--segment-seconds",
+        type=float,
+        default=FeatureParams().segment_seconds,
+        metavar="S",
+        help="a shorter file is a problem (%(default)s)",
+    )
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
+    sub.add_argument("--artists", type=Path, metavar="FILE.csv", help="as for preprocess")
     _progress_option(sub)
 
     sub = command(
@@ -428,13 +475,9 @@ def _bar(
             yield step
 
 
-def _epoch_total(step: Any) -> int:
+def _total_of(step: Any) -> int:
     total: int = step.total
     return total
-
-
-def _track_total(step: BuildProgress) -> int:
-    return step.total
 
 
 def _say(message: str, progress: str) -> None:

@@ -274,7 +274,7 @@ class Jobs:
             if not _ID.fullmatch(path.name):
                 continue
             job = _read(path)
-            newest = max(p.stat().st_mtime for p in (path, *path.iterdir()))
+            newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
             if newest < oldest and not (job and job.active):
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -32,6 +32,7 @@ class Settings:
     jobs_per_visitor: int = _setting(2, 1, 1000, "jobs of one visitor that run or wait")
     job_minutes: float = _setting(30, 0.01, 10_000, "longest time a job may run")
     job_keep_hours: float = _setting(24, 0.01, 100_000, "how long a job's results are kept")
+    folders: tuple[Path, ...] = ()
     upload_megabytes: float = _setting(100, 0.01, 100_000, "largest upload in all")
     song_minutes: float = _setting(15, 0.1, 1000, "how much of a song is heard")
 
@@ -54,6 +55,9 @@ class Settings:
             if setting.type is Path:
                 values[setting.name] = Path(text).resolve()
                 continue
+            if setting.name == "folders":
+                values["folders"] = tuple(_folder(name, part) for part in text.split(os.pathsep))
+                continue
             low, high = setting.metadata["low"], setting.metadata["high"]
             try:
                 number = int(text) if setting.type is int else float(text)
@@ -66,6 +70,15 @@ class Settings:
                 )
             values[setting.name] = number
         return cls(**values)
+
+
+def _folder(name: str, text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise SettingsError(
+            f'{name} names "{text}", which is no folder: name folders of music that visitors may '
+            f"use, with {os.pathsep} between them."
+        )
+    return Path(text).resolve()
 
 
 @lru_cache(maxsize=1)

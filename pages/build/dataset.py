@@ -4,15 +4,14 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app import visit
-from genrekit.app.charts import figure, genre_colours
+from genrekit.app import dataset_views as views
+from genrekit.app import music, visit
 from genrekit.app.job_panel import job_panel
 from genrekit.app.jobs import Job
-from genrekit.app.widgets import chart, page_header, plain_errors
+from genrekit.app.sounds import audio_folder
+from genrekit.app.widgets import page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.exchange import export_dataset
 from genrekit.features import FeatureParams
@@ -20,21 +19,8 @@ from genrekit.features import FeatureParams
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
-def read(path: str) -> Dataset:
-    return Dataset.read(path)
-
-
-def exported(path: str, suffix: str) -> bytes:
-    """The dataset in another format; runs when its button is pressed."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"data{suffix}"
-        export_dataset(Dataset.read(path), target)
-        return target.read_bytes()
-
-
 def number(name: str, label: str, step: float, about: str, **limits: float) -> float:
-    """An input for a field of FeatureParams, with its default and, unless given, its limits."""
+    """An input for a field of FeatureParams: its default and, unless given, its limits."""
     meta = SETTINGS[name].metadata
     kind = type(SETTINGS[name].default)
     value: float = st.number_input(
@@ -57,7 +43,8 @@ def choose_params() -> FeatureParams:
             "segment_seconds",
             "Segment length (seconds)",
             0.5,
-            "Each track is cut into pieces of this length; each piece is one example.",
+            "Each track is cut into pieces of this length; each piece is one example. Longer "
+            "pieces say more, shorter ones are more.",
             low=0.5,
             high=10,
         )
@@ -65,7 +52,8 @@ def choose_params() -> FeatureParams:
             "n_mfcc",
             "MFCCs per frame",
             1,
-            "How many numbers describe the timbre of each instant. 13 is customary.",
+            "How many numbers describe the timbre of each instant. 13 is customary; more keep "
+            "finer detail.",
             high=64,
         )
     with middle:
@@ -73,8 +61,8 @@ def choose_params() -> FeatureParams:
             "n_fft",
             "Window (samples)",
             256,
-            "How much sound one spectrum looks at. Longer tells pitches apart, shorter tells "
-            "moments apart.",
+            "How much sound one spectrum looks at: 2048 samples are 93 ms. Longer tells pitches "
+            "apart, shorter tells moments apart.",
             low=256,
             high=8192,
         )
@@ -82,7 +70,7 @@ def choose_params() -> FeatureParams:
             "hop_length",
             "Hop (samples)",
             64,
-            "The step from one spectrum to the next. Smaller means more frames.",
+            "The step from one spectrum to the next. Half the hop, twice the frames.",
             low=64,
             high=4096,
         )
@@ -94,133 +82,94 @@ def choose_params() -> FeatureParams:
         st.metric("One segment becomes", f"{frames} × {coefficients} numbers")
         st.caption(
             f"{frames} frames, one every {1000 * params.hop_length / params.sample_rate:.0f} ms, "
-            f"each with {coefficients} MFCCs: {frames * coefficients} numbers for the network."
+            f"each with {coefficients} MFCCs: {frames * coefficients:,} numbers, "
+            f"{4 * frames * coefficients / 1024:.1f} KiB. Of each track the first 30 s are used."
         )
     return params
 
 
-def start_demo_job(params: FeatureParams) -> None:
+def options(params: FeatureParams) -> list[str]:
+    """What differs from the defaults, as the command line says it."""
     defaults = FeatureParams()
-    options = [
+    return [
         word
         for name in ("segment_seconds", "n_mfcc", "n_fft", "hop_length")
         if getattr(params, name) != getattr(defaults, name)
         for word in ("--" + name.replace("_", "-"), str(getattr(params, name)))
     ]
-    commands = [
-        ["demo-data", "audio", "--progress", "json"],
-        ["preprocess", "audio", "-o", "data.parquet", *options, "--progress", "json"],
-    ]
+
+
+def start(params: FeatureParams, source: Job | None) -> None:
+    """Queue the job: on the visitor's music, or on demo music composed first."""
+    folder = "audio" if source is None else f"../{source.id}/audio"
+    last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
+    commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
+    title = source.title if source else "Demo dataset"
     jobs = visit.jobs()
-    job = jobs.add(jobs.new_folder(), "dataset", "Demo dataset", commands, visit.owner())
+    job = jobs.add(jobs.new_folder(), "dataset", title, commands, visit.owner())
     visit.remember("dataset", job.id)
     st.rerun()
 
 
 def show_result(job: Job) -> None:
     path = str(job.folder / "data.parquet")
-    dataset = read(path)
+    dataset = views.read(path)
+    audio = audio_folder(job)
     st.subheader("What you have now", anchor=False)
-    tiles = st.columns(4)
-    tiles[0].metric("Segments", len(dataset))
-    tiles[1].metric("Tracks", len(dataset.records))
-    tiles[2].metric("Genres", len(dataset.genres))
-    tiles[3].metric("Left out", len(dataset.skipped))
-    colours = genre_colours(dataset.genres)
-    counts = dataset.counts()
-    chart(
-        figure(
-            go.Bar(
-                x=list(counts),
-                y=list(counts.values()),
-                marker_color=[colours[genre] for genre in counts],
-                text=list(counts.values()),
-            ),
-            x="genre",
-            y="segments",
-        ),
-        "Bars: segments of each genre. "
-        + ", ".join(f"{genre} {count}" for genre, count in counts.items()),
-        key="counts",
-    )
-    show_segment(dataset)
-    show_skipped(dataset)
-    show_downloads(job, path)
+    views.show_counts(dataset)
+    views.show_skipped(dataset.skipped)
     st.page_link(
-        "build/train.py",
-        label="Next: train a classifier on it",
-        icon=":material/arrow_forward:",
+        "build/train.py", label="Next: train a classifier on it", icon=":material/arrow_forward:"
     )
-
-
-def show_segment(dataset: Dataset) -> None:
-    st.subheader("One segment, as the network sees it", anchor=False)
-    left, right = st.columns(2)
-    genre = left.selectbox("Genre", dataset.genres, key="genre", bind="query-params")
-    rows = np.flatnonzero(dataset.labels == dataset.genres.index(genre or dataset.genres[0]))
-    place = right.slider("Segment", 1, len(rows), 1, key="segment") if len(rows) > 1 else 1
-    row = rows[place - 1]
-    features = dataset.features[row].T
-    seconds = np.arange(features.shape[1]) * dataset.params.hop_length / dataset.params.sample_rate
-    # The first coefficient is loudness and dwarfs the rest.
-    chart(
-        figure(
-            go.Heatmap(
-                x=seconds.astype(np.float32),
-                y=np.arange(1, len(features)),
-                z=features[1:],
-                colorscale="Viridis",
-                colorbar_title="value",
-            ),
-            x="time in the segment (s)",
-            y="MFCC (the first, loudness, left out)",
-        ),
-        f"Picture of the MFCCs of one {genre} segment over its time.",
-        key="mfcc",
+    st.subheader("Look inside", anchor=False)
+    view = st.segmented_control(
+        "Show",
+        ["One segment", "Average of each genre", "Map of all segments"],
+        default="One segment",
+        required=True,
+        label_visibility="collapsed",
+        key="view",
+        bind="query-params",
     )
-    if dataset.tracks is not None:
-        st.caption(f"Track {dataset.tracks[row]}, segment {int(dataset.segments[row]) + 1}.")
+    if view == "Average of each genre":
+        views.show_averages(dataset, path)
+    elif view == "Map of all segments":
+        views.show_map(dataset, path, audio)
+    else:
+        views.show_segment(dataset, audio)
+    views.show_card(dataset)
+    show_downloads(path)
 
 
-def show_skipped(dataset: Dataset) -> None:
-    if not dataset.skipped:
-        st.success("Nothing was left out.", icon=":material/check:")
-        return
-    with st.expander(f"{len(dataset.skipped)} files or segments were left out, and why"):
-        st.dataframe(
-            [
-                {"track": s.track, "segment": "" if s.segment is None else str(s.segment + 1),
-                 "why": s.reason}
-                for s in dataset.skipped
-            ],
-            hide_index=True,
-        )  # fmt: skip
-
-
-def show_downloads(job: Job, path: str) -> None:
+def show_downloads(path: str) -> None:
     st.subheader("Take it away", anchor=False)
     columns = st.columns(3)
-    columns[0].download_button(
-        "Parquet, with its card",
-        Path(path).read_bytes,
-        "data.parquet",
-        on_click="ignore",
-        icon=":material/download:",
-    )
-    columns[1].download_button(
-        "NPZ for NumPy",
-        lambda: exported(path, ".npz"),
-        "features.npz",
-        on_click="ignore",
-        icon=":material/download:",
-    )
-    columns[2].download_button(
-        "The course's JSON",
-        lambda: exported(path, ".json"),
-        "mfcc_data.json",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    for column, (label, suffix, name) in zip(
+        columns,
+        (
+            ("Parquet, with its card", ".parquet", "data.parquet"),
+            ("NPZ for NumPy", ".npz", "features.npz"),
+            ("The course's JSON", ".json", "mfcc_data.json"),
+        ),
+        strict=True,
+    ):
+        column.download_button(
+            label,
+            lambda suffix=suffix: exported(path, suffix),
+            name,
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def exported(path: str, suffix: str) -> bytes:
+    """The dataset as a file of this kind; runs when its button is pressed."""
+    if suffix == ".parquet":
+        return Path(path).read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"data{suffix}"
+        export_dataset(Dataset.read(path), target)
+        return target.read_bytes()
 
 
 page_header(
@@ -232,17 +181,25 @@ page_header(
 )
 with plain_errors():
     visit.sync()
+    source = music.choose_source()
+    music_job = visit.current("music") if source != music.DEMO else None
+    usable = source == music.DEMO
+    if music_job is not None:
+        usable = music.show_preview(music_job)
     dataset_job = visit.current("dataset")
     busy = dataset_job is not None and dataset_job.active
     action = st.container()
     with st.expander("Settings: how the sound is cut up and measured"):
         params = choose_params()
     with action:
-        wanted = st.button(
-            "Make the demo dataset", type="primary", icon=":material/play_arrow:", disabled=busy
+        wanted = usable and st.button(
+            "Make the demo dataset" if source == music.DEMO else "Make the dataset",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=busy,
         )
     if wanted:
-        start_demo_job(params)
+        start(params, music_job)
     if dataset_job is not None:
         job_panel(dataset_job)
         if dataset_job.status == "done":
