@@ -35,12 +35,19 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+# Arrays of a teaching network are so small that calling NumPy costs more than the arithmetic.
+# So where training goes round, results go to prepared arrays given by position, products are
+# methods, constants are arrays, and no function writes over its own argument: NumPy takes three
+# times as long to do that to an array of one element, such as the output.
+_ONE: Final = np.array(1.0)
+
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function and its slope, both writing into `out`.
+    """An activation function and its slope, both writing into `out`, an array of its own.
 
     `apply(h, out)` computes ``s(h)``; `slope(h, a, out)` computes ``s'(h)`` where ``a = s(h)``.
+    Both take arrays of at least one axis; call the activation itself for a single number.
     """
 
     apply: Callable[[Array, Array], object]
@@ -50,28 +57,26 @@ class Activation:
     def __call__(self, h: ArrayLike) -> Array:
         """``s(h)``, any shape; a scalar for a scalar."""
         h = np.asarray(h, dtype=np.float64)
-        out = np.empty_like(h)
+        out = np.empty(h.shape)
         with np.errstate(over="ignore"):
-            self.apply(h, out)
+            self.apply(h.reshape(-1), out.reshape(-1))
         return out[()]
 
 
 def _sigmoid(h: Array, out: Array) -> None:
     # exp(-h) overflows to inf below -709, and 1 / inf is the right answer: callers mute that.
-    np.negative(h, out=out)
-    np.exp(out, out=out)
-    np.add(out, 1.0, out=out)
-    np.reciprocal(out, out=out)
+    other = np.negative(h)
+    np.exp(other, out)
+    np.add(out, _ONE, other)
+    np.reciprocal(other, out)
 
 
 def _sigmoid_slope(h: Array, a: Array, out: Array) -> None:
-    np.subtract(1.0, a, out=out)
-    np.multiply(out, a, out=out)
+    np.multiply(np.subtract(_ONE, a), a, out)
 
 
 def _tanh_slope(h: Array, a: Array, out: Array) -> None:
-    np.multiply(a, a, out=out)
-    np.subtract(1.0, out, out=out)
+    np.subtract(_ONE, np.multiply(a, a), out)
 
 
 def _relu(h: Array, out: Array) -> None:
@@ -198,14 +203,13 @@ class _Pass:
 
         self.activations = rows()
         self.net_inputs = rows()[1:]
+        self.slopes = rows()[1:]
         self.deltas = rows()[1:]
         self.errors = rows()
         self.target = np.zeros((batch, layer_sizes[-1]))
         self.output_error = self.errors[-1].reshape(-1)
         self.transposed = [a.T for a in self.activations]
-        self.derivatives = [
-            np.zeros(shape) for shape in zip(layer_sizes[:-1], layer_sizes[1:], strict=True)
-        ]
+        self.derivatives = [np.zeros(shape) for shape in pairwise(layer_sizes)]
         self.bias_derivatives = [np.zeros(n) for n in layer_sizes[1:]]
         self.updates = [np.zeros_like(d) for d in self.derivatives]
 
@@ -312,9 +316,16 @@ class MLP:
         Returns
         -------
         ndarray, shape (num_outputs,) or (batch, num_outputs)
+
+        Raises
+        ------
+        SettingsError
+            The shape does not fit, or a number is not finite.
         """
         x = np.asarray(inputs, dtype=np.float64)
         rows = self._rows(x, self.layer_sizes[0], "inputs")
+        if not np.isfinite(rows).all():
+            raise SettingsError("The inputs hold numbers that are not finite: remove them.")
         p = self._last = self._pass(len(rows))
         p.activations[0][:] = rows
         with np.errstate(over="ignore", invalid="ignore"):
@@ -383,10 +394,10 @@ class MLP:
             At once, when shapes or ranges do not fit.
         """
         x, t = self._examples(inputs, targets)
-        if epochs < 0 or batch_size < 1 or not learning_rate > 0:
+        if epochs < 0 or batch_size < 1 or not 0 < learning_rate < np.inf:
             raise SettingsError(
                 f"epochs {epochs}, batch size {batch_size} and learning rate {learning_rate:g} "
-                "cannot train: they must be at least 0, at least 1 and above 0."
+                "cannot train: they must be at least 0, at least 1, and above 0 but finite."
             )
         return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
 
@@ -430,38 +441,39 @@ class MLP:
         a = p.activations
         for i, w in enumerate(self.weights):
             h = p.net_inputs[i]
-            np.dot(a[i], w, out=h)
+            a[i].dot(w, h)
             if self.biases:
-                np.add(h, self.biases[i], out=h)
+                np.add(h, self.biases[i], h)
             apply[i](h, a[i + 1])
 
     def _backward(self, p: _Pass) -> None:
         slope = self._slope
         batch = len(p.target)
         for i in reversed(range(len(self.weights))):
-            delta = p.deltas[i]
-            slope[i](p.net_inputs[i], p.activations[i + 1], delta)
-            np.multiply(delta, p.errors[i + 1], out=delta)
-            np.dot(p.transposed[i], delta, out=p.derivatives[i])
+            delta, slopes = p.deltas[i], p.slopes[i]
+            slope[i](p.net_inputs[i], p.activations[i + 1], slopes)
+            np.multiply(slopes, p.errors[i + 1], delta)
+            p.transposed[i].dot(delta, p.derivatives[i])
             if batch > 1:
                 np.divide(p.derivatives[i], batch, out=p.derivatives[i])
             if self.biases:
                 np.mean(delta, axis=0, out=p.bias_derivatives[i])
             if i:
-                np.dot(delta, self.weights[i].T, out=p.errors[i])
+                delta.dot(self.weights[i].T, p.errors[i])
 
-    def _descend(self, p: _Pass, learning_rate: float) -> None:
-        for w, derivative, update in zip(self.weights, p.derivatives, p.updates, strict=True):
-            np.multiply(derivative, learning_rate, out=update)
-            np.add(w, update, out=w)
-        for b, bias_derivative in zip(self.biases, p.bias_derivatives, strict=False):
-            b += learning_rate * bias_derivative
+    def _descend(self, p: _Pass, learning_rate: float | Array) -> None:
+        for i, w in enumerate(self.weights):
+            update = p.updates[i]
+            np.multiply(p.derivatives[i], learning_rate, update)
+            np.add(w, update, w)
+        for i, b in enumerate(self.biases):
+            b += learning_rate * p.bias_derivatives[i]
 
-    def _learn(self, p: _Pass, learning_rate: float) -> float:
+    def _learn(self, p: _Pass, learning_rate: float | Array) -> float:
         """One update from the examples in `p`; the sum of squared errors before it."""
         self._forward(p)
-        np.subtract(p.target, p.activations[-1], out=p.errors[-1])
-        squares = float(np.dot(p.output_error, p.output_error))
+        np.subtract(p.target, p.activations[-1], p.errors[-1])
+        squares = float(p.output_error.dot(p.output_error))
         self._backward(p)
         self._descend(p, learning_rate)
         return squares
@@ -475,6 +487,7 @@ class MLP:
         batch_size: int,
         shuffle: np.random.Generator | None,
     ) -> Iterator[EpochReport]:
+        rate = np.array(learning_rate, np.float64)
         for epoch in range(epochs):
             if shuffle is not None:
                 order = shuffle.permutation(len(x))
@@ -488,7 +501,7 @@ class MLP:
                     p = self._pass(len(rows))
                     p.activations[0][:] = rows
                     p.target[:] = ts[start : start + batch_size]
-                    squares += self._learn(p, learning_rate)
+                    squares += self._learn(p, rate)
                     self._last = p
             yield EpochReport(epoch, squares / t.size)
 
@@ -530,15 +543,22 @@ def numerical_derivatives(
 
     Parameters
     ----------
-    inputs, targets : array_like, shapes (n, num_inputs) and (n, num_outputs)
+    inputs, targets : array_like, shapes as for `MLP.train`, or one example as for `MLP.step`
     epsilon : float, > 0, how far each weight is moved to either side
 
     Returns
     -------
     (derivatives, bias_derivatives)
         In the shapes and with the sign of `MLP.derivatives` and `MLP.bias_derivatives`.
+
+    Raises
+    ------
+    SettingsError
+        The examples do not fit the network, or hold numbers that are not finite.
     """
-    x, t = np.atleast_2d(np.asarray(inputs, float)), np.atleast_2d(np.asarray(targets, float))
+    if np.ndim(inputs) == 1:  # one example
+        inputs, targets = np.atleast_2d(inputs), np.atleast_2d(targets)
+    x, t = mlp._examples(inputs, targets)
 
     def energy() -> float:
         return float(0.5 * np.sum(np.square(t - mlp.forward(x))) / len(x))
@@ -600,10 +620,11 @@ def make_task(
     """
     if name not in TASKS:
         raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
-    if count < 1 or not low < high or not noise >= 0:
+    if count < 1 or not -np.inf < low < high < np.inf or not 0 <= noise < np.inf:
         raise SettingsError(
             f"{count} examples in [{low:g}, {high:g}) with noise {noise:g} cannot be drawn: "
-            "use at least 1 example, a lower end below the upper, and noise of at least 0."
+            "use at least 1 example, a lower end below the upper, and noise of at least 0, "
+            "all of them finite."
         )
     rng = np.random.default_rng(seed)
     inputs = rng.uniform(low, high, (count, 2))

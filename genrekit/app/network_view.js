@@ -270,7 +270,7 @@ class View {
       const hit = make("line", { x1, y1, x2, y2, class: "hit" });
       // Nearer to the layer with more units, lines lie further apart and labels do not collide.
       const wide = sizes[weight.layer + 1] > sizes[weight.layer];
-      const part = wide ? 0.8 - 0.17 * (weight.from % 3) : 0.3;
+      const part = !this.labelled ? 0.5 : wide ? 0.8 - 0.17 * (weight.from % 3) : 0.3;
       const text = make("text", { x: x1 + (x2 - x1) * part, y: y1 + (y2 - y1) * part + 4, class: "weight" });
       hit.addEventListener("pointerenter", () => { this.hovered = i; this.describe(); });
       hit.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });

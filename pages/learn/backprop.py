@@ -224,7 +224,7 @@ def answer_line(run: Run, question: Sequence[float]) -> str:
             " :material/warning: This question lies outside what it was trained on "
             f"({low.min():g} to {high.max():g}): it is guessing."
         )
-    return text.replace("+", "\\+")
+    return text.replace("+", "\\+").replace("-", "−")
 
 
 def live(question: list[float]) -> None:

