@@ -228,15 +228,16 @@ def _leak_meter(options: argparse.Namespace) -> int:
         if options.progress == "json":
             _emit("leak", **asdict(last))
     assert last is not None  # at least one epoch is run
-    result = {"bars": [bar.to_dict() for bar in last.bars], "sentence": leak_sentence(last.bars)}
+    bars, sentence = [bar.to_dict() for bar in last.bars], leak_sentence(last.bars)
     if options.output is not None:
         with plain_os_errors("written", options.output), replacing(options.output) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
+            temporary.write_text(text + "\n", encoding="utf-8")
     if options.progress == "json":
-        return _finish(options, result["sentence"], bars=result["bars"])
+        return _finish(options, sentence, bars=bars)
     for bar in last.bars:
         print(f"by {bar.split:8} {bar.accuracy:.3f} of {bar.segments} segments right. {bar.worth}")
-    print(result["sentence"])
+    print(sentence)
     return OK
 
 

@@ -10,6 +10,10 @@ import pytest
 
 from genrekit.features import FeatureParams
 
+# One thread for each process, read when PyTorch is first imported: the networks here are too
+# small for more, and threads that wait for one another take minutes on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Coarse features: quick to compute, and with none of their axes alike.
 SMALL = FeatureParams(
@@ -117,3 +121,31 @@ def run_python():
         )
 
     return run
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    """A function that opens the app at a page, with jobs of its own."""
+    monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
+    from streamlit.testing.v1 import AppTest
+
+    from genrekit.app import visit
+    from genrekit.app.settings import settings
+
+    settings.cache_clear()
+    visit.jobs.clear()
+
+    def open_at(page: str, **query: str):
+        at = AppTest.from_file(str(REPOSITORY / "pages" / "frame.py"), default_timeout=60)
+        at.query_params.update(query)
+        at.run()
+        at.switch_page(page).run()
+        assert not at.exception
+        return at
+
+    yield open_at
+    for job in visit.jobs().all():
+        visit.jobs().cancel(job)
+    visit.jobs().close()
+    visit.jobs.clear()
+    settings.cache_clear()

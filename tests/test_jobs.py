@@ -88,8 +88,8 @@ def test_cancelled_jobs_die_at_once_and_can_be_resumed(make_jobs):
 def test_a_killed_process_is_told_from_a_finished_one_and_preprocessing_goes_on(make_jobs):
     jobs = make_jobs()
     command = ["preprocess", "audio", "-o", "data.parquet", "--workers", "1"]
-    job = add(jobs, ["demo-data", "audio", "--tracks", "10", "--seconds", "6", "--progress", "json"],
-              [*command, "--segment-seconds", "1", "--progress", "json"])  # fmt: skip
+    compose = ["demo-data", "audio", "--tracks", "10", "--seconds", "6", "--progress", "json"]
+    job = add(jobs, compose, [*command, "--segment-seconds", "1", "--progress", "json"])
     wait(lambda: sum("segments" in event for event in job.events()) > 5)
     os.kill(int((job.folder / "started").read_text()), signal.SIGKILL)
     wait(lambda: job.status != "running", 5)

@@ -7,41 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from page_tools import button, texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import visit
 from genrekit.app.jobs import Job
-from genrekit.app.settings import settings
 from genrekit.features import FeatureParams
 from genrekit.model import GenreModel
 from genrekit.splits import by_segment
 from genrekit.synth import render
 from genrekit.training import TrainParams, train
-
-ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    """A function that opens the app at a page, with jobs of its own."""
-    monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
-    settings.cache_clear()
-    visit.jobs.clear()
-
-    def open_at(page: str, **query: str) -> AppTest:
-        at = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=60)
-        at.query_params.update(query)
-        at.run()
-        at.switch_page(page).run()
-        assert not at.exception
-        return at
-
-    yield open_at
-    for job in visit.jobs().all():
-        visit.jobs().cancel(job)
-    visit.jobs().close()
-    visit.jobs.clear()
-    settings.cache_clear()
 
 
 @pytest.fixture
@@ -59,15 +34,6 @@ def finished(folder: Path, kind: str, title: str) -> Job:
     job = visit.jobs().add(folder, kind, title, [], "me")
     assert job.status == "done"
     return job
-
-
-def texts(at: AppTest) -> str:
-    kinds = (at.markdown, at.caption, at.info, at.success, at.warning, at.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
-
-
-def button(at: AppTest, label: str):
-    return next(b for b in at.button if b.label == label)
 
 
 def test_home_leads_to_every_other_page(app):

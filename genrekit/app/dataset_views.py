@@ -9,7 +9,7 @@ import streamlit as st
 
 from genrekit.app.charts import figure, genre_colours
 from genrekit.app.sounds import segment_sound
-from genrekit.app.widgets import chart
+from genrekit.app.widgets import chart, escape
 from genrekit.dataset import Dataset, Skipped
 from genrekit.projection import SegmentMap, segment_map
 
@@ -115,9 +115,11 @@ def draw_segment(dataset: Dataset, row: int, audio: Path | None, key: str) -> No
         f"Picture of the {kind}s of one {genre} segment over its time.",
         key=f"{key}-picture",
     )
-    where = genre
+    where = escape(genre)
     if dataset.tracks is not None and dataset.segments is not None:
-        where = f"Track {dataset.tracks[row]}, segment {int(dataset.segments[row]) + 1}"
+        where = (
+            f"Track {escape(str(dataset.tracks[row]))}, segment {int(dataset.segments[row]) + 1}"
+        )
     st.caption(f"{where}." + (" MFCC 0, the loudness, is left out." if first else ""))
     sound = segment_sound(dataset, row, audio) if audio is not None else None
     if sound is not None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from genrekit.app.jobs import Job
 from genrekit.app.visit import jobs
-from genrekit.app.widgets import plain_errors
+from genrekit.app.widgets import escape, plain_errors, show_error
 
 __all__ = ["job_panel"]
 
@@ -37,13 +37,13 @@ def _panel(job: Job, was_active: bool) -> None:
         st.rerun()
     events = job.events()
     with st.container(border=True), plain_errors():
-        st.markdown(f"**{job.title}**: {_SAYS[status]}{_queue(job, status)}")
+        st.markdown(f"**{escape(job.title)}**: {_SAYS[status]}{_queue(job, status)}")
         done, total, unit = _progress(events)
         if status == "running":
             st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
         for event in events:
             if event["type"] == "error":
-                st.error(_plain(event["message"]))
+                show_error(event["message"])
         _failures(events)
         _buttons(job, status)
         with st.expander("Run it yourself, and its log"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from genrekit import features, synth, tones
 from genrekit.app import mel_views as views
-from genrekit.app.widgets import chart, page_header, wav_bytes
+from genrekit.app.widgets import chart, escape, page_header, show_error, wav_bytes
 from genrekit.audio import AUDIO_SUFFIXES, load_audio
 from genrekit.errors import AudioError
 from genrekit.features import FeatureParams
@@ -262,14 +262,14 @@ def _own_sound(kind: str) -> Samples | None:
         try:
             st.session_state[kept] = (name, _accepted(file.getvalue()))
         except AudioError as error:
-            st.error(f"{views.escape_markdown(name)}: {error}", icon=":material/error:")
+            show_error(f"{name}: {error}")
             return None
     if kept not in st.session_state:
         st.info("Nothing to show yet: add a sound above.", icon=":material/graphic_eq:")
         return None
     name, samples = st.session_state[kept]
     seconds = len(samples) / PARAMS.sample_rate
-    st.caption(f"{views.escape_markdown(name)}, its first {seconds:.1f} s.")
+    st.caption(f"{escape(name)}, its first {seconds:.1f} s.")
     return np.asarray(samples, np.float32)
 
 

@@ -1,6 +1,5 @@
 """The drawings of the mel scale page. They take what the core computed and compute no sound."""
 
-import re
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,6 @@ __all__ = [
     "cell_map",
     "constants_latex",
     "curve_figure",
-    "escape_markdown",
     "formula_latex",
     "inverse_latex",
     "note_label",
@@ -40,11 +38,6 @@ _ROWS_BETWEEN_TICKS: Final = 9
 # Keeps the tops of fractions from being cut off by their box.
 _STRUT: Final = r"\vphantom{\Bigg(}"
 _AXIS_HZ: Final = (100, 200, 500, 1000, 2000, 5000, 10000)
-
-
-def escape_markdown(text: str) -> str:
-    """`text` such that Markdown shows every character of it and obeys none."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$:~&@=^])", r"\\\1", text)
 
 
 def note_label(frequency: float) -> str:

@@ -10,6 +10,7 @@ from genrekit.app.job_panel import job_panel
 from genrekit.app.jobs import Job
 from genrekit.app.settings import settings
 from genrekit.app.sounds import track_sound
+from genrekit.app.widgets import escape, show_error
 from genrekit.errors import AudioError, DatasetError
 from genrekit.inspection import Duplicate, Inspection
 from genrekit.intake import store_files, store_folder, unpack_zip
@@ -195,11 +196,11 @@ def _show_duplicates(inspection: Inspection, audio: Path) -> None:
         which = st.selectbox("Which", range(count), format_func=titles.__getitem__)
         paths = {file.id: file.path for file in inspection.files}
         for track in inspection.duplicates[which or 0].tracks[:4]:
-            st.caption(track)
+            st.caption(escape(track))
             try:
                 st.audio(track_sound(audio / paths[track]))
             except AudioError as error:
-                st.caption(str(error))
+                show_error(str(error))
 
 
 def _title(group: Duplicate) -> str:

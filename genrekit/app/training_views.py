@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genrekit.app.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
 from genrekit.app.dataset_views import draw_segment, read
 from genrekit.app.sounds import segment_sound
-from genrekit.app.widgets import chart
+from genrekit.app.widgets import chart, escape
 from genrekit.dataset import Dataset
 from genrekit.metrics import mean_by_group
 from genrekit.model import GenreModel
@@ -217,10 +217,11 @@ def _show_confusion(
         return
     truth, verdict = (int(value) for value in chosen[0]["customdata"][:2])
     cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
-    st.markdown(f"**{len(cell)} tracks of {genres[truth]} were taken for {genres[verdict]}.**")
+    said = f"{len(cell)} tracks of {genres[truth]} were taken for {genres[verdict]}."
+    st.markdown(f"**{escape(said)}**")
     for name in cell[:4]:
         row = int(np.flatnonzero(dataset.tracks == name)[0])
-        st.caption(f"{name}")
+        st.caption(escape(str(name)))
         sound = segment_sound(dataset, row, audio) if audio is not None else None
         if sound is not None:
             st.audio(sound)
@@ -260,7 +261,8 @@ def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
             st.markdown("It made none on the held-out segments.")
             return
         titles = [
-            f"{dataset.genres[labels[i]]} taken for {dataset.genres[said[i]]} ({sure[i]:.0%} sure)"
+            escape(f"{dataset.genres[labels[i]]} taken for {dataset.genres[said[i]]}")
+            + f" ({sure[i]:.0%} sure)"
             for i in worst
         ]
         which = st.radio("Which one", range(len(worst)), format_func=titles.__getitem__)

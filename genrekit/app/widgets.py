@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +13,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app.charts import CONFIG
+from genrekit.app.settings import settings
 from genrekit.errors import GenreKitError
 
-__all__ = ["chart", "page_header", "plain_errors", "wav_bytes"]
+__all__ = ["chart", "escape", "page_header", "plain_errors", "show_error", "wav_bytes"]
 
 _log = logging.getLogger("genrekit.app")
 
@@ -32,7 +34,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except GenreKitError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(str(error))
     except Exception:
         # Streamlit steers by exceptions of its own, which are BaseException and pass through.
         _log.exception("A page failed")
@@ -41,6 +43,17 @@ def plain_errors() -> Iterator[None]:
             "Reload the page and try again.",
             icon=":material/error:",
         )
+
+
+def show_error(message: str) -> None:
+    """An error's sentence as it is: no Markdown in it is obeyed, no place on the server shown."""
+    inside = re.escape(str(settings().jobs_folder)) + r"/(?:[\w-]{22}/)?|\.\./[\w-]{22}/"
+    st.error(escape(re.sub(inside, "", message)), icon=":material/error:")
+
+
+def escape(text: str) -> str:
+    """`text` such that Markdown shows every character of it and obeys none."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$:~&@=^])", r"\\\1", text)
 
 
 def chart(figure: go.Figure, alt: str, *, key: str | None = None, **options: Any) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from genrekit import tones
 from genrekit.app import mel_views as views
 from genrekit.app.mel_sound import clamp, sound_to_mfcc, trace
-from genrekit.app.widgets import chart, page_header, plain_errors, wav_bytes
+from genrekit.app.widgets import chart, escape, page_header, plain_errors, wav_bytes
 from genrekit.conversion import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel import FilterNorm, MelFormula, hz_to_mel, mel_to_hz
 from genrekit.trace import inspect_bank
@@ -254,10 +254,7 @@ def _list_input() -> str:
 
 def _list_warnings(bad: list[BadEntry], left_over: int) -> None:
     if bad:
-        shown = [
-            f"- entry {e.place}, “{views.escape_markdown(e.text[:24])}”, {e.reason}"
-            for e in bad[:8]
-        ]
+        shown = [f"- entry {e.place}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
         more = f"\n- and {len(bad) - 8:,} more" if len(bad) > 8 else ""
         st.warning(
             f"{len(bad):,} {'entry was' if len(bad) == 1 else 'entries were'} left out; correct "

@@ -11,7 +11,14 @@ import streamlit as st
 from genrekit.app import visit
 from genrekit.app.charts import figure, genre_colours
 from genrekit.app.settings import settings
-from genrekit.app.widgets import chart, page_header, plain_errors, wav_bytes
+from genrekit.app.widgets import (
+    chart,
+    escape,
+    page_header,
+    plain_errors,
+    show_error,
+    wav_bytes,
+)
 from genrekit.errors import GenreKitError
 from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel, Verdict
 from genrekit.synth import STYLES, render
@@ -81,14 +88,14 @@ def show_verdict(name: str, content: bytes, verdict: Verdict) -> None:
     st.subheader(f":material/music_note: {escape(name)}", anchor=False)
     st.audio(content)
     if not verdict.probabilities:
-        st.warning(f"No verdict. {verdict.note}", icon=":material/volume_off:")
+        st.warning(f"No verdict. {escape(verdict.note)}", icon=":material/volume_off:")
         return
     if verdict.genre is None:
-        st.warning(f"**Not sure.** {verdict.note}", icon=":material/help:")
+        st.warning(f"**Not sure.** {escape(verdict.note)}", icon=":material/help:")
     else:
         st.success(
-            f"**{verdict.genre.capitalize()}**, {in_words(verdict.confidence)} "
-            f"({verdict.confidence:.0%}). {verdict.note}",
+            f"**{escape(verdict.genre.capitalize())}**, {in_words(verdict.confidence)} "
+            f"({verdict.confidence:.0%}). {escape(verdict.note)}",
             icon=":material/graphic_eq:",
         )
     colours = genre_colours(list(verdict.probabilities))
@@ -144,11 +151,6 @@ def show_timeline(name: str, verdict: Verdict) -> None:
     st.caption(f"{agree} of {total} segments, taken alone, say the same.")
 
 
-def escape(text: str) -> str:
-    """A file's name, safe inside Markdown."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|~:$&" else c for c in text)
-
-
 def show_table(rows: list[dict[str, object]]) -> None:
     st.subheader("All files", anchor=False)
     st.dataframe(rows, hide_index=True)
@@ -189,7 +191,7 @@ with plain_errors():
                 digest = hashlib.sha256(content).hexdigest()
                 verdict = judge(digest, content, where, changed)
             except GenreKitError as error:
-                st.error(f"{escape(name)}: {error}", icon=":material/error:")
+                show_error(f"{name}: {error}")
                 rows.append({"file": name, "error": str(error)})
                 continue
             if number == 0:

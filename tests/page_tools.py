@@ -1,0 +1,13 @@
+"""What the tests of pages read from them."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def texts(at: AppTest) -> str:
+    kinds = (at.markdown, at.caption, at.info, at.success, at.warning, at.error)
+    # As people see it: the backslashes only keep Markdown from obeying what it shows.
+    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+
+
+def button(at: AppTest, label: str):
+    return next(b for b in at.button if b.label == label)
