@@ -31,7 +31,7 @@ AUDIO_SUFFIXES: Final = frozenset(
 
 MAX_CHANNELS: Final = 32
 RATE_RANGE_HZ: Final = (1_000, 768_000)
-_BLOCK_SECONDS: Final = 10
+_BLOCK_VALUES: Final = 1 << 18
 _FFMPEG_DEMUXER: Final = {"m4a": "mov", "aac": "aac", "wma": "asf", "webm": "matroska"}
 
 
@@ -81,9 +81,9 @@ def load_audio(
             f"A sample rate of {sample_rate} Hz is out of range: "
             f"use {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} Hz."
         )
-    if max_seconds is not None and not max_seconds > 0:
+    if max_seconds is not None and not 0 < max_seconds < np.inf:
         raise SettingsError(
-            f"{max_seconds:g} seconds of audio were asked for: ask for more than 0."
+            f"{max_seconds:g} seconds of audio were asked for: ask for more than 0, or for None."
         )
     with _opened(source) as file, _reading(file) as (info, blocks):
         parts = list(_resampled(blocks, info.sample_rate, sample_rate, max_seconds))
@@ -117,6 +117,8 @@ def _opened(source: AudioSource) -> Iterator[BinaryIO]:
         try:
             if path.is_dir():
                 raise AudioError("It is a folder, not an audio file: name a file inside it.")
+            if path.exists() and not path.is_file():  # opening it could wait for ever
+                raise AudioError("It is a pipe or a device, not a file: save it as a file first.")
             file = path.open("rb")
         except FileNotFoundError:
             raise AudioError("There is no such file: check the name and the folder.") from None
@@ -190,11 +192,12 @@ def _sndfile_reader(
 ) -> Iterator[tuple[AudioInfo, Iterator[NDArray[np.float32]]]]:
     import soundfile
 
+    steady = _Steady(file)
     try:
-        sound = soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(steady)
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError):
         raise AudioError(
-            f"It starts like a {container} file but cannot be read: it is damaged or incomplete; "
+            f"It starts like {container} audio but cannot be read: it is damaged or incomplete; "
             "copy or download it again."
         ) from None
     with sound:
@@ -206,11 +209,14 @@ def _sndfile_reader(
 
         def blocks() -> Iterator[NDArray[np.float32]]:
             done = 0
+            at_once = _BLOCK_VALUES // sound.channels
             while True:
                 try:
-                    block = sound.read(rate * _BLOCK_SECONDS, dtype="float32", always_2d=True)
+                    block = sound.read(at_once, dtype="float32", always_2d=True)
                 except (soundfile.LibsndfileError, RuntimeError, ValueError, OSError):
                     raise _broken_off(done / rate) from None
+                if steady.failed:
+                    raise _broken_off(done / rate)
                 if not len(block):
                     if _ends_early(file, container, done, claimed):
                         raise _broken_off(done / rate)
@@ -219,6 +225,36 @@ def _sndfile_reader(
                 yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
         yield info, blocks()
+
+
+class _Steady:
+    """A file as libsndfile needs it: C code cannot be handed an exception, so one is noted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.failed = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError:
+            self.failed = True
+        except ValueError:  # before the start, where a damaged header points
+            pass
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int) -> bytes:
+        content = b""
+        try:
+            # A raw file may give less than asked for, which libsndfile takes for the end.
+            while more := self._file.read(size - len(content)):
+                content += more
+        except OSError:
+            self.failed = True
+        return content
 
 
 @contextmanager
@@ -231,23 +267,22 @@ def _ffmpeg_reader(
         opened = av.open(file, "r", format=_FFMPEG_DEMUXER[container], metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError):
         raise AudioError(
-            f"It starts like a {container} file but cannot be read: it is damaged or incomplete; "
+            f"It starts like {container} audio but cannot be read: it is damaged or incomplete; "
             "copy or download it again."
         ) from None
     with opened:
         if not opened.streams.audio:
             raise AudioError(f"This {container} file holds no audio track: choose another file.")
         stream = opened.streams.audio[0]
-        if not stream.codec_context.sample_rate:
+        codec = stream.codec_context
+        if codec is None or not codec.sample_rate:
             raise AudioError("Its audio track cannot be decoded: convert it to wav or mp3.")
         seconds = None
         if stream.duration is not None and stream.time_base is not None:
             seconds = float(stream.duration * stream.time_base)
         elif opened.duration is not None:
             seconds = opened.duration / 1e6
-        info = AudioInfo(
-            container, stream.codec_context.sample_rate, stream.codec_context.channels, seconds
-        )
+        info = AudioInfo(container, codec.sample_rate, codec.channels, seconds)
 
         def blocks() -> Iterator[NDArray[np.float32]]:
             to_float = av.AudioResampler(format="fltp", rate=info.sample_rate)
@@ -260,6 +295,10 @@ def _ffmpeg_reader(
                         yield mono
             except (av.FFmpegError, OSError, ValueError):
                 raise _broken_off(done / info.sample_rate) from None
+            # A raw AAC stream only guesses its length, and a film may go on in silence.
+            told = container != "aac" and not opened.streams.video
+            if told and seconds and done / info.sample_rate < 0.98 * seconds - 0.25:
+                raise _broken_off(done / info.sample_rate)
 
         yield info, blocks()
 
@@ -269,6 +308,8 @@ def _ends_early(file: BinaryIO, container: str, frames: int, claimed_frames: int
     file.seek(0)
     head = file.read(4096)
     match container:
+        case "wav" if head.startswith(b"RF64") and head[12:16] == b"ds64":
+            return file.seek(0, os.SEEK_END) < 7 + int.from_bytes(head[20:28], "little")
         case "wav":
             claimed_bytes = 8 + int.from_bytes(head[4:8], "little")
         case "aiff":
@@ -281,10 +322,26 @@ def _ends_early(file: BinaryIO, container: str, frames: int, claimed_frames: int
             # Without a Xing or Info tag the length is only an estimate.
             tagged = b"Xing" in head or b"Info" in head
             return tagged and frames < 0.98 * claimed_frames
+        case "ogg":
+            return not _last_ogg_page_ends_the_stream(file)
         case _:
             return False
     # Streaming writers leave a huge placeholder in the size field.
     return claimed_bytes < 2**31 - 4096 and file.seek(0, os.SEEK_END) < claimed_bytes - 1
+
+
+def _last_ogg_page_ends_the_stream(file: BinaryIO) -> bool:
+    """Whether the last page is whole and bears the mark of the last (RFC 3533, section 6)."""
+    longest_page = 27 + 255 + 255 * 255
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - longest_page))
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    header, lengths = tail[at : at + 27], tail[at + 27 :]
+    if at < 0 or len(header) < 27 or len(lengths) < header[26]:
+        return False
+    whole = len(lengths) >= header[26] + sum(lengths[: header[26]])
+    return whole and bool(header[5] & 4)
 
 
 def _broken_off(seconds: float) -> AudioError:
@@ -295,7 +352,7 @@ def _broken_off(seconds: float) -> AudioError:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 # -- resampling -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ label, genre, track, segment and artist, and the card as JSON in the file's meta
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.errors import DatasetError, GenreKitError
+from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
 
@@ -102,10 +103,16 @@ class Dataset:
                 f"Segments of shape {self.features.shape[1:]} do not fit the parameters, which "
                 f"give {self.params.shape}: state the parameters they were computed with."
             )
-        for name in ("labels", "tracks", "segments", "artists"):
+        kinds = {"labels": "iu", "tracks": "U", "segments": "iu", "artists": "U"}
+        for name, kind in kinds.items():
             column = getattr(self, name)
             if column is not None and column.shape != (n,):
                 raise DatasetError(f"There are {n} segments but {column.size} {name}.")
+            if column is not None and column.dtype.kind not in kind:
+                wanted = "whole numbers" if kind == "iu" else "text"
+                raise DatasetError(f"The {name} are not {wanted}: build the dataset again.")
+        if self.features.dtype != np.float32:
+            raise DatasetError(f"The features are {self.features.dtype}: give them as float32.")
         if len(set(self.genres)) != len(self.genres):
             raise DatasetError("Two genres share a name: rename one.")
         if self.labels.min() < 0 or self.labels.max() >= len(self.genres):
@@ -148,7 +155,8 @@ class Dataset:
         try:
             if card["format"] != _FORMAT:
                 raise DatasetError(
-                    f"It is of format {card['format']}, this GenreKit reads {_FORMAT}: update it."
+                    f"The dataset is of format {card['format']}, this GenreKit reads {_FORMAT}: "
+                    "update GenreKit, or build the dataset again."
                 )
             return cls(
                 **columns,
@@ -158,8 +166,8 @@ class Dataset:
                 records=tuple(TrackRecord(**record) for record in card["tracks"]),
                 skipped=tuple(Skipped(**skip) for skip in card["skipped"]),
             )
-        except (KeyError, TypeError, AttributeError):
-            raise DatasetError("Its card is damaged: build the dataset again.") from None
+        except (KeyError, TypeError, AttributeError, SettingsError):
+            raise DatasetError("The dataset's card is damaged: build it again.") from None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -176,6 +184,8 @@ class Dataset:
         path = Path(path)
         with plain_os_errors("read", path):
             try:
+                if path.is_dir():
+                    raise IsADirectoryError
                 with pq.ParquetFile(path, memory_map=True) as file:
                     card = json.loads((file.metadata.metadata or {})[_CARD_KEY])
                     shape = FeatureParams.from_dict(card["params"]).shape
@@ -185,9 +195,7 @@ class Dataset:
                     f"{path.name} is a Parquet file but no GenreKit dataset: "
                     "make one with `genrekit preprocess`."
                 ) from None
-            except (pa.ArrowException, ValueError) as error:
-                if isinstance(error, GenreKitError):
-                    raise
+            except (pa.ArrowException, ValueError, TypeError, AttributeError):
                 raise DatasetError(
                     f"{path.name} is not a readable Parquet file: it is damaged, incomplete or "
                     "something else; make it again with `genrekit preprocess`."
@@ -288,20 +296,20 @@ class ParquetRows:
         import pyarrow as pa
 
         n = len(features)
-        flat = pa.array(np.ascontiguousarray(features, np.float32).reshape(-1))
+        flat = _numbers(features.reshape(-1), np.float32)
         offsets = np.arange(n + 1, dtype=np.int32) * (features[0].size if n else 0)
 
         def texts(column: NDArray[np.str_] | None) -> "pa.Array":
             if column is None:
                 return pa.nulls(n, pa.string())
-            return pa.array([text or None for text in column.tolist()], pa.string())
+            return _texts(column.tolist())
 
         columns = [
-            pa.ListArray.from_arrays(pa.array(offsets), flat),
-            pa.array(labels, pa.int32()),
+            pa.ListArray.from_arrays(_numbers(offsets, np.int32), flat),
+            _numbers(labels, np.int32),
             texts(self._genres[labels]),
             texts(tracks),
-            pa.nulls(n, pa.int32()) if segments is None else pa.array(segments, pa.int32()),
+            pa.nulls(n, pa.int32()) if segments is None else _numbers(segments, np.int32),
             texts(artists),
         ]
         self._waiting.append(pa.record_batch(columns, schema=self._schema))
@@ -316,6 +324,36 @@ class ParquetRows:
             table = pa.Table.from_batches(self._waiting, self._schema)
             self._writer.write_table(table, row_group_size=self._count)
         self._waiting, self._count = [], 0
+
+
+# pa.array and to_numpy import pandas (0.3 s), only to see whether it has a part in this. So
+# arrays are built from their memory and read through DLPack.
+
+
+def _numbers(values: NDArray[Any], kind: type[np.generic]) -> "pa.Array":
+    import pyarrow as pa
+
+    memory = pa.py_buffer(np.ascontiguousarray(values, kind))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(kind), len(values), [None, memory])
+
+
+def _texts(values: Sequence[str]) -> "pa.Array":
+    """Strings, null where empty."""
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    there = np.packbits([text != "" for text in values], bitorder="little")
+    memory = (pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)), pa.py_buffer(there))
+    return pa.StringArray.from_buffers(len(values), *memory)
+
+
+def _plain(values: "pa.Array") -> NDArray[Any]:
+    import pyarrow as pa
+
+    if values.null_count or not pa.types.is_primitive(values.type):
+        raise ValueError("these are not all numbers")
+    return np.from_dlpack(values)
 
 
 def _schema(params: FeatureParams) -> "pa.Schema":
@@ -339,16 +377,24 @@ def _columns(file: "pa.parquet.ParquetFile", shape: tuple[int, int]) -> dict[str
     import pyarrow as pa
 
     rows = file.metadata.num_rows
-    features = np.empty((rows, *shape), np.float32)
+    features = np.empty((0, *shape), np.float32)
     small, start = [], 0
     for i in range(file.num_row_groups):
         table = file.read_row_group(i)
         values = table.column("features").combine_chunks()
-        features[start : start + len(table)] = (
-            values.flatten().to_numpy(zero_copy_only=False).reshape(len(table), *shape)
-        )
+        lengths = _plain(values.value_lengths())
+        if (lengths != math.prod(shape)).any():
+            raise ValueError("the features do not have the card's shape")
+        if not len(features):  # not before: a damaged card could ask for any amount
+            features = np.empty((rows, *shape), np.float32)
+        flat = _plain(values.flatten())
+        features[start : start + len(table)] = flat.reshape(len(table), *shape)
         small.append(table.drop_columns(["features", "genre"]))
         start += len(table)
+    if start != rows:
+        raise ValueError("rows are missing")
+    if any(part.column("label").null_count for part in small):
+        raise ValueError("labels are missing")
     table = pa.concat_tables(small) if small else file.schema_arrow.empty_table()
 
     def column(name: str, kind: type) -> NDArray[Any] | None:
@@ -359,7 +405,7 @@ def _columns(file: "pa.parquet.ParquetFile", shape: tuple[int, int]) -> dict[str
 
     return {
         "features": features,
-        "labels": table.column("label").to_numpy().astype(np.int64),
+        "labels": _plain(table.column("label").combine_chunks()).astype(np.int64),
         "tracks": column("track", str),
         "segments": column("segment", np.int64),
         "artists": column("artist", str),

@@ -59,6 +59,11 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
     ModelError
         The model does not know these genres, or takes other features.
     """
+    if dataset.params != model.params:
+        raise ModelError(
+            "The dataset's features were computed otherwise than the model's "
+            f"({_difference(dataset, model)}): build it again with the model's parameters."
+        )
     labels = _labels_for(model, dataset)[rows]
     probabilities = model.probabilities(dataset.features[rows])
     judged, truth, tracks, track_accuracy = probabilities, labels, None, None
@@ -97,13 +102,14 @@ def evaluate(
     ------
     ModelError, DatasetError, SettingsError
     """
-    own = model.card.get("split", {})
-    same_data = model.card.get("data", {}).get("fingerprint") == dataset.fingerprint
-    seed = own.get("seed", 0) if same_data else 0
+    own = _section(model, "split")
+    same_data = _section(model, "data").get("fingerprint") == dataset.fingerprint
+    seed = (own.get("seed") if same_data else None) or 0
     if how is None and not same_data:
         rows = np.arange(len(dataset))
         return measure(model, dataset, rows, "all"), (
-            "Measured on every segment of a dataset that the model was not trained on."
+            "Measured on every segment of another dataset than the model's own: worth as much "
+            "as the two have no song in common."
         )
     if how is None and own.get("kind") == "file":
         raise ModelError(
@@ -115,12 +121,35 @@ def evaluate(
 
 
 def _worth(split: Split, same_data: bool, own: dict[str, Any]) -> str:
-    if same_data and (split.kind, split.seed) != (own.get("kind"), own.get("seed")):
+    if same_data and not _is_own(split, own):
         return (
             f"Flattering: the model was trained on another split of this dataset "
             f"({own.get('kind')}), so it has met some of these segments."
         )
     return split.worth
+
+
+def _section(model: GenreModel, name: str) -> dict[str, Any]:
+    """A part of the card, empty where the card does not say."""
+    section = model.card.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _is_own(split: Split, own: dict[str, Any]) -> bool:
+    """Whether it is the split that the model was trained on; an old card tells kind and seed."""
+    if "fingerprint" in own:
+        return split.fingerprint == own["fingerprint"]
+    return (split.kind, split.seed) == (own.get("kind"), own.get("seed"))
+
+
+def _difference(dataset: Dataset, model: GenreModel) -> str:
+    """Which parameters differ, and how."""
+    theirs, ours = dataset.params.to_dict(), model.params.to_dict()
+    return ", ".join(
+        f"{name} {theirs[name]} instead of {ours[name]}"
+        for name in theirs
+        if theirs[name] != ours[name]
+    )
 
 
 def _labels_for(model: GenreModel, dataset: Dataset) -> NDArray[np.int64]:

@@ -43,6 +43,7 @@ POWER_MIN: Final = 1e-10
 # Frames are windowed, transformed and summed in blocks that stay in the processor's cache.
 _BLOCK_VALUES: Final = 1 << 19
 _BANDS_PER_PRODUCT: Final = 8
+_SEGMENT_VALUES_MAX: Final = 1 << 24
 
 
 def _setting(default: object, low: float, high: float, unit: str, about: str) -> Any:
@@ -95,6 +96,11 @@ class FeatureParams:
                 f"A segment of {self.segment_seconds:g} s has {self.segment_samples} samples, less "
                 f"than n_fft ({self.n_fft}): lengthen the segment or lower n_fft."
             )
+        if self.frames * self.n_mels > _SEGMENT_VALUES_MAX:
+            raise SettingsError(
+                f"A segment of {self.frames} frames of {self.n_mels} bands would fill the memory: "
+                "raise hop_length or shorten the segment."
+            )
 
     @property
     def segment_samples(self) -> int:
@@ -133,6 +139,8 @@ class FeatureParams:
         ------
         SettingsError
         """
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"{values!r:.40} is not a table of feature settings: give one.")
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise SettingsError(f"Unknown feature settings: {', '.join(sorted(unknown))}.")
@@ -157,7 +165,7 @@ def split_segments(samples: Array, params: FeatureParams) -> Array:
     length = params.segment_samples
     count, rest = divmod(len(samples), length)
     whole = samples[: count * length].reshape(count, length)
-    if params.frames_in(rest) < params.frames:
+    if not rest or params.frames_in(rest) < params.frames:
         return whole
     last = np.zeros((1, length), samples.dtype)
     last[0, :rest] = samples[count * length :]

@@ -31,9 +31,11 @@ class LeakBar:
 
     @property
     def accuracy(self) -> float:
+        """Mean over the runs."""
         return float(np.mean(self.accuracies))
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
         return asdict(self) | {"accuracy": self.accuracy}
 
 
@@ -95,9 +97,17 @@ def _run(
                 if epoch.epoch == params.epochs:
                     scores.append(training.history[training.kept_epoch - 1].valid_accuracy)
                     if len(scores) == len(draws):
-                        sizes = int(np.mean([len(draw.valid) for draw in draws]))
-                        bars.append(LeakBar(split.kind, split.worth, sizes, tuple(scores)))
+                        bars.append(_bar(dataset, draws, tuple(scores)))
                 yield LeakProgress(done, total, split.kind, tuple(bars))
+
+
+def _bar(dataset: Dataset, draws: list[Split], scores: tuple[float, ...]) -> LeakBar:
+    kind, worth = draws[0].kind, draws[0].worth
+    held_out = [set(dataset.labels[draw.valid].tolist()) for draw in draws]
+    missing = [g for i, g in enumerate(dataset.genres) if any(i not in held for held in held_out)]
+    if missing:
+        worth += f" Not always held out, for want of {kind}s: {', '.join(missing)}."
+    return LeakBar(kind, worth, int(np.mean([len(draw.valid) for draw in draws])), scores)
 
 
 def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:

@@ -80,13 +80,19 @@ def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64
     Raises
     ------
     SettingsError
-        A value is negative or not finite, or the formula is unknown.
+        A value is negative, not finite or too large for any frequency, or the formula is
+        unknown.
     """
     m = _checked(mel, "mel value", "mel")
-    if _known(formula) == "htk":
-        return 700 * (10 ** (m / 2595) - 1)
-    log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
-    return np.minimum(m, _SLANEY_KNEE_MEL) * 200 / 3 * log_part
+    with np.errstate(over="ignore"):
+        if _known(formula) == "htk":
+            hz = 700 * (10 ** (m / 2595) - 1)
+        else:
+            log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
+            hz = np.minimum(m, _SLANEY_KNEE_MEL) * 200 / 3 * log_part
+    if not np.isfinite(hz).all():
+        raise SettingsError(f"{m.max():g} mel is no frequency a computer can write: use less.")
+    return hz
 
 
 def mel_frequencies(
@@ -158,11 +164,13 @@ def mel_filterbank(
     Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
     ``norm=None``.
     """
-    if not sample_rate > 0 or n_fft < 2:
+    if not 0 < sample_rate < np.inf or n_fft < 2:
         raise SettingsError(
             f"Sample rate {sample_rate:g} Hz and n_fft {n_fft} make no spectrum: "
             "use a positive rate and n_fft of at least 2."
         )
+    if n_mels < 1:
+        raise SettingsError(f"{n_mels} mel bands were asked for: ask for at least 1.")
     if norm not in get_args(FilterNorm):
         raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
     nyquist = sample_rate / 2

@@ -110,15 +110,17 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 def choose_threshold(probabilities: Floats, labels: Labels) -> float:
     """The confidence below which a verdict is wrong more often than right.
 
-    Verdicts are taken in order of confidence; the threshold lies above the longest run of the
-    least confident of which fewer than half are right. 0 where there is no such run.
+    Verdicts are taken in order of confidence; the threshold lies above those of the least
+    confident among which the wrong outnumber the right by most. 0 where they never do, 1 at
+    most.
     """
+    if not len(labels):
+        return 0.0
     confidence = probabilities.max(axis=1)
     order = np.argsort(confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == labels)[order]
-    share = np.cumsum(right) / np.arange(1, len(right) + 1)
-    worse = np.flatnonzero(share < 0.5)
-    if not len(worse):
+    surplus = np.cumsum(np.where(right, 1, -1))  # right less wrong
+    last = int(surplus.argmin())
+    if surplus[last] >= 0:
         return 0.0
-    last = worse[-1]
-    return float(confidence[order[last]] + 1e-9)
+    return min(1.0, float(confidence[order[last]]) + 1e-6)

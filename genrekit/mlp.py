@@ -187,6 +187,7 @@ class Step:
 
     @property
     def output(self) -> Array:
+        """The network's answer, before the update."""
         return self.activations[-1]
 
 

@@ -273,9 +273,19 @@ class GenreModel:
         genres = tuple(str(genre) for genre in about["genres"])
         tensors = load_tensors(weights)
         mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
-        network = build_network(about["network"], params.shape, len(genres))
-        network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items()})
+        if len(set(genres)) != len(genres) or len(genres) < 2:
+            raise ValueError
+        # Without memory at first, whatever sizes the card asks for: the weights bring their own.
+        with torch.device("meta"):
+            network = build_network(about["network"], params.shape, len(genres))
+        wanted = network.state_dict()
+        state = {k.removeprefix("network."): v for k, v in tensors.items()}
+        if any(wanted[k].dtype != v.dtype or not v.isfinite().all() for k, v in state.items()):
+            raise ValueError
+        network.load_state_dict(state, assign=True)
         if mean.shape != (params.coefficients,) or std.shape != mean.shape or not (std > 0).all():
+            raise ValueError
+        if mean.dtype != np.float32 or std.dtype != np.float32 or not np.isfinite(mean).all():
             raise ValueError
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
         if not temperature > 0 or not 0 <= threshold <= 1:

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ from genrekit.dataset import ParquetRows, Skipped, TrackRecord, make_card
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing
+from genrekit.pool import CRASHED, compute_in_order
 from genrekit.tables import match_tracks, read_track_table
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
@@ -101,8 +104,8 @@ def find_tracks(
             raise DatasetError(
                 f"{root} is not a folder: name the folder that holds the genre folders."
             )
-        names = sorted(_names_below(root))
-    audio, others = [], []
+        names, others = _names_below(root)
+    audio = []
     for name in names:
         if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
             if name != ARTIST_TABLE:
@@ -125,6 +128,7 @@ def find_tracks(
         Track(track, root / name, name.split("/")[0], known.get(track))
         for track, name in zip(ids, audio, strict=True)
     ]
+    others.sort(key=lambda other: other.track)
     return sorted(tracks, key=lambda track: (track.genre, track.id)), others
 
 
@@ -164,10 +168,10 @@ def build_dataset(
         A number is out of range.
     """
     params = params or FeatureParams()
-    if track_seconds is not None and not track_seconds >= params.segment_seconds:
+    if track_seconds is not None and not params.segment_seconds <= track_seconds < np.inf:
         raise SettingsError(
-            f"{track_seconds:g} s of each track are less than one segment of "
-            f"{params.segment_seconds:g} s: raise the first or lower the second."
+            f"{track_seconds:g} s of each track cannot be used: give a number from one segment, "
+            f"{params.segment_seconds:g} s, upwards."
         )
     if workers is not None and workers < 1:
         raise SettingsError(f"{workers} workers cannot work: use at least 1.")
@@ -178,7 +182,8 @@ def build_dataset(
         raise DatasetError(f"{output.parent} is not a folder: make it first, or name another.")
     tracks, others = find_tracks(folder, artists)
     parts = _Parts(output, Path(folder), params, track_seconds)
-    return _build(tracks, others, parts, workers or os.cpu_count() or 1)
+    others = [other for other in others if not parts.owns(Path(folder) / other.track)]
+    return _build(tracks, others, parts, min(workers or os.cpu_count() or 1, len(tracks)))
 
 
 def _build(
@@ -194,6 +199,9 @@ def _build(
         for i, track in enumerate(tracks, start=1):
             resumed = track.id not in fresh
             result = parts.read(track) if resumed else next(computed)
+            if result is None:  # a part that a crash of the whole machine left damaged
+                resumed = False
+                result = track_features(track.path, parts.params, parts.track_seconds)
             if result.error is None:
                 if not resumed:
                     parts.write(track, result)
@@ -264,49 +272,14 @@ def _too_short(samples: NDArray[np.float32], params: FeatureParams) -> str:
 def _compute_in_order(
     tracks: Sequence[Track], params: FeatureParams, track_seconds: float | None, workers: int
 ) -> Generator[TrackFeatures, None, None]:
-    """The features of each track in order, a few ahead of what is asked for.
-
-    A process that dies takes the pool down with it: the tracks then in work are tried one by
-    one, each in a process of its own, and the one that kills is reported like any bad file.
-    """
-    if workers == 1 or len(tracks) < 2:
-        for track in tracks:
-            yield track_features(track.path, params, track_seconds)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    ahead = 2 * workers
-    next_up = 0
-    while next_up < len(tracks):
-        pool = Parallel(workers, return_as="generator", pre_dispatch=ahead, batch_size=1)
-        job = delayed(track_features)
-        results = pool(job(t.path, params, track_seconds) for t in tracks[next_up:])
-        try:
-            for result in results:
-                next_up += 1
-                yield result
-        except TerminatedWorkerError:
-            for track in tracks[next_up : next_up + ahead]:
-                next_up += 1
-                yield _track_features_apart(track.path, params, track_seconds)
-
-
-def _track_features_apart(
-    path: Path, params: FeatureParams, track_seconds: float | None
-) -> TrackFeatures:
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(track_features, path, params, track_seconds).result()
-        except BrokenProcessPool:
-            nothing = np.empty((0, *params.shape), np.float32), np.empty(0, np.int64)
-            return TrackFeatures(
-                *nothing, error="Reading it made the decoder crash: convert it to wav or remove it."
-            )
+    """The features of each track in order, a few ahead of what is asked for."""
+    nothing = np.empty((0, *params.shape), np.float32), np.empty(0, np.int64)
+    return compute_in_order(
+        partial(track_features, params=params, track_seconds=track_seconds),
+        [track.path for track in tracks],
+        workers,
+        crashed=lambda: TrackFeatures(*nothing, error=CRASHED),
+    )
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -328,9 +301,15 @@ class _Parts:
         self.track_seconds = track_seconds
         self.folder = output.with_name(output.name + ".parts")
         self._there = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
+        self._paths: dict[str, Path] = {}
 
     def holds(self, track: Track) -> bool:
         return self._path(track).name in self._there
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is our own output or a part of it, not something found."""
+        path, output = path.resolve(), self.output.resolve()
+        return path == output or path.parent == output.with_name(self.folder.name)
 
     def write(self, track: Track, result: TrackFeatures) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -342,11 +321,16 @@ class _Parts:
                 rest=np.array(json.dumps([result.sha256, result.skipped])),
             )
 
-    def read(self, track: Track) -> TrackFeatures:
-        with np.load(self._path(track), allow_pickle=False) as part:
-            sha256, skipped = json.loads(str(part["rest"]))
-            pairs = tuple((place, why) for place, why in skipped)
-            return TrackFeatures(part["features"], part["places"], sha256, pairs)
+    def read(self, track: Track) -> TrackFeatures | None:
+        """The part, or None where it is damaged."""
+        try:
+            path = self._path(track)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
+                sha256, skipped = json.loads(str(part["rest"]))
+                pairs = tuple((place, why) for place, why in skipped)
+                return TrackFeatures(part["features"], part["places"], sha256, pairs)
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
 
     def join(self, tracks: Sequence[Track], skipped: Sequence[Skipped]) -> None:
         """Write the output from the parts, then remove them."""
@@ -355,6 +339,8 @@ class _Parts:
         with ParquetRows.replacing(self.output, self.params, genres) as rows:
             for track in tracks:
                 part = self.read(track)
+                if part is None:
+                    raise DatasetError(f"A part in {self.folder} was damaged: run again.")
                 n = len(part.features)
                 rows.add(
                     part.features,
@@ -371,32 +357,57 @@ class _Parts:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, track: Track) -> Path:
-        status = track.path.stat() if track.path.exists() else None
-        key = json.dumps(
-            [
-                track.path.relative_to(self.root).as_posix(),
-                [status.st_size, status.st_mtime_ns] if status else None,
-                self.params.to_dict(),
-                self.track_seconds,
-            ]
-        )
-        return self.folder / (hashlib.sha256(key.encode()).hexdigest()[:32] + ".npz")
+        """The part's place: decided once, for a file may change or go while others are read."""
+        if track.id not in self._paths:
+            try:
+                status = track.path.stat()
+                stamp = [status.st_size, status.st_mtime_ns]
+            except OSError:
+                stamp = []
+            name = track.path.relative_to(self.root).as_posix()
+            key = json.dumps([name, stamp, self.params.to_dict(), self.track_seconds])
+            digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+            self._paths[track.id] = self.folder / f"{digest}.npz"
+        return self._paths[track.id]
 
 
 # -- names ------------------------------------------------------------------------------------
 
 
-def _names_below(root: Path) -> Iterator[str]:
-    """Relative names of the files below `root`; hidden ones and linked folders are left out."""
-    for folder, subfolders, files in os.walk(root):
+def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
+    """Relative names of the files below `root`, and what is there but cannot be used.
+
+    Hidden files and folders and linked folders are left out.
+    """
+    names, others = [], []
+
+    def withheld(error: OSError) -> None:
+        folder = Path(error.filename)
+        if folder == root:
+            raise error
+        why = "It is a folder that this user may not read: change its permissions."
+        others.append(Skipped(_printable(folder.relative_to(root).as_posix()), None, why))
+
+    for folder, subfolders, files in os.walk(root, onerror=withheld):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        for file in files:
+            name = (Path(folder) / file).relative_to(root).as_posix()
+            if file.startswith("."):
+                continue
+            if name == _printable(name):
+                names.append(name)
+            else:  # no table and no JSON could hold it
+                others.append(Skipped(_printable(name), None, "Its name is no text: rename it."))
+    return sorted(names), others
+
+
+def _printable(name: str) -> str:
+    """`name` with a mark for each byte that is not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _track_ids(names: Sequence[str]) -> list[str]:
     """Names without suffix; with it where two would be the same."""
-    bare = [str(Path(name).with_suffix("")) for name in names]
-    times = Counter(bare)
+    bare = [Path(name).with_suffix("").as_posix() for name in names]
+    times = Counter(bare) + Counter(names)
     return [b if times[b] == 1 else name for b, name in zip(bare, names, strict=True)]

@@ -5,6 +5,7 @@ in training recognises the song, not the genre. So a split by segment flatters, 
 track is fair for known artists, and a split by artist asks the real question.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,16 @@ class Split:
 
     @property
     def measured(self) -> Rows:
+        """Row numbers of the part whose score counts."""
         return self.test if len(self.test) else self.valid
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows of each part: equal for equal splits of one dataset."""
+        digest = hashlib.sha256()
+        for rows in (self.train, self.valid, self.test):
+            digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
+        return digest.hexdigest()
 
 
 def by_segment(
@@ -180,10 +190,12 @@ def _by_group(
 ) -> Split:
     """Give each group whole to the part that lacks most of the group's genre."""
     wanted = np.asarray(fractions, dtype=float)
-    if wanted.shape != (3,) or (wanted < 0).any() or abs(wanted.sum() - 1) > 1e-9:
+    if wanted.shape != (3,) or (wanted < 0).any() or not abs(wanted.sum() - 1) <= 1e-9:
         raise SettingsError(
             f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
         )
+    if seed < 0:
+        raise SettingsError(f"The seed of a split is {seed}: use a whole number of at least 0.")
     count = int(groups.max()) + 1
     # Rows of each genre in each group; a group of several genres counts as its commonest.
     table = np.zeros((count, len(dataset.genres)), np.int64)

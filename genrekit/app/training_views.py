@@ -293,3 +293,5 @@ def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
         key="leak",
     )
     st.markdown(f"**{sentence}**")
+    for bar in bars:
+        st.caption(escape(f"By {bar['split']}: {bar['segments']} segments. {bar['worth']}"))

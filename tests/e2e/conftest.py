@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,15 @@ def _missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, started for this session on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "server.log"
+@contextmanager
+def run_server(folder: Path, port: int = 0) -> Iterator[str]:
+    """The app, started on a port of its own, with its jobs and its log in `folder`."""
+    port = port or _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     options = ["--server.headless", "true", "--server.port", str(port)]
-    settings = {"GENREKIT_JOBS_FOLDER": str(tmp_path_factory.mktemp("jobs"))}
-    with log.open("wb") as output:
+    settings = {"GENREKIT_JOBS_FOLDER": str(folder / "jobs")}
+    log = folder / "server.log"
+    with log.open("ab") as output:
         server = subprocess.Popen(
             [*command, *options],
             cwd=ROOT,
@@ -79,6 +78,20 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, started for this session."""
+    with run_server(tmp_path_factory.mktemp("app")) as url:
+        yield url
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,504 @@
+"""Sound files to samples: every format, against librosa, and every way a file can be bad."""
+
+import io
+import os
+import shutil
+import struct
+import tracemalloc
+import warnings
+import wave
+import zipfile
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from genrekit import audio
+from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, load_audio, probe
+from genrekit.errors import AudioError, SettingsError
+
+# suffix: (libsndfile's format and subtype, container as probe names it, tolerance of the level)
+SNDFILE = {
+    ".wav": ("WAV", "PCM_16", "wav"),
+    ".wave": ("WAVEX", "PCM_24", "wav"),
+    ".flac": ("FLAC", "PCM_16", "flac"),
+    ".ogg": ("OGG", "VORBIS", "ogg"),
+    ".opus": ("OGG", "OPUS", "ogg"),
+    ".mp3": ("MP3", "MPEG_LAYER_III", "mp3"),
+    ".aiff": ("AIFF", "PCM_16", "aiff"),
+    ".au": ("AU", "PCM_16", "au"),
+}
+# suffix: (FFmpeg's muxer, encoder, container, bit rate)
+FFMPEG = {
+    ".m4a": ("ipod", "aac", "m4a", None),
+    ".mp4": ("mp4", "alac", "m4a", None),
+    ".aac": ("adts", "aac", "aac", None),
+    ".wma": ("asf", "wmav2", "wma", 128_000),
+    ".webm": ("webm", "libopus", "webm", None),
+}
+EVERY = [*SNDFILE, *FFMPEG]
+
+
+def tone(rate, seconds=1.0, hz=440, level=0.5):
+    time = np.arange(round(rate * seconds)) / rate
+    return (level * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def music(rate, seconds=1.0, channels=1):
+    """Something broad, different in each channel, below 0.4 of the sample rate."""
+    rng = np.random.default_rng(channels)
+    tones = [
+        sum(tone(rate, seconds, hz, 0.2) for hz in rng.uniform(50, 0.2 * rate, 4))
+        for _ in range(channels)
+    ]
+    return np.stack(tones, axis=1)
+
+
+def encoded(samples, rate, suffix):
+    """A file's bytes; `samples` has shape (n,) or (n, channels)."""
+    file = io.BytesIO()
+    if suffix in SNDFILE:
+        container, subtype, _ = SNDFILE[suffix]
+        soundfile.write(file, samples, rate, format=container, subtype=subtype)
+        return file.getvalue()
+    return _by_ffmpeg(np.atleast_2d(samples.T), rate, suffix)
+
+
+def _by_ffmpeg(planar, rate, suffix):
+    import av
+
+    muxer, codec, _, bit_rate = FFMPEG[suffix]
+    layout = {1: "mono", 2: "stereo"}[len(planar)]
+    file = io.BytesIO()
+    with av.open(file, "w", format=muxer) as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        context = stream.codec_context
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(planar), format="fltp", layout=layout
+        )
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(
+            format=context.codec.audio_formats[0].name,
+            layout=layout,
+            rate=rate,
+            frame_size=context.frame_size or 1024,
+        )
+        for piece in (*resampler.resample(frame), *resampler.resample(None)):
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@cache
+def sample_file(suffix):
+    """A second and a half of two tones in stereo, at 48 kHz: rates that all codecs know."""
+    return encoded(music(48000, 1.5, 2), 48000, suffix)
+
+
+def librosas(path, rate):
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        return librosa.load(path, sr=rate)  # it imports what Python is about to drop
+
+
+def loudness(samples):
+    return 20 * np.log10(np.sqrt(np.mean(samples**2)))
+
+
+# -- formats ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_every_format_is_heard_as_it_was_written(suffix):
+    original = music(48000, 1.5, 2).mean(axis=1)
+    samples = load_audio(sample_file(suffix), 48000)
+    assert samples.dtype == np.float32
+    assert samples.ndim == 1
+    assert len(samples) == pytest.approx(72000, abs=4096)  # codecs pad
+    assert loudness(samples) == pytest.approx(loudness(original), abs=0.6)
+    # The same sound, at whatever delay the codec has.
+    size = 1 << 18
+    product = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(original, size))
+    likeness = np.fft.irfft(product).max() / np.linalg.norm(samples) / np.linalg.norm(original)
+    assert likeness > 0.98
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_the_header_is_told(suffix):
+    info = probe(sample_file(suffix))
+    container = (SNDFILE.get(suffix) or FFMPEG[suffix])[2]
+    assert (info.container, info.sample_rate, info.channels) == (container, 48000, 2)
+    assert info.seconds == pytest.approx(1.5, abs=0.6 if suffix == ".aac" else 0.1)
+    assert suffix in AUDIO_SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_a_name_decides_nothing(suffix, tmp_path):
+    path = tmp_path / "song.txt"
+    path.write_bytes(sample_file(suffix))
+    from_path = load_audio(path)
+    np.testing.assert_array_equal(from_path, load_audio(str(path)))
+    np.testing.assert_array_equal(from_path, load_audio(sample_file(suffix)))
+    with path.open("rb") as file:
+        file.seek(5)  # as someone who looked at it may have left it
+        np.testing.assert_array_equal(from_path, load_audio(file))
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_max_seconds_reads_the_start(suffix):
+    everything = load_audio(sample_file(suffix), 48000)
+    start = load_audio(sample_file(suffix), 48000, max_seconds=0.5)
+    np.testing.assert_array_equal(start, everything[:24000])
+    resampled = load_audio(sample_file(suffix), 22050, max_seconds=0.5)
+    assert len(resampled) == 11025
+    longer = load_audio(sample_file(suffix), 48000, max_seconds=1e9)
+    np.testing.assert_array_equal(longer, everything)
+
+
+@pytest.mark.parametrize("target", [22050, 16000, 48000])
+@pytest.mark.parametrize("channels", [1, 2, 8])
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 192000])
+def test_wav_equals_librosa(rate, channels, target, tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, music(rate, 0.7, channels), rate, subtype="FLOAT")
+    expected, _ = librosas(path, target)
+    samples = load_audio(path, target)
+    assert abs(len(samples) - len(expected)) <= 1
+    n = min(len(samples), len(expected))
+    np.testing.assert_allclose(samples[:n], expected[:n], atol=1e-5, rtol=0)
+    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3))
+
+
+def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, music(32000, 3, 2), 32000, subtype="FLOAT")
+    whole = load_audio(path)
+    monkeypatch.setattr(audio, "_BLOCK_VALUES", 4321)
+    pieces = load_audio(path)
+    np.testing.assert_allclose(pieces, whole, atol=1e-6)
+    np.testing.assert_allclose(pieces, librosas(path, 22050)[0][: len(pieces)], atol=1e-5)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_full_scale_is_one_whatever_the_word_length(subtype):
+    file = io.BytesIO()
+    soundfile.write(file, tone(22050, level=0.999), 22050, format="WAV", subtype=subtype)
+    samples = load_audio(file)
+    np.testing.assert_allclose(samples, tone(22050, level=0.999), atol=0.011)
+
+
+def test_samples_beyond_full_scale_are_kept():
+    file = io.BytesIO()
+    soundfile.write(file, 3 * tone(22050), 22050, format="WAV", subtype="FLOAT")
+    assert np.abs(load_audio(file)).max() == pytest.approx(1.5, abs=1e-3)
+
+
+def test_opposite_channels_cancel():
+    one = tone(22050)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([one, -one], axis=1), 22050, format="WAV", subtype="FLOAT")
+    assert np.abs(load_audio(file)).max() == 0
+
+
+def test_one_sample_and_silence_are_sound():
+    for samples in (np.array([0.25], np.float32), np.zeros(500, np.float32)):
+        file = io.BytesIO()
+        soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
+        np.testing.assert_array_equal(load_audio(file), samples)
+        assert np.isfinite(load_audio(file, 16000)).all()
+
+
+@pytest.mark.parametrize("name", ['it\'s a "song".wav', "Größe – 東京 🎵.wav", " .wav", "a\nb.wav"])
+def test_names_of_any_kind(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(sample_file(".wav"))
+    assert len(load_audio(path)) == 33075
+    assert len(load_audio(str(path))) == 33075
+
+
+def test_an_hour_is_read_as_far_as_asked_and_no_further(tmp_path):
+    path = tmp_path / "hour.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(44100)
+        file.setnframes(3600 * 44100)
+        file.writeframes(b"\1\0" * 882)
+    size = 44 + 4 * 3600 * 44100
+    with path.open("r+b") as file:  # sparse: nothing but its length is written
+        file.seek(4)
+        file.write(struct.pack("<I", size - 8))
+        file.seek(40)
+        file.write(struct.pack("<I", size - 44))
+        file.truncate(size)
+    assert probe(path).seconds == pytest.approx(3600)
+    tracemalloc.start()
+    start = perf_counter()
+    try:
+        samples = load_audio(path, max_seconds=30)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(samples) == 30 * 22050
+    assert perf_counter() - start < 5
+    assert peak < 30e6
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])
+def test_impossible_durations(bad):
+    with pytest.raises(SettingsError, match="ask for more than 0"):
+        load_audio(sample_file(".wav"), max_seconds=bad)
+
+
+@pytest.mark.parametrize("bad", [0, -22050, 999, 768_001, float("nan")])
+def test_impossible_sample_rates(bad):
+    with pytest.raises(SettingsError, match="out of range: use 1000 to 768000 Hz"):
+        load_audio(sample_file(".wav"), bad)
+
+
+# -- bad files --------------------------------------------------------------------------------
+
+
+def refuses(source, match):
+    """Both ways in say so, in a sentence or two."""
+    with pytest.raises(AudioError, match=match) as caught:
+        load_audio(source)
+    text = str(caught.value)
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert "Error" not in text
+    return text
+
+
+def zipped():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("song.wav", sample_file(".wav"))
+    return file.getvalue()
+
+
+NO_AUDIO = {
+    "text": b"Dear reader,\nthis is no music.\n",
+    "png": Path(audio.__file__).with_name("app").joinpath("icon.png").read_bytes(),
+    "zip": zipped(),
+    "playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n",
+    "python": b"import os\nprint(os.environ)\n",
+    "html": b"<!doctype html><title>404</title>",
+    "midi": b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk",
+    "pickle": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00",
+    "ff": b"\xff",
+    "concat": b"ffconcat version 1.0\nfile /etc/passwd\n",
+}
+
+
+@pytest.mark.parametrize("kind", NO_AUDIO)
+def test_other_files_by_the_name_of_audio(kind, tmp_path):
+    path = tmp_path / "song.wav"
+    path.write_bytes(NO_AUDIO[kind])
+    refuses(path, "not audio in a format GenreKit reads: use wav, flac, mp3")
+    with pytest.raises(AudioError, match="use wav, flac"):
+        probe(path)
+
+
+def test_empty():
+    refuses(b"", "empty .0 bytes.: the copy or download probably failed")
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_a_good_start_and_then_noise(suffix):
+    head = sample_file(suffix)[:40]
+    noise = np.random.default_rng(1).bytes(20_000)
+    refuses(head + noise, "damaged or incomplete; copy or download it again|cannot be decoded")
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("suffix", [s for s in EVERY if s != ".mp3"])
+def test_cut_short(suffix, kept):
+    content = sample_file(suffix)
+    refuses(content[: int(len(content) * kept)], "damaged or incomplete; copy or download it again")
+
+
+def test_an_mp3_cut_short():
+    content = encoded(music(22050, 10), 22050, ".mp3")
+    refuses(content[: len(content) // 2], r"only up to \d\.\d s: it is damaged or incomplete")
+
+
+def test_the_wav_of_more_than_four_gigabytes():
+    file = io.BytesIO()
+    soundfile.write(file, tone(22050), 22050, format="RF64", subtype="PCM_16")
+    content = file.getvalue()
+    assert content.startswith(b"RF64")
+    np.testing.assert_allclose(load_audio(content), tone(22050), atol=1e-4)
+    refuses(content[: len(content) // 2], "only up to 0.5 s: it is damaged or incomplete")
+
+
+def test_a_wav_whose_writer_never_came_back_to_its_header():
+    content = bytearray(encoded(tone(22050), 22050, ".wav"))
+    for at in (4, 40):
+        content[at : at + 4] = b"\xff\xff\xff\xff"
+    assert len(load_audio(bytes(content))) == 22050
+
+
+def test_a_recording_without_a_duration_is_read_to_its_end():
+    # What a browser records says nothing of its length.
+    content = sample_file(".webm")
+    at = content.index(b"\x44\x89\x88")  # Duration, 8 bytes
+    without = content[:at] + b"\xec\x89" + bytes(9) + content[at + 11 :]
+    assert probe(without).seconds is None
+    np.testing.assert_array_equal(load_audio(without), load_audio(content))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".aiff", ".au"])
+def test_no_samples(suffix):
+    refuses(encoded(np.empty(0, np.float32), 22050, suffix), "no sound at all .0 samples.")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_numbers(bad):
+    samples = tone(22050, 3)
+    samples[2 * 22050 :] = bad
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
+    refuses(file.getvalue(), r"not numbers \(first at 2.0 s\): export it again")
+    assert len(load_audio(file, max_seconds=1)) == 22050  # what is not read does no harm
+
+
+def test_too_many_channels():
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((10, 33)), 22050, format="WAV")
+    refuses(file.getvalue(), "33 channels, more than 32: mix it down first")
+
+
+@pytest.mark.parametrize("rate", [500, 900_000])
+def test_sample_rates_of_no_music(rate):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(10), rate, format="WAV")
+    refuses(file.getvalue(), f"sample rate of {rate} Hz is out of range: save it at 44100 Hz")
+
+
+def test_a_film_without_sound():
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for _ in range(3):
+            picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    refuses(file.getvalue(), "holds no audio track: choose another file")
+
+
+def test_places_that_hold_no_file(tmp_path):
+    refuses(tmp_path, "a folder, not an audio file")
+    refuses(tmp_path / "nothing.wav", "no such file: check the name")
+    refuses(tmp_path / "song.wav" / "x.wav", "no such file")
+    refuses(tmp_path / ("x" * 300), "cannot be opened .File name too long.")
+    refuses("nul\0byte.wav", "cannot be opened|no such file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.wav"
+    os.mkfifo(path)
+    refuses(path, "a pipe or a device, not a file: save it as a file first")
+
+
+@pytest.mark.parametrize(
+    ("error", "match"),
+    [
+        (PermissionError(13, "Permission denied"), "may not be read by this user"),
+        (OSError(5, "Input/output error"), "cannot be opened .Input/output error."),
+    ],
+)
+def test_files_the_system_withholds(error, match, tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    path.write_bytes(sample_file(".wav"))
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Path, "open", refuse)
+    refuses(path, match)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_files_without_permission(tmp_path):
+    path = tmp_path / "x.wav"
+    shutil.copy(__file__, path)
+    path.chmod(0)
+    refuses(path, "may not be read by this user: change its permissions")
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_a_disk_that_fails_while_reading(suffix):
+    bad = len(sample_file(suffix)) * 6 // 10
+
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if size and self.tell() >= bad:
+                raise OSError(5, "Input/output error")
+            left = bad - self.tell()
+            return super().read(left if size < 0 else min(size, left))
+
+        def readinto(self, buffer):
+            content = self.read(len(buffer))
+            buffer[: len(content)] = content
+            return len(content)
+
+    with pytest.raises(AudioError, match="damaged or incomplete"):
+        load_audio(Failing(sample_file(suffix)))
+
+
+# -- fuzz -------------------------------------------------------------------------------------
+
+
+def mutated(content, rng):
+    """The bytes with one kind of harm done to them."""
+    content = bytearray(content)
+    n = len(content)
+    match rng.integers(5):
+        case 0:  # a few bytes anywhere
+            for at in rng.integers(0, n, 8):
+                content[at] = rng.integers(256)
+        case 1:  # a few bytes in the header
+            for at in rng.integers(4, min(n, 120), 3):
+                content[at] = rng.integers(256)
+        case 2:
+            del content[rng.integers(1, n) :]
+        case 3:  # a hole
+            start = rng.integers(0, n)
+            content[start : start + n // 8] = bytes(len(content[start : start + n // 8]))
+        case 4:  # a piece twice
+            start = rng.integers(0, n)
+            content[start:start] = content[start : start + n // 8]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_no_other_error_escapes_from_a_mutated_file(suffix):
+    content = encoded(music(48000, 0.25, 1), 48000, suffix)
+    refused = 0
+    for seed in range(60):
+        source = mutated(content, np.random.default_rng(seed))
+        try:
+            samples = load_audio(source, max_seconds=5)
+        except AudioError:
+            refused += 1
+        else:
+            assert np.isfinite(samples).all()
+            assert samples.size
+        try:
+            info = probe(source)
+        except AudioError:
+            continue
+        assert info.seconds is None or info.seconds >= 0
+    assert 0 < refused < 60

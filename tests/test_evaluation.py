@@ -1,0 +1,174 @@
+"""Measuring: the numbers, and what they are worth."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from genrekit.dataset import Dataset
+from genrekit.errors import ModelError, SettingsError
+from genrekit.evaluation import evaluate, measure
+from genrekit.metrics import expected_calibration_error
+from genrekit.splits import by_segment, by_track, from_file
+from genrekit.training import TrainParams, train
+
+QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def data(make_dataset):
+    return make_dataset(tracks=10, apart=0.15)
+
+
+def trained(data, split):
+    training = train(data, split, QUICK)
+    list(training)
+    return training.model()
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return trained(data, by_track(data, 4))
+
+
+def test_the_figures_of_tracks(model, data):
+    rows = np.arange(len(data))
+    measured = measure(model, data, rows, "all")
+    probabilities = model.probabilities(data.features)
+    names = sorted(set(data.tracks.tolist()))
+    judged = np.array([probabilities[data.tracks == name].mean(axis=0) for name in names])
+    truth = np.array([data.labels[data.tracks == name][0] for name in names])
+    verdicts = judged.argmax(axis=1)
+    assert (measured.part, measured.segments, measured.tracks) == ("all", 120, 30)
+    assert measured.segment_accuracy == pytest.approx(
+        (probabilities.argmax(axis=1) == data.labels).mean()
+    )
+    assert measured.track_accuracy == pytest.approx((verdicts == truth).mean())
+    assert 0.4 < measured.segment_accuracy < 1
+    np.testing.assert_array_equal(
+        measured.confusion, sklearn.metrics.confusion_matrix(truth, verdicts)
+    )
+    expected = sklearn.metrics.precision_recall_fscore_support(truth, verdicts)
+    np.testing.assert_allclose(measured.precision, expected[0])
+    np.testing.assert_allclose(measured.recall, expected[1])
+    assert measured.calibration_error == pytest.approx(expected_calibration_error(judged, truth))
+    assert measured.genres == data.genres
+    assert measured.to_dict()["tracks"] == 30
+
+
+def test_the_figures_of_segments_where_tracks_are_unknown(model, data):
+    bare = Dataset(data.features, data.labels, data.genres, data.params)
+    measured = measure(model, bare, np.arange(50), "valid")
+    assert (measured.part, measured.segments) == ("valid", 50)
+    assert measured.tracks is measured.track_accuracy is None
+    assert np.sum(measured.confusion) == 50
+
+
+def test_genres_are_matched_by_name(model, data):
+    order = ("c", "a")
+    rows = data.labels != 1
+    labels = np.array([order.index(data.genres[label]) for label in data.labels[rows]])
+    fewer = Dataset(data.features[rows], labels, order, data.params, data.tracks[rows])
+    ours = measure(model, fewer, np.arange(len(fewer)), "all")
+    same = measure(model, data, np.flatnonzero(rows), "all")
+    assert str(ours) == str(same)  # NaN is among the figures: nobody is of genre b
+    assert ours.genres == ("a", "b", "c")
+
+
+def test_what_a_model_cannot_be_measured_on(model, data):
+    other = dataclasses.replace(data, genres=("a", "b", "ska"))
+    with pytest.raises(ModelError, match='know the genre "ska": it tells apart a, b, c'):
+        measure(model, other, np.arange(3), "all")
+    params = dataclasses.replace(data.params, mel_formula="htk")
+    with pytest.raises(ModelError, match=r"\(mel_formula htk instead of slaney\): build it again"):
+        measure(model, dataclasses.replace(data, params=params), np.arange(3), "all")
+
+
+# -- what a number is worth -------------------------------------------------------------------
+
+
+def test_its_own_split(model, data):
+    measured, worth = evaluate(model, data)
+    assert measured == measure(model, data, by_track(data, 4).valid, "valid")
+    assert measured.to_dict() == model.card["measured"]
+    assert worth.startswith("Fair: no track stands on both sides")
+    again, same_worth = evaluate(model, data, "track")
+    assert (again, same_worth) == (measured, worth)
+
+
+def test_its_own_split_by_segment_flatters(data):
+    model = trained(data, by_segment(data, 1))
+    assert evaluate(model, data)[1].startswith("Flattering: segments of one song")
+
+
+def test_another_split_of_the_same_data_flatters(model, data):
+    _, worth = evaluate(model, data, "segment")
+    assert worth == (
+        "Flattering: the model was trained on another split of this dataset (track), so it has "
+        "met some of these segments."
+    )
+
+
+def test_the_same_kind_with_other_fractions_is_another_split(data):
+    model = trained(data, by_track(data, 0, (0.5, 0.5, 0)))
+    assert evaluate(model, data, "track")[1].startswith("Flattering: the model was trained on")
+
+
+def test_another_dataset_is_measured_whole(model, make_dataset):
+    other = make_dataset(tracks=5, apart=0.15, seed=9)
+    measured, worth = evaluate(model, other)
+    assert (measured.part, measured.segments) == ("all", 60)
+    assert worth == (
+        "Measured on every segment of another dataset than the model's own: worth as much as the "
+        "two have no song in common."
+    )
+
+
+def write(tmp_path, name, **parts):
+    path = tmp_path / name
+    lines = [f"{track},{part}" for part, tracks in parts.items() for track in tracks]
+    path.write_text("\n".join(["track,part", *lines]))
+    return path
+
+
+def test_a_split_by_a_file_must_be_named_and_be_the_same(data, tmp_path):
+    names = sorted(set(data.tracks.tolist()))
+    own = write(tmp_path, "own.csv", train=names[::2], test=names[1::2])
+    swapped = write(tmp_path, "swapped.csv", train=names[1::2], test=names[::2])
+    model = trained(data, from_file(data, own))
+    with pytest.raises(ModelError, match="split by a file: name the file with --split"):
+        evaluate(model, data)
+    measured, worth = evaluate(model, data, str(own))
+    assert measured.part == "test"
+    assert worth.startswith("Fair: no track stands on both sides of the split (by file)")
+    assert evaluate(model, data, str(swapped))[1].startswith("Flattering: the model was trained")
+
+
+def test_a_split_without_a_seed_is_repeatable(data, tmp_path):
+    names = sorted(set(data.tracks.tolist()))
+    model = trained(
+        data, from_file(data, write(tmp_path, "s.csv", train=names[2:], test=names[:2]))
+    )
+    first, second = (evaluate(model, data, "track")[0] for _ in range(2))
+    assert first == second
+    assert first == measure(model, data, by_track(data, 0).valid, "valid")
+
+
+def test_cards_of_an_older_version_name_kind_and_seed_only(model, data):
+    split = {k: v for k, v in model.card["split"].items() if k != "fingerprint"}
+    old = dataclasses.replace(model, card=model.card | {"split": split})
+    assert evaluate(old, data)[1].startswith("Fair")
+    assert evaluate(old, data, "segment")[1].startswith("Flattering")
+
+
+@pytest.mark.parametrize("card", [{}, {"split": None, "data": None}, {"split": 3, "data": "x"}])
+def test_cards_that_say_nothing_useful(model, data, card):
+    measured, worth = evaluate(dataclasses.replace(model, card=card), data)
+    assert measured.part == "all"
+    assert worth.startswith("Measured on every segment of another dataset")
+
+
+def test_unknown_splits(model, data):
+    with pytest.raises(SettingsError, match='Unknown split "album"'):
+        evaluate(model, data, "album")
