@@ -247,8 +247,9 @@ def frames(segments: Array, params: FeatureParams) -> Array:
     -------
     ndarray, shape (segments, params.frames, params.n_fft), samples; a view of a padded copy
     """
-    half = params.n_fft // 2
-    padded = np.pad(segments.astype(np.float32, copy=False), ((0, 0), (half, half)))
+    half, length = params.n_fft // 2, segments.shape[1]
+    padded = np.zeros((len(segments), length + 2 * half), np.float32)
+    padded[:, half : half + length] = segments
     every = np.lib.stride_tricks.sliding_window_view(padded, params.n_fft, axis=1)
     return every[:, :: params.hop_length][:, : params.frames]
 

@@ -251,7 +251,7 @@ def _left_out(
     left_out = [
         (i, "It is silent.")
         for i, segment in enumerate(segments)
-        if np.abs(segment).max() < SILENCE_PEAK
+        if segment.max() < SILENCE_PEAK and segment.min() > -SILENCE_PEAK
     ]
     rest = len(samples) - len(segments) * params.segment_samples
     if rest > params.hop_length:

@@ -20,6 +20,7 @@ import soundfile
 from genrekit import audio
 from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, load_audio, probe
 from genrekit.errors import AudioError, SettingsError
+from genrekit.synth import render
 
 # suffix: (libsndfile's format and subtype, container as probe names it, tolerance of the level)
 SNDFILE = {
@@ -502,3 +503,14 @@ def test_no_other_error_escapes_from_a_mutated_file(suffix):
             continue
         assert info.seconds is None or info.seconds >= 0
     assert 0 < refused < 60
+
+
+def test_a_long_mp3_is_decoded_as_in_one_go(tmp_path):
+    """Blocks must not disturb the decoder: a seek between them would change the samples."""
+    path = tmp_path / "long.mp3"
+    soundfile.write(path, render("jazz", seed=1, seconds=45), 22050)
+    expected, _ = soundfile.read(path, dtype="float32")
+    for source in (path, path.read_bytes()):
+        samples = load_audio(source)
+        assert len(samples) == len(expected)
+        np.testing.assert_allclose(samples, expected, atol=1e-6)

@@ -15,11 +15,12 @@ HEAVY = ("torch", "streamlit", "librosa", "numba", "scipy", "sklearn", "pyarrow"
 # The picture in the order of its arrows; a module may import what stands above it.
 LAYERS = [
     {"errors"},
-    {"mel", "mlp", "files", "pool"},
-    {"audio", "synth", "tables", "metrics", "tones", "playground"},
-    {"conversion", "features", "intake"},
-    {"dataset", "fingerprint", "trace"},
+    {"mel", "mlp", "files", "pool", "pace"},
+    {"audio", "synth", "tables", "metrics", "tones", "run_settings"},
+    {"conversion", "features", "intake", "run_examples", "experiments"},
+    {"dataset", "fingerprint", "trace", "playground"},
     {"preprocess", "exchange", "splits", "projection", "resynthesis"},
+    {"insight", "maps", "health", "takeaway"},
     {"checks", "classifier"},
     {"inspection"},
     {"model"},

@@ -10,7 +10,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from genrekit import features, synth
-from genrekit.app import mel_views, widgets
+from genrekit.app import mel_sound_views, mel_views, widgets
 from genrekit.features import FeatureParams
 from genrekit.mel import hz_to_mel
 from genrekit.trace import clip_params
@@ -384,6 +384,6 @@ def test_notes_in_words(hz: float, label: str) -> None:
 def test_the_spectrogram_s_rows_are_the_loudest_bins() -> None:
     db = np.full((5, 1025), -60.0)
     db[:, 93] = 0.0  # 93 × 22050 / 2048 is 1001 Hz
-    pooled, top = mel_views._pooled(db, FeatureParams())
+    pooled, top = mel_sound_views._pooled(db, FeatureParams())
     assert pooled.shape == (5, 256)
     assert np.argmax(pooled[0]) * top / 256 == pytest.approx(1001, abs=top / 256)

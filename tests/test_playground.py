@@ -10,20 +10,16 @@ import numpy as np
 import pytest
 
 from genrekit.errors import SettingsError
+from genrekit.experiments import EXPERIMENTS, Experiment
+from genrekit.health import health
+from genrekit.insight import answer_after, ask, check_gradient, look, rehearse
+from genrekit.maps import error_map, neuron_surface
 from genrekit.mlp import MLP, make_task
-from genrekit.playground import (
-    EXPERIMENTS,
-    LIMITS,
-    MAX_FRAMES,
-    SPEEDS,
-    Experiment,
-    Pacer,
-    Run,
-    RunSettings,
-    Weight,
-    neuron_surface,
-    parse_table,
-)
+from genrekit.pace import SPEEDS, Pacer
+from genrekit.playground import MAX_FRAMES, Run, Weight
+from genrekit.run_examples import parse_table
+from genrekit.run_settings import LIMITS, RunSettings
+from genrekit.takeaway import history_csv, network_json, run_script
 
 ALL = 10**9
 
@@ -51,11 +47,11 @@ def test_the_default_run_shows_the_courses_figures(course: Run) -> None:
     assert error[19] == pytest.approx(0.0073, abs=0.001)
     assert error[24] == pytest.approx(0.0043, abs=0.0015)
     assert error[49] < 0.0005
-    reply = course.ask([0.3, 0.1])
+    reply = ask(course, [0.3, 0.1])
     assert abs(reply.answer - 0.4) < 0.02
     assert reply.truth == pytest.approx(0.4)
     assert not reply.outside
-    assert course.health() == []
+    assert health(course) == []
 
 
 def test_a_run_is_the_plain_network_trained_on_the_plain_task() -> None:
@@ -108,7 +104,7 @@ def test_a_learning_rate_takes_effect_at_once_without_a_restart() -> None:
     run.advance(40)
     before = run.mlp.weights[0].copy()
     x, t = run.next_example
-    by_hand = run.rehearse(x, float(t[0])).derivatives[0]
+    by_hand = rehearse(run, x, float(t[0])).derivatives[0]
     run.learning_rate = 0.9
     run.advance(1)
     np.testing.assert_allclose(run.mlp.weights[0] - before, 0.9 * by_hand, atol=1e-15)
@@ -142,12 +138,12 @@ def test_frames_are_thinned_and_keep_both_ends() -> None:
 
 def test_a_weight_can_be_set_and_changes_the_answer() -> None:
     run = Run(little(bias=True))
-    before = run.ask([0.3, 0.1]).answer
+    before = ask(run, [0.3, 0.1]).answer
     run.set_weight(Weight(1, 2, 0), 4.5)
     run.set_weight(Weight(0, None, 3), -1.0)
     assert run.mlp.weights[1][2, 0] == run.get_weight(Weight(1, 2, 0)) == 4.5
     assert run.mlp.biases[0][3] == -1.0
-    assert run.ask([0.3, 0.1]).answer != before
+    assert ask(run, [0.3, 0.1]).answer != before
 
 
 @pytest.mark.parametrize(
@@ -178,21 +174,21 @@ def test_looking_does_not_disturb_the_run() -> None:
     watched, alone = Run(little(), epochs=3), Run(little(), epochs=3)
     while not watched.finished:
         watched.advance(7)
-        watched.look([0.3, 0.1], 0.4)
-        watched.rehearse([0.3, 0.1], 0.4)
-        watched.check_gradient([0.3, 0.1], 0.4)
-        watched.error_map(5)
-        watched.health()
+        look(watched, [0.3, 0.1], 0.4)
+        rehearse(watched, [0.3, 0.1], 0.4)
+        check_gradient(watched, [0.3, 0.1], 0.4)
+        error_map(watched, 5)
+        health(watched)
     alone.advance(ALL)
     np.testing.assert_array_equal(watched.mlp.weights[0], alone.mlp.weights[0])
 
 
 def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
     run = Run(little(), epochs=2)
-    early = run.look([0.2, 0.4], 0.6)
+    early = look(run, [0.2, 0.4], 0.6)
     run.advance(ALL)
-    np.testing.assert_allclose(run.look([0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat())
-    assert not np.allclose(run.look([0.2, 0.4], 0.6).flat(), early.flat())
+    np.testing.assert_allclose(look(run, [0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat())
+    assert not np.allclose(look(run, [0.2, 0.4], 0.6).flat(), early.flat())
     # 2-5-1: 8 activations, 6 deltas, 15 derivatives.
     assert early.flat().shape == (29,)
 
@@ -200,18 +196,18 @@ def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
 def test_a_rehearsal_is_what_learning_does() -> None:
     run = Run(little())
     x, t = run.next_example
-    step = run.rehearse(x, float(t[0]))
-    promised = run.answer_after(step)
+    step = rehearse(run, x, float(t[0]))
+    promised = answer_after(run, step)
     run.advance(1)
     np.testing.assert_array_equal(run.mlp.weights[1], step.weights_after[1])
-    assert run.ask(x).answer == pytest.approx(promised, abs=1e-15)
+    assert ask(run, x).answer == pytest.approx(promised, abs=1e-15)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "identity"])
 def test_the_gradient_is_proved(activation: str) -> None:
     run = Run(little(hidden=(4, 3), activation=activation, bias=True, init="symmetric"))
     run.advance(60)
-    check = run.check_gradient([0.35, 0.15], 0.5)
+    check = check_gradient(run, [0.35, 0.15], 0.5)
     assert len(check.weights) == len(check.numerical) == 8 + 12 + 3 + 8
     assert np.abs(check.backpropagated).max() > 1e-4
     assert check.largest_difference < 1e-8
@@ -220,11 +216,11 @@ def test_the_gradient_is_proved(activation: str) -> None:
 def test_the_proof_notices_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(little())
     monkeypatch.setattr(MLP, "derivatives", property(lambda m: [w * 0 for w in m.weights]))
-    assert run.check_gradient([0.3, 0.1], 0.4).largest_difference > 1e-4
+    assert check_gradient(run, [0.3, 0.1], 0.4).largest_difference > 1e-4
 
 
 def test_the_error_map_is_right_inside_and_wrong_outside(course: Run) -> None:
-    drawn = course.error_map(31)
+    drawn = error_map(course, 31)
     assert drawn.axis[0] == pytest.approx(-0.25)
     assert drawn.axis[-1] == pytest.approx(1.0)
     assert drawn.truth is not None
@@ -234,14 +230,14 @@ def test_the_error_map_is_right_inside_and_wrong_outside(course: Run) -> None:
     assert error[-1, -1] > 1.0  # the truth is 2, and a sigmoid stays below 1
     assert drawn.answer.max() < 1
     # Rows follow b, columns follow a.
-    asked = course.ask([drawn.axis[20], drawn.axis[3]])
+    asked = ask(course, [drawn.axis[20], drawn.axis[3]])
     assert drawn.answer[3, 20] == pytest.approx(asked.answer, abs=1e-12)
 
 
 def test_questions_beyond_the_training_range_are_marked(course: Run) -> None:
-    assert course.ask([0.9, 0.1]).outside
-    assert course.ask([0.2, -0.1]).outside
-    assert not course.ask([0.0, 0.5]).outside
+    assert ask(course, [0.9, 0.1]).outside
+    assert ask(course, [0.2, -0.1]).outside
+    assert not ask(course, [0.0, 0.5]).outside
 
 
 # -- warnings -------------------------------------------------------------------------------
@@ -265,7 +261,7 @@ def ran(experiment: Experiment) -> Run:
 )
 def test_experiments_fail_as_they_promise(title: str, kind: str) -> None:
     run = ran(next(e for e in EXPERIMENTS if e.title == title))
-    findings = run.health()
+    findings = health(run)
     assert kind in [f.kind for f in findings]
     assert all(f.message and f.remedy for f in findings)
 
@@ -273,10 +269,9 @@ def test_experiments_fail_as_they_promise(title: str, kind: str) -> None:
 def test_the_solved_xor_is_solved() -> None:
     run = ran(next(e for e in EXPERIMENTS if e.title == "XOR, solved"))
     assert run.history[-1].error < 0.05
-    assert run.health() == []
-    assert [round(run.ask(q).answer) for q in ([0.1, 0.1], [0.1, 0.9], [0.9, 0.1], [0.9, 0.9])] == [
-        0, 1, 1, 0,
-    ]  # fmt: skip
+    assert health(run) == []
+    corners = ([0.1, 0.1], [0.1, 0.9], [0.9, 0.1], [0.9, 0.9])
+    assert [round(ask(run, corner).answer) for corner in corners] == [0, 1, 1, 0]
 
 
 def test_an_overflow_stops_the_run() -> None:
@@ -285,8 +280,8 @@ def test_an_overflow_stops_the_run() -> None:
     assert run.broken
     assert run.finished
     assert run.seen < 40 * 50
-    assert run.check_gradient([0.1, 0.1], 0.2) is not None
-    json.loads(run.to_json())
+    assert check_gradient(run, [0.1, 0.1], 0.2) is not None
+    json.loads(network_json(run))
 
 
 def test_saturated_units_are_noticed() -> None:
@@ -294,7 +289,7 @@ def test_saturated_units_are_noticed() -> None:
     for source in (0, 1):
         for unit in (0, 1):
             run.set_weight(Weight(0, source, unit), 900.0)
-    finding = run.health()[0]
+    finding = health(run)[0]
     assert finding.kind == "saturated"
     assert "2 of 6" in finding.message
 
@@ -302,31 +297,31 @@ def test_saturated_units_are_noticed() -> None:
 def test_a_rising_error_is_noticed() -> None:
     run = Run(RunSettings(examples=200), epochs=40, learning_rate=0.5)
     run.advance(30 * 200)
-    assert "exploding" not in [f.kind for f in run.health()]
+    assert "exploding" not in [f.kind for f in health(run)]
     run.set_weight(Weight(1, 0, 0), 60.0)
     run.set_weight(Weight(1, 1, 0), 60.0)
     run.advance(200)
-    assert "exploding" in [f.kind for f in run.health()]
+    assert "exploding" in [f.kind for f in health(run)]
 
 
 def test_a_step_cannot_learn() -> None:
-    assert "no slope" in [f.kind for f in Run(little(activation="step")).health()]
+    assert "no slope" in [f.kind for f in health(Run(little(activation="step")))]
 
 
 # -- taking it away -------------------------------------------------------------------------
 
 
 def test_the_json_holds_the_network(course: Run) -> None:
-    saved = json.loads(course.to_json())
+    saved = json.loads(network_json(course))
     a = np.array([0.3, 0.1])
     for weights in saved["weights"]:
         a = 1 / (1 + np.exp(-(a @ np.array(weights))))
-    assert a[0] == pytest.approx(course.ask([0.3, 0.1]).answer, abs=1e-15)
+    assert a[0] == pytest.approx(ask(course, [0.3, 0.1]).answer, abs=1e-15)
     assert saved["activations"] == ["sigmoid", "sigmoid"]
 
 
 def test_the_csv_holds_the_run(course: Run) -> None:
-    rows = list(csv.DictReader(io.StringIO(course.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(history_csv(course))))
     assert [float(row["error"]) for row in rows] == [r.error for r in course.history]
     assert float(rows[-1]["held_out_error"]) == course.history[-1].held_out_error
     assert rows[7]["epoch"] == "7"
@@ -339,12 +334,12 @@ def test_the_script_repeats_the_run_with_every_change(run_python: Any) -> None:
     run.advance(30)
     run.set_weight(Weight(0, 1, 2), -1.25)
     run.advance(ALL)
-    done = run_python("-c", run.script())
+    done = run_python("-c", run_script(run))
     assert done.returncode == 0, done.stderr
     out = done.stdout.splitlines()
     assert out[:-1] == [f"epoch {r.epoch}: error {r.error:.6f}" for r in run.history]
     question = [round(float(v), 6) for v in run.inputs[0]]
-    assert out[-1].endswith(f": {run.ask(question).answer:.6f}")
+    assert out[-1].endswith(f": {ask(run, question).answer:.6f}")
 
 
 def test_the_script_carries_own_numbers_safely() -> None:
@@ -352,7 +347,7 @@ def test_the_script_carries_own_numbers_safely() -> None:
     run = Run(RunSettings(task="own", table=table), epochs=2)
     run.advance(ALL)
     names: dict[str, object] = {}
-    exec(compile(run.script(), "run.py", "exec"), names)
+    exec(compile(run_script(run), "run.py", "exec"), names)
     twin = names["run"]
     assert isinstance(twin, Run)
     np.testing.assert_array_equal(twin.mlp.weights[0], run.mlp.weights[0])
@@ -408,19 +403,19 @@ def test_own_numbers_are_learned_and_every_fifth_row_held_out() -> None:
     run.advance(ALL)
     assert run.history[-1].held_out_error is not None
     assert run.history[-1].held_out_error < 0.1 * np.var(run.targets)
-    reply = run.ask([0.5, 0.5])
+    reply = ask(run, [0.5, 0.5])
     assert reply.truth is None
     assert reply.error is None
-    assert run.ask([5.0, 0.5]).outside
+    assert ask(run, [5.0, 0.5]).outside
 
 
 def test_without_enough_own_rows_none_are_held_out() -> None:
     run = Run(RunSettings(task="own", table="1,2\n3,4"), epochs=1)
     run.advance(ALL)
     assert run.history[0].held_out_error is None
-    assert "0,1." not in run.to_csv()
+    assert "0,1." not in history_csv(run)
     with pytest.raises(SettingsError, match="two inputs"):
-        run.error_map()
+        error_map(run)
 
 
 # -- settings and pace ----------------------------------------------------------------------

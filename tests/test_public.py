@@ -13,6 +13,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genrekit"
 SURFACE = {
     "genrekit.checks": "Heard hear",
     "genrekit.conversion": "MAX_HZ MAX_NUMBERS BadEntry Conversion convert parse_numbers",
+    "genrekit.experiments": "EXPERIMENTS Experiment",
+    "genrekit.health": "Finding health",
+    "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
+    "nearest_target rehearse truth",
+    "genrekit.maps": "ErrorMap error_map neuron_surface",
+    "genrekit.pace": "SPEEDS Pacer",
+    "genrekit.playground": "MAX_FRAMES Change EpochRecord Frame Run Weight",
+    "genrekit.run_examples": "HELD_OUT Examples Table make_examples parse_table",
+    "genrekit.run_settings": "LIMITS OWN Limits RunSettings",
+    "genrekit.takeaway": "history_csv network_json run_script",
     "genrekit.fingerprint": "PARAMS SIMILAR fingerprint linked similar_pairs",
     "genrekit.inspection": "Duplicate FileFacts InspectProgress Inspection inspect_folder",
     "genrekit.intake": "UploadLimits safe_name store_files store_folder unpack_zip",

@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit import features, synth, tones
-from genrekit.app import mel_views as views
+from genrekit.app import mel_sound_views as views
 from genrekit.app.widgets import chart, escape, page_header, show_error, wav_bytes
 from genrekit.audio import AUDIO_SUFFIXES, load_audio
 from genrekit.errors import AudioError

@@ -30,10 +30,15 @@ function make(name, attributes = {}, text) {
 function number(value, digits = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "too large";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e5)) {
-    return value.toExponential(1).replace("-", "−").replace("e−", "e-");
-  }
+  if (size !== 0 && (size < 0.001 || size >= 1e5)) return powerOfTen(value);
   return value.toFixed(size < 0.1 ? digits + 1 : size < 100 ? digits : 1).replace("-", "−");
+}
+
+// 0.00059 as 5.9 × 10⁻⁴.
+function powerOfTen(value) {
+  const [mantissa, exponent] = value.toExponential(1).split("e");
+  const raised = [...exponent.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
+  return `${mantissa.replace("-", "−")} × 10${raised}`;
 }
 
 function decode(text) {
@@ -244,18 +249,19 @@ class View {
     const { sizes } = this.data;
     const left = 46, right = this.width - 58;
     const n = sizes[layer];
-    const gap = Math.min(78, (this.height - 30) / n);
+    const gap = Math.min(78, (this.height - 34) / n);
     return [
       left + ((right - left) * layer) / (sizes.length - 1),
-      this.height / 2 + (unit - (n - 1) / 2) * gap,
+      this.height / 2 + 8 + (unit - (n - 1) / 2) * gap,
     ];
   }
 
   buildNetwork() {
     const { sizes } = this.data;
     const most = Math.max(...sizes);
-    this.height = Math.max(230, most * 52 + 24);
     this.radius = most > 6 || this.width < 420 ? 17 : 20;
+    // Between two circles there is room for the lower one's name.
+    this.height = Math.max(230, most * (2 * this.radius + 20) + 34);
     const svg = this.find("network");
     svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     svg.setAttribute("height", this.height);
@@ -271,12 +277,12 @@ class View {
       // Nearer to the layer with more units, lines lie further apart and labels do not collide.
       const wide = sizes[weight.layer + 1] > sizes[weight.layer];
       const part = !this.labelled ? 0.5 : wide ? 0.8 - 0.17 * (weight.from % 3) : 0.3;
-      const text = make("text", { x: x1 + (x2 - x1) * part, y: y1 + (y2 - y1) * part + 4, class: "weight" });
+      const text = label(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part);
       hit.addEventListener("pointerenter", () => { this.hovered = i; this.describe(); });
       hit.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
       hit.addEventListener("click", () => this.select(i));
       lines.append(line, hit);
-      labels.append(text);
+      labels.append(text.node);
       this.edges.push({ weight, line, text });
     });
     this.units = [];
@@ -292,10 +298,8 @@ class View {
     const group = make("g", { class: "unit" });
     const circle = make("circle", { cx: x, cy: y, r: this.radius });
     const value = make("text", { x, y: y + 4, class: "activation" });
-    const last = layer === this.data.sizes.length - 1;
-    const name = make("text", last || layer === 0
-      ? { x, y: y - this.radius - 6, class: "name" }
-      : { x: x + this.radius + 3, y: y - this.radius + 4, class: "name side" }, this.name(layer, unit));
+    // Right above its circle no line passes: those that end nearby are hidden by the circles.
+    const name = make("text", { x, y: y - this.radius - 5, class: "name" }, this.name(layer, unit));
     group.append(circle, value, name);
     group.addEventListener("pointerenter", () => { this.hovered = { layer, unit }; this.describe(); });
     group.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
@@ -334,8 +338,7 @@ class View {
       line.setAttribute("stroke-dasharray", value < 0 ? "8 5" : "none");
       const chosen = i === this.selected;
       if (chosen) for (const end of ["x1", "y1", "x2", "y2"]) this.halo.setAttribute(end, line.getAttribute(end));
-      text.classList.toggle("chosen", chosen);
-      text.textContent = this.labelled || chosen ? number(value, 2) : "";
+      text.write(this.labelled || chosen ? number(value, 2) : "", chosen);
     });
   }
 
@@ -405,7 +408,8 @@ class View {
     for (const curve of this.curves) parts.push(...this.curve(curve, axis));
     const error = frame.error;
     if (error !== null && Number.isFinite(error)) {
-      const x = axis.x(Math.max(0, frame.epoch - (frame.epoch % 1 ? 0 : 1)));
+      // The curve counts epochs from 0 and has a point at the end of each.
+      const x = axis.x(Math.max(0, frame.epoch - 1));
       const y = axis.y(error);
       parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));
       parts.push(make("circle", { cx: x, cy: y, r: 5, class: "point" }));
@@ -476,6 +480,22 @@ class View {
       make("polyline", { points: points[0].join(" "), class: "line train" }),
     ];
   }
+}
+
+// A number on a line, on a plate of its own so that the line does not run through it.
+function label(x, y) {
+  const node = make("g", { class: "weight" });
+  const plate = make("rect", { height: 16, y: y - 8, rx: 4, class: "plate" });
+  const text = make("text", { x, y: y + 4 });
+  node.append(plate, text);
+  const write = (content, chosen) => {
+    const width = content ? content.length * (chosen ? 7.6 : 6.3) + 5 : 0;
+    plate.setAttribute("x", x - width / 2);
+    plate.setAttribute("width", width);
+    node.classList.toggle("chosen", chosen);
+    text.textContent = content;
+  };
+  return { node, write };
 }
 
 function niceStep(rough) {

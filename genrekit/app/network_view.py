@@ -14,9 +14,10 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.charts import NEGATIVE, POSITIVE
+from genrekit.insight import look
 from genrekit.playground import EpochRecord, Frame, Run
 
-__all__ = ["BUDGET", "Packer", "network_view", "unit_names"]
+__all__ = ["BUDGET", "Packer", "network_view", "unit_names", "weight_names"]
 
 # Bytes of frames in one update, at rest and while training, when updates come ten a second.
 BUDGET: Final = 80_000
@@ -40,8 +41,10 @@ _HTML: Final = """
   <div class="readout" data-part="readout"></div>
   <div class="row">
     <label>Change a weight <select data-part="pick"></select></label>
-    <input type="range" data-part="slide" min="-6" max="6" step="0.01" aria-label="Value">
-    <input type="number" data-part="value" step="0.05" aria-label="Value of the chosen weight">
+    <span class="row wide">
+      <input type="range" data-part="slide" min="-6" max="6" step="0.01" aria-label="Value">
+      <input type="number" data-part="value" step="0.05" aria-label="Value of the chosen weight">
+    </span>
   </div>
   <div class="row">
     <span class="key"><i class="train"></i>training error</span>
@@ -77,6 +80,17 @@ def unit_names(sizes: Sequence[int]) -> list[list[str]]:
     return [inputs, *hidden, ["answer"]]
 
 
+def weight_names(run: Run) -> list[str]:
+    """A label for each of `run.all_weights()`."""
+    names = unit_names(run.mlp.layer_sizes)
+    return [
+        f"bias of {names[w.layer + 1][w.target]}"
+        if w.source is None
+        else f"{names[w.layer][w.source]} → {names[w.layer + 1][w.target]}"
+        for w in run.all_weights()
+    ]
+
+
 @dataclass
 class Packer:
     """Packs frames for the browser; what was packed for the same question is kept."""
@@ -102,9 +116,9 @@ class Packer:
     def _pack(self, run: Run, frame: Frame) -> list[Any]:
         kept = self.packed.get(frame.seen)
         if kept is None or kept[0] is not frame:
-            look = run.look(self.question, self.target, frame).flat()
+            inside = look(run, self.question, self.target, frame).flat()
             with np.errstate(over="ignore"):
-                row = np.concatenate([frame.parameters, look]).astype("<f4")
+                row = np.concatenate([frame.parameters, inside]).astype("<f4")
             packed = [
                 frame.seen,
                 round(frame.epoch, 4),

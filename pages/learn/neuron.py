@@ -9,8 +9,8 @@ import streamlit as st
 from genrekit.app.charts import BLUE, GREY, ORANGE, figure
 from genrekit.app.neuron_view import neuron_view
 from genrekit.app.widgets import chart, page_header, plain_errors
+from genrekit.maps import neuron_surface
 from genrekit.mlp import ACTIVATIONS, NeuronOutput, neuron
-from genrekit.playground import neuron_surface
 
 INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)
 WEIGHTS = (0.4, 0.7, 0.2, -0.5, 1.0)
@@ -90,7 +90,7 @@ def arithmetic(
     general = r"\sum x_i w_i" + (" + b" if bias is not None else "")
     st.latex(
         rf"\begin{{aligned}} h &= {general} \\ &= {rows(terms)} \\ &= {rows(products)} \\ "
-        rf"&= {h} \\[6pt] s(h) &= {bent} \end{{aligned}}"
+        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {result.activation:.6g} \end{{aligned}}"
     )
     st.markdown("The neuron's answer, to the last digit:")
     st.code(repr(result.activation), language=None)
@@ -145,7 +145,8 @@ def surface(
     x = axis.astype(np.float32)
     picture = figure(
         go.Heatmap(x=x, y=x, z=answer.astype(np.float32), colorscale="Cividis",
-                   colorbar={"title": {"text": "answer"}, "thickness": 12},
+                   colorbar={"title": {"text": "answer", "side": "top"}, "orientation": "h",
+                             "y": 1.02, "yanchor": "bottom", "thickness": 12},
                    hovertemplate="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}<extra></extra>"),
         go.Contour(x=x, y=x, z=h.astype(np.float32), showscale=False, hoverinfo="skip",
                    contours={"start": 0, "end": 0, "size": 1, "coloring": "none"},
@@ -159,7 +160,7 @@ def surface(
                    hovertemplate="your inputs<extra></extra>"),
         x="input x1",
         y="input x2",
-        height=420,
+        height=450,
         showlegend=False,
     )  # fmt: skip
     for (a, b), said in zip(corners, says, strict=True):
@@ -168,7 +169,7 @@ def surface(
             font={"color": "white"}, bgcolor="rgba(0, 0, 0, 0.65)",
         )  # fmt: skip
     picture.update_xaxes(constrain="domain", range=[-2, 2])
-    picture.update_yaxes(scaleanchor="x", constrain="domain", range=[-2, 2])
+    picture.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top", range=[-2, 2])
     chart(
         picture,
         "The answer for every pair of inputs; a dashed line marks where the sum is 0.",

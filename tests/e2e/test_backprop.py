@@ -54,17 +54,6 @@ class View:
         return time.monotonic() - start
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm(app_url: str, browser: Any) -> None:
-    """The first visitor after a start waits for imports; measurements should not."""
-    context = browser.new_context()
-    tab = context.new_page()
-    tab.goto(app_url)
-    tab.get_by_test_id("stSidebarNav").wait_for(timeout=TIMEOUT)
-    View(tab, app_url)
-    context.close()
-
-
 def busy() -> float:
     """How many tasks share each core of this machine, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

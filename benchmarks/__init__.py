@@ -1,0 +1,1 @@
+"""GenreKit against the straightforward way, side by side: `python -m benchmarks --help`."""
