@@ -72,7 +72,6 @@ class View {
     this.at = null; // the frame shown; null follows the newest
     this.selected = 0;
     this.hovered = null;
-    this.lines = "weights";
     this.timer = null;
     this.lastSent = 0;
     this.updates = 0;
@@ -90,14 +89,6 @@ class View {
       const index = Number(event.target.value);
       this.show(index >= this.order.length - 1 ? null : index);
     });
-    for (const choice of ["weights", "gradients"]) {
-      this.find(choice).addEventListener("click", () => {
-        this.lines = choice;
-        this.find("weights").setAttribute("aria-pressed", String(choice === "weights"));
-        this.find("gradients").setAttribute("aria-pressed", String(choice === "gradients"));
-        this.draw();
-      });
-    }
     this.find("pick").addEventListener("change", (event) => this.select(Number(event.target.value)));
     const slider = this.find("slide");
     const box = this.find("value");
@@ -324,9 +315,9 @@ class View {
   }
 
   drawEdges(row) {
-    const pick = (weight) => row[this.lines === "weights" ? weight.value : weight.slope];
+    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.slope];
     const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
-    const largest = Math.max(this.lines === "weights" ? 1 : 1e-12, ...sizes);
+    const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
     const { positive, negative } = this.data.colours;
     const thickest = this.edges.length <= 24 ? 7 : this.edges.length <= 80 ? 5 : 3;
     this.halo.style.display = this.selected < this.edges.length ? "" : "none";

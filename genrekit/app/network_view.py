@@ -31,10 +31,6 @@ _HTML: Final = """
     <span class="key"><i class="positive"></i>positive</span>
     <span class="key"><i class="negative"></i>negative (dashed)</span>
     <span>thicker = larger</span>
-    <span class="row" role="group" aria-label="What the lines show">
-      <button data-part="weights" aria-pressed="true">Weights</button>
-      <button data-part="gradients" aria-pressed="false">Gradients</button>
-    </span>
   </div>
   <svg data-part="network" role="img"
     aria-label="The network: units as circles, weights as lines; choose one below to read it"></svg>
@@ -139,6 +135,7 @@ def network_view(
     run_number: int,
     stamp: int,
     training: bool,
+    lines: str,
     logarithmic: bool,
     selected: int,
     earlier: Sequence[tuple[str, Sequence[EpochRecord]]] = (),
@@ -146,7 +143,10 @@ def network_view(
     on_edit: Callable[[], None],
     on_select: Callable[[], None],
 ) -> Any:
-    """Mount the view; its trigger values are `edit` (a dict) and `select` (a weight's index)."""
+    """Mount the view; its trigger values are `edit` (a dict) and `select` (a weight's index).
+
+    `lines` says what the lines show, "weights" or "gradients".
+    """
     return _mount(
         key=key,
         data={
@@ -164,6 +164,7 @@ def network_view(
             ],
             "training": training,
             "epochs": run.epochs,
+            "lines": lines,
             "log": logarithmic,
             "selected": selected,
         },

@@ -5,6 +5,7 @@ second browser with the link finds it again. Streamlit drops such parameters whe
 switched; `sync` writes them again.
 """
 
+import hashlib
 import secrets
 from typing import Final
 
@@ -25,11 +26,26 @@ def jobs() -> Jobs:
 
 
 def owner() -> str:
-    """This visitor's name for quotas; it says nothing about the person."""
-    if "owner" not in st.session_state:
-        st.session_state.owner = secrets.token_urlsafe(9)
-    name: str = st.session_state.owner
+    """This visitor's name for quotas; it says nothing about the person.
+
+    It comes from the cookie that Streamlit gives each browser against forged requests, so that
+    a reload or a second tab does not start with a fresh quota.
+    """
+    name = _browser(st.context.cookies.get("_streamlit_xsrf", ""))
+    if name is None:
+        name = st.session_state.setdefault("owner", secrets.token_urlsafe(9))
     return name
+
+
+def _browser(token: str) -> str | None:
+    """The part of a forgery token ``2|mask|masked|time`` that stays, hashed; None for others."""
+    try:
+        version, mask, masked, _ = token.split("|")
+        key = bytes.fromhex(mask)
+        secret = bytes(b ^ key[i % 4] for i, b in enumerate(bytes.fromhex(masked)))
+    except (ValueError, IndexError):
+        return None
+    return hashlib.sha256(secret).hexdigest()[:16] if version == "2" and secret else None
 
 
 def sync() -> None:

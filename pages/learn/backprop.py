@@ -41,7 +41,20 @@ def controls(state: Playground) -> None:
                     width="stretch",
                 )
                 st.caption(experiment.shows)
-    st.select_slider("Speed", list(SPEEDS), "5 epochs a second", key="bp_speed", **URL)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.select_slider(
+            "Speed", list(SPEEDS), "5 epochs a second", key="bp_speed", width=320, **URL
+        )
+        st.segmented_control(
+            "Lines show",
+            ["weights", "gradients"],
+            default="weights",
+            required=True,
+            key="bp_lines",
+            help="A weight is what an input counts; its gradient is how the example asked for "
+            "below would change it.",
+            **URL,
+        )
 
 
 def question_boxes(run: Run) -> list[float]:
@@ -94,6 +107,7 @@ def live(state: Playground, question: list[float]) -> None:
             run_number=state.number,
             stamp=state.next_stamp(),
             training=state.training,
+            lines=st.session_state["bp_lines"],
             logarithmic=bool(st.session_state.get("bp_log")),
             selected=labels.index(chosen) if chosen in labels else 0,
             earlier=state.earlier,
