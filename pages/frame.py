@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from genrekit.app.memory import settle
+
 HERE = Path(__file__).parent
 
 st.set_page_config(
@@ -56,3 +58,4 @@ SECTIONS = {
 }
 
 st.navigation(SECTIONS).run()
+settle()

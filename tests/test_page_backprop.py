@@ -1,5 +1,6 @@
 """The backprop page without a browser: settings, controls, panels, links and refusals."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,20 @@ def test_slow_motion_in_every_stage(stage: str, layers: str) -> None:
     assert not at.error
 
 
+def test_a_negative_bias_is_added_in_brackets() -> None:
+    run = Run(RunSettings(bias=True))
+    run.set_weight(Weight(0, None, 3), -0.25)
+    step = rehearse(run, [0.2, 0.1], 0.3)
+    names = unit_names(run.mlp.layer_sizes)
+    formulas = stage_formulas(STAGES[0], step, Weight(0, 1, 3), run, names)
+    assert "+ (-0.25)" in formulas[0][1]
+
+
+@pytest.mark.parametrize("lines", ["weights", "gradients"])
+def test_a_link_holds_what_the_lines_show(lines: str) -> None:
+    assert opened(bp_lines=lines).session_state["bp_lines"] == lines
+
+
 def test_slow_motion_shows_the_rehearsed_numbers() -> None:
     run = Run(RunSettings())
     names = unit_names(run.mlp.layer_sizes)
@@ -246,3 +261,12 @@ def test_every_weight_has_a_name() -> None:
     assert len(set(labels)) == len(labels) == len(run.all_weights()) == 4 + 4 + 2 + 5
     assert labels[0] == "a → h1.1"
     assert labels[-1] == "bias of answer"
+
+
+def test_after_a_visit_the_libraries_are_no_garbage_collectors_business() -> None:
+    opened()
+    frozen = gc.get_freeze_count()
+    assert frozen > 100_000
+    opened()
+    # The second visit imports nothing, so nothing more is exempted.
+    assert gc.get_freeze_count() <= frozen

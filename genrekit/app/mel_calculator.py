@@ -82,7 +82,7 @@ def _frequency_inputs() -> tuple[float, MelFormula]:
 def _rulers(hz: float, formula: MelFormula) -> None:
     htk, slaney = float(hz_to_mel(hz, "htk")), float(hz_to_mel(hz, "slaney"))
     with st.container(horizontal=True):
-        st.metric("hertz", f"{hz:,.7g}", border=True, width=165)
+        st.metric("hertz", f"{hz:,.6g}", border=True, width=165)
         st.metric("mel, HTK", f"{htk:,.2f}", border=True, width=165)
         st.metric("mel, Slaney", f"{slaney:,.3f}", border=True, width=165)
         st.metric("nearest note", views.note_label(hz), border=True, width=265)

@@ -28,7 +28,7 @@ FORMULA_NAMES: Final[dict[MelFormula, str]] = {"htk": "HTK", "slaney": "Slaney"}
 _BIN_DOTS: Final = 400
 # Keeps the tops of fractions from being cut off by their box.
 _STRUT: Final = r"\vphantom{\Bigg(}"
-_AXIS_HZ: Final = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+_AXIS_HZ: Final = {20: "20", 100: "100", 500: "500", 1000: "1k", 5000: "5k", 20_000: "20k"}
 
 
 def note_label(frequency: float) -> str:
@@ -49,20 +49,27 @@ def formula_latex(hz: float, formula: MelFormula) -> str:
     """Hz to mel, with the numbers in it."""
     mel = float(hz_to_mel(hz, formula))
     if formula == "htk":
-        return rf"m=2595\,\log_{{10}}\!\left(1+\frac{{{hz:.7g}}}{{700}}\right)={mel:.2f}"
+        return _two_lines(
+            "m", rf"2595\,\log_{{10}}\!\left(1+\frac{{{hz:.7g}}}{{700}}\right)", f"{mel:.2f}"
+        )
     if hz < 1000:
-        return rf"m={_STRUT}\frac{{3}}{{200}}\times {hz:.7g}={mel:.3f}"
-    return rf"m={_STRUT}15+27\,\frac{{\ln({hz:.7g}/1000)}}{{\ln 6.4}}={mel:.3f}"
+        return _two_lines("m", rf"\frac{{3}}{{200}}\times {hz:.7g}", f"{mel:.3f}")
+    return _two_lines("m", rf"15+27\,\frac{{\ln({hz:.7g}/1000)}}{{\ln 6.4}}", f"{mel:.3f}")
 
 
 def inverse_latex(hz: float, formula: MelFormula) -> str:
     """Mel to Hz, with the numbers in it."""
     mel = float(hz_to_mel(hz, formula))
     if formula == "htk":
-        return rf"f=700\left(10^{{\,{mel:.2f}/2595}}-1\right)={hz:.7g}"
+        return _two_lines("f", rf"700\left(10^{{\,{mel:.2f}/2595}}-1\right)", f"{hz:.7g}")
     if hz < 1000:
-        return rf"f={_STRUT}\frac{{200}}{{3}}\times {mel:.3f}={hz:.7g}"
-    return rf"f={_STRUT}1000\times 6.4^{{\,({mel:.3f}-15)/27}}={hz:.7g}"
+        return _two_lines("f", rf"\frac{{200}}{{3}}\times {mel:.3f}", f"{hz:.7g}")
+    return _two_lines("f", rf"1000\times 6.4^{{\,({mel:.3f}-15)/27}}", f"{hz:.7g}")
+
+
+def _two_lines(name: str, formula: str, result: str) -> str:
+    """The result below the formula: on one line they are wider than a phone."""
+    return rf"\begin{{aligned}}{name}&={_STRUT}{formula}\\&={result}\end{{aligned}}"
 
 
 def constants_latex() -> str:
@@ -137,7 +144,7 @@ def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
         xaxis={"type": "log" if logarithmic else "linear"},
     )
     if logarithmic:
-        chart.update_xaxes(tickvals=_AXIS_HZ)
+        chart.update_xaxes(tickvals=list(_AXIS_HZ), ticktext=list(_AXIS_HZ.values()))
     return chart
 
 

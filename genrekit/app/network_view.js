@@ -329,7 +329,9 @@ class View {
       line.setAttribute("stroke-dasharray", value < 0 ? "8 5" : "none");
       const chosen = i === this.selected;
       if (chosen) for (const end of ["x1", "y1", "x2", "y2"]) this.halo.setAttribute(end, line.getAttribute(end));
-      text.write(this.labelled || chosen ? number(value, 2) : "", chosen);
+      // Gradients are mostly tiny: written out in full, ten of them would cover each other.
+      const written = chosen || (this.labelled && this.data.lines === "weights");
+      text.write(written ? number(value, 2) : "", chosen);
     });
   }
 
@@ -396,7 +398,7 @@ class View {
     svg.setAttribute("height", height);
     const axis = this.axes(box);
     const parts = [...this.grid(box, axis, width, height)];
-    for (const curve of this.curves) parts.push(...this.curve(curve, axis));
+    this.curves.forEach((curve, i) => parts.push(...this.curve(curve, axis, i)));
     const error = frame.error;
     if (error !== null && Number.isFinite(error)) {
       // The curve counts epochs from 0 and has a point at the end of each.
@@ -452,7 +454,7 @@ class View {
     return parts;
   }
 
-  curve({ label, rows, now }, axis) {
+  curve({ label, rows, now }, axis, place) {
     const points = [[], []];
     for (let i = 0; i < rows.length; i += 3) {
       for (const k of [0, 1]) {
@@ -462,8 +464,12 @@ class View {
     }
     if (!now) {
       const parts = [make("polyline", { points: points[0].join(" "), class: "line earlier" })];
-      const end = points[0].length && points[0][points[0].length - 1].split(",");
-      if (end) parts.push(make("text", { x: Math.min(end[0], this.width - 24), y: end[1] - 4, class: "tick" }, label));
+      // Each run is named at another place along its curve: the ends often coincide.
+      const at = points[0][Math.floor(points[0].length * (0.3 + 0.18 * place))];
+      if (at) {
+        const [x, y] = at.split(",").map(Number);
+        parts.push(make("text", { x: Math.min(x, this.width - 24), y: y - 5, class: "name" }, label));
+      }
       return parts;
     }
     return [

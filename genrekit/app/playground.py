@@ -94,14 +94,18 @@ class Playground:
             # A batch larger than what was due is paid back by waiting.
             self.pacer.carry -= max(0, done - due)
 
-    def toggle(self) -> None:
-        """Train or pause; at the end of a run, begin it again."""
+    def train(self) -> None:
+        """Train on; at the end of a run, begin it again."""
         with self.lock:
-            if not self.training and self.run.finished:
+            if self.run.finished:
                 self.restart(self.run.settings, training=True)
-                return
-            self.training = not self.training
+            self.training = True
             self.pacer = Pacer()
+
+    def pause(self) -> None:
+        """Stop where it is. Pressed twice it still stops, which a toggle would not."""
+        with self.lock:
+            self.training = False
 
     def one_epoch(self) -> None:
         with self.lock:

@@ -40,7 +40,7 @@ def _forward(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[s
     layer, j = weight.layer, weight.target
     a, w = step.activations[layer][0], step.weights_before[layer][:, j]
     h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
-    bias = [number(step.biases_before[layer][j])] if step.biases_before else []
+    bias = [number(step.biases_before[layer][j], True)] if step.biases_before else []
     unit = name(layer + 1, j)
     lines = [
         (

@@ -18,13 +18,13 @@ from genrekit.playground import Run
 
 
 def controls(state: Playground) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="xsmall"):
         st.button(
             "Pause" if state.training else "Train again" if state.run.finished else "Train",
             icon=":material/pause:" if state.training else ":material/play_arrow:",
             type="primary",
             key="train",
-            on_click=state.toggle,
+            on_click=state.pause if state.training else state.train,
         )
         st.button("One epoch", key="one_epoch", on_click=state.one_epoch)
         unit = "example" if state.run.settings.batch_size == 1 else "batch"
