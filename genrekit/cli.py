@@ -9,10 +9,14 @@ import argparse
 import io
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from genrekit import __version__
@@ -196,16 +200,19 @@ def _train(options: argparse.Namespace) -> int:
             genres=dataset.genres,
             worth=split.worth,
         )
-    for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
-        if options.progress == "json":
-            _emit("epoch", **asdict(epoch))
-        else:
-            _say(
-                f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
-                f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
-                f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
-                options.progress,
-            )
+    with _stop_on_interrupt() as stop:
+        for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
+            if options.progress == "json":
+                _emit("epoch", **asdict(epoch))
+            else:
+                _say(
+                    f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
+                    f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
+                    f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
+                    options.progress,
+                )
+            if stop.is_set():
+                break
     model = training.model(options.about)
     model.save(options.output)
     measured = model.card["measured"]
@@ -429,6 +436,25 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """An event that the first interrupt (Ctrl+C) sets; the second one ends the program."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only there may signals be handled
+        return
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _train_params(options: argparse.Namespace) -> "TrainParams":

@@ -8,6 +8,7 @@ import pytest
 
 from genrekit.app.jobs import Job, JobRefused, Jobs
 from genrekit.app.settings import Settings
+from genrekit.model import GenreModel
 
 QUICK = ["demo-data", "audio", "--tracks", "1", "--seconds", "1", "--progress", "json"]
 SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
@@ -193,3 +194,16 @@ def test_a_wrong_setting_is_refused_by_name(value):
 
     with pytest.raises(SettingsError, match=r"GENREKIT_JOBS_AT_ONCE is .*: use a number from 1"):
         Settings.from_environment({"GENREKIT_JOBS_AT_ONCE": value})
+
+
+def test_training_stopped_early_keeps_what_it_has_learned(make_jobs, demo_file):
+    jobs = make_jobs()
+    train = ["train", str(demo_file), "-o", "model", "--epochs", "10000", "--progress", "json"]
+    job = add(jobs, train)
+    wait(lambda: sum(event["type"] == "epoch" for event in job.events()) > 3)
+    jobs.stop_early(job)
+    wait(lambda: not job.active, 20)
+    assert job.status == "done", job.log()
+    epochs = [event for event in job.events() if event["type"] == "epoch"]
+    card = GenreModel.load(job.folder / "model").card
+    assert card["training"]["kept_epoch"] == len(epochs) < 10000

@@ -176,12 +176,14 @@ def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
     )
     chosen = picked.selection.points if picked else []
     if chosen:
-        draw_segment(dataset, int(chosen[0]["customdata"][0]), audio, key="picked")
+        mine = rows[dataset.labels[rows] == chosen[0]["curve_number"]]
+        draw_segment(dataset, int(mine[chosen[0]["point_index"]]), audio, key="picked")
     else:
         st.caption("Choose a point to see and hear its segment.")
 
 
 def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
+    """One trace for each genre, in their order, each with its rows in theirs."""
     colours = genre_colours(dataset.genres)
     clouds = []
     for i, genre in enumerate(dataset.genres):
@@ -190,7 +192,6 @@ def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
             go.Scattergl(
                 x=points[mine, 0],
                 y=points[mine, 1],
-                customdata=mine[:, np.newaxis],
                 mode="markers",
                 name=genre,
                 marker={

@@ -100,9 +100,15 @@ def _failures(events: list[dict[str, Any]]) -> None:
 
 def _buttons(job: Job, status: str) -> None:
     if status in ("waiting", "running"):
-        if st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
+        keep, cancel = st.columns(2)
+        if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
             jobs().cancel(job)
             st.rerun()
+        learned = job.kind == "model" and any(e["type"] == "epoch" for e in job.events())
+        if learned and keep.button(
+            "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
+        ):
+            jobs().stop_early(job)
     elif status != "done" and st.button(
         "Try again" if status == "failed" else "Resume",
         icon=":material/replay:",

@@ -215,6 +215,12 @@ class Jobs:
                 _write_whole(job.folder / "stopped", reason)
                 _kill(job)
 
+    def stop_early(self, job: Job) -> None:
+        """Ask a training job to end after this epoch and to keep what it has learned."""
+        if job.status == "running":
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                os.kill(int((job.folder / "started").read_text()), signal.SIGINT)
+
     def resume(self, job: Job) -> None:
         """Queue an interrupted, cancelled or failed job again."""
         with _locked(self.root / "queue.lock"):

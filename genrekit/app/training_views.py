@@ -179,7 +179,7 @@ def _show_confusion(
     genres, matrix = measured["genres"], np.array(measured["confusion"])
     unit = "tracks" if exam.names is not None else "segments"
     st.subheader("What is taken for what", anchor=False)
-    across, down = np.meshgrid(np.arange(len(genres)), np.arange(len(genres)))
+    cells = [(truth, verdict) for truth in genres for verdict in genres]
     picked = chart(
         figure(
             go.Heatmap(
@@ -194,13 +194,13 @@ def _show_confusion(
             ),
             # A heat map cannot be clicked; unseen points over its cells can.
             go.Scatter(
-                x=[genres[i] for i in across.ravel()],
-                y=[genres[i] for i in down.ravel()],
-                customdata=np.stack([down.ravel(), across.ravel(), matrix.ravel()], axis=1),
+                x=[verdict for _, verdict in cells],
+                y=[truth for truth, _ in cells],
+                hovertext=[str(count) for count in matrix.ravel()],
                 mode="markers",
                 marker={"size": 26, "opacity": 0, "symbol": "square"},
                 showlegend=False,
-                hovertemplate="truth %{y}, verdict %{x}: %{customdata[2]}<extra></extra>",
+                hovertemplate="truth %{y}, verdict %{x}: %{hovertext}<extra></extra>",
             ),
             x="verdict",
             y="truth",
@@ -215,7 +215,7 @@ def _show_confusion(
     if not chosen or exam.names is None:
         st.caption(f"Counts of {unit}; the diagonal is right. Choose a cell to hear its tracks.")
         return
-    truth, verdict = (int(value) for value in chosen[0]["customdata"][:2])
+    truth, verdict = divmod(chosen[0]["point_index"], len(genres))
     cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
     said = f"{len(cell)} tracks of {genres[truth]} were taken for {genres[verdict]}."
     st.markdown(f"**{escape(said)}**")
