@@ -1,6 +1,5 @@
 """The backprop page without a browser: settings, controls, panels, links and refusals."""
 
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -261,12 +260,3 @@ def test_every_weight_has_a_name() -> None:
     assert len(set(labels)) == len(labels) == len(run.all_weights()) == 4 + 4 + 2 + 5
     assert labels[0] == "a → h1.1"
     assert labels[-1] == "bias of answer"
-
-
-def test_after_a_visit_the_libraries_are_no_garbage_collectors_business() -> None:
-    opened()
-    frozen = gc.get_freeze_count()
-    assert frozen > 100_000
-    opened()
-    # The second visit imports nothing, so nothing more is exempted.
-    assert gc.get_freeze_count() <= frozen

@@ -1,5 +1,6 @@
 """Home, dataset, train and classify, run without a browser."""
 
+import gc
 import io
 import time
 from pathlib import Path
@@ -183,3 +184,12 @@ def test_an_unexpected_failure_shows_no_traceback(app, own_model, monkeypatch):
     at = upload(app("listen/classify.py", model=own_model.id), ("a.wav", content))
     assert "Something went wrong on our side" in texts(at)
     assert "secret" not in texts(at)
+
+
+def test_after_a_visit_the_libraries_are_no_garbage_collectors_business(app):
+    app("learn/neuron.py")
+    frozen = gc.get_freeze_count()
+    assert frozen > 100_000
+    app("learn/neuron.py")
+    # The second visit imports nothing, so nothing more is exempted.
+    assert gc.get_freeze_count() <= frozen
