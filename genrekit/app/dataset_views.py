@@ -9,7 +9,7 @@ import streamlit as st
 
 from genrekit.app.charts import figure, genre_colours
 from genrekit.app.sounds import segment_sound
-from genrekit.app.widgets import chart, escape
+from genrekit.app.widgets import chart, escape, list_skipped
 from genrekit.dataset import Dataset, Skipped
 from genrekit.projection import SegmentMap, segment_map
 
@@ -139,7 +139,6 @@ def show_averages(dataset: Dataset, path: str) -> None:
                 zmin=-limit,
                 zmax=limit,
                 colorscale="RdBu",
-                reversescale=False,
                 colorbar_title="standard<br>deviations",
                 hovertemplate="%{y}, coefficient %{x}: %{z:+.2f}<extra></extra>",
             ),
@@ -210,18 +209,7 @@ def show_skipped(skipped: tuple[Skipped, ...]) -> None:
     if not skipped:
         st.success("Nothing was left out.", icon=":material/check:")
         return
-    with st.expander(f"{len(skipped)} files or segments were left out, and why"):
-        st.dataframe(
-            [
-                {
-                    "track": skip.track,
-                    "segment": "" if skip.segment is None else str(skip.segment + 1),
-                    "why": skip.reason,
-                }
-                for skip in skipped
-            ],
-            hide_index=True,
-        )
+    list_skipped(skipped)
 
 
 def show_card(dataset: Dataset) -> None:

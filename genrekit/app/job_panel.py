@@ -8,7 +8,8 @@ import streamlit as st
 
 from genrekit.app.jobs import Job
 from genrekit.app.visit import jobs
-from genrekit.app.widgets import escape, plain_errors, show_error
+from genrekit.app.widgets import escape, list_skipped, plain_errors, show_error
+from genrekit.dataset import Skipped
 
 __all__ = ["job_panel"]
 
@@ -84,18 +85,9 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
 
 
 def _failures(events: list[dict[str, Any]]) -> None:
-    rows = [
-        {
-            "track": skip["track"],
-            "segment": "" if skip["segment"] is None else str(skip["segment"] + 1),
-            "why": skip["reason"],
-        }
-        for event in events
-        for skip in event.get("skipped", ())
-    ]
-    if rows:
-        with st.expander(f"{len(rows)} files or segments were left out, and why"):
-            st.dataframe(rows, hide_index=True)
+    skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
+    if skipped:
+        list_skipped(skipped)
 
 
 def _buttons(job: Job, status: str) -> None:

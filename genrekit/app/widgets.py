@@ -3,7 +3,7 @@
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 
 from genrekit.app.charts import CONFIG
 from genrekit.app.settings import settings
+from genrekit.dataset import Skipped
 from genrekit.errors import GenreKitError
 
-__all__ = ["chart", "escape", "page_header", "plain_errors", "show_error", "wav_bytes"]
+__all__ = [
+    "chart",
+    "escape",
+    "list_skipped",
+    "page_header",
+    "plain_errors",
+    "show_error",
+    "wav_bytes",
+]
 
 _log = logging.getLogger("genrekit.app")
 
@@ -54,6 +63,22 @@ def show_error(message: str) -> None:
 def escape(text: str) -> str:
     """`text` such that Markdown shows every character of it and obeys none."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$:~&@=^])", r"\\\1", text)
+
+
+def list_skipped(skipped: Sequence[Skipped]) -> None:
+    """What was left out of a dataset, folded away, with the reasons."""
+    with st.expander(f"{len(skipped)} files or segments were left out, and why"):
+        st.dataframe(
+            [
+                {
+                    "track": skip.track,
+                    "segment": "" if skip.segment is None else str(skip.segment + 1),
+                    "why": skip.reason,
+                }
+                for skip in skipped
+            ],
+            hide_index=True,
+        )
 
 
 def chart(figure: go.Figure, alt: str, *, key: str | None = None, **options: Any) -> Any:
