@@ -5,24 +5,30 @@ its state is in files, so that a page, a second browser or a restarted server se
 
     job.json      what it is: kind, title, the commands, the owner, when it was asked for
     started       the process id, once it has been started
+    where         the machine or container that this process id belongs to
+    server        the process id of the server that started it
     lock          locked by the process for as long as it lives, however it dies
     events.jsonl  what the commands report; the last event of a finished job is "exit"
     log.txt       what they write to standard error
     finished      how many of the commands are done
-    stopped       why somebody ended it: "cancelled" or "time limit"
+    stopped       why somebody ended it: "cancelled" or "time limit"; its process obeys at once
+    stop early    present when training shall end after this epoch; its process removes it
 
 and beside them whatever it reads and makes. A job that was started, holds no lock and has no
-exit event was interrupted, and can be resumed: preprocessing goes on where it stopped.
+exit event was interrupted, and can be resumed: preprocessing goes on where it stopped. A server
+that is told to stop puts its jobs back into the queue, for itself or another to go on with.
 """
 
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,10 +38,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from genrekit.app import storage
+from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 
-__all__ = ["PATIENT_THREADS", "Job", "JobRefused", "Jobs", "Status"]
+__all__ = ["PATIENT_THREADS", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
@@ -43,9 +51,13 @@ ACTIVE: Final = ("waiting", "running")
 # OpenMP's threads burn a processor while they wait for each other, unless told to sleep: on a
 # machine shared with other work, training took three times as long, six times the processor.
 PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+STOPPED: Final = "stopped"
+STOP_EARLY: Final = "stop early"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
+_DIE_SECONDS: Final = 5.0
+_STATE: Final = ("started", "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 
 
 class JobRefused(GenreKitError):
@@ -118,12 +130,12 @@ class Job:
             return 0.0
         if self.status == "running":
             return time.time() - start
-        ends = [self.folder / name for name in ("events.jsonl", "log.txt", "stopped")]
+        ends = [self.folder / name for name in ("events.jsonl", "log.txt", STOPPED)]
         return max([p.stat().st_mtime for p in ends if p.exists()] + [start]) - start
 
     def _stopped(self) -> str:
         try:
-            reason = (self.folder / "stopped").read_text()
+            reason = (self.folder / STOPPED).read_text()
         except FileNotFoundError:
             return ""
         return {"time limit": "timed out"}.get(reason, "cancelled")
@@ -142,6 +154,10 @@ class Jobs:
         self._wake = threading.Event()
         self._cleaned = 0.0
         self._closed = False
+        self._stopping = False
+        self._sizes = storage.Sizes()
+        with _locked(self.root / "queue.lock"):
+            self._remove_leftovers()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
 
@@ -151,10 +167,35 @@ class Jobs:
         self._wake.set()
         self._thread.join()
 
+    def shut_down(self) -> None:
+        """Take no more jobs, and put those that this server started back into the queue."""
+        self._stopping = True
+        self.close()
+        with _locked(self.root / "queue.lock"):
+            mine = [job for job in self.all() if job.status == "running" and _is_ours(job)]
+            for job in mine:
+                _kill(job)
+            for job in mine:
+                _wait_until_unlocked(job)
+                _forget_run(job)
+                event("job put back", job=short(job.id), kind=job.kind)
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs are being scheduled."""
+        return self._thread.is_alive()
+
     # -- asked for by pages -----------------------------------------------------------------
 
     def new_folder(self) -> Path:
-        """A folder for a job to come, for its input to be put into; `add` makes it a job."""
+        """A folder for a job to come, for its input to be put into; `add` makes it a job.
+
+        Raises
+        ------
+        JobRefused
+            The disk is nearly full, or the server is about to stop.
+        """
+        self._check_open()
         folder = self.root / secrets.token_urlsafe(16)
         folder.mkdir(mode=0o700)
         return folder
@@ -181,16 +222,25 @@ class Jobs:
         JobRefused
         """
         with _locked(self.root / "queue.lock"):
-            active = [job for job in self.all() if job.active]
+            jobs = self.all()
             try:
-                self._check_quota(active, owner)
-            except JobRefused:
+                self._check_open()
+                self._check_quota([job for job in jobs if job.active], owner)
+                self._make_room(jobs, owner, storage.bytes_below(folder))
+            except JobRefused as refusal:
                 shutil.rmtree(folder, ignore_errors=True)
+                event("job refused", kind=kind, error=refusal)
                 raise
             about = Job(folder, kind, title, _tuples(commands), owner, time.time())
             _write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
+        event("job added", job=short(folder.name), kind=kind)
         self._wake.set()
         return about
+
+    def room(self, owner: str) -> int:
+        """How many bytes a visitor may still bring."""
+        sizes = [self._sizes.of(job, job.active) for job in self.all() if job.owner == owner]
+        return max(1, round(1e6 * self._most_for_one()) - sum(sizes))
 
     def get(self, job_id: str) -> Job | None:
         """The job of this id, or None: unknown, expired or no id at all."""
@@ -212,25 +262,66 @@ class Jobs:
         """End a job; what it has finished stays in its folder."""
         with _locked(self.root / "queue.lock"):
             if job.active:
-                _write_whole(job.folder / "stopped", reason)
+                _write_whole(job.folder / STOPPED, reason)
                 _kill(job)
+                event("job cancelled", job=short(job.id), kind=job.kind)
 
     def stop_early(self, job: Job) -> None:
         """Ask a training job to end after this epoch and to keep what it has learned."""
         if job.status == "running":
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                os.kill(int((job.folder / "started").read_text()), signal.SIGINT)
+            (job.folder / STOP_EARLY).touch()
 
     def resume(self, job: Job) -> None:
         """Queue an interrupted, cancelled or failed job again."""
+        _wait_until_dead(job)
         with _locked(self.root / "queue.lock"):
             if job.active:
                 return
+            self._check_open()
             active = [other for other in self.all() if other.active]
             self._check_quota(active, job.owner)
-            for name in ("started", "events.jsonl", "log.txt", "stopped"):
-                (job.folder / name).unlink(missing_ok=True)
+            _forget_run(job)
+            event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise JobRefused("The server is being restarted: try again in a minute.")
+        if storage.free_bytes(self.root) < 1e6 * self.settings.free_megabytes:
+            event("disk nearly full", level=logging.ERROR)
+            raise JobRefused(
+                "The server's disk is nearly full, and it takes no new work: try again later."
+            )
+
+    def _most_for_one(self) -> float:
+        return min(self.settings.job_megabytes, self.settings.jobs_megabytes)
+
+    def _make_room(self, jobs: Sequence[Job], owner: str, size: int) -> None:
+        """Refuse what a visitor has no room for; remove old results where all have too little."""
+        sizes = [(job, self._sizes.of(job, job.active)) for job in jobs]
+        wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
+        most = self._most_for_one()
+        if wanted > 1e6 * most:
+            raise JobRefused(
+                f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
+                f"{most:,.0f} MB are the most: send less, or wait until older results are "
+                f"removed, {self.settings.job_keep_hours:g} hours after they are made."
+            )
+        if not self._shrink(sizes, size):
+            raise JobRefused("The server has no room for more work now: try again later.")
+
+    def _shrink(self, sizes: Sequence[tuple[Job, int]], coming: int = 0) -> bool:
+        """Remove the oldest results until all fit with what is coming; whether they do then."""
+        excess = coming + sum(size for _, size in sizes) - 1e6 * self.settings.jobs_megabytes
+        keep = storage.needed([job for job, _ in sizes])
+        chosen = storage.expendable(sizes, keep, excess)
+        freed = sum(size for job, size in sizes if job in chosen)
+        if excess > freed and coming:
+            return False  # and nobody has lost anything
+        for job in chosen:
+            shutil.rmtree(job.folder, ignore_errors=True)
+            event("job removed", job=short(job.id), kind=job.kind, why="space")
+        return excess <= freed
 
     def _check_quota(self, active: Sequence[Job], owner: str) -> None:
         mine = sum(job.owner == owner for job in active)
@@ -263,8 +354,9 @@ class Jobs:
             waiting = [job for job in jobs if status[job.id] == "waiting"]
             for job in running:
                 if job.seconds() > 60 * self.settings.job_minutes:
-                    _write_whole(job.folder / "stopped", "time limit")
+                    _write_whole(job.folder / STOPPED, "time limit")
                     _kill(job)
+                    event("job over its time", job=short(job.id), kind=job.kind)
             free = self.settings.jobs_at_once - len(running)
             for job in waiting[: max(0, free)]:
                 _start(job)
@@ -276,13 +368,26 @@ class Jobs:
     def _clean(self) -> None:
         """Remove what has expired: finished jobs, and folders that never became a job."""
         oldest = time.time() - 3600 * self.settings.job_keep_hours
+        keep = storage.needed(self.all())
         for path in self.root.iterdir():
             if not _ID.fullmatch(path.name):
                 continue
             job = _read(path)
             newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
-            if newest < oldest and not (job and job.active):
+            if newest < oldest and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
+                event("job removed", job=short(path.name), kind=job.kind if job else "", why="age")
+        jobs = self.all()
+        self._sizes.forget(jobs)
+        self._shrink([(job, self._sizes.of(job, job.active)) for job in jobs])
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        jobs = self.all()
+        running = frozenset(job.id for job in jobs if job.status == "running")
+        removed = storage.remove_leftovers(self.root, running, frozenset(job.id for job in jobs))
+        if removed:
+            event("leftovers removed", files=removed)
 
 
 def _start(job: Job) -> None:
@@ -303,16 +408,74 @@ def _start(job: Job) -> None:
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
+        _write_whole(job.folder / "where", _here())
+        _write_whole(job.folder / "server", str(os.getpid()))
         _write_whole(job.folder / "started", str(process.pid))
-    # A process that has ended stays a zombie until somebody waits for it.
-    threading.Thread(target=process.wait, name="reaper", daemon=True).start()
+    event("job started", job=short(job.id), kind=job.kind)
+    threading.Thread(target=_reap, args=(job, process), name="reaper", daemon=True).start()
+
+
+def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process, which would stay a zombie otherwise, and log what became of its job."""
+    process.wait()
+    with contextlib.suppress(OSError):
+        seconds, status = job.seconds(), job.status
+        event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
+
+
+def _forget_run(job: Job) -> None:
+    """Make a job that has been started a waiting one."""
+    # "started" goes last: without it the job may be started again at any moment.
+    for name in reversed(_STATE):
+        (job.folder / name).unlink(missing_ok=True)
+
+
+def _is_ours(job: Job) -> bool:
+    """Whether this server has to see to a running job: it started it, or who did is gone."""
+    try:
+        if (job.folder / "where").read_text() != _here():
+            return False
+        server = int((job.folder / "server").read_text())
+        os.kill(server, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return server == os.getpid()
 
 
 def _kill(job: Job) -> None:
-    """Kill the job's whole process group, but only while the lock proves that it is ours."""
+    """Kill the job's whole process group, but only while the lock proves that it is ours.
+
+    Servers that share the folder may be containers or machines: there the process id means
+    another process. The job's own process looks for "stopped", and ends itself.
+    """
     if (job.folder / "started").exists() and _is_locked(job.folder / "lock"):
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.killpg(int((job.folder / "started").read_text()), signal.SIGKILL)
+        with contextlib.suppress(OSError, ValueError):
+            if (job.folder / "where").read_text() == _here():
+                os.killpg(int((job.folder / "started").read_text()), signal.SIGKILL)
+
+
+def _here() -> str:
+    """What a process id counts in: this machine, or on Linux this container of it."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = Path("/proc/self/ns/pid").readlink().name
+    return f"{socket.gethostname()} {space}"
+
+
+def _wait_until_unlocked(job: Job) -> None:
+    """A killed process takes a moment to die."""
+    deadline = time.monotonic() + _DIE_SECONDS
+    while _is_locked(job.folder / "lock") and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS / 10)
+
+
+def _wait_until_dead(job: Job) -> None:
+    """A process that was told to end takes a moment when it runs elsewhere."""
+    deadline = time.monotonic() + _DIE_SECONDS
+    while _is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS / 4)
 
 
 def _read(folder: Path) -> Job | None:
