@@ -264,21 +264,30 @@ class ParquetRows:
         DatasetError
             It cannot be written; what stood there before stays.
         """
-        import pyarrow.parquet as pq
-
-        schema = _schema(params)
         with (
             plain_os_errors("written", path),
             replacing(path) as temporary,
-            # Features are noise to a compressor, and text columns are dictionaries already.
-            pq.ParquetWriter(
-                temporary,
-                schema,
-                compression="none",
-                use_dictionary=["genre", "track", "artist"],
-                write_statistics=False,
-            ) as writer,
+            cls.writing(temporary, params, genres) as rows,
         ):
+            yield rows
+
+    @classmethod
+    @contextmanager
+    def writing(
+        cls, path: Path, params: FeatureParams, genres: Sequence[str]
+    ) -> Iterator["ParquetRows"]:
+        """Open `path` for writing; whoever calls sees to half a file and to OSError."""
+        import pyarrow.parquet as pq
+
+        schema = _schema(params)
+        # Features are noise to a compressor, and text columns are dictionaries already.
+        with pq.ParquetWriter(
+            path,
+            schema,
+            compression="none",
+            use_dictionary=["genre", "track", "artist"],
+            write_statistics=False,
+        ) as writer:
             rows = cls(writer, schema, genres)
             yield rows
             rows._flush()

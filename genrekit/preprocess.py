@@ -1,22 +1,25 @@
 """A folder of audio to a dataset file: `folder/<genre>/<track>` in, one Parquet file out.
 
-Tracks are read in sorted order by a pool of processes. Each finished track waits in a part
-file beside the output, so an interrupted run loses nothing and the next one goes on; when the
-last track is done, the parts are joined and the output appears whole. Memory holds a few
-tracks at a time, however large the folder.
+Tracks are read in sorted order by a pool of processes. Each of them notes the tracks it has
+finished, the parts, in a file beside the output, so an interrupted run loses nothing and the
+next one goes on. Meanwhile the parts are joined in order; after the last the output appears
+whole. Memory holds a few tracks at a time, however large the folder.
 """
 
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import zipfile
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,7 @@ from genrekit.audio import AUDIO_SUFFIXES, load_audio
 from genrekit.dataset import ParquetRows, Skipped, TrackRecord, make_card
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
-from genrekit.files import plain_os_errors, replacing
+from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, compute_in_order
 from genrekit.tables import match_tracks, read_track_table
 
@@ -62,18 +65,13 @@ class BuildProgress:
     skipped: tuple[Skipped, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class TrackFeatures:
-    """What became of one file: rows of features with their places, or an error.
-
-    `skipped` holds (place, reason) of the segments left out.
-    """
+class TrackFeatures(NamedTuple):
+    """Rows of features with their places; `skipped` has (place, reason) of segments left out."""
 
     features: NDArray[np.float32]
     places: NDArray[np.int64]
-    sha256: str = ""
-    skipped: tuple[tuple[int, str], ...] = ()
-    error: str | None = None
+    sha256: str
+    skipped: tuple[tuple[int, str], ...]
 
 
 def find_tracks(
@@ -181,7 +179,8 @@ def build_dataset(
     if not output.parent.is_dir():
         raise DatasetError(f"{output.parent} is not a folder: make it first, or name another.")
     tracks, others = find_tracks(folder, artists)
-    parts = _Parts(output, Path(folder), params, track_seconds)
+    with plain_os_errors("read", output.with_name(output.name + ".parts")):
+        parts = _Parts(output, Path(folder), params, track_seconds)
     others = [other for other in others if not parts.owns(Path(folder) / other.track)]
     return _build(tracks, others, parts, min(workers or os.cpu_count() or 1, len(tracks)))
 
@@ -190,59 +189,94 @@ def _build(
     tracks: Sequence[Track], others: Sequence[Skipped], parts: "_Parts", workers: int
 ) -> Iterator[BuildProgress]:
     waiting = [track for track in tracks if not parts.holds(track)]
-    computed = _compute_in_order(waiting, parts.params, parts.track_seconds, workers)
+    fresh = {track.id for track in waiting}
+    genres = sorted({track.genre for track in tracks})
     kept: list[Track] = []
     skipped = list(others)
-    rows = 0
-    fresh = {track.id for track in waiting}
-    with plain_os_errors("written", parts.output):
+    join, rows = None, 0
+    with plain_os_errors("written", parts.output), ExitStack() as opened:
+        computed = opened.enter_context(closing(_compute_in_order(waiting, parts, workers)))
         for i, track in enumerate(tracks, start=1):
             resumed = track.id not in fresh
-            result = parts.read(track) if resumed else next(computed)
-            if result is None:  # a part that a crash of the whole machine left damaged
+            error = None if resumed else parts.note(track, next(computed))
+            part = parts.read(track) if error is None else None
+            if resumed and part is None:  # a crash of the whole machine left it damaged
                 resumed = False
-                result = track_features(track.path, parts.params, parts.track_seconds)
-            if result.error is None:
-                if not resumed:
-                    parts.write(track, result)
+                again = make_part(parts.task(track), parts.params, parts.track_seconds)
+                error = parts.note(track, again)
+                part = parts.read(track) if error is None else None
+            if error is None:
+                join = join or opened.enter_context(parts.joining(genres))
+                new = join.add(track, part)
                 kept.append(track)
-                rows += len(result.features)
-                new = tuple(Skipped(track.id, place, why) for place, why in result.skipped)
+                rows = join.count
             else:
-                new = (Skipped(track.id, None, result.error),)
+                new = (Skipped(track.id, None, error),)
             skipped += new
-            failed = result.error is not None
+            failed = error is not None
             yield BuildProgress(i, len(tracks), track.id, track.genre, rows, failed, resumed, new)
-        if not rows:
+        if join is None:
             raise DatasetError(
                 f"Not one segment could be made from {len(tracks)} files. "
                 f"{skipped[-1].track}, for instance: {skipped[-1].reason}"
             )
+        if {track.genre for track in kept} == set(genres):
+            join.finish(skipped)
+            return
+    with plain_os_errors("written", parts.output):  # fewer genres: their numbers are others
         parts.join(kept, skipped)
 
 
 # -- one track --------------------------------------------------------------------------------
 
 
-def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
-    """Read one file and compute its segments' features. Never raises for a bad file."""
-    nothing = np.empty((0, *params.shape), np.float32), np.empty(0, np.int64)
+class _Task(NamedTuple):
+    """A file to be read, and the key and the folder for its part."""
+
+    path: Path
+    key: bytes
+    folder: Path
+    run: str
+
+
+class _Place(NamedTuple):
+    """Where a part is: so many bytes into a file."""
+
+    file: Path
+    start: int
+
+
+def make_part(task: _Task, params: FeatureParams, track_seconds: float | None) -> _Place | str:
+    """Read a file and leave its features in a part; say where, or why there are none."""
     try:
-        samples = load_audio(path, params.sample_rate, max_seconds=track_seconds)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        result = track_features(task.path, params, track_seconds)
     except AudioError as error:
-        return TrackFeatures(*nothing, error=str(error))
+        return str(error)
     except OSError as error:
-        return TrackFeatures(*nothing, error=f"It cannot be read: {error.strerror}.")
+        return f"It cannot be read: {error.strerror}."
+    task.folder.mkdir(exist_ok=True)
+    return _append_part(task.folder / f"{task.run}-{os.getpid()}.parts", task.key, result)
+
+
+def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
+    """Read one file and compute its segments' features.
+
+    Raises
+    ------
+    AudioError, OSError
+    """
+    samples = load_audio(path, params.sample_rate, max_seconds=track_seconds)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     segments = split_segments(samples, params)
     skipped = _left_out(samples, segments, params)
     silent = {place for place, _ in skipped}
     places = np.array([i for i in range(len(segments)) if i not in silent], np.int64)
     if not len(places):
-        why = "It is silent." if len(segments) else _too_short(samples, params)
-        return TrackFeatures(*nothing, error=why)
-    return TrackFeatures(extract(segments[places], params), places, digest, tuple(skipped))
+        raise AudioError("It is silent." if len(segments) else _too_short(samples, params))
+    if len(places) < len(segments):  # else there is no need for a copy
+        segments = segments[places]
+    return TrackFeatures(extract(segments, params), places, digest, tuple(skipped))
 
 
 def _left_out(
@@ -270,26 +304,72 @@ def _too_short(samples: NDArray[np.float32], params: FeatureParams) -> str:
 
 
 def _compute_in_order(
-    tracks: Sequence[Track], params: FeatureParams, track_seconds: float | None, workers: int
-) -> Generator[TrackFeatures, None, None]:
-    """The features of each track in order, a few ahead of what is asked for."""
-    nothing = np.empty((0, *params.shape), np.float32), np.empty(0, np.int64)
+    tracks: Sequence[Track], parts: "_Parts", workers: int
+) -> Generator[_Place | str, None, None]:
+    """The part of each track in order, a few ahead of what is asked for."""
     return compute_in_order(
-        partial(track_features, params=params, track_seconds=track_seconds),
-        [track.path for track in tracks],
+        partial(make_part, params=parts.params, track_seconds=parts.track_seconds),
+        [parts.task(track) for track in tracks],
         workers,
-        crashed=lambda: TrackFeatures(*nothing, error=CRASHED),
+        crashed=lambda: CRASHED,
     )
 
 
 # -- parts ------------------------------------------------------------------------------------
 
+# A part begins with a checksum of what follows: its key, the sizes in bytes of the features and
+# of the rest, the features, and the rest as JSON.
+_PART_HEAD: Final = struct.Struct("<Q16sQQ")
+
+
+def _append_part(file: Path, key: bytes, made: TrackFeatures) -> _Place:
+    features = np.ascontiguousarray(made.features).data
+    rest = json.dumps([made.places.tolist(), made.sha256, made.skipped]).encode()
+    sizes = features.nbytes, len(rest)
+    unchecked = _PART_HEAD.pack(0, key, *sizes)[8:]
+    check = zlib.crc32(rest, zlib.crc32(features, zlib.crc32(unchecked)))
+    with file.open("ab") as opened:
+        place = _Place(file, opened.tell())
+        opened.write(_PART_HEAD.pack(check, key, *sizes))
+        opened.write(features)
+        opened.write(rest)
+    return place
+
+
+def _read_part(place: _Place, params: FeatureParams) -> TrackFeatures | None:
+    """The part, or None where it is damaged."""
+    with place.file.open("rb") as opened:
+        opened.seek(place.start)
+        head = opened.read(_PART_HEAD.size)
+        check, _, size, rest_size = _PART_HEAD.unpack(head)
+        content = opened.read(size + rest_size)
+    if zlib.crc32(content, zlib.crc32(head[8:])) != check:
+        return None
+    places, sha256, skipped = json.loads(content[size:])
+    features = np.frombuffer(content, np.float32, size // 4).reshape(-1, *params.shape)
+    pairs = tuple((place, why) for place, why in skipped)
+    return TrackFeatures(features, np.array(places), sha256, pairs)
+
+
+def _parts_in(file: Path) -> Iterator[tuple[bytes, _Place]]:
+    """Key and place of each part, up to one that was not written to its end."""
+    size, start = file.stat().st_size, 0
+    with file.open("rb") as opened:
+        while len(head := opened.read(_PART_HEAD.size)) == _PART_HEAD.size:
+            _, key, *sizes = _PART_HEAD.unpack(head)
+            end = start + _PART_HEAD.size + sum(sizes)
+            if end > size:
+                return
+            yield key, _Place(file, start)
+            start = opened.seek(end)
+
 
 class _Parts:
-    """The finished tracks of a run that goes on, one file each, in a folder beside the output.
+    """The finished tracks of a run that goes on, in a folder beside the output.
 
-    A part is named after everything that decides what is in it, so a part that is there is
-    right, and parts of other settings or of a changed file do no harm.
+    Each process of each run appends to a file of its own. A part's key is made of everything
+    that decides what is in it, so a part that is there is right, and parts of other settings or
+    of a changed file do no harm.
     """
 
     def __init__(
@@ -300,75 +380,105 @@ class _Parts:
         self.params = params
         self.track_seconds = track_seconds
         self.folder = output.with_name(output.name + ".parts")
-        self._there = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
-        self._paths: dict[str, Path] = {}
+        self._settings = params.to_dict() | {"track_seconds": track_seconds}
+        self._run = secrets.token_hex(4)
+        self._keys: dict[str, bytes] = {}
+        self._there: dict[bytes, _Place] = {}
+        for file in self.folder.glob("*.parts"):
+            self._there |= _parts_in(file)
 
     def holds(self, track: Track) -> bool:
-        return self._path(track).name in self._there
+        return self._key(track) in self._there
 
     def owns(self, path: Path) -> bool:
         """Whether a file is our own output or a part of it, not something found."""
         path, output = path.resolve(), self.output.resolve()
         return path == output or path.parent == output.with_name(self.folder.name)
 
-    def write(self, track: Track, result: TrackFeatures) -> None:
-        self.folder.mkdir(exist_ok=True)
-        with replacing(self._path(track)) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                features=result.features,
-                places=result.places,
-                rest=np.array(json.dumps([result.sha256, result.skipped])),
-            )
+    def task(self, track: Track) -> _Task:
+        return _Task(track.path, self._key(track), self.folder, self._run)
+
+    def note(self, track: Track, made: _Place | str) -> str | None:
+        """Keep in mind where a track's part is; gives back why there is none."""
+        if isinstance(made, str):
+            return made
+        self._there[self._key(track)] = made
+        return None
 
     def read(self, track: Track) -> TrackFeatures | None:
         """The part, or None where it is damaged."""
+        return _read_part(self._there[self._key(track)], self.params)
+
+    @contextmanager
+    def joining(self, genres: Sequence[str]) -> Iterator["_Join"]:
+        """Gather rows in a file beside the parts; once finished, it is the output and they go."""
+        for stale in self.folder.glob("*.joined"):  # of a run that was killed
+            with suppress(OSError):
+                stale.unlink()
+        temporary = self.folder / f"{os.getpid()}.joined"
         try:
-            path = self._path(track)
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
-                sha256, skipped = json.loads(str(part["rest"]))
-                pairs = tuple((place, why) for place, why in skipped)
-                return TrackFeatures(part["features"], part["places"], sha256, pairs)
-        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
-            return None
+            with ParquetRows.writing(temporary, self.params, genres) as rows:
+                join = _Join(self, rows, genres)
+                yield join
+            if rows.card:
+                temporary.replace(self.output)
+                shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def join(self, tracks: Sequence[Track], skipped: Sequence[Skipped]) -> None:
-        """Write the output from the parts, then remove them."""
-        genres = tuple(sorted({track.genre for track in tracks}))
-        records = []
-        with ParquetRows.replacing(self.output, self.params, genres) as rows:
+        """Write the output from parts that are there."""
+        with self.joining(sorted({track.genre for track in tracks})) as join:
             for track in tracks:
-                part = self.read(track)
-                if part is None:
-                    raise DatasetError(f"A part in {self.folder} was damaged: run again.")
-                n = len(part.features)
-                rows.add(
-                    part.features,
-                    np.full(n, genres.index(track.genre)),
-                    np.full(n, track.id),
-                    part.places,
-                    np.full(n, track.artist or ""),
-                )
-                name = track.path.relative_to(self.root).as_posix()
-                records.append(
-                    TrackRecord(track.id, name, track.genre, track.artist, part.sha256, n)
-                )
-            rows.card = make_card(genres, self.params, self.track_seconds, records, skipped)
-        shutil.rmtree(self.folder, ignore_errors=True)
+                join.add(track, self.read(track))
+            join.finish(skipped)
 
-    def _path(self, track: Track) -> Path:
-        """The part's place: decided once, for a file may change or go while others are read."""
-        if track.id not in self._paths:
+    def _key(self, track: Track) -> bytes:
+        """Decided once, for a file may change or go while others are read."""
+        if track.id not in self._keys:
             try:
                 status = track.path.stat()
                 stamp = [status.st_size, status.st_mtime_ns]
             except OSError:
                 stamp = []
             name = track.path.relative_to(self.root).as_posix()
-            key = json.dumps([name, stamp, self.params.to_dict(), self.track_seconds])
-            digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-            self._paths[track.id] = self.folder / f"{digest}.npz"
-        return self._paths[track.id]
+            key = json.dumps([name, stamp, self._settings])
+            self._keys[track.id] = hashlib.sha256(key.encode()).digest()[:16]
+        return self._keys[track.id]
+
+
+class _Join:
+    """The rows of finished tracks, in order, on their way into one file."""
+
+    def __init__(self, parts: _Parts, rows: ParquetRows, genres: Sequence[str]) -> None:
+        self.count = 0
+        self._parts = parts
+        self._rows = rows
+        self._genres = list(genres)
+        self._records: list[TrackRecord] = []
+
+    def add(self, track: Track, part: TrackFeatures | None) -> tuple[Skipped, ...]:
+        """Append a track's rows; gives back which of its segments were left out."""
+        if part is None:
+            raise DatasetError(f"A part in {self._parts.folder} was damaged: run again.")
+        n = len(part.features)
+        self._rows.add(
+            part.features,
+            np.full(n, self._genres.index(track.genre)),
+            np.full(n, track.id),
+            part.places,
+            np.full(n, track.artist or ""),
+        )
+        name = track.path.relative_to(self._parts.root).as_posix()
+        self._records.append(TrackRecord(track.id, name, track.genre, track.artist, part.sha256, n))
+        self.count += n
+        return tuple(Skipped(track.id, place, why) for place, why in part.skipped)
+
+    def finish(self, skipped: Sequence[Skipped]) -> None:
+        parts = self._parts
+        self._rows.card = make_card(
+            self._genres, parts.params, parts.track_seconds, self._records, skipped
+        )
 
 
 # -- names ------------------------------------------------------------------------------------
