@@ -1,0 +1,670 @@
+// A song with its evidence: sound, spectrogram and segments on one time axis.
+//
+// The plot is as wide as its scroller, or a few times that when zoomed; a time t stands at
+// t / seconds of its width, in every part of it. The sound's clock is the only clock: all that
+// moves is placed from it, once per animation frame, and nothing is asked of the server.
+
+const SVG = "http://www.w3.org/2000/svg";
+const players = new WeakMap();
+
+const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
+const GUTTER = 50;
+// Narrower cells cannot be hit with a finger, so zooming is offered.
+const NARROW = 28;
+// Dark to bright in even steps of lightness, so that it reads in grey as well.
+const LOUDNESS = [
+  [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
+  [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
+];
+// One pattern per genre, drawn in a tile of 8 by 8.
+const PATTERNS = [
+  "", "M-2 2 2-2M0 8 8 0M6 10 10 6", "M4 4h.01", "M0 4H8", "M-2 6 2 10M0 0 8 8M6-2 10 2", "M4 0V8",
+  "M0 4H8M4 0V8", "M0 0 8 8M8 0 0 8", "M0 6 4 2 8 6", "M2 2h.01M6 6h.01", "M1 2H5M4 6H8", "M2.5 2.5h3v3h-3z",
+];
+const ICONS = { play: "M3 1.5v13l11-6.5z", pause: "M3 2h3.6v12H3zM9.4 2H13v12H9.4z" };
+
+export default function (component) {
+  const root = component.parentElement;
+  let player = players.get(root);
+  if (!player) {
+    player = new Player(root);
+    players.set(root, player);
+  }
+  player.send = component.setTriggerValue;
+  player.receive(component.data);
+  return () => player.rest();
+}
+
+// -- small tools ---------------------------------------------------------------------------
+
+function make(name, attributes = {}, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function element(name, content, className = "") {
+  const node = document.createElement(name);
+  node.className = className;
+  node.append(content);
+  return node;
+}
+
+function unpack(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  const bands = head.hz.length;
+  const from = 4 + length, to = from + bands * head.columns;
+  head.picture = { values: bytes.subarray(from, to), bands, columns: head.columns };
+  if (head.why) {
+    const values = Int8Array.from(bytes.subarray(to), (byte) => (byte << 24) >> 24);
+    head.why = { values, bands: head.why[0], columns: head.why[1] };
+  }
+  return head;
+}
+
+const same = (a, b) => a && a.length === b.length && a.every((byte, i) => byte === b[i]);
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const percent = (p) => `${Math.round(100 * p)} %`;
+
+function hertz(hz) {
+  return hz < 1000 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(2))} kHz`;
+}
+
+function plain(seconds) {
+  const rounded = Math.round(seconds * 10) / 10;
+  return Number.isInteger(rounded) ? String(rounded) : rounded.toFixed(1);
+}
+
+// 75.5 as 1:15.5, or as 1:15 with no digits.
+function clock(seconds, digits = 0) {
+  const scale = 10 ** digits;
+  const whole = Math.floor(seconds * scale + 1e-6) / scale;
+  const minutes = Math.floor(whole / 60);
+  return `${minutes}:${(whole - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
+}
+
+function colourTable() {
+  const last = LOUDNESS.length - 1;
+  return Array.from({ length: 256 }, (_, i) => {
+    const at = (i / 255) * last, low = Math.min(last - 1, Math.floor(at));
+    return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
+  });
+}
+
+class Player {
+  constructor(root) {
+    this.find = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.root = root;
+    this.view = this.find("player");
+    this.audio = this.find("sound");
+    this.bytes = null;
+    this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.watcher = new ResizeObserver(() => this.data && this.layout());
+    this.reset();
+    this.listenToSound();
+    this.listenToButtons();
+    this.listenToPlot();
+    this.view.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  rest() { this.watcher.disconnect(); }
+
+  // All that belongs to one song.
+  reset() {
+    this.silent = null; // the time of the cursor where there is no sound
+    this.alone = null; // the segment that is played by itself
+    this.hovered = null;
+    this.zoom = 1;
+    this.tries = 0;
+    this.touched = -Infinity;
+  }
+
+  // -- what arrives from the server ---------------------------------------------------------
+
+  receive(bytes) {
+    if (!(bytes instanceof Uint8Array)) return;
+    this.watcher.observe(this.find("scroller"));
+    if (same(this.bytes, bytes)) return;
+    const before = this.data;
+    this.bytes = bytes.slice();
+    this.data = unpack(this.bytes);
+    const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
+    if (newSong) this.open();
+    else if (!same(before.edges, this.data.edges)) this.alone = null;
+    // A map that was asked for while listening is what the visitor waits for.
+    if (!this.data.why || newSong) this.find("show").checked = false;
+    else if (!before.why) this.find("show").checked = true;
+    this.find("picture").setAttribute("aria-label", this.data.summary);
+    this.drawLegend();
+    this.drawSpectrogram();
+    this.layout();
+  }
+
+  open() {
+    this.reset();
+    this.say("");
+    if (this.data.url) this.load();
+    else this.fallSilent("The sound is not to be had here. Choose a segment to read about it.");
+  }
+
+  // The address as the server has it, and below this page's folder for a proxy in between.
+  load(time = 0) {
+    const here = new URL(`.${this.data.url.slice(this.data.url.lastIndexOf("/media/"))}`, location.href);
+    const there = new URL(this.data.url, location.origin);
+    this.audio.src = (this.tries % 2 ? here : there).href;
+    if (time) this.audio.currentTime = time;
+  }
+
+  // -- the sound ----------------------------------------------------------------------------
+
+  listenToSound() {
+    for (const name of ["play", "pause", "ended", "seeked", "durationchange"]) {
+      this.audio.addEventListener(name, () => this.data && this.tick());
+    }
+    // Frames stop in a hidden tab, the sound does not.
+    this.audio.addEventListener("timeupdate", () => this.data && this.keepWithin());
+    this.audio.addEventListener("error", () => this.failed());
+  }
+
+  async failed() {
+    if (!this.audio.getAttribute("src") || this.silent !== null) return;
+    const address = this.audio.src, time = this.audio.currentTime;
+    const answer = await fetch(address, { method: "HEAD" }).catch(() => null);
+    if (address !== this.audio.src) return;
+    const kind = answer && answer.ok ? answer.headers.get("content-type") || "" : "";
+    if (kind.startsWith("audio/")) {
+      this.fallSilent("Your browser cannot play this kind of file; the verdict does not suffer.");
+    } else if (++this.tries < 6) {
+      setTimeout(() => address === this.audio.src && this.load(time), 300 * this.tries);
+    } else {
+      this.fallSilent("The sound could not be fetched; the verdict does not suffer. Reload the page to hear it.");
+    }
+  }
+
+  fallSilent(message) {
+    this.silent = 0;
+    this.audio.pause();
+    this.audio.removeAttribute("src");
+    this.say(message);
+    this.tick();
+  }
+
+  say(message) {
+    this.find("message").textContent = message;
+    this.find("message").hidden = !message;
+  }
+
+  get time() {
+    return clamp(this.silent === null ? this.audio.currentTime : this.silent, 0, this.data.seconds);
+  }
+
+  get playing() { return this.silent === null && !this.audio.paused; }
+
+  seek(time) {
+    const { seconds } = this.data;
+    if (this.silent === null) this.audio.currentTime = clamp(time, 0, seconds);
+    else this.silent = clamp(time, 0, seconds - 1e-3);
+    this.tick();
+  }
+
+  play() {
+    if (this.silent !== null) return;
+    if (this.finishedAlone) this.alone = null;
+    if (this.atEnd) this.audio.currentTime = 0;
+    // A refusal leaves it paused, which the button shows.
+    this.audio.play().catch(() => this.tick());
+  }
+
+  toggle() {
+    if (this.playing) this.audio.pause();
+    else this.play();
+  }
+
+  // A file may end a little before what was heard of it, which decoders pad.
+  get atEnd() { return this.time >= this.data.seconds - 0.02 || this.audio.ended; }
+
+  get finishedAlone() {
+    return this.alone !== null && (this.atEnd || this.time >= this.data.segments[this.alone][1] - 0.02);
+  }
+
+  // Stops at the end of a segment that plays alone, and at the end of what was heard.
+  keepWithin() {
+    if (!this.playing) return;
+    const end = this.alone === null ? this.data.seconds : this.data.segments[this.alone][1];
+    if (this.audio.currentTime < end) return;
+    this.audio.pause();
+    this.audio.currentTime = end;
+  }
+
+  tick() {
+    cancelAnimationFrame(this.frame);
+    this.keepWithin();
+    this.place();
+    if (this.playing) this.frame = requestAnimationFrame(() => this.tick());
+  }
+
+  // -- what the visitor does ----------------------------------------------------------------
+
+  listenToButtons() {
+    const on = (name, act) => this.find(name).addEventListener("click", () => this.data && act());
+    on("play", () => this.toggle());
+    on("alone", () => this.choose(this.segment, true));
+    on("back", () => this.step(-1));
+    on("next", () => this.step(1));
+    on("doubt", () => this.choose(this.nextDoubt(), true));
+    on("out", () => this.setZoom(this.zoom / 2));
+    on("in", () => this.setZoom(this.zoom * 2));
+    this.find("show").addEventListener("change", () => this.data && this.layout());
+  }
+
+  listenToPlot() {
+    const strip = this.find("strip"), picture = this.find("picture"), scroller = this.find("scroller");
+    strip.addEventListener("click", (event) => {
+      if (this.data.segments.length) this.choose(this.segmentAt(this.timeAt(event)), true);
+    });
+    picture.addEventListener("click", (event) => {
+      this.alone = null;
+      this.seek(this.timeAt(event));
+    });
+    for (const part of [strip, picture]) {
+      part.addEventListener("pointermove", (event) => this.hover(event, part === picture));
+      part.addEventListener("pointerleave", () => this.unhover());
+    }
+    // Whoever moves the plot by hand looks elsewhere for a while.
+    for (const name of ["wheel", "pointerdown", "touchmove"]) {
+      scroller.addEventListener(name, () => { this.touched = performance.now(); }, { passive: true });
+    }
+  }
+
+  timeAt(event) {
+    const box = this.find("plot").getBoundingClientRect();
+    return clamp((event.clientX - box.left) / box.width, 0, 0.999999) * this.data.seconds;
+  }
+
+  segmentAt(time) {
+    const { edges, segments } = this.data;
+    let i = 0;
+    while (i < segments.length - 1 && edges[i + 1] <= time) i += 1;
+    return i;
+  }
+
+  // The segment spoken of: the one played alone, else the one under the cursor.
+  get segment() { return this.alone ?? this.segmentAt(this.time); }
+
+  choose(index, play) {
+    if (!this.data.segments.length) return;
+    this.alone = play ? index : null;
+    this.hovered = null;
+    // Overlapping segments begin in a neighbour's cell: then the cell's own start is meant.
+    const start = this.data.segments[index][0];
+    this.seek(play ? start : Math.max(start, this.data.edges[index]));
+    if (play) this.play();
+    this.reveal();
+    // Held-down keys pass many segments; the page hears of the last.
+    clearTimeout(this.sending);
+    this.sending = setTimeout(() => this.send("segment", index), 250);
+  }
+
+  step(by) {
+    const last = this.data.segments.length - 1;
+    this.choose(clamp(this.segment + by, 0, last), false);
+  }
+
+  disagrees(index) {
+    const { verdict, genres, segments } = this.data;
+    return verdict !== null && genres[segments[index][2]][0] !== verdict;
+  }
+
+  nextDoubt() {
+    const n = this.data.segments.length, from = this.segment;
+    for (let k = 1; k <= n; k++) if (this.disagrees((from + k) % n)) return (from + k) % n;
+    return from;
+  }
+
+  key(event) {
+    if (!this.data || event.altKey || event.ctrlKey || event.metaKey) return;
+    const onButton = event.target.closest("button, input");
+    const last = this.data.segments.length - 1;
+    const acts = {
+      ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1),
+      ArrowDown: () => this.step(-1), ArrowUp: () => this.step(1),
+      Home: () => this.choose(0, false), End: () => this.choose(last, false),
+    };
+    // A focused button answers to space and enter itself.
+    if (!onButton) Object.assign(acts, { " ": () => this.toggle(), Enter: () => this.choose(this.segment, true) });
+    const act = acts[event.key];
+    if (!act || (event.repeat && event.key === " ")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  hover(event, onPicture) {
+    if (event.pointerType !== "mouse") return;
+    const time = this.timeAt(event);
+    this.hovered = this.data.segments.length ? this.segmentAt(time) : null;
+    this.pointed = performance.now();
+    this.describe();
+    const tip = this.find("tip");
+    tip.hidden = !onPicture;
+    if (!onPicture) return;
+    const box = this.find("picture").getBoundingClientRect();
+    const y = event.clientY - box.top, x = event.clientX - box.left;
+    const digits = this.data.seconds < 60 ? 1 : 0;
+    tip.textContent = `${this.moment(time, digits)}, ${hertz(this.hzAt(1 - y / box.height))}`;
+    const right = x > box.width - 130;
+    tip.style.transform = `translate(${x + (right ? -10 : 10)}px, ${clamp(y - 26, 0, box.height)}px)` +
+      (right ? " translateX(-100%)" : "");
+  }
+
+  unhover() {
+    this.hovered = null;
+    this.find("tip").hidden = true;
+    this.describe();
+  }
+
+  // -- zoom -----------------------------------------------------------------------------------
+
+  setZoom(zoom) {
+    this.zoom = clamp(zoom, 1, this.mostZoom);
+    this.layout();
+    this.find("scroller").scrollLeft = this.x(this.time) - this.find("scroller").clientWidth / 2;
+  }
+
+  get mostZoom() {
+    const narrow = this.find("scroller").clientWidth / Math.max(1, this.data.segments.length);
+    return narrow >= NARROW ? 1 : 2 ** Math.ceil(Math.log2((1.4 * NARROW) / narrow));
+  }
+
+  // Brings the cursor into sight, with what comes after it.
+  reveal() {
+    const scroller = this.find("scroller"), x = this.x(this.time), seen = scroller.clientWidth;
+    if (this.zoom === 1) return;
+    const from = scroller.scrollLeft;
+    if (x < from || x > from + 0.92 * seen) scroller.scrollLeft = x - 0.08 * seen;
+  }
+
+  // -- drawing --------------------------------------------------------------------------------
+
+  x(time) { return (time / this.data.seconds) * this.width; }
+
+  // Clock time on a long axis, seconds on a short one.
+  moment(time, digits = 0) {
+    return this.data.seconds >= 60 ? clock(time, digits) : `${time.toFixed(digits)} s`;
+  }
+
+  layout() {
+    const scroller = this.find("scroller");
+    if (!scroller.clientWidth) return;
+    const many = this.mostZoom > 1;
+    this.zoom = clamp(this.zoom, 1, this.mostZoom);
+    this.find("plot").style.width = `${100 * this.zoom}%`;
+    this.find("zoom").hidden = !many;
+    this.find("out").disabled = this.zoom <= 1;
+    this.find("in").disabled = this.zoom >= this.mostZoom;
+    this.width = scroller.clientWidth * this.zoom;
+    this.drawScale();
+    this.drawStrip();
+    this.drawAxis();
+    this.drawWhy();
+    this.shown = null;
+    this.tick();
+  }
+
+  drawSpectrogram() {
+    const { values, bands, columns } = this.data.picture;
+    const canvas = this.find("spectrogram");
+    [canvas.width, canvas.height] = [columns, bands];
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(columns, bands);
+    const table = colourTable();
+    for (let band = 0; band < bands; band++) {
+      for (let column = 0; column < columns; column++) {
+        const at = 4 * ((bands - 1 - band) * columns + column);
+        image.data.set(table[values[band * columns + column]], at);
+        image.data[at + 3] = 255;
+      }
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  // Colour and strength from the map; what spoke against is striped as well.
+  drawWhy() {
+    const canvas = this.find("why"), { why } = this.data;
+    const on = Boolean(why) && this.find("show").checked;
+    this.find("toggle").hidden = !why;
+    canvas.hidden = !on;
+    this.find("meaning").hidden = !on;
+    this.find("picture").classList.toggle("grey", on);
+    if (!on) return;
+    const [colourFor, colourAgainst] = this.data.signs;
+    this.view.style.setProperty("--for", colourFor);
+    this.view.style.setProperty("--against", colourAgainst);
+    const density = Math.min(window.devicePixelRatio || 1, 4096 / this.width);
+    const width = Math.round(this.width * density);
+    const height = Math.round(canvas.parentElement.clientHeight * density);
+    [canvas.width, canvas.height] = [width, height];
+    const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+    const signs = this.data.signs.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+    const period = 9 * density, stripe = 4 * density;
+    for (let y = 0, at = 0; y < height; y++) {
+      const row = Math.floor((1 - (y + 0.5) / height) * why.bands) * why.columns;
+      for (let x = 0; x < width; x++, at += 4) {
+        const value = why.values[row + Math.floor((x * why.columns) / width)] / 127;
+        const gap = value < 0 && (x + y) % period > stripe;
+        image.data.set(signs[value < 0 ? 1 : 0], at);
+        image.data[at + 3] = gap ? 70 * Math.abs(value) : 225 * Math.abs(value) ** 0.8;
+      }
+    }
+    context.putImageData(image, 0, 0);
+    const about = this.data.verdict === null ? "the likeliest genre" : this.data.verdict;
+    this.find("for").textContent = `filled: spoke for ${about}`;
+  }
+
+  // Height on the picture, from 0 below to 1 above, of a frequency; and back.
+  heightOf(hz) {
+    const bands = this.data.hz;
+    const above = bands.findIndex((band) => band >= hz);
+    if (above < 0 || (above === 0 && bands[0] > hz)) return null;
+    const share = above ? (hz - bands[above - 1]) / (bands[above] - bands[above - 1]) : 1;
+    return (above - 0.5 + share) / bands.length;
+  }
+
+  hzAt(height) {
+    const bands = this.data.hz, at = clamp(height * bands.length - 0.5, 0, bands.length - 1);
+    const low = Math.min(Math.floor(at), Math.max(0, bands.length - 2));
+    return bands[low] + ((bands[low + 1] ?? bands[low]) - bands[low]) * (at - low);
+  }
+
+  drawScale() {
+    const tall = this.find("picture").clientHeight, parts = [];
+    let last = Infinity;
+    for (const hz of [20000, 10000, 5000, 2000, 1000, 500, 200, 100, 50]) {
+      const height = this.heightOf(hz), y = tall * (1 - (height ?? 0));
+      if (height === null || y < 7 || y > tall - 4 || last - y > -17 && last !== Infinity) continue;
+      last = y;
+      parts.push(make("line", { x1: GUTTER - 5, x2: GUTTER, y1: y, y2: y, class: "tick" }));
+      parts.push(make("text", { x: GUTTER - 8, y: y + 4, class: "end" }, hertz(hz)));
+    }
+    if (this.data.segments.length) {
+      for (const [text, y] of [["100 %", CELLS.top], ["50 %", CELLS.top + CELLS.height / 2], ["0 %", CELLS.top + CELLS.height]]) {
+        parts.push(make("text", { x: GUTTER - 8, y: tall + y + 4, class: "end" }, text));
+        parts.push(make("line", { x1: GUTTER - 5, x2: GUTTER, y1: tall + y, y2: tall + y, class: "tick" }));
+      }
+    }
+    this.find("scale").replaceChildren(...parts);
+  }
+
+  drawStrip() {
+    const strip = this.find("strip"), { segments, genres } = this.data;
+    strip.style.display = segments.length ? "" : "none";
+    this.cells = segments.map((_, i) => this.cell(i));
+    this.find("doubt").hidden = !segments.some((_, i) => this.disagrees(i));
+    if (!segments.length) return;
+    strip.setAttribute("aria-valuemin", "1");
+    strip.setAttribute("aria-valuemax", String(segments.length));
+    this.find("cells").setAttribute("viewBox", `0 0 ${this.width} ${CELLS.whole}`);
+    const defs = make("defs");
+    defs.append(...[...new Set(segments.map((row) => row[2]))].map((genre) => this.pattern(genre)));
+    const half = CELLS.top + CELLS.height / 2;
+    this.find("cells").replaceChildren(defs, ...this.cells,
+      make("line", { x1: 0, x2: this.width, y1: half, y2: half, class: "half" }), ...this.runNames());
+  }
+
+  pattern(genre, where = "strip") {
+    const node = make("pattern", { id: `${where}-${genre}`, width: 8, height: 8, patternUnits: "userSpaceOnUse" });
+    node.append(make("path", { d: PATTERNS[genre % PATTERNS.length], class: "pattern" }));
+    return node;
+  }
+
+  cell(index) {
+    const { edges, genres, segments } = this.data;
+    const [, , genre, p] = segments[index];
+    const left = this.x(edges[index]), wide = this.x(edges[index + 1]) - left;
+    const gap = wide > 6 ? 1 : 0;
+    const size = { x: left + gap, width: Math.max(0.5, wide - 2 * gap) };
+    const tall = CELLS.height * p, bar = { ...size, y: CELLS.top + CELLS.height - tall, height: tall };
+    const group = make("g", { class: "cell", "data-segment": index, "data-genre": genres[genre][0] });
+    group.append(
+      make("rect", { ...size, y: CELLS.top, height: CELLS.height, class: "back" }),
+      make("rect", { ...bar, fill: genres[genre][1] }),
+      make("rect", { ...bar, fill: `url(#strip-${genre})` }),
+    );
+    if (wide >= 40) {
+      group.append(make("text", { x: left + wide / 2, y: CELLS.top + CELLS.height - 8, class: "value" }, percent(p)));
+    }
+    if (this.disagrees(index)) {
+      const middle = left + wide / 2;
+      group.append(wide >= 11
+        ? make("text", { x: middle, y: CELLS.marks + 10, class: "mark" }, "≠")
+        : make("rect", { ...size, y: CELLS.marks + 1, height: 5, class: "mark" }));
+    }
+    return group;
+  }
+
+  // One name for neighbours that say the same, where there is room for it.
+  runNames() {
+    const { edges, genres, segments } = this.data, names = [];
+    for (let from = 0, i = 1; i <= segments.length; i++) {
+      if (i < segments.length && segments[i][2] === segments[from][2]) continue;
+      const left = this.x(edges[from]), right = this.x(edges[i]), name = genres[segments[from][2]][0];
+      if (right - left >= 6.5 * name.length + 4) {
+        names.push(make("line", { x1: left + 2, x2: right - 2, y1: 21, y2: 21, class: "run" }));
+        names.push(make("text", { x: (left + right) / 2, y: 16, class: "name" }, name));
+      }
+      from = i;
+    }
+    return names;
+  }
+
+  drawAxis() {
+    const { seconds } = this.data, parts = [];
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
+    const step = steps.find((s) => this.x(s) >= 56) ?? 600;
+    for (let t = 0; t <= seconds + 1e-6; t += step) {
+      const x = this.x(t), edge = x < 12 ? "start" : x > this.width - 16 ? "end" : "middle";
+      parts.push(make("line", { x1: x, x2: x, y1: 0, y2: 5, class: "tick" }));
+      parts.push(make("text", { x, y: 18, class: edge }, this.moment(t)));
+    }
+    this.find("axis").setAttribute("viewBox", `0 0 ${this.width} 22`);
+    this.find("axis").replaceChildren(...parts);
+  }
+
+  drawLegend() {
+    const { genres, segments } = this.data, counts = new Map();
+    for (const row of segments) counts.set(row[2], (counts.get(row[2]) ?? 0) + 1);
+    const ranked = [...counts].sort((a, b) => b[1] - a[1]);
+    const items = ranked.map(([genre, count]) => {
+      const swatch = make("svg", { width: 26, height: 16, "aria-hidden": "true" }), box = { width: 26, height: 16, rx: 3 };
+      swatch.append(this.pattern(genre, "key"), make("rect", { ...box, fill: genres[genre][1] }),
+        make("rect", { ...box, fill: `url(#key-${genre})` }));
+      const item = element("li", swatch);
+      item.append(`${genres[genre][0]} ${count} of ${segments.length}`);
+      return item;
+    });
+    if (segments.some((_, i) => this.disagrees(i))) {
+      items.push(element("li", "≠ or a bar beneath: disagrees with the verdict"));
+    }
+    this.find("legend").replaceChildren(...items);
+  }
+
+  // -- what moves -----------------------------------------------------------------------------
+
+  place() {
+    // In a folded or hidden part of the page there is nothing to place yet.
+    if (!this.width) return;
+    const { seconds, segments } = this.data;
+    const time = this.time;
+    const shown = this.calm.matches && this.playing ? Math.floor(2 * time) / 2 : time;
+    this.find("cursor").style.transform = `translateX(${this.x(shown)}px)`;
+    const moment = performance.now();
+    if (this.playing && moment - this.touched > 4000) this.reveal();
+    // A pointer at rest does not keep the readout from the music.
+    if (this.playing && this.hovered !== null && moment - this.pointed > 2500) this.unhover();
+    const digits = seconds < 60 ? 1 : 0;
+    this.write("clock", `${clock(time, digits)} / ${clock(seconds, digits)}`);
+    const state = [segments.length ? this.segment : -1, this.alone, this.playing, this.finishedAlone, this.silent !== null].join();
+    if (state === this.shown) return;
+    this.shown = state;
+    this.showState();
+  }
+
+  write(name, text) {
+    const node = this.find(name);
+    if (node.textContent !== text) node.textContent = text;
+  }
+
+  // What changes from segment to segment only.
+  showState() {
+    const { segments } = this.data, none = !segments.length;
+    this.find("icon").setAttribute("d", this.playing ? ICONS.pause : ICONS.play);
+    this.write("action", this.playing ? "Pause" : this.finishedAlone && !this.atEnd ? "Play on" : "Play");
+    this.find("play").disabled = this.silent !== null;
+    for (const name of ["alone", "back", "next"]) this.find(name).disabled = none;
+    this.view.dataset.playing = this.playing;
+    this.view.dataset.current = none ? "" : this.segment;
+    this.describe();
+    if (none) return;
+    this.cells.forEach((cell, i) => cell.classList.toggle("current", i === this.segment));
+    this.find("back").disabled = this.segment === 0;
+    this.find("next").disabled = this.segment === segments.length - 1;
+    const span = this.find("span");
+    span.hidden = this.alone === null;
+    if (this.alone !== null) {
+      const [start, end] = segments[this.alone];
+      span.style.left = `${(100 * start) / this.data.seconds}%`;
+      span.style.width = `${(100 * (end - start)) / this.data.seconds}%`;
+    }
+    const strip = this.find("strip");
+    strip.setAttribute("aria-valuenow", String(this.segment + 1));
+    strip.setAttribute("aria-valuetext", `${this.inWords(this.segment)}. ${this.standing(this.segment)}`);
+  }
+
+  describe() {
+    const none = !this.data.segments.length;
+    const index = none ? null : this.hovered ?? this.segment;
+    this.write("words", none ? "There was nothing to judge." : this.inWords(index));
+    this.write("stand", none ? "" : this.standing(index));
+    this.find("readout").classList.toggle("apart", !none && this.disagrees(index));
+  }
+
+  inWords(index) {
+    const { genres, seconds, segments } = this.data;
+    const [start, end, first, p, second, q] = segments[index];
+    const span = seconds >= 60
+      ? `${clock(start, start % 1 ? 1 : 0)} to ${clock(end, end % 1 ? 1 : 0)}`
+      : `${plain(start)} to ${plain(end)} s`;
+    if (second === null) return `${span}: ${genres[first][0]} ${percent(p)}`;
+    const margin = Math.round(100 * p) - Math.round(100 * q);
+    return `${span}: ${genres[first][0]} ${percent(p)}, then ${genres[second][0]} ${percent(q)} ` +
+      `(margin ${margin} ${margin === 1 ? "point" : "points"})`;
+  }
+
+  standing(index) {
+    const { verdict } = this.data;
+    if (verdict === null) return "The song as a whole: not sure.";
+    return this.disagrees(index) ? `≠ Disagrees with the verdict, ${verdict}.` : `✓ Agrees with the verdict, ${verdict}.`;
+  }
+}
