@@ -9,11 +9,12 @@ from itertools import pairwise
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
 
 from genrekit.errors import SettingsError
 
-__all__ = ["NETWORKS", "CourseMLP", "build_network", "count_parameters"]
+__all__ = ["NETWORKS", "CourseMLP", "GenreCNN", "build_network", "count_parameters"]
 
 
 class CourseMLP(nn.Sequential):
@@ -35,7 +36,98 @@ class CourseMLP(nn.Sequential):
         super().__init__(*layers, nn.Linear(sizes[-1], genres))
 
 
-NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {"mlp": CourseMLP}
+class _Residual(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016), `stride` = (bands, frames)."""
+
+    def __init__(self, n_in: int, n_out: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.first = _convolution(n_in, n_out, 3, stride)
+        self.second = _convolution(n_out, n_out, 3)
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False),
+            _convolution(n_in, n_out, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.second(self.first(x).relu_())
+        result: Tensor = (y + self.shortcut(x)).relu_()
+        return result
+
+
+class _Member(nn.Module):
+    """One convolutional network of the ensemble: (n, 1, bands, frames) to (n, genres)."""
+
+    WIDTHS: Final = (32, 64, 96, 96)
+    STRIDES: Final = ((2, 1), (2, 2), (2, 2), (2, 1))
+
+    def __init__(self, genres: int, dropout: float) -> None:
+        super().__init__()
+        widths = self.WIDTHS
+        self.stem = _convolution(1, widths[0], 5, (2, 2))
+        self.blocks = nn.Sequential(
+            *(
+                _Residual(n_in, n_out, stride)
+                for (n_in, n_out), stride in zip(
+                    pairwise((widths[0], *widths)), self.STRIDES, strict=True
+                )
+            )
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * widths[-1], genres)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.blocks(self.stem(x).relu_()).mean(dim=2)
+        result: Tensor = self.head(self.dropout(torch.cat([y.mean(dim=-1), y.amax(dim=-1)], 1)))
+        return result
+
+
+class GenreCNN(nn.Module):
+    """A small ensemble of residual convolutional networks on log-mel spectra.
+
+    They see a segment's spectrum less its mean, so that the level does not matter. Members start
+    from different weights and, in training, learn from different rows of the batch; the answer
+    is the mean of their log-probabilities.
+
+    Parameters
+    ----------
+    shape : (frames, coefficients); any, for it slides
+    genres : int, >= 2
+    members : int, >= 1
+    dropout : float, 0 to 1, before the last layer of each member
+    """
+
+    UNIT_DB: Final = 20.0
+
+    def __init__(
+        self, shape: tuple[int, int], genres: int, members: int = 2, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(_Member(genres, dropout) for _ in range(members))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pictures = self._picture(x)
+        if self.training:
+            parts = pictures.chunk(len(self.members))
+            return torch.cat([m(part) for m, part in zip(self.members, parts, strict=False)])
+        answers = [log_softmax(member(pictures).float(), dim=1) for member in self.members]
+        return torch.stack(answers).mean(dim=0)
+
+    def _picture(self, x: Tensor) -> Tensor:
+        """Shape (n, 1, bands, frames), mean 0."""
+        x = (x - x.mean(dim=(1, 2), keepdim=True)) / self.UNIT_DB
+        return x.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
+
+
+def _convolution(n_in: int, n_out: int, size: int, stride: tuple[int, int] = (1, 1)) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, size, stride, size // 2, bias=False), nn.BatchNorm2d(n_out)
+    )
+
+
+NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
+    "mlp": CourseMLP,
+    "cnn": GenreCNN,
+}
 
 
 def build_network(

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -167,8 +167,13 @@ def _export(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from genrekit.exchange import import_dataset
+    from genrekit.melfile import is_mel_file, read_mel_file
 
-    dataset = import_dataset(options.file, _feature_params(options))
+    params = _feature_params(options)
+    if is_mel_file(options.file):
+        dataset = read_mel_file(options.file, params, options.artists)
+    else:
+        dataset = import_dataset(options.file, params)
     dataset.write(options.output)
     print(f"{len(dataset)} segments are in {options.output}.")
     if dataset.tracks is None:
@@ -251,10 +256,15 @@ def _leak_meter(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from genrekit.dataset import Dataset
     from genrekit.evaluation import evaluate
+    from genrekit.melfile import is_mel_file, read_mel_file
     from genrekit.model import GenreModel
 
     model = GenreModel.load(options.model)
-    measured, worth = evaluate(model, Dataset.read(options.data), options.split)
+    if is_mel_file(options.data):
+        dataset = read_mel_file(options.data, model.params)
+    else:
+        dataset = Dataset.read(options.data)
+    measured, worth = evaluate(model, dataset, options.split)
     result = measured.to_dict()
     if options.json:
         print(json.dumps(without_nan(result | {"worth": worth}), indent=1))
@@ -357,9 +367,19 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("data", type=Path, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json|FILE.npz")
 
-    sub = command("import", _import, "Read the course's JSON or an NPZ into a dataset.")
+    sub = command(
+        "import",
+        _import,
+        "Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset.",
+    )
     sub.add_argument("file", type=Path, metavar="FILE.json|FILE.npz")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="DATA.parquet")
+    sub.add_argument(
+        "--artists",
+        type=Path,
+        metavar="FILE.csv",
+        help="for mel spectrograms: columns track and artist",
+    )
     _feature_options(sub)
 
     sub = command("train", _train, "Train a classifier on a dataset.")
@@ -379,8 +399,12 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
-    sub.add_argument("data", type=Path, metavar="DATA.parquet")
-    sub.add_argument("--split", metavar="segment|track|artist|FILE.csv", help="(the model's own)")
+    sub.add_argument(
+        "data", type=Path, metavar="DATA", help="a dataset, or a file of mel spectrograms"
+    )
+    sub.add_argument(
+        "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
+    )
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
@@ -396,6 +420,14 @@ def _feature_options(parser: argparse.ArgumentParser) -> None:
     for setting in fields(FeatureParams):
         about = setting.metadata
         unit = f", {about['unit']}" if about.get("unit") else ""
+        if isinstance(setting.default, bool):
+            group.add_argument(
+                "--" + setting.name,
+                action=argparse.BooleanOptionalAction,
+                default=setting.default,
+                help=f"{about['help']} (%(default)s)",
+            )
+            continue
         group.add_argument(
             "--" + setting.name.replace("_", "-"),
             type=type(setting.default),
@@ -414,9 +446,9 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--split",
         default="track",
-        metavar="segment|track|artist|FILE.csv",
-        help="how to hold out 30 %% (%(default)s); FILE.csv has columns track and part: "
-        "train, valid or test",
+        metavar="segment|track|artist|FILE.csv[:COLUMN]",
+        help="how to hold out 30 %% (%(default)s); FILE.csv has columns track and part (or "
+        "COLUMN): train, valid or test",
     )
     _recipe_options(parser)
     add("--about", default="", metavar="TEXT", help="where the data came from, for the card")
@@ -424,10 +456,11 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--network", default="mlp", metavar="NAME", help="(%(default)s, the course's)")
-    add("--epochs", type=int, default=50, metavar="N", help="(%(default)s)")
-    add("--batch-size", type=int, default=32, metavar="N", help="(%(default)s)")
-    add("--learning-rate", type=float, default=1e-4, metavar="X", help="(%(default)s)")
+    add("--network", default="mlp", metavar="mlp|cnn", help="(%(default)s, the course's)")
+    add("--epochs", type=int, metavar="N", help="(mlp 50, cnn 30)")
+    add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
+    add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
+    add("--recipe", metavar="course|robust", help="plain, or with varied examples (by network)")
     add("--seed", type=int, default=0, metavar="N", help="of split, weights, order (%(default)s)")
     add(
         "--keep",
@@ -458,17 +491,14 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _train_params(options: argparse.Namespace) -> "TrainParams":
-    from genrekit.training import TrainParams
+    from genrekit.training import RECIPES, TrainParams
 
-    return TrainParams(
-        options.network,
-        options.epochs,
-        options.batch_size,
-        options.learning_rate,
-        options.seed,
-        options.keep,
-        options.normalise,
-    )
+    usual = RECIPES.get(options.network) or TrainParams(options.network)  # refused there
+    given = {"seed": options.seed, "keep": options.keep, "normalise": options.normalise}
+    for name in ("epochs", "batch_size", "learning_rate", "recipe"):
+        if getattr(options, name) is not None:
+            given[name] = getattr(options, name)
+    return replace(usual, **given)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:

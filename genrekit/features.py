@@ -1,9 +1,10 @@
 """Samples to features: MFCCs and log-mel spectra of fixed-length segments.
 
 A track is cut into segments; each segment is analysed on its own, as if nothing stood before
-or after it: frames are centred (frame k is centred on sample ``k * hop_length``), the ends are
-padded with zeros, and the 80 dB floor is taken from that segment's own maximum. So a segment
-has the same features wherever it stands, in a dataset or in a visitor's song.
+or after it: frame k is centred on sample ``k * hop_length`` and the ends are padded with zeros
+(or, without `center`, frame k begins there and none reaches over an end), and the 80 dB floor is
+taken from that segment's own maximum. So a segment has the same features wherever it stands, in
+a dataset or in a visitor's song.
 
 Axis order is (segment, frame, coefficient). Numbers are float32 and equal those of
 ``librosa.feature.mfcc`` and ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` on
@@ -23,6 +24,7 @@ from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, mel_filterbank
 
 __all__ = [
+    "DecibelReference",
     "FeatureKind",
     "FeatureParams",
     "dct_matrix",
@@ -37,6 +39,7 @@ __all__ = [
 
 Array = NDArray[np.float32]
 FeatureKind = Literal["mfcc", "log_mel"]
+DecibelReference = Literal["one", "max"]
 
 DYNAMIC_RANGE_DB: Final = 80.0
 POWER_MIN: Final = 1e-10
@@ -68,6 +71,13 @@ class FeatureParams:
     n_mels: int = _setting(128, 1, 512, "", "mel bands")
     n_mfcc: int = _setting(13, 1, 128, "", "MFCCs kept of each frame")
     mel_formula: MelFormula = field(default="slaney", metadata={"help": "slaney or htk"})
+    ref: DecibelReference = field(
+        default="one",
+        metadata={"help": "0 dB is a power of one, or max: the segment's loudest place"},
+    )
+    center: bool = field(
+        default=True, metadata={"help": "pad the ends, so that frames are centred on their place"}
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -86,6 +96,10 @@ class FeatureParams:
             raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
         if self.mel_formula not in get_args(MelFormula):
             raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
+        if self.ref not in get_args(DecibelReference):
+            raise SettingsError(f'Unknown reference "{self.ref}" of decibels: use one or max.')
+        if not isinstance(self.center, bool):
+            raise SettingsError(f"center is {self.center!r}: use true or false.")
         if self.n_mfcc > self.n_mels:
             raise SettingsError(
                 f"{self.n_mfcc} MFCCs cannot be made from {self.n_mels} mel bands: "
@@ -114,6 +128,8 @@ class FeatureParams:
 
     def frames_in(self, samples: int) -> int:
         """Frames in a piece of this many samples."""
+        if not self.center:
+            return max(0, 1 + (samples - self.n_fft) // self.hop_length)
         odd = self.n_fft % 2  # an odd window cannot be padded by exactly half
         return 1 + (samples - odd) // self.hop_length
 
@@ -213,7 +229,7 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
 
     Returns
     -------
-    ndarray, float32, shape (segments, params.frames, params.n_mels), dB re 1.0
+    ndarray, float32, shape (segments, params.frames, params.n_mels), dB re `params.ref`
 
     Raises
     ------
@@ -233,11 +249,11 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
         spectrum = _power_spectrum(frames(segments[block], params) * plan.window)
         for bands, bins, weights in plan.products:
             np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
-    return power_to_db(power)
+    return power_to_db(power, params.ref)
 
 
 def frames(segments: Array, params: FeatureParams) -> Array:
-    """Centred, zero-padded, unwindowed frames.
+    """Unwindowed frames, zero-padded where `params` centres them.
 
     Parameters
     ----------
@@ -245,12 +261,14 @@ def frames(segments: Array, params: FeatureParams) -> Array:
 
     Returns
     -------
-    ndarray, shape (segments, params.frames, params.n_fft), samples; a view of a padded copy
+    ndarray, shape (segments, params.frames, params.n_fft), samples; a view
     """
-    half, length = params.n_fft // 2, segments.shape[1]
-    padded = np.zeros((len(segments), length + 2 * half), np.float32)
-    padded[:, half : half + length] = segments
-    every = np.lib.stride_tricks.sliding_window_view(padded, params.n_fft, axis=1)
+    if params.center:
+        half, length = params.n_fft // 2, segments.shape[1]
+        padded = np.zeros((len(segments), length + 2 * half), np.float32)
+        padded[:, half : half + length] = segments
+        segments = padded
+    every = np.lib.stride_tricks.sliding_window_view(segments, params.n_fft, axis=1)
     return every[:, :: params.hop_length][:, : params.frames]
 
 
@@ -259,12 +277,13 @@ def hann_window(n_fft: int) -> Array:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
-def power_to_db(power: Array) -> Array:
-    """Power to decibels re 1.0, floored 80 dB below the maximum of each item of the first axis.
+def power_to_db(power: Array, ref: DecibelReference = "one") -> Array:
+    """Power to decibels, floored 80 dB below the maximum of each item of the first axis.
 
     Parameters
     ----------
     power : ndarray, shape (n, ...), >= 0
+    ref : "one" for dB re 1.0, "max" for dB re each item's maximum: the same at any level
 
     Returns
     -------
@@ -274,8 +293,11 @@ def power_to_db(power: Array) -> Array:
     np.log10(db, out=db)
     db *= np.float32(10)
     if db.size:
-        floor = db.max(axis=tuple(range(1, db.ndim)), keepdims=True) - np.float32(DYNAMIC_RANGE_DB)
-        np.maximum(db, floor, out=db)
+        top = db.max(axis=tuple(range(1, db.ndim)), keepdims=True)
+        if ref == "max":
+            db -= top
+            top = np.zeros_like(top)
+        np.maximum(db, top - np.float32(DYNAMIC_RANGE_DB), out=db)
     return db
 
 

@@ -84,13 +84,18 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def fit_temperature(logits: Floats, labels: Labels) -> float:
+def fit_temperature(
+    logits: Floats, labels: Labels, groups: Sequence[str] | NDArray[np.str_] | None = None
+) -> float:
     """The temperature in [0.25, 16] with the smallest mean negative log likelihood.
 
     Parameters
     ----------
     logits : ndarray, shape (n, genres)
     labels : ndarray, shape (n,)
+    groups : shape (n,), or None
+        With groups (tracks), the likelihood is that of each group's mean probabilities: the
+        verdicts are to be calibrated, not the segments.
 
     Returns
     -------
@@ -98,10 +103,16 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
     """
     if not len(labels):
         return 1.0
-    rows = np.arange(len(labels))
+    each = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.argsort(each, kind="stable")
+    first = np.flatnonzero(np.diff(each[order], prepend=-1))
+    size = np.diff(first, append=len(order))[:, np.newaxis]
+    truth = labels[order][first]
 
     def loss(temperature: float) -> float:
-        likelihood = softmax(logits.astype(np.float64), temperature)[rows, labels]
+        rows = softmax(logits[order].astype(np.float64), temperature)
+        mean = np.add.reduceat(rows, first) / size
+        likelihood = mean[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(likelihood, 1e-300)).mean())
 
     return float(min(_TEMPERATURES, key=loss))

@@ -24,6 +24,7 @@ __all__ = [
     "PARTS",
     "Split",
     "by_artist",
+    "by_fold",
     "by_segment",
     "by_track",
     "from_file",
@@ -136,8 +137,8 @@ def by_artist(
     return _by_group("artist", dataset, _numbered(owner), seed, fractions)
 
 
-def from_file(dataset: Dataset, path: str | os.PathLike[str]) -> Split:
-    """The parts that a CSV file names: columns track and part (train, valid or test).
+def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "part") -> Split:
+    """The parts that a CSV file names: columns track and `column` (train, valid or test).
 
     Tracks that the file does not name, or names with an empty part, are left out.
 
@@ -146,30 +147,37 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str]) -> Split:
     DatasetError
         The file cannot be used, or gives nothing to train or to measure on.
     """
-    if dataset.tracks is None:
-        raise DatasetError("This dataset does not know its tracks, so no file can split it.")
-    table = {
-        track: part.strip().lower()
-        for track, part in read_track_table(Path(path), "part").items()
-        if part.strip()
-    }
-    unknown = sorted(set(table.values()) - set(PARTS))
+    assigned = _assigned(dataset, Path(path), column)
+    unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
     if unknown:
         raise DatasetError(
             f'{path} names a part "{unknown[0]}": use train, valid or test, or leave it empty.'
         )
-    part_of = match_tracks(table, sorted(set(dataset.tracks.tolist())))
-    if not part_of:
-        raise DatasetError(
-            f"{path} names none of the dataset's tracks (such as {dataset.tracks[0]}): "
-            "use the track's name without folder and suffix, or its path below the folder."
-        )
-    assigned = np.array([part_of.get(track, "") for track in dataset.tracks])
     return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
 
 
+def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: str) -> Split:
+    """One round of a cross-validation: `fold` measures, the other folds train.
+
+    Parameters
+    ----------
+    path : path of a CSV file with columns track and `column`, which names each track's fold;
+        tracks without one are left out
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be used, or nothing is in this fold or outside it.
+    """
+    assigned = _assigned(dataset, Path(path), column)
+    held_out = assigned == fold
+    none = np.empty(0, np.int64)
+    train = np.flatnonzero((assigned != "") & ~held_out)
+    return _checked(dataset, "file", None, train, none, np.flatnonzero(held_out))
+
+
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """A split by its name: segment, track, artist, or the path of a CSV file.
+    """A split by its name: segment, track, artist, or FILE.csv, or FILE.csv:COLUMN.
 
     Raises
     ------
@@ -178,11 +186,32 @@ def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
     named = {"segment": by_segment, "track": by_track, "artist": by_artist}
     if how in named:
         return named[how](dataset, seed)
-    if not how.lower().endswith(".csv"):
+    file, colon, column = how.rpartition(":")
+    if not (colon and file.lower().endswith(".csv")):
+        file, column = how, "part"
+    if not file.lower().endswith(".csv"):
         raise SettingsError(
             f'Unknown split "{how}": use segment, track, artist or the path of a .csv file.'
         )
-    return from_file(dataset, how)
+    return from_file(dataset, file, column)
+
+
+def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
+    """What a column of a table says of each segment's track, in small letters; "" for nothing."""
+    if dataset.tracks is None:
+        raise DatasetError("This dataset does not know its tracks, so no file can split it.")
+    table = {
+        track: entry.strip().lower()
+        for track, entry in read_track_table(path, column).items()
+        if entry.strip()
+    }
+    entry_of = match_tracks(table, sorted(set(dataset.tracks.tolist())))
+    if not entry_of:
+        raise DatasetError(
+            f"{path} names none of the dataset's tracks (such as {dataset.tracks[0]}): "
+            "use the track's name without folder and suffix, or its path below the folder."
+        )
+    return np.array([entry_of.get(track, "") for track in dataset.tracks])
 
 
 def _by_group(

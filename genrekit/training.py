@@ -1,13 +1,19 @@
 """Training a classifier: epochs one by one, to be stopped after any of them.
 
-The recipe is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
-epochs, features as they are. As there, train loss and accuracy are running means over the
-epoch's batches, taken while the weights still move; validation follows each epoch.
+The default is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
+epochs, features as they are. `RECIPES` has what suits each network. As in the course, train loss
+and accuracy are running means over the epoch's batches, taken while the weights still move;
+validation follows each epoch.
 """
 
 import copy
+import hashlib
+import math
+import os
+import pickle
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal
 
@@ -22,13 +28,18 @@ from genrekit.classifier import NETWORKS, build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
 from genrekit.evaluation import measure
+from genrekit.features import extract
+from genrekit.files import plain_os_errors, replacing
 from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group
 from genrekit.model import GenreModel
+from genrekit.outliers import render_outliers
+from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
 
-__all__ = ["EpochStats", "TrainParams", "Training", "train"]
+__all__ = ["RECIPES", "EpochStats", "TrainParams", "Training", "train"]
 
 _VALID_ROWS_AT_ONCE: Final = 1024
+_OUTLIERS: Final = 1200
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class TrainParams:
     Attributes
     ----------
     network : a key of `genrekit.classifier.NETWORKS`
+    recipe : "course" or "robust"
+        Plain, or with varied and mixed examples and averaged weights: see `genrekit.recipes`.
     epochs, batch_size : int, >= 1
     learning_rate : float, > 0, of Adam
     seed : int, >= 0, of the first weights and of the order of the examples
@@ -54,6 +67,7 @@ class TrainParams:
     """
 
     network: str = "mlp"
+    recipe: Literal["course", "robust"] = "course"
     epochs: int = 50
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -78,8 +92,16 @@ class TrainParams:
             raise SettingsError(
                 f"learning_rate is {self.learning_rate!r}: use a number above 0, such as 0.0001."
             )
+        if self.recipe not in ("course", "robust"):
+            raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
         if self.keep not in ("last", "best"):
             raise SettingsError(f'keep is "{self.keep}": use last or best.')
+
+
+RECIPES: Final[dict[str, TrainParams]] = {
+    "mlp": TrainParams(),
+    "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
+}
 
 
 @dataclass(frozen=True)
@@ -117,42 +139,83 @@ class Training:
             params.network, dataset.params.shape, len(dataset.genres), params.seed
         ).to(self._device)
         self._order = torch.Generator().manual_seed(params.seed)
-        self._optimizer = torch.optim.Adam(
-            self._network.parameters(), params.learning_rate, fused=True
-        )
+        self._recipe = self._make_recipe()
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self.kept_epoch = 0
 
     def __iter__(self) -> Iterator[EpochStats]:
-        params, network = self.params, self._network
-        order, optimizer = self._order, self._optimizer
-        x, y = self._tensors(self.split.train)
+        params, recipe = self.params, self._recipe
         valid = self._tensors(self.split.valid)
+        count = len(self.split.train)
         while len(self.history) < params.epochs:
             start = perf_counter()
-            network.train()
+            self._network.train()
             loss_sum = torch.zeros((), device=self._device)
             hits = torch.zeros((), dtype=torch.int64, device=self._device)
-            for rows in torch.split(torch.randperm(len(y), generator=order), params.batch_size):
-                target = y[rows]
-                logits = network(x[rows])
-                loss = cross_entropy(logits, target)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                # Sums stay tensors: reading each one would wait for the device.
-                loss_sum += loss.detach() * len(target)
-                hits += (logits.detach().argmax(dim=1) == target).sum()
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed((params.seed + (len(self.history) << 40)) % 2**63)
+                order = torch.randperm(count, generator=self._order)
+                for rows in torch.split(order, params.batch_size):
+                    loss, right = recipe.step(rows)
+                    # Sums stay tensors: reading each one would wait for the device.
+                    loss_sum += loss * len(rows)
+                    hits += right
             stats = EpochStats(
                 len(self.history) + 1,
-                float(loss_sum) / len(y),
-                float(hits) / len(y),
+                float(loss_sum) / count,
+                float(hits) / count,
                 *self._validate(*valid),
                 perf_counter() - start,
             )
             self._keep(stats)
             self.history.append(stats)
             yield stats
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Write all that a run needs to go on later from the epoch it has reached.
+
+        Raises
+        ------
+        ModelError
+            It cannot be written.
+        """
+        path = Path(path)
+        state = {
+            "run": self._identity(),
+            "history": [asdict(stats) for stats in self.history],
+            "order": self._order.get_state(),
+            "recipe": self._recipe.state(),
+            "best": self._best,
+            "kept_epoch": self.kept_epoch,
+        }
+        with plain_os_errors("written", path, ModelError), replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def load_state(self, path: str | os.PathLike[str]) -> None:
+        """Go on from where `save_state` wrote `path`; nothing in the file is executed.
+
+        Raises
+        ------
+        ModelError
+            It cannot be read, or belongs to another run.
+        """
+        path = Path(path)
+        with plain_os_errors("read", path, ModelError):
+            try:
+                state = torch.load(path, self._device, weights_only=True)
+                if state["run"] != self._identity():
+                    raise ModelError(
+                        f"{path.name} belongs to a run with other data or settings: remove it, "
+                        "or start with the settings it was written with."
+                    )
+                self._recipe.restore(state["recipe"])
+                self._order.set_state(state["order"].cpu())
+                self.history = [EpochStats(**stats) for stats in state["history"]]
+                self._best, self.kept_epoch = state["best"], state["kept_epoch"]
+            except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
+                raise ModelError(
+                    f"{path.name} is damaged: remove it, and the run starts from the beginning."
+                ) from None
 
     def model(self, about: str = "") -> GenreModel:
         """The model as it stands: calibrated on the validation part, measured, with its card.
@@ -168,7 +231,7 @@ class Training:
         """
         if not self.kept_epoch:
             raise ModelError("Nothing has been learned yet: run at least one epoch first.")
-        network = copy.deepcopy(self._network).cpu()
+        network = copy.deepcopy(self._recipe.judge).cpu()
         if self._best is not None:
             network.load_state_dict(self._best[1])
         model = GenreModel(
@@ -185,6 +248,39 @@ class Training:
         card = {"about": about, "genrekit": __version__} | self._card(model)
         return GenreModel(**dict(calibrated, card=card))
 
+    def _identity(self) -> str:
+        """What a run depends on, as one word."""
+        run = [self.dataset.fingerprint, self.split.fingerprint, repr(self.params)]
+        return hashlib.sha256("\n".join(run).encode()).hexdigest()
+
+    def _make_recipe(self) -> Recipe:
+        params, dataset, rows = self.params, self.dataset, self.split.train
+        x, y = self._tensors(rows)
+        if params.recipe == "course":
+            return CourseRecipe(self._network, x, y, params.learning_rate)
+        before, after = _neighbours(dataset, rows)
+        log_mel = dataset.params.kind == "log_mel" and not params.normalise
+        return RobustRecipe(
+            self._network,
+            x,
+            y,
+            before,
+            after,
+            log_mel,
+            self._outliers(),
+            len(dataset.genres),
+            params.learning_rate,
+            params.epochs * math.ceil(len(rows) / params.batch_size),
+        )
+
+    def _outliers(self) -> Tensor:
+        params = self.dataset.params
+        sounds = render_outliers(
+            _OUTLIERS, params.segment_samples, params.sample_rate, self.params.seed
+        )
+        features = (extract(sounds, params) - self._mean) / self._std
+        return torch.from_numpy(features).to(self._device)
+
     def _tensors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         features = self.dataset.features[rows]
         if self.params.normalise:
@@ -197,16 +293,15 @@ class Training:
     def _validate(self, x: Tensor, y: Tensor) -> tuple[float, float]:
         if not len(y):
             return float("nan"), float("nan")
-        self._network.eval()
+        judge = self._recipe.judge.eval()
         with torch.inference_mode():
-            logits = torch.cat(
-                [self._network(rows) for rows in torch.split(x, _VALID_ROWS_AT_ONCE)]
-            )
+            logits = torch.cat([judge(rows) for rows in torch.split(x, _VALID_ROWS_AT_ONCE)])
         hits = (logits.argmax(dim=1) == y).sum()
         return float(cross_entropy(logits, y)), float(hits) / len(y)
 
     def _keep(self, stats: EpochStats) -> None:
-        finite = all(weights.isfinite().all() for weights in self._network.parameters())
+        judge = self._recipe.judge
+        finite = all(weights.isfinite().all() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
             raise ModelError(
@@ -216,24 +311,23 @@ class Training:
         if self.params.keep == "last" or not len(self.split.valid):
             self.kept_epoch = stats.epoch
         elif self._best is None or stats.valid_loss < self._best[0]:
-            self._best = stats.valid_loss, copy.deepcopy(self._network.state_dict())
+            self._best = stats.valid_loss, copy.deepcopy(judge.state_dict())
             self.kept_epoch = stats.epoch
 
     def _calibration(self, model: GenreModel) -> tuple[float, float]:
-        """Temperature from the validation segments, threshold from the validation tracks."""
+        """Temperature and threshold from the validation tracks, or segments without tracks."""
         rows = self.split.valid
         if not len(rows):
             return 1.0, 0.0
         labels = self.dataset.labels[rows]
         logits = model.logits(self.dataset.features[rows])
-        temperature = fit_temperature(logits, labels)
+        tracks = None if self.dataset.tracks is None else self.dataset.tracks[rows]
+        temperature = fit_temperature(logits, labels, tracks)
         probabilities = GenreModel(**dict(model.__dict__, temperature=temperature)).probabilities(
             self.dataset.features[rows]
         )
-        if self.dataset.tracks is not None:
-            probabilities, labels, _ = mean_by_group(
-                probabilities, labels, self.dataset.tracks[rows]
-            )
+        if tracks is not None:
+            probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
         return temperature, choose_threshold(probabilities, labels)
 
     def _card(self, model: GenreModel) -> dict[str, Any]:
@@ -290,6 +384,25 @@ def _normalisation(
     std = features.std(axis=(0, 1), dtype=np.float64)
     # A coefficient that never changes (a band that is always empty) stays as it is.
     return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
+
+
+def _neighbours(
+    dataset: Dataset, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of these rows, which of them comes before and after it in its track.
+
+    Places in `rows`, shape (n,) each; its own place where there is none.
+    """
+    own = np.arange(len(rows))
+    if dataset.tracks is None or dataset.segments is None:
+        return own, own
+    track, place = dataset.tracks[rows], dataset.segments[rows]
+    order = np.lexsort((place, track))
+    follows = (track[order][1:] == track[order][:-1]) & (place[order][1:] == place[order][:-1] + 1)
+    before, after = own.copy(), own.copy()
+    after[order[:-1][follows]] = order[1:][follows]
+    before[order[1:][follows]] = order[:-1][follows]
+    return before, after
 
 
 def _device(name: str) -> torch.device:

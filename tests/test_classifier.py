@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from genrekit.classifier import NETWORKS, CourseMLP, build_network, count_parameters
+from genrekit.classifier import NETWORKS, CourseMLP, GenreCNN, build_network, count_parameters
 from genrekit.errors import SettingsError
 
 
@@ -74,3 +74,37 @@ def test_frozen_parameters_are_not_counted():
 def test_unknown_network():
     with pytest.raises(SettingsError, match='network "resnet": use one of mlp'):
         build_network("resnet", (5, 4), 3)
+
+
+# -- the convolutional network ----------------------------------------------------------------
+
+
+def test_the_cnn_does_not_hear_the_level():
+    network = build_network("cnn", (38, 128), 10, seed=0).eval()
+    x = 10 * torch.randn(3, 38, 128) - 40
+    torch.testing.assert_close(network(x + 12), network(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_cnn_answers_with_the_mean_of_its_members_log_probabilities():
+    network = GenreCNN((20, 24), 4, members=3).eval()
+    x = torch.randn(5, 20, 24)
+    picture = network._picture(x)
+    each = [member(picture).log_softmax(1) for member in network.members]
+    torch.testing.assert_close(network(x), sum(each) / 3)
+    assert not torch.allclose(each[0], each[1])
+
+
+def test_the_cnns_members_learn_from_different_rows():
+    network = GenreCNN((20, 24), 4, members=2, dropout=0).train()
+    logits = network(torch.randn(6, 20, 24))
+    assert logits.shape == (6, 4)
+    logits[:3].sum().backward()
+    touched = [any(p.grad is not None for p in m.parameters()) for m in network.members]
+    assert touched == [True, True]  # batch statistics are a member's own, gradients too:
+    assert all(p.grad is None or not p.grad.any() for p in network.members[1].parameters())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_the_cnn_learns_from_a_short_last_batch(rows):
+    network = GenreCNN((38, 24), 3, members=2).train()
+    assert network(torch.randn(rows, 38, 24)).shape == (rows, 3)

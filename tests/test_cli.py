@@ -194,7 +194,8 @@ def test_train_has_the_courses_defaults():
     options = cli._parser().parse_args(["train", "x", "-o", "y"])
     assert options.split == "track"
     params = TrainParams()
-    for name in ("network", "epochs", "batch_size", "learning_rate", "seed", "keep", "normalise"):
+    assert cli._train_params(options) == TrainParams()
+    for name in ("network", "seed", "keep", "normalise"):
         assert getattr(options, name) == getattr(params, name), name
 
 

@@ -37,6 +37,8 @@ PARAMS = {
                            n_mels=32, n_mfcc=32),
     "44.1 kHz": FeatureParams(sample_rate=44100, segment_seconds=1, n_fft=4096, hop_length=1024),
     "sparse": FeatureParams(n_fft=512, hop_length=2048, n_mels=20, n_mfcc=5, mel_formula="htk"),
+    "not centred": FeatureParams(kind="log_mel", hop_length=1709, center=False, ref="max"),
+    "re maximum": FeatureParams(ref="max", n_fft=1023, hop_length=300, center=False),
     "one frame": FeatureParams(sample_rate=8000, segment_seconds=0.1, n_fft=800, hop_length=1600,
                                n_mels=16),
 }  # fmt: skip
@@ -69,8 +71,9 @@ def plain_librosa(segment, params):
         hop_length=params.hop_length,
         n_mels=params.n_mels,
         htk=params.mel_formula == "htk",
+        center=params.center,
     )
-    db = librosa.power_to_db(mel)
+    db = librosa.power_to_db(mel, ref=np.max if params.ref == "max" else 1.0)
     if params.kind == "log_mel":
         return db.T
     return librosa.feature.mfcc(S=db, n_mfcc=params.n_mfcc).T
@@ -192,8 +195,11 @@ def librosa_frames(samples, params):
     """How many frames librosa makes of so many samples; 0 of none."""
     if not samples:
         return 0
+    padded = samples + params.center * 2 * (params.n_fft // 2)
+    if padded < params.n_fft:
+        return 0
     return librosa.util.frame(
-        np.zeros(samples + 2 * (params.n_fft // 2)),
+        np.zeros(padded),
         frame_length=params.n_fft,
         hop_length=params.hop_length,
     ).shape[1]
@@ -257,6 +263,8 @@ def test_defaults_are_the_courses():
         "n_mels": 128,
         "n_mfcc": 13,
         "mel_formula": "slaney",
+        "ref": "one",
+        "center": True,
     }
     assert COURSE.segment_samples == 66150
     assert COURSE.shape == (130, 13)
@@ -295,6 +303,8 @@ def test_plain_values_and_back(name):
         ({"n_mels": 0}, "n_mels is 0"),
         ({"n_mfcc": 0}, "n_mfcc is 0"),
         ({"n_mfcc": 41, "n_mels": 40}, "raise n_mels or lower n_mfcc"),
+        ({"ref": "min"}, 'reference "min" of decibels: use one or max'),
+        ({"center": 1}, "center is 1: use true or false"),
         ({"mel_formula": "bark"}, 'mel formula "bark": use slaney or htk'),
     ],
 )

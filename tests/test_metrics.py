@@ -154,3 +154,20 @@ def test_threshold_lies_above_in_single_precision_too():
     probabilities, labels = verdicts_of([0.6, 0.7], [False, False])
     single = probabilities.astype(np.float32)
     assert choose_threshold(single, labels) > float(single.max())
+
+
+def test_a_temperature_for_groups_is_that_of_their_mean_verdicts():
+    rng = np.random.default_rng(3)
+    labels = np.repeat(rng.integers(0, 3, 40), 5)
+    logits = rng.normal(size=(200, 3)) * 3
+    logits[np.arange(200), labels] += 2
+    groups = np.repeat([f"track {i}" for i in range(40)], 5)
+    order = rng.permutation(200)  # groups need not lie together
+
+    def loss(temperature):
+        mean, truth, _ = mean_by_group(softmax(logits, temperature), labels, groups)
+        return -np.log(mean[np.arange(40), truth]).mean()
+
+    found = fit_temperature(logits[order], labels[order], groups[order])
+    assert all(loss(found) <= loss(found * factor) + 1e-12 for factor in (0.8, 0.95, 1.05, 1.25))
+    assert found != fit_temperature(logits, labels)

@@ -12,8 +12,20 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genrekit"
 # A name appears or goes here in the same change as in the code, the README and the changelog.
 SURFACE = {
     "genrekit.checks": "Heard hear",
+    "genrekit.evidence": "SOFTER_DB Instead SongMap band_edges occlusion song_map words",
+    "genrekit.neighbours": "NEIGHBOURS_FILE Nearest Neighbours SegmentMatch TrackMatch embeddings "
+    "weights_hash",
+    "genrekit.stress": "ROBUSTNESS SAMPLE_RATE NoiseColour Stress Transform apply late_start "
+    "louder mild_equaliser mp3_64k mp3_bytes noise phone_bandwidth quieter stereo_44k stereo_48k",
+    "genrekit.augment": "filtered masked moved noisy",
+    "genrekit.melfile": "is_mel_file read_mel_file",
+    "genrekit.outliers": "OUTLIERS babble clicks noise render_outliers tones",
+    "genrekit.recipes": "CourseRecipe Recipe RobustRecipe",
     "genrekit.conversion": "MAX_HZ MAX_NUMBERS BadEntry Conversion convert parse_numbers",
     "genrekit.experiments": "EXPERIMENTS Experiment",
+    "genrekit.hearing": "STRESS_SECONDS WHY_SEGMENTS Hearing ModelFile Picture Song StressTest "
+    "Why agreeing excerpt_sound explain harmless hear in_words judge mel_picture nearest ranked "
+    "report stress_test table_row to_csv to_json wav_rendering why_segments",
     "genrekit.health": "Finding health",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
@@ -33,17 +45,21 @@ SURFACE = {
     "power_from_log_mel resynthesise",
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
     "note_frequency step_from step_size",
+    "genrekit.confine": "die_with limit_files limit_memory shut_in write_below",
+    "genrekit.wire": "Incoming Wire WireError named",
+    "genrekit.worker_process": "BEGIN BEGUN main",
+    "genrekit.workers": "WorkerBusy WorkerLost Workers",
     "genrekit.trace": "BankReport CellTrace clip_params inspect_bank power_spectrogram stft "
     "trace_cell",
     "genrekit": "__version__",
     "genrekit.audio": "AUDIO_SUFFIXES AudioInfo AudioSource load_audio probe",
-    "genrekit.classifier": "NETWORKS CourseMLP build_network count_parameters",
+    "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
     "genrekit.evaluation": "Measurement evaluate measure",
     "genrekit.exchange": "export_dataset import_dataset",
-    "genrekit.features": "FeatureKind FeatureParams dct_matrix extract frames hann_window log_mel "
+    "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames hann_window log_mel "
     "mfcc power_to_db split_segments",
     "genrekit.files": "plain_os_errors replacing without_nan",
     "genrekit.mel": "FilterNorm MelFormula hz_to_mel mel_filterbank mel_frequencies mel_to_hz",
@@ -53,11 +69,11 @@ SURFACE = {
     "make_task neuron numerical_derivatives sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
-    "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_segment by_track from_file "
+    "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment by_track from_file "
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
     "genrekit.tables": "match_tracks read_track_table",
-    "genrekit.training": "EpochStats TrainParams Training train",
+    "genrekit.training": "RECIPES EpochStats TrainParams Training train",
 }
 
 MODULES = sorted(

@@ -9,6 +9,7 @@ from genrekit.splits import (
     COURSE_FRACTIONS,
     PARTS,
     by_artist,
+    by_fold,
     by_segment,
     by_track,
     from_file,
@@ -224,3 +225,50 @@ def test_by_the_name_of_a_file(data, tmp_path):
     assert make_split(data, str(path)).fingerprint == from_file(data, path).fingerprint
     with pytest.raises(SettingsError, match='split "album": use segment, track, artist or'):
         make_split(data, "album")
+
+
+# -- tables with other columns ----------------------------------------------------------------
+
+
+@pytest.fixture
+def folds(data, tmp_path):
+    """A table that puts track i into fold i % 3, and leaves every seventh out."""
+    path = tmp_path / "folds.csv"
+    tracks = sorted(set(data.tracks.tolist()))
+    rows = [f"{t},{'' if i % 7 == 6 else i % 3 + 1}" for i, t in enumerate(tracks)]
+    path.write_text("\n".join(["track,fold", *rows]))
+    return path
+
+
+def test_each_fold_is_held_out_once_and_nothing_of_it_trained_on(data, folds):
+    rounds = [by_fold(data, folds, "fold", fold) for fold in "123"]
+    for split in rounds:
+        assert split.measured_part == "test"
+        assert not len(split.valid)
+        assert not names(data, split.train) & names(data, split.test)
+        assert split.shares_tracks is False
+    held_out = np.concatenate([split.test for split in rounds])
+    tracks = sorted(set(data.tracks.tolist()))
+    named = {t for i, t in enumerate(tracks) if i % 7 != 6}
+    assert len(set(held_out.tolist())) == len(held_out)
+    assert names(data, held_out) == named
+    assert all(names(data, np.r_[s.train, s.test]) == named for s in rounds)
+
+
+def test_a_fold_that_is_not_there(data, folds):
+    with pytest.raises(DatasetError, match="nothing to train on or nothing to measure with"):
+        by_fold(data, folds, "fold", "4")
+
+
+def test_the_column_of_a_table_can_be_named(data, tmp_path):
+    tracks = sorted(set(data.tracks.tolist()))
+    path = tmp_path / "c:d.csv"
+    lines = [f"{t},{'test' if i % 2 else 'train'},train" for i, t in enumerate(tracks)]
+    path.write_text("\n".join(["track,mine,part", *lines]))
+    split = make_split(data, f"{path}:mine")
+    assert names(data, split.test) == set(tracks[1::2])
+    assert split.fingerprint == from_file(data, path, "mine").fingerprint
+    with pytest.raises(DatasetError, match="needs the columns track and yours"):
+        make_split(data, f"{path}:yours")
+    with pytest.raises(DatasetError, match="nothing to measure"):
+        make_split(data, str(path))  # the column part trains on everything

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from genrekit import recipes
 from genrekit import training as module
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
@@ -244,7 +245,7 @@ def test_calibrated_on_the_validation_part_only(data, split):
     model = training.model()
     logits = model.logits(data.features[split.valid])
     labels = data.labels[split.valid]
-    assert model.temperature == fit_temperature(logits, labels)
+    assert model.temperature == fit_temperature(logits, labels, data.tracks[split.valid])
     judged = mean_by_group(softmax(logits, model.temperature), labels, data.tracks[split.valid])
     assert model.threshold == choose_threshold(*judged[:2])
     assert model.card["calibrated_on"] == "valid"
@@ -325,11 +326,11 @@ def test_a_dataset_without_tracks(data):
 
 
 def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
-    entropy = module.cross_entropy
+    entropy = recipes.cross_entropy
     training = train(data, split, change(learning_rate=0.5))
     steps = iter(training)
     next(steps)
-    monkeypatch.setattr(module, "cross_entropy", lambda *a: entropy(*a) * float("inf"))
+    monkeypatch.setattr(recipes, "cross_entropy", lambda *a: entropy(*a) * float("inf"))
     with pytest.raises(ModelError, match=r"beyond all numbers in epoch 2: use .* below 0.5"):
         next(steps)
     assert len(training.history) == 1
@@ -340,14 +341,15 @@ def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
 def test_weights_that_broke_in_the_last_step_of_an_epoch(data, split, monkeypatch):
     # The running loss is still a number; what has been learned is none.
     training = train(data, split, change(epochs=1, batch_size=65_536))
-    step = training._optimizer.step
+    optimizer = training._recipe._optimizer
+    step = optimizer.step
 
     def breaking():
         step()
         with torch.no_grad():
             next(iter(training._network.parameters()))[0, 0] = float("nan")
 
-    monkeypatch.setattr(training._optimizer, "step", breaking)
+    monkeypatch.setattr(optimizer, "step", breaking)
     with pytest.raises(ModelError, match="grew beyond all numbers in epoch 1"):
         list(training)
     with pytest.raises(ModelError, match="Nothing has been learned"):

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from genrekit.app.training_views import show_curves, show_exam, show_leak
 from genrekit.app.widgets import page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
-from genrekit.training import TrainParams
+from genrekit.training import RECIPES, TrainParams
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
     "artist": "By artist: no artist stands on both sides (honest)",
     "segment": "By segment, as the course does: songs stand on both sides (flattering)",
 }
+NETWORKS = {
+    "mlp": "The course's: three layers of neurons, quick",
+    "cnn": "Convolutional: looks for patterns, slower, best on log-mel datasets",
+}
+RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
 
@@ -75,7 +81,6 @@ def upload_dataset() -> None:
 
 
 def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
-    defaults = TrainParams()
     left, right = st.columns(2)
     with left:
         split = st.radio(
@@ -91,36 +96,46 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 "stand on both sides and the score cannot be trusted. Build it from the audio to "
                 "get one that can."
             )
+        network = st.radio(
+            "Network",
+            list(NETWORKS),
+            format_func=NETWORKS.__getitem__,
+            key="network",
+            bind="query-params",
+        )
+    usual = RECIPES[network or "mlp"]
+    own = "" if usual.network == "mlp" else f"_{usual.network}"  # settings differ by network
     with right:
         epochs = st.slider(
             "Epochs (rounds through the data)",
             1,
             200,
-            defaults.epochs,
-            key="epochs",
+            usual.epochs,
+            key=f"epochs{own}",
             bind="query-params",
         )
         with st.expander("More settings"):
             rate = st.select_slider(
                 "Learning rate (how far each step goes)",
-                [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3],
-                defaults.learning_rate,
+                RATES,
+                usual.learning_rate,
                 format_func=lambda value: f"{value:g}",
-                key="rate",
+                key=f"rate{own}",
                 bind="query-params",
             )
             batch = st.select_slider(
                 "Batch size (examples per step)",
                 [8, 16, 32, 64, 128],
-                defaults.batch_size,
-                key="batch",
+                usual.batch_size,
+                key=f"batch{own}",
                 bind="query-params",
             )
             seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
             best = st.toggle("Keep the best epoch, not the last", key="best", bind="query-params")
             normalise = st.toggle("Bring every number to one scale first", key="normalise",
                                   bind="query-params")  # fmt: skip
-    params = TrainParams(
+    params = replace(
+        usual,
         epochs=epochs,
         batch_size=batch,
         learning_rate=rate,
@@ -142,6 +157,7 @@ def recipe(params: TrainParams) -> list[str]:
     options = ["--network", params.network, "--epochs", str(params.epochs)]
     options += ["--batch-size", str(params.batch_size), "--seed", str(params.seed)]
     options += ["--learning-rate", f"{params.learning_rate:g}", "--keep", params.keep]
+    options += ["--recipe", params.recipe]
     return options + ["--normalise"] * params.normalise + ["--progress", "json"]
 
 
@@ -247,7 +263,7 @@ def bundle(folder: Path) -> bytes:
 
 page_header(
     "Train a classifier",
-    "A network with about a million weights looks at segments whose genre it is told, and turns "
+    "A network with many thousand weights looks at segments whose genre it is told, and turns "
     "its weights a little after each batch. The music held out is its exam.",
     "train once, then press the leak meter: same network, same music, three ways to hold music "
     "out, three different scores.",

@@ -1,0 +1,88 @@
+"""Log-mel segments made different without becoming another genre, as uploads do.
+
+Each function takes and gives a batch of shape (n, frames, bands), float32, in dB, in PyTorch.
+All randomness is PyTorch's own: seed it before.
+
+What varies: where a segment begins, its tempo and its pitch, the equalisation, the bandwidth of
+the recording, the noise under it. The level needs no variation: networks do not look at it.
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+__all__ = ["filtered", "masked", "moved", "noisy"]
+
+_TEMPO: Final = 0.13  # of the logarithm: 0.88 to 1.14 times the tempo
+_BANDS_MOVED: Final = 2.5  # mel bands up or down: above 1 kHz about a semitone
+_EQUALISER_DB: Final = 3.0  # standard deviation at each of its points
+_EQUALISER_POINTS: Final = 6
+_SLOPE_DB: Final = 3.0  # a band outside the bandwidth is quieter than its neighbour by this much
+_DB_TO_NEPER: Final = 0.2302585  # a power in dB times this is its natural logarithm
+
+
+def moved(x: Tensor, frames: int) -> Tensor:
+    """A piece of `frames` frames about the middle: earlier or later, slower or faster, shifted.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, surroundings, bands), the segment in the middle of what is around it
+
+    Returns
+    -------
+    Tensor, shape (n, frames, bands)
+    """
+    n, surroundings, bands = x.shape
+    tempo = torch.exp(_uniform(n, _TEMPO)) * frames / surroundings
+    room = (1 - tempo).clamp(min=0).minimum(torch.tensor(frames / surroundings))
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0] = torch.exp(_uniform(n, 0.02))
+    theta[:, 0, 2] = _uniform(n, 2 * _BANDS_MOVED / bands)
+    theta[:, 1, 1] = tempo
+    theta[:, 1, 2] = _uniform(n, 1.0) * room
+    grid = affine_grid(theta, [n, 1, frames, bands], align_corners=False).to(x.device)
+    return grid_sample(x[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+
+
+def filtered(x: Tensor) -> Tensor:
+    """Through a random equaliser; one in four loses its treble, one in six its bass."""
+    n, _, bands = x.shape
+    points = _EQUALISER_DB * torch.randn(n, 1, _EQUALISER_POINTS)
+    curve = interpolate(points, size=bands, mode="linear", align_corners=True)[:, 0]
+    band = torch.arange(bands)
+    treble = torch.where(torch.rand(n, 1) < 0.25, bands * (0.47 + 0.53 * torch.rand(n, 1)), bands)
+    bass = torch.where(torch.rand(n, 1) < 0.16, bands * 0.14 * torch.rand(n, 1), 0)
+    curve -= _SLOPE_DB * ((band - treble).clamp(min=0) + (bass - band).clamp(min=0))
+    return x + curve[:, None].to(x.device)
+
+
+def noisy(x: Tensor) -> Tensor:
+    """Over noise 30 to 75 dB below the loudest place in three of ten; floored at 80 dB below."""
+    n, _, bands = x.shape
+    top = x.amax(dim=(1, 2), keepdim=True)
+    level = torch.where(torch.rand(n, 1) < 0.3, -30 - 45 * torch.rand(n, 1), -100)
+    colour = -30 * torch.rand(n, 1) * torch.linspace(0, 1, bands)
+    floor = top + (level + colour)[:, None].to(x.device)
+    mixed = torch.logaddexp(x * _DB_TO_NEPER, floor * _DB_TO_NEPER) / _DB_TO_NEPER
+    return torch.maximum(mixed, mixed.amax(dim=(1, 2), keepdim=True) - 80)
+
+
+def masked(x: Tensor) -> Tensor:
+    """Two stripes of bands and two of frames replaced by the mean (Park et al. 2019)."""
+    mean = x.mean(dim=(1, 2), keepdim=True)
+    for dim, widest in ((2, 0.125), (1, 0.15)):
+        size = x.shape[dim]
+        place = torch.arange(size, device=x.device)
+        for _ in range(2):
+            first = size * torch.rand(len(x), 1, device=x.device)
+            last = first + widest * size * torch.rand(len(x), 1, device=x.device)
+            stripe = (place >= first) & (place < last)
+            x = torch.where(stripe[:, None, :] if dim == 2 else stripe[:, :, None], mean, x)
+    return x
+
+
+def _uniform(n: int, reach: float) -> Tensor:
+    """n numbers from -reach to reach."""
+    return reach * (2 * torch.rand(n) - 1)
