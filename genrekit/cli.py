@@ -524,6 +524,7 @@ def _bar(
         return
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # its thread would keep the workers from being forked
     with tqdm(total=total, desc=what, unit=unit, file=sys.stderr) as bar:
         for step in steps:
             if total_from is not None:

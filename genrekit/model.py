@@ -40,6 +40,8 @@ _WEIGHTS_FILE: Final = "weights.safetensors"
 # -60 dBFS: quieter than the noise floor of most recordings of music.
 _SILENCE_PEAK: Final = 1e-3
 _ROWS_AT_ONCE: Final = 1024
+# A confidence below this many times that of a blind guess is no leaning at all.
+_EVEN: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,10 @@ class GenreModel:
             f"{self.genres[best].capitalize()} is likeliest, but {confidence:.0%} is below the "
             f"{self.threshold:.0%} under which this model was wrong more often than right."
         )
+        if confidence < _EVEN / len(self.genres):
+            note = (
+                "No genre stands out: it sounds unlike all the music this model has learned from."
+            )
         length = self.params.segment_seconds
         return Verdict(
             genre=self.genres[best] if sure else None,

@@ -2,7 +2,8 @@
 
     python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn
     python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --fold 1    (2, 3)
-    python models/make.py finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn --out models
+    python models/make.py finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn
+    python models/make.py measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
 
 SOURCE is a file of mel spectrograms (see genrekit/melfile.py) or GTZAN's folder of genre
 folders. TRACKS.csv has the columns track, artist, fault_filtered (train, valid, test: Kereliuk,
@@ -11,6 +12,8 @@ Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
 `train` trains on the fault-filtered train part, or on the two other artist folds, and keeps its
 state in DIR after every epoch: interrupted, it goes on when run again. `finish` writes the
 bundle; it measures the fault-filtered test part once, and adds the three folds to the card.
+`measure` adds how the model bears real uploads: on music in genre folders (named as in SOURCE)
+and on a folder of recorded speech.
 """
 
 import argparse
@@ -21,15 +24,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from genrekit.audio import load_audio
 from genrekit.dataset import Dataset
 from genrekit.errors import GenreKitError
 from genrekit.features import FeatureParams
 from genrekit.melfile import is_mel_file, read_mel_file
 from genrekit.metrics import accuracy, mean_by_group
 from genrekit.model import GenreModel
-from genrekit.preprocess import build_dataset
+from genrekit.neighbours import Neighbours
+from genrekit.outliers import OUTLIERS
+from genrekit.preprocess import build_dataset, find_tracks
 from genrekit.splits import Split, by_fold, from_file
+from genrekit.stress import ROBUSTNESS
 from genrekit.training import RECIPES, Training, TrainParams, train
 
 FOLDS: Final = ("1", "2", "3")
@@ -44,6 +52,7 @@ ABOUT: Final = {
     "gtzan-cnn": "A small convolutional network on log-mel spectra.",
     "course-mlp": "The course's network and recipe, on MFCCs.",
 }
+_SOUNDS: Final = 20
 CAUTION: Final = (
     "Trained on GTZAN (Tzanetakis and Cook 2002): ten genres of mostly American and British "
     "music from before 2000, 30 s each. The collection has no clear licence; only weights, "
@@ -55,10 +64,7 @@ def main() -> int:
     options = _options()
     try:
         dataset = load(options.source, options.tracks, FEATURES[options.model], options.work)
-        if options.step == "train":
-            learn(options, dataset)
-        else:
-            finish(options, dataset)
+        {"train": learn, "finish": finish, "measure": measure}[options.step](options, dataset)
     except GenreKitError as error:
         print(f"make: {error}", file=sys.stderr)
         return 2
@@ -134,7 +140,61 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     }
     model = replace(model, card=model.card | extra)
     model.save(options.out / options.model)
+    rows = split_of(options, dataset, None).train
+    Neighbours.fit(model, dataset, rows).save(options.out / options.model)
     print(json.dumps(extra | {"measured": model.card["measured"]}, indent=1))
+
+
+def measure(options: argparse.Namespace, dataset: Dataset) -> None:
+    """Verdicts on real sound: by both paths, under changes, and on what is no music."""
+    model = GenreModel.load(options.out / options.model)
+    rate = model.params.sample_rate
+    tracks, _ = find_tracks(options.audio)
+    agree, flips = 0, dict.fromkeys(ROBUSTNESS, 0)
+    assert dataset.tracks is not None
+    for track in tracks:
+        samples = load_audio(track.path, rate)
+        heard = top(model, samples)
+        rows = dataset.tracks == track.path.stem
+        drawn = model.probabilities(dataset.features[rows]).mean(axis=0).argmax()
+        agree += heard == model.genres[drawn]
+        for name, change in ROBUSTNESS.items():
+            flips[name] += top(model, change(samples)) != heard
+    extra = {
+        "audio_path": {"tracks": len(tracks), "same_top_genre_as_from_spectrograms": agree},
+        "robustness": {"tracks": len(tracks), "top_genre_flips": flips},
+        "not_music": {"sure_of_a_genre": not_music(model, options.speech)},
+    }
+    replace(model, card=model.card | extra).save(options.out / options.model)
+    print(json.dumps(extra, indent=1))
+
+
+def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
+    """The likeliest genre, sure or not; "" for nothing to hear."""
+    probabilities = model.classify(samples).probabilities
+    return max(probabilities, key=probabilities.__getitem__) if probabilities else ""
+
+
+def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
+    """Of sounds that are no music, how many the model is sure of, by kind: "3 of 50"."""
+    rate, kinds = model.params.sample_rate, {}
+    for name, make in OUTLIERS.items():
+        rng = np.random.default_rng(10_000)  # other sounds than those of the training
+        kinds[f"generated {name}"] = [make(rng, 15 * rate, rate) for _ in range(_SOUNDS)]
+    for hz in (60, 220, 440, 1000, 3000):
+        tone = 0.5 * np.sin(2 * np.pi * hz * np.arange(15 * rate) / rate)
+        kinds.setdefault("steady sine", []).append(tone.astype(np.float32))
+    rng = np.random.default_rng(0)
+    for _ in range(_SOUNDS):
+        white = 0.1 * rng.standard_normal(15 * rate)
+        kinds.setdefault("white noise", []).append(white.astype(np.float32))
+    if speech is not None:
+        kinds["speech"] = [load_audio(path, rate) for path in sorted(speech.iterdir())]
+    sure = {}
+    for name, sounds in kinds.items():
+        count = sum(model.classify(sound).genre is not None for sound in sounds)
+        sure[name] = f"{count} of {len(sounds)}"
+    return sure
 
 
 def model_of(options: argparse.Namespace, dataset: Dataset, fold: str | None) -> GenreModel:
@@ -147,12 +207,14 @@ def model_of(options: argparse.Namespace, dataset: Dataset, fold: str | None) ->
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the models that ship.")
-    parser.add_argument("step", choices=("train", "finish"))
+    parser.add_argument("step", choices=("train", "finish", "measure"))
     parser.add_argument("source", type=Path, help="a mel file, or GTZAN's folder")
     parser.add_argument("tracks", type=Path, help="CSV: track,artist,fault_filtered,artist_fold")
     parser.add_argument("--model", choices=tuple(FEATURES), required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder for states and datasets")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="for states, datasets")
     parser.add_argument("--fold", choices=FOLDS, help="hold out this artist fold")
+    parser.add_argument("--audio", type=Path, help="genre folders to measure on")
+    parser.add_argument("--speech", type=Path, help="a folder of recorded speech")
     parser.add_argument("--epochs", type=int, help="other than the recipe's")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     return parser.parse_args()

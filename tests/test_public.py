@@ -25,7 +25,8 @@ SURFACE = {
     "genrekit.experiments": "EXPERIMENTS Experiment",
     "genrekit.hearing": "STRESS_SECONDS WHY_SEGMENTS Hearing ModelFile Picture Song StressTest "
     "Why agreeing excerpt_sound explain harmless hear in_words judge mel_picture nearest ranked "
-    "report stress_test table_row to_csv to_json wav_rendering why_segments",
+    "report stress_test table_row to_csv to_json warm_up wav_rendering "
+    "why_segments",
     "genrekit.health": "Finding health",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
@@ -48,7 +49,7 @@ SURFACE = {
     "genrekit.confine": "die_with limit_files limit_memory shut_in write_below",
     "genrekit.wire": "Incoming Wire WireError named",
     "genrekit.worker_process": "BEGIN BEGUN main",
-    "genrekit.workers": "WorkerBusy WorkerLost Workers",
+    "genrekit.workers": "WorkerBusy WorkerFault WorkerLost Workers",
     "genrekit.trace": "BankReport CellTrace clip_params inspect_bank power_spectrogram stft "
     "trace_cell",
     "genrekit": "__version__",
