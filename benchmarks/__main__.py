@@ -1,21 +1,30 @@
-"""`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree."""
+"""`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
+
+`python -m benchmarks fuzz` feeds harmed files instead.
+"""
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.compare import DisagreementError, Figures, machine
+from benchmarks.compare import DisagreementError, machine
 
-NAMES = ("preprocess", "training", "mlp", "cold")
+NAMES = ("preprocess", "training", "mlp", "cold", "listen")
+FUZZ = "fuzz"  # alone it takes a quarter of an hour, and only when asked for
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 1 when results disagree."""
-    options = _parser().parse_args(arguments)
+    """Exit status: 0, or 1 when results disagree or a harmed file did more than be refused."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
     print(machine(), flush=True)
+    if FUZZ in options.names:
+        if options.names != [FUZZ]:
+            parser.error("fuzz runs alone")
+        return _fuzz(parser, options)
     for name in options.names or NAMES:
         try:
             for figures in _figures(name, options):
@@ -26,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _figures(name: str, options: argparse.Namespace) -> Iterator[Figures]:
+def _figures(name: str, options: argparse.Namespace) -> Iterator[object]:
     # Each benchmark is imported when its turn comes: PyTorch in this process would be in the way.
     if name == "preprocess":
         from benchmarks.preprocess import preprocess
@@ -46,10 +55,24 @@ def _figures(name: str, options: argparse.Namespace) -> Iterator[Figures]:
         from benchmarks.mlp import mlp
 
         yield from mlp(options.runs)
-    else:
+    elif name == "cold":
         from benchmarks.cold import cold
 
         yield cold(options.runs, options.model)
+    else:
+        from benchmarks.listen import listen
+
+        yield from listen(options.runs, options.model)
+
+
+def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from benchmarks.fuzz import GROUPS, KINDS, fuzz
+
+    if options.kind not in (None, *GROUPS, *KINDS):
+        parser.error(f"--kind {options.kind}: use {', '.join((*GROUPS, *KINDS))}")
+    report = fuzz(options.cases, options.seed, options.kind, options.workers, options.keep)
+    print(f"\n{report}", flush=True)
+    return 1 if report.failures else 0
 
 
 def _count(text: str) -> int:
@@ -62,7 +85,8 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", choices=NAMES, help=f"of {', '.join(NAMES)} (all)")
+    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ),
+        help=f"of {', '.join(NAMES)} (all), or {FUZZ}")  # fmt: skip
     add("--runs", type=_count, default=5, help="pairs of times (%(default)s)")
     add("--tracks", type=_count, default=200, help="preprocess: tracks (%(default)s)")
     add("--format", choices=FORMATS,
@@ -70,7 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, help="preprocess: a real folder of genre folders")
     add("--segments", type=_count, default=2000, help="training: segments (%(default)s)")
     add("--epochs", type=_count, default=5, help="training: epochs (%(default)s)")
-    add("--model", type=Path, help="cold: a folder with a model (the shipped one, or a tiny one)")
+    add("--model", type=Path,
+        help="cold, listen: a folder with a model (what ships, or a tiny one)")  # fmt: skip
+    fuzz = parser.add_argument_group(FUZZ)
+    fuzz.add_argument("--cases", type=_count, help="how many (11,000, or 1000 of one kind)")
+    fuzz.add_argument("--seed", type=int, default=0, help="of each kind's first case (%(default)s)")
+    fuzz.add_argument("--kind", help="only this: wav, zip, model, ..., audio, or other")
+    fuzz.add_argument("--workers", type=_count, help="processes (one for each processor)")
+    fuzz.add_argument("--keep", type=Path, metavar="FOLDER", help="for the files that failed")
     return parser
 
 

@@ -1,23 +1,15 @@
-"""Home, dataset, train and classify, run without a browser."""
+"""Home, dataset and train, run without a browser."""
 
 import gc
-import io
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from page_tools import button, texts
-from streamlit.testing.v1 import AppTest
 
 from genrekit.app import visit
 from genrekit.app.jobs import Job
-from genrekit.features import FeatureParams
 from genrekit.model import GenreModel
-from genrekit.splits import by_segment
-from genrekit.synth import render
-from genrekit.training import TrainParams, train
 
 
 @pytest.fixture
@@ -107,83 +99,6 @@ def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, ma
     job = finished(folder, "dataset", "Without artists")
     at = app("build/train.py", dataset=job.id)
     assert len(at.radio[0].options) == 2
-
-
-@pytest.fixture
-def own_model(app, make_dataset):
-    """A finished model job whose model takes 3 s segments at 22050 Hz."""
-    folder = visit.jobs().new_folder()
-    params = FeatureParams()
-    rng = np.random.default_rng(0)
-    data = make_dataset(genres=("jazz", "metal"), tracks=5, segments=2)
-    features = rng.normal(size=(len(data), *params.shape)).astype(np.float32)
-    data = type(data)(**{**data.__dict__, "features": features, "params": params})
-    training = train(data, by_segment(data), TrainParams(epochs=1, device="cpu"))
-    list(training)
-    training.model().save(folder / "model")
-    return finished(folder, "model", "Mine")
-
-
-def wav(samples, rate=22050) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
-
-
-def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    at.file_uploader[0].set_value([(name, content, "audio/wav") for name, content in files])
-    return at.run()
-
-
-def test_classify_page_answers_as_the_library_does(app, own_model):
-    content = wav(render("jazz", seed=1, seconds=7))
-    at = upload(app("listen/classify.py", model=own_model.id), ("my *song*.wav", content))
-    assert not at.exception
-    verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
-    assert len(verdict.segments) == 2
-    shown = texts(at)
-    assert f"{verdict.confidence:.0%}" in shown
-    assert (verdict.genre or "Not sure").lower() in shown.lower()
-    assert at.subheader[0].value.endswith(r"my \*song\*\.wav")
-    assert "of 2 segments, taken alone, say the same" in shown
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("empty.wav", b"", "It is empty"),
-        ("text.mp3", b"hello, hello, hello", "It is not audio in a format"),
-        ("cut.flac", b"fLaC" + bytes(40), "it is damaged or incomplete"),
-        ("short.wav", wav(np.full(2000, 0.1)), "at least 3 s of music are needed"),
-        ("silent.wav", wav(np.zeros(100_000)), "Silence"),
-        ("nan.wav", wav(np.full(100_000, np.nan)), "samples that are not numbers"),
-    ],
-)
-def test_classify_page_answers_bad_input_in_plain_words(app, own_model, name, content, says):
-    good = ("good.wav", wav(render("jazz", seed=1, seconds=4)))
-    at = app("listen/classify.py", model=own_model.id)
-    upload(at, (name, content), good)
-    assert not at.exception
-    assert says in texts(at)
-    table = at.dataframe[0].value
-    assert list(table["file"]) == [name, "good.wav"], "one bad file does not stop the rest"
-
-
-def test_classify_page_hears_a_composed_example_without_any_file(app, own_model):
-    at = app("listen/classify.py", model=own_model.id, source="An example")
-    assert not at.exception
-    assert "segments, taken alone" in texts(at)
-
-
-def test_an_unexpected_failure_shows_no_traceback(app, own_model, monkeypatch):
-    def fail(*args, **kwargs):
-        raise ZeroDivisionError("secret detail")
-
-    monkeypatch.setattr(GenreModel, "classify_file", fail)
-    content = wav(render("jazz", seed=2, seconds=4))
-    at = upload(app("listen/classify.py", model=own_model.id), ("a.wav", content))
-    assert "Something went wrong on our side" in texts(at)
-    assert "secret" not in texts(at)
 
 
 def test_after_a_visit_the_libraries_are_no_garbage_collectors_business(app):

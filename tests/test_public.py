@@ -60,7 +60,8 @@ SURFACE = {
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
     "genrekit.evaluation": "Measurement evaluate measure",
     "genrekit.exchange": "export_dataset import_dataset",
-    "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames hann_window log_mel "
+    "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames "
+    "hann_window log_mel "
     "mfcc power_to_db split_segments",
     "genrekit.files": "plain_os_errors replacing without_nan",
     "genrekit.mel": "FilterNorm MelFormula hz_to_mel mel_filterbank mel_frequencies mel_to_hz",
@@ -70,7 +71,8 @@ SURFACE = {
     "make_task neuron numerical_derivatives sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
-    "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment by_track from_file "
+    "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment "
+    "by_track from_file "
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
     "genrekit.tables": "match_tracks read_track_table",

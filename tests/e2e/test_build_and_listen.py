@@ -1,18 +1,8 @@
 """From nothing to a verdict in a real browser."""
 
-import io
 from typing import Any
 
-import numpy as np
-import soundfile
-
-from genrekit.synth import render
-
 PATIENT_MS = 180_000
-
-
-def ready(page: Any) -> None:
-    page.wait_for_selector("[data-test-script-state=notRunning]", timeout=PATIENT_MS)
 
 
 def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, page: Any) -> None:
@@ -43,24 +33,3 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     other.goto(address)
     other.get_by_role("heading", name="What is taken for what").wait_for(timeout=PATIENT_MS)
     other.context.close()
-
-
-def test_uploaded_files_are_judged_and_bad_ones_explained(app_url: str, page: Any) -> None:
-    song = io.BytesIO()
-    soundfile.write(song, render("jazz", seed=5, seconds=7), 22050, format="OGG")
-    silence = io.BytesIO()
-    soundfile.write(silence, np.zeros(100_000), 22050, format="WAV")
-    page.goto(f"{app_url}/classify")
-    ready(page)
-    page.locator("input[type=file]").set_input_files(
-        [
-            {"name": "song <b>.ogg", "mimeType": "audio/ogg", "buffer": song.getvalue()},
-            {"name": "../../silent.wav", "mimeType": "audio/wav", "buffer": silence.getvalue()},
-            {"name": "note.txt", "mimeType": "text/plain", "buffer": b"not music at all"},
-        ]
-    )
-    page.get_by_text("segments, taken alone, say the same").wait_for(timeout=PATIENT_MS)
-    page.get_by_text("It is not audio in a format GenreKit reads").wait_for()
-    page.get_by_role("heading", name="All files").wait_for()
-    page.get_by_role("heading", name="song <b>.ogg").wait_for()
-    assert page.problems == []

@@ -1,0 +1,130 @@
+"""The classify page in a real browser: files, segments, closer looks, and what cannot be used."""
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from genrekit.synth import render
+
+PATIENT_MS = 180_000
+
+
+def coded(samples: np.ndarray, kind: str = "WAV") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22050, format=kind)
+    return file.getvalue()
+
+
+def open_page(page: Any, app_url: str, query: str = "") -> None:
+    page.set_default_timeout(PATIENT_MS)
+    page.goto(f"{app_url}/classify?{query}")
+    page.get_by_role("heading", name="Classify a song").wait_for()
+    rest(page)
+
+
+def rest(page: Any) -> None:
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+
+
+def send(page: Any, *files: tuple[str, bytes]) -> None:
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "audio/wav", "buffer": content} for name, content in files]
+    )
+
+
+def says(page: Any, text: str) -> None:
+    page.get_by_text(text).first.wait_for()
+
+
+def test_good_files_are_judged_and_a_bad_one_does_not_stop_them(app_url: str, page: Any) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    open_page(page, app_url)
+    says(page, "Nothing to hear yet")
+    send(
+        page,
+        ("note.txt", b"not music at all"),
+        ("song <b>.ogg", coded(render("jazz", seed=5, seconds=7), "OGG")),
+        ("../../second.aiff", coded(render("metal", seed=5, seconds=4), "AIFF")),
+    )
+    page.get_by_role("heading", name="3 files, 2 judged").wait_for()
+    page.get_by_role("heading", name="song <b>.ogg").wait_for()
+    says(page, "segments, taken alone, say the same")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="All as CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        *("file", "note.txt", "song <b>.ogg", "second.aiff"),
+    ]
+    sound = page.locator("[data-part=sound]")
+    assert sound.evaluate("audio => audio.error") is None
+    outside = [url for url in requests if not url.startswith((app_url, "blob:", "data:"))]
+    assert outside == []
+    assert page.problems == []
+
+
+def test_a_segment_is_chosen_in_the_picture_and_the_link_keeps_it(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "source=An+example&style=reggae&take=3")
+    page.get_by_role("heading", name="reggae-3.wav").wait_for()
+    strip = page.locator("[data-part=strip]")
+    strip.wait_for()
+    box = strip.bounding_box()
+    strip.click(position={"x": 0.7 * box["width"], "y": 0.5 * box["height"]})
+    page.wait_for_url(re.compile("segment=4"))
+    page.get_by_text("Stress test", exact=True).click()
+    says(page, "Nothing is changed yet")
+    address = page.url
+    other = page.context.browser.new_context().new_page()
+    other.set_default_timeout(PATIENT_MS)
+    other.goto(address)
+    other.get_by_role("heading", name="reggae-3.wav").wait_for()
+    says(other, "Nothing is changed yet")
+    assert "segment=4" in other.url
+    other.context.close()
+    assert page.problems == []
+
+
+def test_under_stress_it_holds_or_flips(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "source=An+example&look=Stress+test&noise=-10&low_pass=500")
+    page.get_by_text(re.compile("It holds|It flips")).first.wait_for()
+    page.get_by_test_id("stAudio").nth(1).wait_for()
+    page.get_by_role("button", name="All back to zero").click()
+    says(page, "Nothing is changed yet")
+    assert "noise" not in page.url
+    assert page.problems == []
+
+
+def test_why_and_all_models(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "source=An+example&look=Why")
+    says(page, "What it heard in training that sounds alike")
+    page.get_by_text("Show what decided").last.wait_for()
+    page.get_by_text("Compare models", exact=True).click()
+    says(page, "Each figure is worth what its split is worth")
+    says(page, "Shipped: course-mlp")
+    assert page.problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.wav", b"", "It is empty"),
+        ("renamed.mp3", b"this is a text, whatever its name says", "It is not audio in a format"),
+        ("silence.wav", coded(np.zeros(100_000)), "Silence: there is nothing to hear"),
+        ("second.wav", coded(render("jazz", seed=1, seconds=1.0)), "of music are needed"),
+    ],
+)
+def test_what_cannot_be_judged_is_answered_in_one_sentence(
+    app_url: str, page: Any, name: str, content: bytes, sentence: str
+) -> None:
+    open_page(page, app_url)
+    send(page, (name, content))
+    says(page, sentence)
+    rest(page)
+    body = page.inner_text("body")
+    assert "Traceback" not in body
+    assert "Something went wrong" not in body
+    assert page.problems == []
