@@ -10,9 +10,17 @@ from pathlib import Path
 
 import streamlit as st
 
+from genrekit.app import ears, server
 from genrekit.app.jobs import PATIENT_THREADS
 
 # Before anything imports torch, which reads them once.
 os.environ.update({**PATIENT_THREADS, **os.environ})
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py")
+host = server.start(ears.warm_up, (ears.close,))
+app = st.App(
+    Path(__file__).parent / "pages" / "frame.py",
+    lifespan=host.lifespan,
+    routes=host.routes(),
+    middleware=host.middleware(),
+    on_script_error=host.on_script_error,
+)

@@ -409,7 +409,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    sub.add_argument("--model", metavar="NAME_OR_DIR", default="course-mlp", help="(%(default)s)")
+    sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
     return parser
 

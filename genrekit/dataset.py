@@ -155,8 +155,8 @@ class Dataset:
         try:
             if card["format"] != _FORMAT:
                 raise DatasetError(
-                    f"The dataset is of format {card['format']}, this GenreKit reads {_FORMAT}: "
-                    "update GenreKit, or build the dataset again."
+                    f"The dataset is of format {card['format']!r:.20}, this GenreKit reads "
+                    f"{_FORMAT}: update GenreKit, or build the dataset again."
                 )
             return cls(
                 **columns,
@@ -195,7 +195,12 @@ class Dataset:
                     f"{path.name} is a Parquet file but no GenreKit dataset: "
                     "make one with `genrekit preprocess`."
                 ) from None
-            except (pa.ArrowException, ValueError, TypeError, AttributeError):
+            except (
+                *(pa.ArrowException, ValueError, TypeError, AttributeError),
+                *(OSError, MemoryError, RecursionError),
+            ) as error:
+                if getattr(error, "errno", None) is not None:  # the disk's, not the content's
+                    raise
                 raise DatasetError(
                     f"{path.name} is not a readable Parquet file: it is damaged, incomplete or "
                     "something else; make it again with `genrekit preprocess`."

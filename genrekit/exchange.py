@@ -6,9 +6,11 @@ parameters are the reader's claim. The NPZ holds the columns of `Dataset` and it
 """
 
 import json
+import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -131,15 +133,10 @@ def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
             }
             return Dataset.from_card(card, **columns)
     except (
-        AttributeError,
-        EOFError,
-        KeyError,
-        MemoryError,  # what a damaged header may ask for
-        NotImplementedError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
+        *(AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError),
+        *(MemoryError, OverflowError),  # what a damaged header may ask for
+        *(SyntaxError, TokenError),  # the header is a Python literal
+        *(struct.error, zipfile.BadZipFile, zlib.error),
     ):
         raise DatasetError(
             f"{path.name} is damaged, or is no NPZ file of GenreKit's: export it again."

@@ -123,8 +123,8 @@ class Inspection:
         try:
             if values["format"] != _FORMAT:
                 raise DatasetError(
-                    f"The inspection is of format {values['format']}, this GenreKit reads "
-                    f"{_FORMAT}: update GenreKit, or inspect the folder again."
+                    f"The inspection is of format {values['format']!r:.20}, this GenreKit "
+                    f"reads {_FORMAT}: update GenreKit, or inspect the folder again."
                 )
             return cls(
                 tuple(_typed(FileFacts, file) for file in values["files"]),

@@ -11,9 +11,11 @@ but for the quantisation: so what learned from them can listen to sound.
 """
 
 import os
+import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -35,7 +37,7 @@ def is_mel_file(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(path) as members:
             return {f"{key}.npy" for key in _KEYS} <= set(members.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile):
         return False
 
 
@@ -126,22 +128,18 @@ def _arrays(path: Path) -> tuple[NDArray[Any], ...]:
     with plain_os_errors("read", path):
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                level, dynamic_range, track, genre = (arrays[key] for key in _KEYS)
+                level, dynamic_range, track, genre = (np.asarray(arrays[key]) for key in _KEYS)
         except (
-            EOFError,
-            KeyError,
-            MemoryError,
-            NotImplementedError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            zlib.error,
+            *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
+            *(MemoryError, OverflowError),  # what a damaged header may ask for
+            *(SyntaxError, TokenError),  # the header is a Python literal
+            *(struct.error, zipfile.BadZipFile, zlib.error),
         ):
             raise DatasetError(
                 f"{path.name} is damaged, or is no file of mel spectrograms: it needs "
                 f"{', '.join(_KEYS)}."
             ) from None
-    n = len(track)
+    n = track.size
     fits = (
         level.ndim == 3
         and level.dtype == np.uint8
@@ -150,9 +148,14 @@ def _arrays(path: Path) -> tuple[NDArray[Any], ...]:
         and len(level) == n
         and track.dtype.kind == genre.dtype.kind == "U"
     )
-    if not fits or not n or len(set(track.tolist())) != n or not np.isfinite(dynamic_range).all():
+    if not fits or not n or len(set(track.tolist())) != n or not _plausible(dynamic_range):
         raise DatasetError(
             f"The parts of {path.name} do not fit each other: levels of (tracks, bands, columns), "
             "and one dynamic range, track and genre for each."
         )
     return level, dynamic_range, track, genre
+
+
+def _plausible(dynamic_range_db: NDArray[Any]) -> bool:
+    """Whether all are numbers from 0 that one can compute with."""
+    return bool(((dynamic_range_db >= 0) & (dynamic_range_db < 1e6)).all())

@@ -31,7 +31,7 @@ from genrekit.metrics import softmax
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
 
 MODELS: Final = Path(__file__).resolve().parent.parent / "models"
-DEFAULT_MODEL: Final = "course-mlp"
+DEFAULT_MODEL: Final = "gtzan-cnn"
 MAX_SONG_SECONDS: Final = 900.0
 
 _FORMAT: Final = 1
@@ -268,7 +268,7 @@ class GenreModel:
     def _from_bytes(cls, about: Mapping[str, Any], weights: bytes) -> Self:
         if about["format"] != _FORMAT:
             raise ModelError(
-                f"The model is of format {about['format']}, this GenreKit reads {_FORMAT}: "
+                f"The model is of format {about['format']!r:.20}, this GenreKit reads {_FORMAT}: "
                 "update GenreKit or train the model again."
             )
         if hashlib.sha256(weights).hexdigest() != about["weights_sha256"]:

@@ -150,8 +150,9 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
     assigned = _assigned(dataset, Path(path), column)
     unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
     if unknown:
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unknown[0])
         raise DatasetError(
-            f'{path} names a part "{unknown[0]}": use train, valid or test, or leave it empty.'
+            f'{path} names a part "{shown:.40}": use train, valid or test, or leave it empty.'
         )
     return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
 

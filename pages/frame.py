@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from genrekit.app.memory import settle
+from genrekit.app.server import wait_for_imports
 
 HERE = Path(__file__).parent
 
@@ -57,5 +58,7 @@ SECTIONS = {
     ],
 }
 
-st.navigation(SECTIONS).run()
+page = st.navigation(SECTIONS)
+wait_for_imports(page.url_path)
+page.run()
 settle()

@@ -127,6 +127,7 @@ def run_python():
 def app(tmp_path, monkeypatch):
     """A function that opens the app at a page, with jobs of its own."""
     monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
+    monkeypatch.setenv("GENREKIT_LISTENERS", "0")
     from streamlit.testing.v1 import AppTest
 
     from genrekit.app import visit

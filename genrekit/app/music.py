@@ -1,5 +1,6 @@
 """Where music for a dataset comes from, and what is shown of it before it is used."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from genrekit.app.sounds import track_sound
 from genrekit.app.widgets import escape, show_error
 from genrekit.errors import AudioError, DatasetError
 from genrekit.inspection import Duplicate, Inspection
-from genrekit.intake import store_files, store_folder, unpack_zip
+from genrekit.intake import UploadLimits, store_files, store_folder, unpack_zip
 
 __all__ = ["choose_source", "show_preview"]
 
@@ -50,7 +51,7 @@ def _take_zip() -> None:
         _check_size(upload.size)
         folder = visit.jobs().new_folder()
         with st.spinner("Unpacking …"):
-            _or_remove(folder, lambda: unpack_zip(upload, folder / "audio"))
+            _or_remove(folder, lambda: unpack_zip(upload, folder / "audio", _room()))
         _inspect(folder, "Your zip")
 
 
@@ -115,6 +116,13 @@ def _check_size(size: int) -> None:
             f"That is {size / 1e6:.0f} MB, and {limit:g} MB are the most that can be taken: "
             "send fewer files, or compress them (FLAC, MP3)."
         )
+
+
+def _room() -> UploadLimits:
+    """No more is unpacked than this visitor may keep."""
+    usual = UploadLimits()
+    most = min(usual.total_bytes, visit.jobs().room(visit.owner()))
+    return replace(usual, total_bytes=most)
 
 
 def _or_remove(folder: Path, work: Any) -> None:

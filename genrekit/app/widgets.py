@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app.charts import CONFIG
+from genrekit.app.logs import event
 from genrekit.app.settings import settings
 from genrekit.dataset import Skipped
 from genrekit.errors import GenreKitError
@@ -24,10 +25,9 @@ __all__ = [
     "page_header",
     "plain_errors",
     "show_error",
+    "show_failure",
     "wav_bytes",
 ]
-
-_log = logging.getLogger("genrekit.app")
 
 
 def page_header(title: str, see: str, try_: str) -> None:
@@ -43,15 +43,21 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except GenreKitError as error:
+        event("refused", error=error)
         show_error(str(error))
-    except Exception:
+    except Exception as error:
         # Streamlit steers by exceptions of its own, which are BaseException and pass through.
-        _log.exception("A page failed")
-        st.error(
-            "Something went wrong on our side, and your input was not the cause. "
-            "Reload the page and try again.",
-            icon=":material/error:",
-        )
+        show_failure(error)
+
+
+def show_failure(error: Exception) -> None:
+    """Say that something failed that nobody foresaw; the log tells where."""
+    event("page failed", level=logging.ERROR, error=error)
+    st.error(
+        "Something went wrong on our side, and your input was not the cause. "
+        "Reload the page and try again.",
+        icon=":material/error:",
+    )
 
 
 def show_error(message: str) -> None:

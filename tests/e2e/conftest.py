@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 60
+START_SECONDS = 120
 # Streamlit looks for its endpoints below the page's path first, and means nothing by it.
 HARMLESS = ("/_stcore/health", "/_stcore/host-config")
 
@@ -128,7 +128,7 @@ def _first_visit(browser: Any, app_url: str) -> None:
     one of its old kind; it does so for the first visit only.
     """
     tab = browser.new_page()
-    tab.goto(f"{app_url}/neuron")
+    tab.goto(f"{app_url}/neuron", timeout=1000 * START_SECONDS)
     tab.get_by_role("heading", name="A neuron").wait_for(timeout=1000 * START_SECONDS)
     assert tab.get_by_text("Page not found").count() == 0
     tab.close()

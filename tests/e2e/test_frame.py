@@ -1,5 +1,7 @@
 """What every page owes every visitor."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +17,18 @@ PAGES = {
 }
 
 
+def test_every_page_is_looked_at() -> None:
+    frame = (Path(__file__).parents[2] / "pages" / "frame.py").read_text(encoding="utf-8")
+    assert {"", *re.findall(r'url_path="([^"]+)"', frame)} == set(PAGES)
+    assert frame.count("st.Page(") == len(PAGES)
+
+
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_page_opens_by_its_address_without_errors_or_requests_outside(
     app_url: str, page: Any, address: str, width: int
 ) -> None:
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
+    outside = watch(page, app_url)
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{app_url}/{address}")
     page.wait_for_selector("[data-test-script-state=notRunning]")
@@ -29,6 +36,35 @@ def test_a_page_opens_by_its_address_without_errors_or_requests_outside(
     assert PAGES[address] in page.get_by_role("heading", level=1).first.inner_text()
     assert page.problems == []
     assert page.get_by_text("Something went wrong").count() == 0
-    assert [url for url in requests if not url.startswith((app_url, "blob:", "data:"))] == []
+    assert outside == []
     main = page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth <= main.clientWidth"), "nothing is cut off"
+
+
+def watch(page: Any, app_url: str) -> list[str]:
+    """What the page asks of anybody but the app: noted, and not let through."""
+    outside: list[str] = []
+    own = (app_url, app_url.replace("http", "ws"), "blob:", "data:")
+
+    def stop(route: Any) -> None:
+        outside.append(route.request.url)
+        route.abort()
+
+    def note(socket: Any) -> None:
+        if not socket.url.startswith(own):
+            outside.append(socket.url)
+
+    page.route(re.compile(rf"^(?!{'|'.join(map(re.escape, own))})"), stop)
+    page.on("websocket", note)
+    return outside
+
+
+def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
+    outside = watch(page, app_url)
+    page.goto(app_url)
+    elsewhere = "http://elsewhere.invalid"
+    page.evaluate(f"fetch('{elsewhere}/x').catch(() => 0)")
+    page.evaluate("new Image().src = 'http://elsewhere.invalid/y.png'")
+    page.evaluate("new WebSocket('ws://elsewhere.invalid/z')")
+    page.wait_for_timeout(500)
+    assert {f"{elsewhere}/x", f"{elsewhere}/y.png", "ws://elsewhere.invalid/z"} <= set(outside)

@@ -1,0 +1,106 @@
+"""The processes that listen to visitors' songs: one pool for the whole server.
+
+Songs are decoded and judged there and never in the server, whose memory holds every visit. The
+pool starts with the server, in the background. With ``GENREKIT_LISTENERS=0`` there is none, and
+the work is done in the server's process: for tests, and where a song can be trusted.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import streamlit as st
+
+from genrekit.app import visit
+from genrekit.app.settings import settings
+from genrekit.errors import ModelError
+from genrekit.workers import Workers
+
+__all__ = ["close", "listen", "warm_up"]
+
+Result = TypeVar("Result")
+
+_WARM_SECONDS: Final = 600.0
+
+# To be ended with the server; more than one only where Streamlit's caches were cleared.
+_made: Final[list[Workers]] = []
+
+
+def listen(function: Callable[..., Result], *arguments: object, about: str) -> Result:
+    """What a function of `genrekit.hearing` gives, worked out by a process of the pool.
+
+    Parameters
+    ----------
+    about : str, the song's digest: the process that has decoded it is asked, if it is free
+
+    Raises
+    ------
+    GenreKitError
+        As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
+    """
+    return _workers().call(function, *arguments, owner=_owner(), about=about)
+
+
+def warm_up() -> None:
+    """Start the pool and wait until it can judge; for a thread of the server.
+
+    Raises
+    ------
+    GenreKitError
+        A model that ships cannot be used, or no process gets ready.
+    """
+    from genrekit.app.widgets import wav_bytes
+    from genrekit.hearing import ModelFile, Song, judge
+    from genrekit.model import MODELS
+    from genrekit.synth import render
+
+    workers = _workers()
+    if not workers.ready(_WARM_SECONDS):
+        raise ModelError("The processes that listen do not get ready.")
+    song = Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
+    for path in sorted(MODELS.glob("*/model.json")):
+        workers.call(judge, song, ModelFile.at(path.parent))
+
+
+def close() -> None:
+    """End the pool and its processes at once; what is asked of them from now on is refused."""
+    for workers in _made:
+        workers.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=Workers.close)
+def _workers() -> Workers:
+    from genrekit import audio, hearing, model, neighbours, stress
+
+    chosen = settings()
+    workers = Workers(
+        chosen.listeners,
+        chosen.listen_seconds,
+        chosen.listen_megabytes,
+        hearing.warm_up,
+        types=[
+            audio.AudioInfo,
+            hearing.Hearing,
+            hearing.ModelFile,
+            hearing.Picture,
+            hearing.Song,
+            hearing.StressTest,
+            hearing.Why,
+            model.SegmentVerdict,
+            model.Verdict,
+            neighbours.Nearest,
+            neighbours.SegmentMatch,
+            neighbours.TrackMatch,
+            stress.Stress,
+        ],
+        waiting=chosen.listen_waiting,
+        patience=chosen.listen_seconds,
+    )
+    _made.append(workers)
+    return workers
+
+
+def _owner() -> str:
+    """Whose turn a question takes; outside of a visit nobody's."""
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    return visit.owner() if get_script_run_ctx(suppress_warning=True) else ""

@@ -1,0 +1,173 @@
+"""The server's log: one JSON object a line on standard error, about work, never about people.
+
+A line has the time (UTC), the level, the event, and what belongs to it. Names and contents of
+files, addresses and whole job ids are not in it: whoever reads a log learns what the server did
+and where it failed, and nothing of what visitors brought. Therefore an error is told by its type
+and its place in the code, and a line of a library by its template, without what was filled in.
+"""
+
+import json
+import logging
+import math
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+__all__ = ["JsonLines", "event", "install", "places", "short"]
+
+_LOGGER: Final = logging.getLogger("genrekit.server")
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_DATA: Final = "genrekit_data"
+_PLACES: Final = 6
+_LENGTH: Final = 200
+_ID_LENGTH: Final = 6
+# The app's own hook logs the same error.
+_LOGGED_TWICE: Final = ("streamlit.error_util", "Uncaught app execution")
+_WARNING: Final = re.compile(r"(.*?):(\d+): (\w+):", re.DOTALL)
+_SERVER_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+_SILENT: Final = "uvicorn.access"  # it would name addresses and whole paths
+
+
+def event(name: str, *, level: int = logging.INFO, error: Any = None, **data: Any) -> None:
+    """Log that something happened.
+
+    Parameters
+    ----------
+    name : str, a few words that are always the same
+    level : int, as in `logging`
+    error : BaseException or None; its type and place are logged, its message is not
+    data : numbers, booleans and short texts that say nothing about a visitor
+    """
+    _LOGGER.log(level, name, extra={_DATA: data}, exc_info=error)
+
+
+def short(job_id: str) -> str:
+    """Enough of a job's id to follow it in the log, and too little to find the job by."""
+    return job_id[:_ID_LENGTH]
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error came from: the last few places in this code, and the very last of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT)]
+    ours = [f for f in ours if "site-packages" not in f.filename] or frames[-2:]
+    chosen = ours[-_PLACES:] + ([frames[-1]] if frames and frames[-1] not in ours else [])
+    return [f"{_file(frame.filename)}:{frame.lineno} {frame.name}" for frame in chosen]
+
+
+def _file(name: str) -> str:
+    """A source file's name without the folders that only this machine has."""
+    path = Path(name)
+    if path.is_relative_to(_ROOT) and "site-packages" not in name:
+        return path.relative_to(_ROOT).as_posix()
+    return "/".join(path.parts[-2:])
+
+
+class JsonLines(logging.Formatter):
+    """Formats any record, of this code or of a library, as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC)
+        line: dict[str, Any] = {
+            "time": time.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            **_what(record),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= _failure(record.exc_info[1])
+        return json.dumps(_sayable(line), ensure_ascii=False)
+
+
+def _what(record: logging.LogRecord) -> dict[str, Any]:
+    if record.name == _LOGGER.name:
+        return {"event": record.msg, **getattr(record, _DATA, {})}
+    if record.name == "py.warnings":
+        found = _WARNING.match(record.getMessage())
+        about = {"at": f"{_file(found[1])}:{found[2]}", "kind": found[3]} if found else {}
+        return {"event": "warning", **about}
+    template = str(record.msg).strip().partition("\n")[0]
+    return {"event": template[:_LENGTH], "logger": record.name}
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    about: dict[str, Any] = {"error": type(error).__name__, "at": places(error)}
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        about["because_of"] = type(cause).__name__
+    return about
+
+
+def _sayable(value: Any) -> Any:
+    """`value` with nothing that JSON cannot say."""
+    if isinstance(value, dict):
+        return {str(key): _sayable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(one) for one in value]
+    if isinstance(value, float):
+        return round(value, 3) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _not_twice(record: logging.LogRecord) -> bool:
+    return (record.name, record.msg) != _LOGGED_TWICE
+
+
+def install() -> None:
+    """Send everything that this process logs through `JsonLines`; no traceback is printed."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    handler.addFilter(_not_twice)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    _LOGGER.setLevel(logging.INFO)
+    for name in _SERVER_LOGGERS:
+        _to_root(logging.getLogger(name))
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_SILENT).disabled = True
+    logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
+    _take_over_streamlit()
+    logging.captureWarnings(True)
+    sys.excepthook = _on_uncaught
+    threading.excepthook = _on_uncaught_in_thread
+
+
+def _to_root(logger: logging.Logger) -> None:
+    logger.handlers[:] = []
+    logger.propagate = True
+
+
+def _take_over_streamlit() -> None:
+    """Streamlit gives each of its loggers a handler of its own, and a new one now and then."""
+    from streamlit import logger as theirs
+
+    theirs.setup_formatter = _to_root
+    for logger in _streamlit_loggers():
+        _to_root(logger)
+
+
+def _streamlit_loggers() -> Iterator[logging.Logger]:
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and hasattr(logger, "streamlit_console_handler"):
+            yield logger
+
+
+def _on_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        event("uncaught", level=logging.CRITICAL, error=error)
+
+
+def _on_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
+        event("uncaught", level=logging.ERROR, error=args.exc_value, thread=_thread(args.thread))
+
+
+def _thread(thread: threading.Thread | None) -> str:
+    return "" if thread is None else thread.name.partition("-")[0]

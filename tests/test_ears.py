@@ -1,0 +1,189 @@
+"""Songs heard by the server's pool of processes: the same answers, and no harm from bad files."""
+
+import io
+import os
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import worker_jobs as jobs
+from page_tools import texts
+
+from genrekit import hearing
+from genrekit.app import ears
+from genrekit.app.settings import settings
+from genrekit.errors import AudioError
+from genrekit.hearing import ModelFile, Song
+from genrekit.model import DEFAULT_MODEL, MODELS
+from genrekit.stress import Stress
+from genrekit.synth import render
+from genrekit.workers import WorkerBusy
+
+MODEL = ModelFile.at(MODELS / DEFAULT_MODEL)
+
+
+def song(seconds=7.0, suffix="WAV") -> Song:
+    file = io.BytesIO()
+    samples = render("jazz", seed=5, seconds=seconds)
+    soundfile.write(file, samples, 22050, format=suffix)
+    return Song(file.getvalue(), 60.0)
+
+
+def aac() -> Song:
+    """What FFmpeg has to decode."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="ipod") as out:
+        stream = out.add_stream("aac", rate=22050, layout="mono")
+        samples = render("jazz", seed=5, seconds=4.0)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = 22050
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    return Song(file.getvalue(), 60.0)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """The pool as a server has it, of one process."""
+    before = os.environ.get("GENREKIT_LISTENERS")
+    os.environ["GENREKIT_LISTENERS"] = "1"
+    settings.cache_clear()
+    ears._workers.clear()
+    ears.warm_up()
+    yield ears._workers()
+    processes = ears._workers().processes
+    ears._workers.clear()
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)
+    os.environ.pop("GENREKIT_LISTENERS")
+    if before is not None:
+        os.environ["GENREKIT_LISTENERS"] = before
+    settings.cache_clear()
+
+
+def assert_same(here, there):
+    """Equal but for rounding: numbers are summed in another order where there are more threads."""
+    assert type(there) is type(here)
+    if is_dataclass(here):
+        for field in fields(here):
+            assert_same(getattr(here, field.name), getattr(there, field.name))
+    elif isinstance(here, dict):
+        assert list(here) == list(there)
+        assert_same(list(here.values()), list(there.values()))
+    elif isinstance(here, list | tuple):
+        assert len(here) == len(there)
+        for one, other in zip(here, there, strict=True):
+            assert_same(one, other)
+    elif isinstance(here, np.ndarray):
+        assert here.dtype == there.dtype
+        np.testing.assert_allclose(here.astype(float), there.astype(float), rtol=1e-4, atol=1.01)
+    elif isinstance(here, float):
+        assert there == pytest.approx(here, rel=1e-4, abs=1e-5)
+    elif isinstance(here, bytes):
+        assert len(here) == len(there)
+    else:
+        assert here == there
+
+
+def starts(heard):
+    return tuple(segment.start for segment in heard.verdict.segments)
+
+
+def test_every_question_is_answered_as_it_would_be_here(pool):
+    one = song()
+    here = hearing.hear(one, MODEL)
+    assert len(here.verdict.segments) == 2
+    genre = next(iter(here.verdict.probabilities))
+    stress = Stress(noise_db=10.0)
+    for question, *rest in (
+        (hearing.hear, MODEL),
+        (hearing.judge, MODEL),
+        (hearing.explain, MODEL, genre, starts(here), (0, 1)),
+        (hearing.nearest, MODEL, starts(here)),
+        (hearing.stress_test, MODEL, stress),
+        (hearing.excerpt_sound, here.rate, 1.0, 2.0, stress),
+        (hearing.wav_rendering, here.rate),
+    ):
+        there = ears.listen(question, one, *rest, about=one.digest)
+        assert_same(question(one, *rest), there)
+
+
+@pytest.mark.parametrize("make", [lambda: song(suffix="MP3"), lambda: song(suffix="OGG"), aac])
+def test_every_decoder_works_where_little_is_allowed(pool, make):
+    one = make()
+    heard = ears.listen(hearing.hear, one, MODEL, about=one.digest)
+    assert_same(hearing.hear(one, MODEL), heard)
+
+
+def test_neighbours_pass_through(pool, demo_bundle, demo, demo_model):
+    from genrekit.neighbours import Neighbours
+    from genrekit.splits import by_track
+
+    Neighbours.fit(demo_model, demo, by_track(demo, seed=3).train).save(demo_bundle)
+    model, one = ModelFile.at(demo_bundle), song()
+    where = starts(hearing.hear(one, model))
+    here = hearing.nearest(one, model, where)
+    assert here is not None
+    assert_same(here, ears.listen(hearing.nearest, one, model, where, about=one.digest))
+
+
+def test_a_song_is_decoded_once_for_all_questions(pool):
+    """The second question goes to the process that remembers the first."""
+    one = song(seconds=60.0)
+    times = []
+    import time
+
+    for _ in range(3):
+        start = time.perf_counter()
+        ears.listen(hearing.wav_rendering, one, 8000, about=one.digest)
+        times.append(time.perf_counter() - start)
+    # What is remembered can be told by time only; the first takes many times as long.
+    assert min(times[1:]) < 0.8 * times[0]
+
+
+def test_faults_of_a_file_are_told_as_they_are(pool):
+    bad = Song(b"RIFF" + bytes(100), 60.0)
+    with pytest.raises(AudioError) as here:
+        hearing.hear(bad, MODEL)
+    with pytest.raises(AudioError) as there:
+        ears.listen(hearing.hear, bad, MODEL, about=bad.digest)
+    assert str(there.value) == str(here.value)
+
+
+def test_a_pool_that_was_closed_says_so(monkeypatch):
+    monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+    settings.cache_clear()
+    ears._workers.clear()
+    processes = ears._workers()
+    ears.close()
+    with pytest.raises(WorkerBusy, match="being stopped"):
+        ears.listen(hearing.judge, song(), MODEL, about="")
+    assert processes.processes == []
+    ears._workers.clear()
+    settings.cache_clear()
+
+
+def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
+    monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+    settings.cache_clear()
+    ears._workers.clear()
+    try:
+        # What a decoder does with a file made for it.
+        monkeypatch.setattr(hearing, "hear", jobs.crash_on)
+        at = app("listen/classify.py", source="An example")
+        assert not at.exception
+        assert "made the decoder crash" in texts(at)
+        assert "Traceback" not in texts(at)
+        monkeypatch.undo()
+        monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+        # It is not remembered: what happens once need not happen twice.
+        at.run()
+        assert not at.exception
+        assert not at.error
+        assert at.header
+    finally:
+        ears._workers.clear()
+        settings.cache_clear()

@@ -1,0 +1,431 @@
+"""The server around the pages: two real ones, as a host starts and stops them."""
+
+import contextlib
+import gc
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit import config, net_util
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.web.server.server_util import is_url_from_allowed_origins
+from websockets.sync.client import connect
+
+from genrekit.app import logs, memory
+from genrekit.app.jobs import Job, Jobs
+from genrekit.app.server import Host
+from genrekit.app.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 120.0
+STOP_SECONDS = 10.0
+SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+SECRET = "my-secret-song.mp3"
+
+# The app with a warm-up that never ends, and with a page that fails.
+TROUBLED_APP = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+import streamlit as st
+from genrekit.app import server
+from starlette.routing import Route
+
+async def hang(request):
+    import asyncio
+    await asyncio.sleep(3600)
+
+host = server.start(warm=lambda: time.sleep(3600))
+app = st.App(
+    Path(__file__).parent / "pages" / "frame.py", lifespan=host.lifespan,
+    routes=[*host.routes(), Route("/hang", hang)],
+    middleware=host.middleware(), on_script_error=host.on_script_error,
+)
+"""
+FAIL = f"""
+if "fail" in st.query_params:
+    raise ValueError("cannot read {SECRET}")
+"""
+
+
+class Server:
+    """A real server process, and what it wrote."""
+
+    def __init__(self, script: Path, folder: Path, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"{self.port}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", str(script),
+                 "--server.headless", "true", "--server.port", str(self.port)],
+                cwd=ROOT,
+                env=os.environ | {"GENREKIT_JOBS_FOLDER": str(folder / "jobs")} | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )  # fmt: skip
+        wait(lambda: self.status("/healthz") == 200)
+
+    def ask(self, path: str) -> tuple[int, dict]:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def status(self, path: str) -> int:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.ask(path)[0]
+        except OSError:
+            return 0
+
+    def events(self) -> list[dict]:
+        """The log; a line that is not JSON fails."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def visit(self, page: str = "", query: str = "") -> str:
+        """What a browser is sent for a page, until its script has ended."""
+        seen = []
+        address = self.url.replace("http", "ws") + "/_stcore/stream"
+        with connect(address, subprotocols=["streamlit"], origin=self.url, max_size=None) as tab:
+            message = BackMsg()
+            message.rerun_script.page_name = page
+            message.rerun_script.query_string = query
+            tab.send(message.SerializeToString())
+            while True:
+                answer = ForwardMsg.FromString(tab.recv(timeout=PATIENCE))
+                if answer.WhichOneof("type") != "new_session":  # it names Streamlit's own script
+                    seen.append(str(answer))
+                if answer.WhichOneof("type") == "script_finished":
+                    return "\n".join(seen)
+
+    def stop(self) -> float:
+        """Seconds that it took to end."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+        return time.monotonic() - begun
+
+
+def wait(condition, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def processes_of(job: Job) -> list[str]:
+    """All processes that were started for a job, and theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if job.id in str((path / "cwd").readlink()) or job.id in (path / "cmdline").read_text():
+                found.append(path.name)
+    return found
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started and that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == process and state != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("host")
+
+
+@pytest.fixture(scope="module")
+def job(folder) -> Iterator[Job]:
+    """A long job that waits in the folder before any server is there."""
+    jobs = Jobs(Settings(jobs_folder=folder / "jobs"))
+    jobs.close()
+    job = jobs.add(jobs.new_folder(), "dataset", "Test", [SLOW], "me")
+    yield job
+    jobs.cancel(job)
+
+
+@pytest.fixture(scope="module")
+def troubled(folder, job) -> Iterator[Server]:
+    (folder / "app.py").write_text(TROUBLED_APP)
+    shutil.copytree(ROOT / "pages", folder / "pages")
+    with (folder / "pages" / "frame.py").open("a") as frame:
+        frame.write(FAIL)
+    (folder / "genrekit").symlink_to(ROOT / "genrekit", target_is_directory=True)  # for the icon
+    server = Server(folder / "app.py", folder)
+    yield server
+    if server.process.poll() is None:
+        server.process.kill()
+        server.process.wait()
+
+
+# -- a server in trouble ----------------------------------------------------------------------
+
+
+def test_it_lives_but_is_not_ready_before_it_is_warm(troubled):
+    assert troubled.ask("/healthz") == (200, {"alive": True})
+    status, said = troubled.ask("/readyz")
+    assert (status, said["ready"]) == (503, False)
+    checks = said["checks"]
+    assert [name for name, well in checks.items() if not well] == ["warm"]
+    assert str(ROOT) not in json.dumps(said)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [("", "How does a machine hear music?"), ("classify", "Classify"), ("neuron", "A neuron")],
+)
+def test_no_page_waits_for_the_warm_up_to_end(troubled, page, heading):
+    assert heading in troubled.visit(page)
+    assert troubled.ask("/readyz")[1]["checks"]["warm"] is False
+
+
+def test_a_page_that_fails_shows_a_sentence_and_logs_its_place(troubled):
+    seen = troubled.visit(query="fail=1")
+    assert "Something went wrong on our side" in seen
+    for hidden in (SECRET, "ValueError", "Traceback", "frame.py"):
+        assert hidden not in seen
+    failed = [event for event in troubled.events() if event.get("error") == "ValueError"]
+    assert len(failed) == 1, "each failure is logged once"
+    assert failed[0]["event"] == "page failed"
+    assert any("frame.py:" in place for place in failed[0]["at"])
+    assert SECRET not in troubled.log.read_text()
+
+
+def test_an_upload_that_is_refused_is_logged_without_its_name(troubled):
+    connection = http.client.HTTPConnection("127.0.0.1", troubled.port, timeout=30)
+    connection.request("PUT", f"/_stcore/upload_file/nobody/{SECRET}", body=b"0" * 200_000)
+    status = connection.getresponse().status
+    connection.close()
+    assert status >= 400
+    refused = [event for event in troubled.events() if event["event"] == "upload refused"]
+    assert [(event["status"], event["megabytes"]) for event in refused] == [(status, 0.2)]
+    assert SECRET not in troubled.log.read_text()
+
+
+def test_it_tells_with_what_settings_it_started_but_not_where_things_are(troubled, folder):
+    started = next(event for event in troubled.events() if event["event"] == "server started")
+    assert started["mode"] == "local"
+    assert started["job_minutes"] == Settings().job_minutes
+    assert str(folder) not in troubled.log.read_text()
+
+
+def test_it_starts_jobs_that_wait_before_anybody_comes_and_never_names_them_whole(troubled, job):
+    wait(lambda: job.status == "running")
+    wait(lambda: any(event["type"] == "track" for event in job.events()))
+    log = troubled.log.read_text()
+    assert '"event": "job started"' in log
+    assert logs.short(job.id) in log
+    assert job.id not in log
+
+
+def test_told_to_stop_it_is_gone_in_time_and_its_jobs_wait_for_the_next(troubled, job):
+    assert processes_of(job)
+    # A request that never ends keeps a server from ending on its own.
+    with socket.create_connection(("127.0.0.1", troubled.port)) as slow:
+        slow.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.5)
+        page = connect(
+            troubled.url.replace("http", "ws") + "/_stcore/stream",
+            subprotocols=["streamlit"],
+            origin=troubled.url,
+        )
+        assert troubled.stop() < STOP_SECONDS
+        with contextlib.suppress(Exception):
+            page.close()
+    assert processes_of(job) == []
+    assert job.status == "waiting"
+    names = [event["event"] for event in troubled.events()]
+    assert "job put back" in names
+    assert troubled.events()[-1]["event"] == "server stopped"
+    assert troubled.events()[-1]["forced"] is True
+
+
+# -- a server as it is ------------------------------------------------------------------------
+
+
+def test_the_next_server_goes_on_with_the_jobs_warms_up_and_ends_well(folder, job, troubled):
+    wait(lambda: troubled.process.poll() is not None, 1)
+    assert job.status == "waiting"
+    server = Server(ROOT / "streamlit_app.py", folder)
+    try:
+        wait(lambda: job.status == "running")
+        wait(lambda: server.status("/readyz") == 200, 2 * PATIENCE)
+        assert set(server.ask("/readyz")[1]["checks"].values()) == {True}
+        wait(lambda: "warmed up" in [event["event"] for event in server.events()], 5)
+        listeners = children(server.process.pid)
+        assert len(listeners) > Settings().listeners, "the pool's, and the job's"
+        assert server.stop() < STOP_SECONDS
+        assert [number for number in listeners if Path(f"/proc/{number}").exists()] == []
+        assert server.events()[-1]["event"] == "server stopped"
+        assert server.events()[-1]["forced"] is False
+        assert job.status == "waiting"
+        assert processes_of(job) == []
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+# -- in this process --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch) -> Iterator[Host]:
+    monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
+    from genrekit.app import visit
+    from genrekit.app.settings import settings
+
+    settings.cache_clear()
+    visit.jobs.clear()
+    visit.jobs()
+    before = config.get_option("server.maxUploadSize")
+    yield Host(settings(), lambda: None)
+    visit.jobs().close()
+    visit.jobs.clear()
+    settings.cache_clear()
+    config.set_option("server.maxUploadSize", before)
+
+
+def test_streamlit_takes_as_much_as_the_settings_say(host, tmp_path):
+    Host(Settings(jobs_folder=tmp_path, upload_megabytes=6.5), lambda: None).check()
+    assert config.get_option("server.maxUploadSize") == 7
+    host.check()
+    assert config.get_option("server.maxUploadSize") == 100
+
+
+def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):
+    asked = []
+    monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)
+    monkeypatch.setattr(net_util, "_make_blocking_http_get", lambda url, **_: asked.append(url))
+    host.check()
+    assert not is_url_from_allowed_origins("https://another.example")
+    assert asked == []
+
+
+def test_it_is_not_ready_when_nothing_can_be_written_or_the_disk_is_full(host, monkeypatch):
+    assert [name for name, well in host.readiness().items() if not well] == ["warm"]
+    monkeypatch.setattr("genrekit.app.storage.free_bytes", lambda _: 1000)
+    assert host.readiness()["disk_space"] is False
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    assert host.readiness()["jobs_folder"] is False
+
+
+def test_a_closer_that_fails_does_not_keep_the_others_from_ending(host):
+    ended = []
+
+    def fail() -> None:
+        raise RuntimeError("stuck")
+
+    stopping = Host(host._settings, lambda: None, (fail, lambda: ended.append(True)))
+    stopping.stop()
+    stopping.stop()
+    assert ended == [True], "once, though asked for twice"
+
+
+def test_a_model_that_does_not_load_keeps_visitors_away(host, monkeypatch):
+    def fail() -> None:
+        raise OSError("no such model")
+
+    monkeypatch.setattr("genrekit.app.server._imported", threading.Event())
+    broken = Host(host._settings, fail)
+    broken._warm_up()
+    assert broken.readiness()["models"] is False
+    assert broken.readiness()["warm"] is True
+
+
+def test_freezing_spares_the_collector_what_is_there_already(monkeypatch):
+    calls = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(gc, "collect", lambda: calls.append("collect"))
+    memory.settle(always=True)
+    assert calls == ["collect", "freeze"]
+    memory.settle()
+    assert len(calls) == 2, "nothing was imported since"
+    monkeypatch.setitem(sys.modules, "a_new_module", sys)
+    memory.settle()
+    assert len(calls) == 4
+
+
+NOISE = f"""
+import logging, threading, warnings
+from genrekit.app import logs
+logs.install()
+from streamlit.logger import get_logger, update_formatter
+update_formatter()
+def fail():
+    raise ValueError("{SECRET}")
+try:
+    fail()
+except ValueError as error:
+    get_logger("streamlit.web.late").exception("cannot take %s", "{SECRET}")
+    logging.getLogger("asyncio").error("Task failed\\nfuture: {SECRET}", exc_info=error)
+    logs.event("page failed", error=error, job=logs.short("abcdefghijklmnopqrstuv"))
+    get_logger("uvicorn.access").warning("%s asked for %s", "10.9.8.7", "{SECRET}")
+threading.Thread(target=fail).start()
+warnings.warn("about {SECRET}")
+fail()
+"""
+
+
+def test_whatever_is_logged_is_json_and_tells_nothing_of_visitors(run_python):
+    done = run_python("-c", NOISE)
+    assert SECRET not in done.stderr + done.stdout
+    assert "10.9.8.7" not in done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [(line["event"], line.get("error")) for line in lines]
+    assert told == [
+        ("cannot take %s", "ValueError"),
+        ("Task failed", "ValueError"),
+        ("page failed", "ValueError"),
+        ("uncaught", "ValueError"),
+        ("warning", None),
+        ("uncaught", "ValueError"),
+    ]
+    assert lines[2]["job"] == "abcdef"
+    assert all(line["time"].endswith("+00:00") and line["level"] for line in lines)
+
+
+def test_a_job_that_meets_a_defect_says_so_plainly(run_python, tmp_path):
+    job = tmp_path / ("d" * 22)
+    job.mkdir()
+    about = {"kind": "dataset", "title": "x", "owner": "me", "created": 0, "folder": ""}
+    (job / "job.json").write_text(json.dumps(about | {"commands": [["demo-data", "audio"]]}))
+    code = f"""
+import genrekit.synth
+def fail(*_, **__):
+    raise RuntimeError("{SECRET}")
+genrekit.synth.write_demo_dataset = fail
+from genrekit.app.run_job import main
+main({str(job)!r})
+"""
+    done = run_python("-c", code)
+    assert SECRET not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "RuntimeError at " in done.stderr
+    assert "genrekit/cli.py:" in done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1] == {"type": "exit", "status": 3}
+    assert "Something went wrong on our side" in events[-2]["message"]

@@ -1,0 +1,234 @@
+"""What tests have worker processes do, some of it very bad: workers find it here by name."""
+
+import ctypes
+import mmap
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genrekit.errors import AudioError, GenreKitError, SettingsError
+
+remembered: list[str] = []
+
+
+@dataclass(frozen=True)
+class Fact:
+    name: str
+    share: float
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choosy:
+    """Refuses what a sender may not claim."""
+
+    share: float
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise SettingsError("no share")
+
+
+class OfOurOwn(AudioError):
+    pass
+
+
+def warm():
+    remembered.append("warm")
+
+
+def broken_warm():
+    raise RuntimeError("secret.wav")
+
+
+def slow_warm():
+    time.sleep(60)
+
+
+def echo(*values, **named):
+    return {"values": values, "named": named}
+
+
+def process():
+    return os.getpid()
+
+
+def remember(word):
+    remembered.append(word)
+    return list(remembered)
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def nap(word):
+    time.sleep(0.05)
+    remembered.append(word)
+
+
+def spin():
+    while True:
+        pass
+
+
+def hold_the_interpreter():
+    """Never let Python run again in this process: as C code that hangs."""
+    ctypes.PyDLL(None).pause()
+
+
+def crash():
+    ctypes.string_at(0)
+
+
+def end():
+    os._exit(0)
+
+
+def crash_soon(seconds):
+    """Answer, and die when nobody is looking."""
+    ctypes.CDLL(None).alarm(seconds)
+    return os.getpid()
+
+
+def balloon(megabytes):
+    held = [np.ones(1 << 20, np.uint8) for _ in range(megabytes)]
+    time.sleep(0.5)
+    return len(held)
+
+
+def balloon_unseen(megabytes):
+    """Memory that no limit of the kernel counts: shared, not private."""
+    held = mmap.mmap(-1, megabytes << 20)
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    time.sleep(30)
+
+
+def grow(megabytes):
+    """Keep memory after the answer."""
+    remembered.append("x" * (megabytes << 20))
+    return os.getpid()
+
+
+def raise_audio(text):
+    raise AudioError(text)
+
+
+def raise_own():
+    raise OfOurOwn("of a kind the server does not know")
+
+
+def raise_root():
+    raise GenreKitError("the root")
+
+
+def raise_secret():
+    raise ValueError("/home/someone/secret.wav")
+
+
+def unsendable():
+    return Path("/etc")
+
+
+def shout():
+    """Speak without being asked, as a process that was taken over might."""
+    for number in range(3, 64):
+        try:
+            if os.get_inheritable(number) in (True, False) and number != 0:
+                os.write(number, b"\xff" * 64)
+        except OSError:
+            continue
+    time.sleep(30)
+
+
+def huge_answer():
+    """Announce more than the server takes."""
+    for number in range(3, 64):
+        try:
+            os.write(number, (1).to_bytes(8, "little") + (1 << 40).to_bytes(8, "little"))
+        except OSError:
+            continue
+    time.sleep(30)
+
+
+def limits():
+    return {
+        "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "file": resource.getrlimit(resource.RLIMIT_FSIZE),
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "data": resource.getrlimit(resource.RLIMIT_DATA),
+        "oom": Path("/proc/self/oom_score_adj").read_text(),
+        "environment": dict(os.environ),
+        "folder": tempfile.gettempdir(),
+        "here": str(Path.cwd()),
+        "streamlit": "streamlit" in sys.modules,
+    }
+
+
+def write_file(size):
+    path = Path(tempfile.mkdtemp()) / "x"
+    path.write_bytes(bytes(size))
+    return str(path)
+
+
+def _outcome(action):
+    try:
+        action()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+def change(path):
+    """What a process that was taken over would do to others' files."""
+    path = Path(path)
+    return {
+        "write": _outcome(lambda: (path / "there").write_text("changed")),
+        "make": _outcome(lambda: (path / "new").touch()),
+        "remove": _outcome((path / "there").unlink),
+        "rename": _outcome(lambda: (path / "there").rename(path / "gone")),
+        "cut": _outcome(lambda: os.truncate(path / "there", 0)),
+        "folder": _outcome((path / "folder").mkdir),
+        "read": _outcome((path / "there").read_text),
+    }
+
+
+def reach_out(server):
+    """What a process that was taken over would try."""
+    return {
+        "socket": _outcome(lambda: socket.socket().close()),
+        "program": _outcome(lambda: subprocess.run(["/bin/true"], check=True)),
+        "fork": _outcome(os.fork),
+        "signal": _outcome(lambda: os.kill(server, 0)),
+        "thread": _outcome(_start_thread),
+    }
+
+
+def _start_thread():
+    import threading
+
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+
+
+def total(content, array):
+    return len(content) + float(array.sum())
+
+
+def give(size):
+    return bytes(size)
+
+
+def crash_on(*_):
+    crash()
