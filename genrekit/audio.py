@@ -7,13 +7,14 @@ FFmpeg (PyAV) reads m4a, aac, wma and webm, and is told which demuxer to use, so
 of its formats can be reached.
 """
 
+import errno
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ AUDIO_SUFFIXES: Final = frozenset(
 MAX_CHANNELS: Final = 32
 RATE_RANGE_HZ: Final = (1_000, 768_000)
 _BLOCK_VALUES: Final = 1 << 18
+# Full scale is 1; some programs write floats as large as integers of 32 bits. Beyond 1e15, powers
+# would overflow.
+_LOUDEST: Final = np.float32(1e12)
+# Bytes; some file systems let one seek further, some do not, and memory does.
+_FARTHEST: Final = 1 << 40
 # Their headers say exactly how many samples there are.
 _COUNTED: Final = ("wav", "flac", "aiff", "au")
 _FFMPEG_DEMUXER: Final = {"m4a": "mov", "aac": "aac", "wma": "asf", "webm": "matroska"}
@@ -234,7 +240,7 @@ def _sndfile_reader(
                         raise _broken_off(done / rate)
                     return
                 done += len(block)
-                yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+                yield _mono(block.T)
 
         yield info, blocks()
 
@@ -250,20 +256,26 @@ def _descriptor(file: BinaryIO) -> int:
 
 
 class _Steady:
-    """A file as libsndfile needs it: C code cannot be handed an exception, so one is noted."""
+    """A file as C code needs it, which cannot be handed an exception: one is noted instead.
 
-    def __init__(self, file: BinaryIO) -> None:
+    `elsewhere` is the answer to seeking where no file reaches, as damaged headers do: libsndfile
+    wants the place where it stands (None), FFmpeg a negative number.
+    """
+
+    def __init__(self, file: BinaryIO, elsewhere: int | None = None) -> None:
         self._file = file
+        self._elsewhere = elsewhere
         self.failed = False
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
-            return self._file.seek(offset, whence)
-        except OSError:
-            self.failed = True
-        except ValueError:  # before the start, where a damaged header points
+            if abs(offset) < _FARTHEST:
+                return self._file.seek(offset, whence)
+        except OSError as error:
+            self.failed = self.failed or error.errno != errno.EINVAL
+        except ValueError:
             pass
-        return self._file.tell()
+        return self._file.tell() if self._elsewhere is None else self._elsewhere
 
     def tell(self) -> int:
         return self._file.tell()
@@ -285,8 +297,10 @@ def _ffmpeg_reader(
 ) -> Iterator[tuple[AudioInfo, Iterator[NDArray[np.float32]]]]:
     import av
 
+    steady = _Steady(file, elsewhere=-1)
+    demuxer = _FFMPEG_DEMUXER[container]
     try:
-        opened = av.open(file, "r", format=_FFMPEG_DEMUXER[container], metadata_errors="ignore")
+        opened = av.open(cast(BinaryIO, steady), "r", format=demuxer, metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError):
         raise AudioError(
             f"It starts like {container} audio but cannot be read: it is damaged or incomplete; "
@@ -304,19 +318,26 @@ def _ffmpeg_reader(
             seconds = float(stream.duration * stream.time_base)
         elif opened.duration is not None:
             seconds = opened.duration / 1e6
+        if seconds is not None and seconds < 0:  # a damaged header
+            seconds = None
         info = AudioInfo(container, codec.sample_rate, codec.channels, seconds)
 
         def blocks() -> Iterator[NDArray[np.float32]]:
-            to_float = av.AudioResampler(format="fltp", rate=info.sample_rate)
+            # Interleaved: PyAV counts the planes of more than 8 channels beyond their end.
+            to_float = av.AudioResampler(format="flt", rate=info.sample_rate)
             done = 0
             try:
                 for frame in opened.decode(stream):
-                    for planar in to_float.resample(frame):
-                        mono = planar.to_ndarray().mean(axis=0, dtype=np.float32)
+                    for packed in to_float.resample(frame):
+                        channels = packed.layout.nb_channels  # damage can change it on the way
+                        values = packed.to_ndarray().astype(np.float32, copy=False)
+                        mono = _mono(values.reshape(-1, channels).T)
                         done += len(mono)
                         yield mono
             except (av.FFmpegError, OSError, ValueError):
                 raise _broken_off(done / info.sample_rate) from None
+            if steady.failed:
+                raise _broken_off(done / info.sample_rate)
             # A raw AAC stream only guesses its length, and a film may go on in silence.
             told = container != "aac" and not opened.streams.video
             if told and seconds and done / info.sample_rate < 0.98 * seconds - 0.25:
@@ -395,10 +416,12 @@ def _resampled(
     position = 0
     for block in blocks:
         block = block if left is None else block[: left - position]
-        if not np.isfinite(block).all():
-            at = (position + int(np.argmin(np.isfinite(block)))) / source_rate
+        if not _sound(block):
+            good = np.abs(block) <= _LOUDEST
+            at = int(np.argmin(good))
+            what = "far beyond full scale" if np.isfinite(block[at]) else "that are not numbers"
             raise AudioError(
-                f"It contains samples that are not numbers (first at {at:.1f} s): "
+                f"It contains samples {what} (first at {(position + at) / source_rate:.1f} s): "
                 "export it again from the program that made it."
             )
         position += len(block)
@@ -407,3 +430,17 @@ def _resampled(
             break
     if resample is not None:
         yield resample.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _mono(planar: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of channels, shape (channels, samples)."""
+    if len(planar) == 1:
+        return planar[0]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
+        mono: NDArray[np.float32] = planar.mean(axis=0, dtype=np.float32)
+    return mono
+
+
+def _sound(block: NDArray[np.float32]) -> bool:
+    """Whether all samples are numbers that one can compute with."""
+    return not block.size or bool(block.min() >= -_LOUDEST and block.max() <= _LOUDEST)

@@ -108,9 +108,9 @@ def _problem(mix: Array, channels: Array | None, rate: int, segment_seconds: flo
     """The gravest problem of a sound, from its mono mix and, where known, its channels."""
     powers: NDArray[np.float64] = np.zeros(1)
     if channels is not None:
-        powers = (channels**2).mean(axis=0, dtype=np.float64)
+        powers = np.square(channels, dtype=np.float64).mean(axis=0)
     if channels is not None and powers.any():
-        mixed = np.mean(channels.mean(axis=1) ** 2, dtype=np.float64)
+        mixed = np.mean(channels.mean(axis=1, dtype=np.float64) ** 2)
         if mixed < CANCELLED_POWER * powers.mean():
             return "Its channels cancel each other when mixed to mono: turn one upside down."
     if np.abs(mix).max() < SILENCE_PEAK:
@@ -150,4 +150,6 @@ def _cutoff(samples: Array, rate: int) -> float:
         spectrum = scipy.fft.rfft(block * window)
         power += spectrum.real**2 + spectrum.imag**2
     heard = np.flatnonzero(power > power.max() * 10 ** (-CUTOFF_DB / 10))
+    if not heard.size:  # whatever is heard comes after the last whole block
+        return rate / 2
     return float(heard[-1]) * rate / _N_FFT

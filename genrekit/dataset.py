@@ -199,8 +199,8 @@ class Dataset:
                 *(pa.ArrowException, ValueError, TypeError, AttributeError),
                 *(OSError, MemoryError, RecursionError),
             ) as error:
-                if getattr(error, "errno", None) is not None:  # the disk's, not the content's
-                    raise
+                if isinstance(error, IsADirectoryError) or getattr(error, "errno", None):
+                    raise  # the disk's fault, not the content's
                 raise DatasetError(
                     f"{path.name} is not a readable Parquet file: it is damaged, incomplete or "
                     "something else; make it again with `genrekit preprocess`."

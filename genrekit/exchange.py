@@ -7,6 +7,7 @@ parameters are the reader's claim. The NPZ holds the columns of `Dataset` and it
 
 import json
 import struct
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
@@ -131,6 +133,8 @@ def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
             columns: dict[str, Any] = {
                 name: arrays[name] for name in _COLUMNS if name in arrays.files
             }
+            for column in columns.values():
+                _check_text(column)
             return Dataset.from_card(card, **columns)
     except (
         *(AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError),
@@ -141,6 +145,16 @@ def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
         raise DatasetError(
             f"{path.name} is damaged, or is no NPZ file of GenreKit's: export it again."
         ) from None
+
+
+def _check_text(column: NDArray[Any]) -> None:
+    """ValueError for text with numbers that are no letters, which NumPy lets pass."""
+    if column.dtype.kind != "U":
+        return
+    native = np.ascontiguousarray(column, column.dtype.newbyteorder("="))
+    if (native.view(np.uint32) > sys.maxunicode).any():
+        raise ValueError
+    "".join(native.ravel().tolist()).encode()
 
 
 def _read_parquet(path: Path, params: FeatureParams | None) -> Dataset:

@@ -461,3 +461,43 @@ def test_formats_of_another_world(value, demo_bundle, demo_file, tmp_path):
         with pytest.raises(error, match="this GenreKit reads 1") as caught:
             function()
         check_sentence(str(caught.value))
+
+
+def many_channels(count):
+    """Matroska with float samples in more channels than 8, each of another level."""
+    import av
+
+    planar = np.tile(np.linspace(0, 0.5, count, dtype=np.float32)[:, np.newaxis], 22050)
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("pcm_s16le", rate=22050, layout=f"{count} channels")
+        packed = np.rint(planar.T * 32767).astype(np.int16).reshape(1, -1)
+        layout = f"{count} channels"
+        frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+        frame.sample_rate = 22050
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("count", [9, 16, 32])
+def test_more_than_eight_channels_by_ffmpeg(count):
+    """PyAV reads beyond the end of their list: the process crashed, or read what is no sound."""
+    samples = load_audio(many_channels(count), 22050)
+    assert probe(many_channels(count)).channels == count
+    assert len(samples) == 22050
+    np.testing.assert_allclose(samples, 0.25, atol=1e-4)
+
+
+def test_letters_beyond_the_last_one(demo, tmp_path):
+    """NumPy takes any number for a letter; what was imported could not be read back."""
+    path = tmp_path / "data.npz"
+    export_dataset(demo, path)
+    with np.load(path) as arrays:
+        parts = {name: arrays[name] for name in arrays.files}
+    tracks = parts["tracks"].copy()
+    for number in (0x110000, 0x9C3B002F, 0xD800):
+        tracks.view(np.uint32)[0] = number
+        np.savez(path, **(parts | {"tracks": tracks}))
+        with pytest.raises(DatasetError, match="is damaged, or is no NPZ file"):
+            import_dataset(path)
