@@ -309,6 +309,20 @@ def _status(name: str) -> float:
 # -- child processes --------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _no_script() -> Iterator[None]:
+    """New processes import this module, not the script that the program began with.
+
+    Streamlit's page tests leave a page behind as that script, and it would be run again.
+    """
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = sys.modules[__name__]
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
+
+
 class _Child:
     """A process that runs cases, one at a time."""
 
@@ -317,7 +331,8 @@ class _Child:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, kinds, sources, limits)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
+        with _no_script():
+            self.process.start()
         theirs.close()
         self.task: tuple[str, int] | None = None
         self.started = 0.0

@@ -40,8 +40,8 @@ _WEIGHTS_FILE: Final = "weights.safetensors"
 # -60 dBFS: quieter than the noise floor of most recordings of music.
 _SILENCE_PEAK: Final = 1e-3
 _ROWS_AT_ONCE: Final = 1024
-# A confidence below this many times that of a blind guess is no leaning at all.
-_EVEN: Final = 2.0
+# This far from a blind guess towards certainty, a confidence is no leaning at all.
+_EVEN: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class GenreModel:
         Raises
         ------
         ModelError
-            The features have another shape.
+            The features have another shape, or the answers are no numbers.
         """
         if features.shape[1:] != self.params.shape:
             raise ModelError(
@@ -130,7 +130,13 @@ class GenreModel:
             for start in range(0, len(features), _ROWS_AT_ONCE):
                 rows = (features[start : start + _ROWS_AT_ONCE] - self.mean) / self.std
                 results.append(self.network(torch.from_numpy(rows).to(device)).cpu().numpy())
-        return np.concatenate(results)
+        logits = np.concatenate(results)
+        if not np.isfinite(logits).all():
+            raise ModelError(
+                "The model's answers are beyond all numbers, so its weights are damaged: "
+                "train it again."
+            )
+        return logits
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.floating]:
         """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
@@ -161,7 +167,8 @@ class GenreModel:
             f"{self.genres[best].capitalize()} is likeliest, but {confidence:.0%} is below the "
             f"{self.threshold:.0%} under which this model was wrong more often than right."
         )
-        if confidence < _EVEN / len(self.genres):
+        blind = 1 / len(self.genres)
+        if confidence < blind + _EVEN * (1 - blind):
             note = (
                 "No genre stands out: it sounds unlike all the music this model has learned from."
             )
@@ -294,7 +301,7 @@ class GenreModel:
         if mean.dtype != np.float32 or std.dtype != np.float32 or not np.isfinite(mean).all():
             raise ValueError
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
-        if not temperature > 0 or not 0 <= threshold <= 1:
+        if not 1e-6 < temperature < 1e6 or not 0 <= threshold <= 1:
             raise ValueError
         return cls(
             network.eval(),

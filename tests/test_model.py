@@ -1,5 +1,6 @@
 """Models: bundles that travel whole or are refused, and verdicts."""
 
+import copy
 import dataclasses
 import hashlib
 import io
@@ -18,7 +19,7 @@ from genrekit import model as module
 from genrekit.audio import load_audio
 from genrekit.classifier import build_network
 from genrekit.errors import AudioError, ModelError
-from genrekit.features import FeatureParams, mfcc, split_segments
+from genrekit.features import mfcc, split_segments
 from genrekit.metrics import softmax
 from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel
 
@@ -113,6 +114,7 @@ def test_quiet_music_is_no_silence(untrained, song):
 
 
 def test_not_sure(untrained, song):
+    untrained = dataclasses.replace(untrained, temperature=0.02)  # else it leans to no genre
     sure = untrained.classify(song)
     doubting = dataclasses.replace(untrained, threshold=sure.confidence + 0.01)
     verdict = doubting.classify(song)
@@ -125,6 +127,14 @@ def test_not_sure(untrained, song):
     )
     bold = dataclasses.replace(untrained, threshold=sure.confidence)
     assert bold.classify(song).genre == sure.genre
+
+
+def test_no_genre_stands_out(untrained, song):
+    even = dataclasses.replace(untrained, temperature=1e5, threshold=0.5)
+    verdict = even.classify(song)
+    assert verdict.genre is None
+    assert verdict.confidence == pytest.approx(1 / 3, abs=1e-3)
+    assert verdict.note.startswith("No genre stands out: it sounds unlike all the music")
 
 
 # -- files ------------------------------------------------------------------------------------
@@ -155,9 +165,8 @@ def test_of_a_long_song_the_start_is_heard(untrained, song):
     assert len(whole.segments) == 10
     assert whole.note == ""
     unsure = dataclasses.replace(untrained, threshold=1.0).classify_file(file, max_seconds=6)
-    assert unsure.note.endswith(
-        "wrong more often than right. Only the first 0.1 minutes were heard."
-    )
+    assert unsure.genre is None
+    assert unsure.note.endswith(". Only the first 0.1 minutes were heard.")
 
 
 @pytest.mark.parametrize("content", [b"", b"no music", b"RIFF" + bytes(40)])
@@ -404,8 +413,8 @@ def test_a_full_disk_leaves_the_old_model(bundle, untrained, monkeypatch):
 
 def test_the_default_model_ships_and_is_whole():
     assert (MODELS / DEFAULT_MODEL / "model.json").is_file()
-    for model in (GenreModel.load(), GenreModel.load(DEFAULT_MODEL)):
-        assert model.params == FeatureParams()
+    for model in (GenreModel.load(), GenreModel.load(DEFAULT_MODEL), GenreModel.load("course-mlp")):
+        assert model.params.segment_seconds == 3
         assert len(model.genres) == 10
         assert model.card["measured"]["segments"] > 0
     verdict = model.classify(music(22050, 4).mean(axis=1))
@@ -417,3 +426,32 @@ def test_a_name_comes_before_a_folder_of_that_name(bundle, tmp_path, monkeypatch
     bundle.rename(tmp_path / DEFAULT_MODEL)
     assert len(GenreModel.load(DEFAULT_MODEL).genres) == 10
     assert GenreModel.load(f"./{DEFAULT_MODEL}").genres == GENRES
+
+
+def test_a_bundle_is_small_and_knows_its_training_segments():
+    for folder in MODELS.glob("*/"):
+        if not (folder / "model.json").is_file():
+            continue
+        assert sum(file.stat().st_size for file in folder.iterdir()) <= 4e6
+        card = GenreModel.load(folder).card
+        assert card["measured"]["part"] == "test"
+        assert {"cross_validation", "robustness", "not_music", "audio_path"} <= set(card)
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e7])
+def test_a_temperature_beyond_reason_is_damage(bundle, temperature):
+    path = bundle / "model.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"temperature": temperature}))
+    with pytest.raises(ModelError, match="damaged"):
+        GenreModel.load(bundle)
+
+
+def test_answers_beyond_all_numbers_are_refused(untrained, song):
+    network = copy.deepcopy(untrained.network)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.fill_(3e38)
+    wild = dataclasses.replace(untrained, network=network)
+    with pytest.raises(ModelError, match="beyond all numbers"):
+        wild.classify(song)
