@@ -24,7 +24,7 @@ def few_outliers(monkeypatch):
 def data(make_dataset):
     """Genres that differ in colour, at any time: what moving a segment leaves as it is."""
     plain = make_dataset(tracks=6, apart=0)
-    colour = 0.7 * np.random.default_rng(1).normal(size=(3, 1, plain.params.coefficients))
+    colour = 1.5 * np.random.default_rng(1).normal(size=(3, 1, plain.params.coefficients))
     features = plain.features + colour[plain.labels].astype(np.float32)
     return dataclasses.replace(plain, features=features)
 
