@@ -20,7 +20,7 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     address = page.url
 
     page.get_by_role("link", name="Next: let it classify a song").click()
-    page.get_by_text("An example").click()
+    page.get_by_role("radio", name="An example").click()
     page.get_by_text("segments, taken alone, say the same").wait_for(timeout=PATIENT_MS)
     model = page.get_by_role("combobox", name="Which model listens")
     assert "Yours: Classifier on demo dataset" in (model.input_value() or model.inner_text())
