@@ -413,8 +413,9 @@ def test_the_pod_runs_as_the_user_that_the_image_has_made(pod):
 def test_every_probe_asks_for_the_health_on_a_port_that_is_there(pod):
     (container,) = pod["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container[probe]["httpGet"]["path"] == "/_stcore/health"
+    paths = {"startupProbe": "/_stcore/health", "livenessProbe": "/_stcore/health"}
+    for probe, path in (paths | {"readinessProbe": "/readyz"}).items():
+        assert container[probe]["httpGet"]["path"] == path
         assert ports[container[probe]["httpGet"]["port"]] == 8501
 
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import PurePosixPath
+from time import perf_counter
 from typing import Final
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit import hearing
-from genrekit.app import ears, visit
+from genrekit.app import ears, logs, visit
 from genrekit.app.settings import settings
 from genrekit.app.widgets import escape, wav_bytes
 from genrekit.errors import AudioError, GenreKitError, ModelError
@@ -321,10 +322,19 @@ def rendering(song: Song, rate: int) -> bytes:
 def _heard(
     digest: str, max_seconds: float, folder: str, changed: int, _song: Song
 ) -> Hearing | str:
+    start = perf_counter()
     try:
-        return ears.listen(hearing.hear, _song, ModelFile(folder, changed), about=digest)
+        heard = ears.listen(hearing.hear, _song, ModelFile(folder, changed), about=digest)
     except AudioError as error:
+        logs.event("sound refused", duration=round(perf_counter() - start, 3))
         return str(error)
+    logs.event(
+        "verdict",
+        seconds=round(heard.seconds, 1),
+        duration=round(perf_counter() - start, 3),
+        sure=heard.verdict.genre is not None,
+    )
+    return heard
 
 
 @st.cache_data(max_entries=256, ttl=_HOUR, show_spinner=False)
