@@ -59,7 +59,7 @@ def main(folder: Path) -> None:
         page.get_by_role("link", name="Next: let it classify a song").click()
         page.get_by_role("radio", name="An example").click()
         page.get_by_text("segments, taken alone, say the same").wait_for()
-        shoot("classify", 1050)
+        shoot("classify", 1400)
         browser.close()
 
 
