@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -622,10 +622,7 @@ def _cut(samples: Array, starts: Sequence[float], params: FeatureParams) -> Arra
 
 def _judged(network: GenreModel, heard: _Decoded, max_seconds: float) -> Verdict:
     verdict = network.classify(heard.samples)
-    if not heard.cut:
-        return verdict
-    note = f"{verdict.note} Only the first {max_seconds / 60:g} minutes were heard.".strip()
-    return replace(verdict, note=note)
+    return verdict.of_the_start(max_seconds) if heard.cut else verdict
 
 
 def _middle(samples: Array, network: GenreModel) -> tuple[Array, float]:

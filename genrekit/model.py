@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -67,6 +67,11 @@ class Verdict:
     probabilities: dict[str, float]
     segments: tuple[SegmentVerdict, ...]
     note: str
+
+    def of_the_start(self, seconds: float) -> Self:
+        """The same, with a note that only the first `seconds` of the song were heard."""
+        note = f"{self.note} Only the first {seconds / 60:g} minutes were heard.".strip()
+        return replace(self, note=note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +201,7 @@ class GenreModel:
         samples = load_audio(source, rate, max_seconds=max_seconds + 1)
         heard = samples[: int(max_seconds * rate)]
         verdict = self.classify(heard)
-        if len(heard) == len(samples):
-            return verdict
-        note = f"{verdict.note} Only the first {max_seconds / 60:g} minutes were heard.".strip()
-        return Verdict(**{**verdict.__dict__, "note": note})
+        return verdict if len(heard) == len(samples) else verdict.of_the_start(max_seconds)
 
     def _named(self, row: NDArray[np.floating]) -> dict[str, float]:
         return dict(zip(self.genres, row.astype(float).tolist(), strict=True))
