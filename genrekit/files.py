@@ -1,16 +1,28 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Writing files so that a reader sees the old one or the new one, and what damaged ones raise."""
 
 import errno
 import math
 import os
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import Any, Final
 
 from genrekit.errors import DatasetError, GenreKitError
 
-__all__ = ["plain_os_errors", "replacing", "without_nan"]
+__all__ = ["DAMAGED_NPZ", "plain_os_errors", "replacing", "without_nan"]
+
+DAMAGED_NPZ: Final = (
+    *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
+    *(MemoryError, OverflowError),  # what a damaged header may ask for
+    *(SyntaxError, TokenError),  # the header is a Python literal
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for an NPZ file that is damaged or none."""
 
 
 @contextmanager

@@ -13,9 +13,7 @@ but for the quantisation: so what learned from them can listen to sound.
 import os
 import struct
 import zipfile
-import zlib
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +22,7 @@ from numpy.typing import NDArray
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix
-from genrekit.files import plain_os_errors
+from genrekit.files import DAMAGED_NPZ, plain_os_errors
 from genrekit.tables import match_tracks, read_track_table
 
 __all__ = ["is_mel_file", "read_mel_file"]
@@ -129,12 +127,7 @@ def _arrays(path: Path) -> tuple[NDArray[Any], ...]:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 level, dynamic_range, track, genre = (np.asarray(arrays[key]) for key in _KEYS)
-        except (
-            *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
-            *(MemoryError, OverflowError),  # what a damaged header may ask for
-            *(SyntaxError, TokenError),  # the header is a Python literal
-            *(struct.error, zipfile.BadZipFile, zlib.error),
-        ):
+        except DAMAGED_NPZ:
             raise DatasetError(
                 f"{path.name} is damaged, or is no file of mel spectrograms: it needs "
                 f"{', '.join(_KEYS)}."
