@@ -136,9 +136,9 @@ def _section(model: GenreModel, name: str) -> dict[str, Any]:
 
 
 def _is_own(split: Split, own: dict[str, Any]) -> bool:
-    """Whether it is the split that the model was trained on; an old card tells kind and seed."""
-    if "fingerprint" in own:
-        return split.fingerprint == own["fingerprint"]
+    """Whether it measures what the model's own split held out; an old card has kind and seed."""
+    if "held_out" in own:
+        return split.held_out == own["held_out"]
     return (split.kind, split.seed) == (own.get("kind"), own.get("seed"))
 
 

@@ -74,10 +74,19 @@ class Split:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the rows of each part: equal for equal splits of one dataset."""
-        digest = hashlib.sha256()
-        for rows in (self.train, self.valid, self.test):
-            digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
-        return digest.hexdigest()
+        return _digest(self.train, self.valid, self.test)
+
+    @property
+    def held_out(self) -> str:
+        """SHA-256 of the rows whose score counts: equal where the same ones measure."""
+        return _digest(self.measured)
+
+
+def _digest(*parts: Rows) -> str:
+    digest = hashlib.sha256()
+    for rows in parts:
+        digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def by_segment(

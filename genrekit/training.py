@@ -343,7 +343,7 @@ class Training:
             "split": {
                 "kind": split.kind,
                 "seed": split.seed,
-                "fingerprint": split.fingerprint,
+                "held_out": split.held_out,
                 "shares_tracks": split.shares_tracks,
                 "worth": split.worth,
                 "segments": {

@@ -1,6 +1,7 @@
 """Make the models that ship, again: from GTZAN's mel spectrograms or from its audio.
 
     python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn
+    python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --with-valid
     python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --fold 1    (2, 3)
     python models/make.py finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn
     python models/make.py measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
@@ -9,11 +10,13 @@ SOURCE is a file of mel spectrograms (see genrekit/melfile.py) or GTZAN's folder
 folders. TRACKS.csv has the columns track, artist, fault_filtered (train, valid, test: Kereliuk,
 Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
 
-`train` trains on the fault-filtered train part, or on the two other artist folds, and keeps its
-state in DIR after every epoch: interrupted, it goes on when run again. `finish` writes the
-bundle; it measures the fault-filtered test part once, and adds the three folds to the card.
-`measure` adds how the model bears real uploads: on music in genre folders (named as in SOURCE)
-and on a folder of recorded speech.
+`train` trains on the fault-filtered train part, on that and the valid part, or on the two other
+artist folds, and keeps its state in DIR after every epoch: interrupted, it goes on when run
+again. `finish` writes the bundle: the network that learned from train and valid, with the
+temperature and the threshold of the one that learned from train alone, found on valid. It
+measures both on the test part, and adds the three folds to the card. `measure` adds how the
+model bears real uploads: on music in genre folders (named as in SOURCE) and on a folder of
+recorded speech.
 """
 
 import argparse
@@ -29,6 +32,7 @@ from numpy.typing import NDArray
 from genrekit.audio import load_audio
 from genrekit.dataset import Dataset
 from genrekit.errors import GenreKitError
+from genrekit.evaluation import measure as measured
 from genrekit.features import FeatureParams
 from genrekit.melfile import is_mel_file, read_mel_file
 from genrekit.metrics import accuracy, mean_by_group
@@ -40,12 +44,16 @@ from genrekit.splits import Split, by_fold, from_file
 from genrekit.stress import ROBUSTNESS
 from genrekit.training import RECIPES, Training, TrainParams, train
 
-FOLDS: Final = ("1", "2", "3")
-# One frame each 77.5 ms: coarse, but what the mel file holds, and enough.
-LOG_MEL: Final = FeatureParams(kind="log_mel", hop_length=1709, center=False, ref="max")
+TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
+# One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole
+# number of hops, so that sound is cut where the file's columns are.
+HOP: Final = 1709
+LOG_MEL: Final = FeatureParams(
+    kind="log_mel", hop_length=HOP, segment_seconds=38 * HOP / 22050, center=False, ref="max"
+)
 FEATURES: Final = {"gtzan-cnn": LOG_MEL, "course-mlp": replace(LOG_MEL, kind="mfcc")}
 TRAINING: Final = {
-    "gtzan-cnn": replace(RECIPES["cnn"], epochs=70),
+    "gtzan-cnn": replace(RECIPES["cnn"], epochs=140),
     "course-mlp": RECIPES["mlp"],
 }
 ABOUT: Final = {
@@ -83,15 +91,19 @@ def load(source: Path, tracks: Path, params: FeatureParams, work: Path) -> Datas
     return Dataset.read(data)
 
 
-def split_of(options: argparse.Namespace, dataset: Dataset, fold: str | None) -> Split:
-    if fold is None:
-        return from_file(dataset, options.tracks, "fault_filtered")
-    return by_fold(dataset, options.tracks, "artist_fold", fold)
+def split_of(options: argparse.Namespace, dataset: Dataset, part: str) -> Split:
+    if part in FOLDS:
+        return by_fold(dataset, options.tracks, "artist_fold", part)
+    split = from_file(dataset, options.tracks, "fault_filtered")
+    if part == TRAIN:
+        return split
+    none = np.empty(0, np.int64)
+    return replace(split, train=np.union1d(split.train, split.valid), valid=none)
 
 
 def learn(options: argparse.Namespace, dataset: Dataset) -> None:
     """Run the epochs that are still to be run."""
-    training, state = resumed(options, dataset, options.fold)
+    training, state = resumed(options, dataset, options.part)
     for epoch in training:
         training.save_state(state)
         print(
@@ -102,14 +114,12 @@ def learn(options: argparse.Namespace, dataset: Dataset) -> None:
         )
 
 
-def resumed(
-    options: argparse.Namespace, dataset: Dataset, fold: str | None
-) -> tuple[Training, Path]:
+def resumed(options: argparse.Namespace, dataset: Dataset, part: str) -> tuple[Training, Path]:
     params: TrainParams = TRAINING[options.model]
     if options.epochs:
         params = replace(params, epochs=options.epochs)
-    training = train(dataset, split_of(options, dataset, fold), params)
-    state = options.work / f"{options.model}{'' if fold is None else f'-fold-{fold}'}.state"
+    training = train(dataset, split_of(options, dataset, part), params)
+    state = options.work / f"{options.model}-{part}.state"
     state.parent.mkdir(parents=True, exist_ok=True)
     if state.exists():
         training.load_state(state)
@@ -118,13 +128,14 @@ def resumed(
 
 def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     """Measure, write the card and the bundle."""
-    model = model_of(options, dataset, None)
+    first, model = (model_of(options, dataset, part) for part in (TRAIN, WITH_VALID))
+    model = replace(model, temperature=first.temperature, threshold=first.threshold)
+    split = split_of(options, dataset, WITH_VALID)
     assert dataset.tracks is not None  # both sources know them
     tracks, scores = dataset.tracks, []
     for fold in FOLDS:
-        split = split_of(options, dataset, fold)
         other = model_of(options, dataset, fold)
-        rows = split.test
+        rows = split_of(options, dataset, fold).test
         judged, truth, _ = mean_by_group(
             other.probabilities(dataset.features[rows]), dataset.labels[rows], tracks[rows]
         )
@@ -132,6 +143,9 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     about = f"{ABOUT[options.model]} {CAUTION}"
     extra = {
         "about": about,
+        "calibrated_on": "the valid part, with the network trained without it",
+        "measured": measured(model, dataset, split.test, "test").to_dict(),
+        "trained_without_valid": {"measured": first.card["measured"]},
         "cross_validation": {
             "split": "three artist-filtered folds (Foleiss and Tavares 2020)",
             "track_accuracy": scores,
@@ -140,9 +154,8 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     }
     model = replace(model, card=model.card | extra)
     model.save(options.out / options.model)
-    rows = split_of(options, dataset, None).train
-    Neighbours.fit(model, dataset, rows).save(options.out / options.model)
-    print(json.dumps(extra | {"measured": model.card["measured"]}, indent=1))
+    Neighbours.fit(model, dataset, split.train).save(options.out / options.model)
+    print(json.dumps(extra, indent=1))
 
 
 def measure(options: argparse.Namespace, dataset: Dataset) -> None:
@@ -197,9 +210,9 @@ def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
     return sure
 
 
-def model_of(options: argparse.Namespace, dataset: Dataset, fold: str | None) -> GenreModel:
+def model_of(options: argparse.Namespace, dataset: Dataset, part: str) -> GenreModel:
     """The trained model; measured on its split's test part as it is made."""
-    training, state = resumed(options, dataset, fold)
+    training, state = resumed(options, dataset, part)
     if len(training.history) < training.params.epochs:
         raise GenreKitError(f"{state} has {len(training.history)} epochs: run train to the end.")
     return training.model()
@@ -212,7 +225,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("tracks", type=Path, help="CSV: track,artist,fault_filtered,artist_fold")
     parser.add_argument("--model", choices=tuple(FEATURES), required=True)
     parser.add_argument("--work", type=Path, default=Path("work"), help="for states, datasets")
-    parser.add_argument("--fold", choices=FOLDS, help="hold out this artist fold")
+    parser.add_argument(
+        "--with-valid",
+        dest="part",
+        action="store_const",
+        const=WITH_VALID,
+        default=TRAIN,
+        help="train on the valid part too",
+    )
+    parser.add_argument("--fold", dest="part", choices=FOLDS, help="hold out this artist fold")
     parser.add_argument("--audio", type=Path, help="genre folders to measure on")
     parser.add_argument("--speech", type=Path, help="a folder of recorded speech")
     parser.add_argument("--epochs", type=int, help="other than the recipe's")

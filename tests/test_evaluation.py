@@ -145,6 +145,14 @@ def test_a_split_by_a_file_must_be_named_and_be_the_same(data, tmp_path):
     assert evaluate(model, data, str(swapped))[1].startswith("Flattering: the model was trained")
 
 
+def test_what_was_held_out_counts_not_how_much_of_the_rest_was_trained_on(data, tmp_path):
+    names = sorted(set(data.tracks.tolist()))
+    more = write(tmp_path, "more.csv", train=names[2:], test=names[:2])
+    less = write(tmp_path, "less.csv", train=names[4:], valid=names[2:4], test=names[:2])
+    model = trained(data, from_file(data, more))
+    assert evaluate(model, data, str(less))[1].startswith("Fair: no track stands on both sides")
+
+
 def test_a_split_without_a_seed_is_repeatable(data, tmp_path):
     names = sorted(set(data.tracks.tolist()))
     model = trained(
@@ -156,7 +164,7 @@ def test_a_split_without_a_seed_is_repeatable(data, tmp_path):
 
 
 def test_cards_of_an_older_version_name_kind_and_seed_only(model, data):
-    split = {k: v for k, v in model.card["split"].items() if k != "fingerprint"}
+    split = {k: v for k, v in model.card["split"].items() if k != "held_out"}
     old = dataclasses.replace(model, card=model.card | {"split": split})
     assert evaluate(old, data)[1].startswith("Fair")
     assert evaluate(old, data, "segment")[1].startswith("Flattering")

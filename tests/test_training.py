@@ -294,7 +294,7 @@ def test_the_card(data, split):
     assert card["split"]["kind"] == "track"
     assert card["split"]["seed"] == 2
     assert card["split"]["shares_tracks"] is False
-    assert card["split"]["fingerprint"] == split.fingerprint
+    assert card["split"]["held_out"] == split.held_out
     assert card["split"]["segments"] == {
         "train": len(split.train),
         "valid": len(split.valid),
