@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
+
+from genrekit.synth import render
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(
@@ -106,16 +109,23 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) ->
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One Chromium for the session."""
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One Chromium for the session; its microphone hears generated music."""
     if CHROMIUM is None:
         _missing("Chromium is not installed")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         _missing("Playwright is not installed")
+    music = tmp_path_factory.mktemp("microphone") / "music.wav"
+    soundfile.write(music, render("reggae", seed=1, seconds=10), 22050)
+    microphone = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={music}",
+    ]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + microphone)
         yield chromium
         chromium.close()
 

@@ -67,6 +67,18 @@ def test_good_files_are_judged_and_a_bad_one_does_not_stop_them(app_url: str, pa
     assert page.problems == []
 
 
+def test_the_microphone_is_heard(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "source=Microphone")
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(5000)
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("heading", name="Recording").wait_for()
+    says(page, "segment")
+    seconds = page.locator("[data-part=sound]").evaluate("audio => audio.duration")
+    assert 3 < seconds < 8
+    assert page.problems == []
+
+
 def test_a_segment_is_chosen_in_the_picture_and_the_link_keeps_it(app_url: str, page: Any) -> None:
     open_page(page, app_url, "source=An+example&style=reggae&take=3")
     page.get_by_role("heading", name="reggae-3.wav").wait_for()
