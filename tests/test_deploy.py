@@ -125,7 +125,7 @@ def test_everything_that_the_image_copies_exists_and_is_seen_by_the_build():
 
 
 def test_the_image_has_all_that_the_app_runs():
-    needed = ["streamlit_app.py", "pages", "genrekit", "models", ".streamlit"]
+    needed = ["streamlit_app.py", "pages", "genrekit", "models", "examples", ".streamlit"]
     assert set(needed) <= {source.rstrip("/") for source in copied()}
 
 

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit import hearing
 from genrekit.app import listening, verdict_views, visit
+from genrekit.app.clips import CLIPS
 from genrekit.app.jobs import Job
 from genrekit.features import FeatureParams
 from genrekit.hearing import ModelFile
@@ -58,8 +59,8 @@ def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return at.run()
 
 
-def example(app, job: Job, **settings: str) -> AppTest:
-    at = app(PAGE, model=job.id, source="An example", **settings)
+def example(app, job: Job, example="Freshly composed", **settings: str) -> AppTest:
+    at = app(PAGE, model=job.id, source="An example", example=example, **settings)
     assert not at.exception
     assert not at.error
     return at
@@ -91,7 +92,7 @@ def test_the_answer_is_the_library_s(app, own_model):
     shown = texts(at)
     assert f"{verdict.confidence:.0%}" in shown
     assert (verdict.genre or "Not sure").lower() in " ".join(h.value for h in at.header).lower()
-    assert at.subheader[0].value.endswith(r"my \*song\*\.wav")
+    assert at.header[0].value.endswith(r"my \*song\*\.wav")
     assert f"{hearing.agreeing(verdict)} of 2 segments" in shown.replace("*", "")
     assert "WAV · 22.05 kHz · mono · heard: 7 s" in shown
 
@@ -105,17 +106,40 @@ def test_the_verdict_is_never_without_what_the_model_was_measured_at(app, own_mo
 
 def test_an_example_needs_no_file_and_its_settings_stand_in_the_address(app, own_model):
     at = example(app, own_model, style="reggae", take="7", length="9")
-    assert at.subheader[0].value.endswith(r"reggae\-7\.wav")
+    assert at.header[0].value.endswith(r"reggae\-7\.wav")
     content = listening._composed("reggae", 7, 9)
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
     assert f"{hearing.agreeing(verdict)} of 3 segments" in texts(at).replace("*", "")
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=[clip.name for clip in CLIPS])
+def test_a_link_opens_a_clip_with_its_verdict(app, own_model, clip):
+    at = app(PAGE, model=own_model.id, **clip.query)
+    assert not at.exception
+    assert at.header[0].value.endswith(rf"{clip.name}\.ogg")
+    shown = texts(at)
+    assert clip.title in shown
+    assert "Composed for GenreKit, played by a synthesiser" in shown
+    verdict = GenreModel.load(own_model.folder / "model").classify_file(clip.path.read_bytes())
+    assert f"{verdict.confidence:.0%}" in shown
+    assert "OGG · 44.1 kHz · stereo" in shown
+
+
+def test_a_clip_is_chosen_first_and_can_be_taken_away(app, own_model):
+    at = app(PAGE, model=own_model.id, source="An example", look="Take it away")
+    assert at.header[0].value.endswith(r"jazz\.ogg")
+    labels = [b.label for b in at.get("download_button")]
+    assert labels[-1] == "The sound as OGG"
+    assert at.code[0].value == "python -m genrekit classify jazz.ogg --model my-model"
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         {"source": "nonsense"},
-        {"source": "An example", "style": "<b>", "take": "-1", "length": "1e9"},
+        {"source": "An example", "example": "../../etc/passwd"},
+        {"source": "An example", "example": "Freshly composed", "style": "<b>", "take": "-1"},
+        {"source": "An example", "example": "Freshly composed", "length": "1e9"},
         {"source": "An example", "segment": "-3", "look": "Why"},
         {"source": "An example", "segment": "²", "look": "Stress test"},
         {"source": "An example", "segment": "99999999999", "look": "Stress test", "level": "77"},
@@ -140,9 +164,9 @@ def test_sounds_survive_a_look_at_another_page(app, own_model):
     at.switch_page("start/home.py").run()
     at.switch_page(PAGE).run()
     assert "Still here from before: a song.wav" in texts(at)
-    assert at.subheader[0].value.endswith(r"a song\.wav")
+    assert at.header[0].value.endswith(r"a song\.wav")
     at.run()
-    assert at.subheader[0].value.endswith(r"a song\.wav")
+    assert at.header[0].value.endswith(r"a song\.wav")
     button(at, "Forget").click().run()
     assert "Nothing to hear yet" in texts(at)
 
@@ -182,7 +206,7 @@ def test_bad_input_is_answered_in_plain_words_and_does_not_stop_the_rest(
     table = at.dataframe[0].value
     assert list(table["file"]) == [name, "good.wav"]
     assert says in table["note"][0]
-    assert at.subheader[1].value.endswith(r"good\.wav"), "the first that can be judged is shown"
+    assert at.header[1].value.endswith(r"good\.wav"), "the first that can be judged is shown"
 
     alone = upload(app(PAGE, model=own_model.id), (name, content))
     assert not alone.exception
@@ -199,7 +223,7 @@ def test_bad_input_is_answered_in_plain_words_and_does_not_stop_the_rest(
 def test_unusual_sounds_are_heard(app, own_model, content):
     at = upload(app(PAGE, model=own_model.id), ("odd.wav", content))
     assert not at.error
-    assert at.header
+    assert at.header[1:], "a verdict below the name"
 
 
 def test_only_the_start_of_a_long_song_is_heard_and_that_is_said(app, own_model, monkeypatch):
@@ -257,7 +281,7 @@ def test_several_files_make_a_table_with_the_library_s_verdicts(app, own_model):
         assert table["confidence"][row] == round(100 * verdict.confidence)
         assert table["segments"][row] == len(verdict.segments)
     assert table["file"][2] == "'=1+1.wav"
-    assert at.subheader[0].value == "3 files, 2 judged"
+    assert at.header[0].value == "3 files, 2 judged"
     assert [b.label for b in at.get("download_button")] == ["All as CSV", "All as JSON"]
 
 

@@ -17,6 +17,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit import hearing
 from genrekit.app import ears, logs, visit
+from genrekit.app.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.settings import settings
 from genrekit.app.widgets import escape, wav_bytes
 from genrekit.errors import AudioError, GenreKitError, ModelError
@@ -34,6 +35,7 @@ __all__ = [
     "choose_sounds",
     "excerpt",
     "explain",
+    "hear",
     "hear_all",
     "judge",
     "listeners",
@@ -44,7 +46,7 @@ __all__ = [
 
 FILES: Final = "Your files"
 MICROPHONE: Final = "Microphone"
-EXAMPLE: Final = "An example"
+COMPOSED: Final = "Freshly composed"
 EXAMPLE_SECONDS: Final = (6, 60)
 EXAMPLE_TAKES: Final = 999
 # What a microphone hears above 8 kHz matters to a model that was trained on recordings.
@@ -140,6 +142,25 @@ def choose_sounds() -> list[Sound]:
 
 
 def _example() -> list[Sound]:
+    clips = {clip.label: clip for clip in CLIPS}
+    chosen = st.pills(
+        "Our own compositions, or one made on the spot",
+        [*clips, COMPOSED],
+        default="Jazz",
+        required=True,
+        key="example",
+        bind="query-params",
+        help="No model that ships was trained on any of them, nor on sound so clean: that one is "
+        "unsure is to be expected.",
+    )
+    if chosen == COMPOSED:
+        return _composition()
+    clip = clips[chosen]
+    st.caption(f"“{clip.title}”, {clip.seconds} s. {ORIGIN}")
+    return [Sound(clip.path.name, _song(clip.path.read_bytes()), given=True)]
+
+
+def _composition() -> list[Sound]:
     style_column, take_column, length_column = st.columns([2, 1, 1])
     style = style_column.selectbox(
         "A piece composed by a machine",
@@ -147,7 +168,8 @@ def _example() -> list[Sound]:
         index=STYLES.index("jazz"),
         key="style",
         bind="query-params",
-        help="Nobody has ever heard it, and no model was trained on it.",
+        help="Simple tones and noises that follow a style's rules: easy to tell apart from music "
+        "that people play.",
     )
     take = take_column.number_input(
         "Take",
@@ -264,13 +286,14 @@ def hear_all(sounds: Sequence[Sound], listener: Listener) -> list[Heard]:
             place.progress(number / len(sounds), text)
         elif new:
             place.caption(":material/hearing: Listening …")
-        results.append(Heard(sound, _hear(sound.song, listener.file)))
+        results.append(Heard(sound, hear(sound.song, listener.file)))
         known.add((sound.song.digest, listener.file))
     place.empty()
     return results
 
 
-def _hear(song: Song, model: ModelFile) -> Hearing | str:
+def hear(song: Song, model: ModelFile) -> Hearing | str:
+    """As `hearing.hear`; the sentence that says why where the song cannot be heard."""
     try:
         return _heard(song.digest, song.max_seconds, model.folder, model.changed, song)
     except ModelError:

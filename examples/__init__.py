@@ -1,0 +1,1 @@
+"""Ten short pieces composed for GenreKit, and what renders them; see README.md."""
