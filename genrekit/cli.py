@@ -20,10 +20,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from genrekit import __version__
-from genrekit.errors import DatasetError, GenreKitError, ModelError
+from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
+from genrekit.remote import fetched, place
 
 if TYPE_CHECKING:
     from genrekit.training import TrainParams
@@ -127,6 +128,13 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _preprocess(options: argparse.Namespace) -> int:
     params = _feature_params(options)
+    if (options.backend == "dask") != (options.scheduler is not None):
+        raise SettingsError(
+            "A cluster is named by both --backend dask and its scheduler's address, such as "
+            "--scheduler tcp://10.0.0.5:8786: give both or neither."
+        )
+    if options.scheduler is not None and options.workers is not None:
+        raise SettingsError("--workers counts processes of this machine: leave it to the cluster.")
     steps = build_dataset(
         options.folder,
         options.output,
@@ -134,6 +142,7 @@ def _preprocess(options: argparse.Namespace) -> int:
         track_seconds=options.track_seconds or None,
         workers=options.workers,
         artists=options.artists,
+        scheduler=options.scheduler,
     )
     failed = skipped = 0
     last: BuildProgress | None = None
@@ -170,10 +179,11 @@ def _import(options: argparse.Namespace) -> int:
     from genrekit.melfile import is_mel_file, read_mel_file
 
     params = _feature_params(options)
-    if is_mel_file(options.file):
-        dataset = read_mel_file(options.file, params, options.artists)
-    else:
-        dataset = import_dataset(options.file, params)
+    with plain_os_errors("read", options.file), fetched(options.file) as file:
+        if is_mel_file(file):
+            dataset = read_mel_file(file, params, options.artists)
+        else:
+            dataset = import_dataset(file, params)
     dataset.write(options.output)
     print(f"{len(dataset)} segments are in {options.output}.")
     if dataset.tracks is None:
@@ -260,10 +270,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from genrekit.model import GenreModel
 
     model = GenreModel.load(options.model)
-    if is_mel_file(options.data):
-        dataset = read_mel_file(options.data, model.params)
-    else:
-        dataset = Dataset.read(options.data)
+    with plain_os_errors("read", options.data), fetched(options.data) as file:
+        dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
     measured, worth = evaluate(model, dataset, options.split)
     result = measured.to_dict()
     if options.json:
@@ -344,8 +352,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "preprocess", _preprocess, "Turn a folder with one sub-folder per genre into a dataset."
     )
-    sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DATA.parquet")
+    sub.add_argument("folder", type=place, metavar="AUDIO_DIR", help="a folder, or a URL")
+    sub.add_argument("-o", "--output", type=place, required=True, metavar="DATA.parquet")
     _feature_options(sub)
     sub.add_argument(
         "--track-seconds",
@@ -356,6 +364,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
     sub.add_argument(
+        "--backend",
+        choices=("processes", "dask"),
+        default="processes",
+        help="who reads the tracks: this machine, or a Dask cluster (%(default)s)",
+    )
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, for --backend dask")
+    sub.add_argument(
         "--artists",
         type=Path,
         metavar="FILE.csv",
@@ -364,16 +379,16 @@ def _parser() -> argparse.ArgumentParser:
     _progress_option(sub)
 
     sub = command("export", _export, "Write a dataset as the course's JSON or as NPZ.")
-    sub.add_argument("data", type=Path, metavar="DATA.parquet")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json|FILE.npz")
+    sub.add_argument("data", type=place, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=place, required=True, metavar="FILE.json|FILE.npz")
 
     sub = command(
         "import",
         _import,
         "Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset.",
     )
-    sub.add_argument("file", type=Path, metavar="FILE.json|FILE.npz")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="DATA.parquet")
+    sub.add_argument("file", type=place, metavar="FILE.json|FILE.npz")
+    sub.add_argument("-o", "--output", type=place, required=True, metavar="DATA.parquet")
     sub.add_argument(
         "--artists",
         type=Path,
@@ -383,7 +398,7 @@ def _parser() -> argparse.ArgumentParser:
     _feature_options(sub)
 
     sub = command("train", _train, "Train a classifier on a dataset.")
-    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("data", type=place, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_DIR")
     _train_options(sub)
     _progress_option(sub)
@@ -391,7 +406,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "leak-meter", _leak_meter, "Train under three splits and tell how much of a score is leak."
     )
-    sub.add_argument("data", type=Path, metavar="DATA.parquet")
+    sub.add_argument("data", type=place, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
     sub.add_argument("--runs", type=int, default=1, metavar="N", help="of each split (%(default)s)")
     _recipe_options(sub)
@@ -400,7 +415,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
     sub.add_argument(
-        "data", type=Path, metavar="DATA", help="a dataset, or a file of mel spectrograms"
+        "data", type=place, metavar="DATA", help="a dataset, or a file of mel spectrograms"
     )
     sub.add_argument(
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
@@ -447,7 +462,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="track",
         metavar="segment|track|artist|FILE.csv[:COLUMN]",
-        help="how to hold out 30 %% (%(default)s); FILE.csv has columns track and part (or "
+        help="how to hold out 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
     _recipe_options(parser)

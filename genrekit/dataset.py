@@ -13,7 +13,7 @@ label, genre, track, segment and artist, and the card as JSON in the file's meta
 import hashlib
 import json
 import math
-import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
+from genrekit.memory import free_memory, scratch_folder
+from genrekit.remote import Place, PlaceName, fetched, place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +37,9 @@ __all__ = ["Dataset", "ParquetRows", "Skipped", "TrackRecord", "make_card"]
 _FORMAT: Final = 1
 _CARD_KEY: Final = b"genrekit"
 _ROWS_PER_GROUP: Final = 1024
+_ROWS_PER_READ: Final = 128
+# In memory a run holds them twice: as they are, and as tensors.
+_SHARE_OF_MEMORY: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class Dataset:
                 f"A label is outside 0 to {len(self.genres) - 1}: the labels and the list of "
                 "genres do not belong together."
             )
-        if not np.isfinite(self.features).all():
+        if not all(np.isfinite(self.features[part]).all() for part in _parts(n)):
             raise DatasetError("Some features are not numbers (NaN or infinite): build it again.")
 
     def __len__(self) -> int:
@@ -137,6 +142,11 @@ class Dataset:
         digest = hashlib.sha256(np.ascontiguousarray(self.features).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the features are in a file, not in memory: to be taken a few rows at a time."""
+        return isinstance(self.features, np.memmap)
 
     def counts(self) -> dict[str, int]:
         """Segments of each genre."""
@@ -170,8 +180,16 @@ class Dataset:
             raise DatasetError("The dataset's card is damaged: build it again.") from None
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Self:
+    def read(cls, path: PlaceName, *, mapped: bool | None = None) -> Self:
         """Read a Parquet file that `preprocess` or `write` made.
+
+        Parameters
+        ----------
+        path : path, or a URL: see `genrekit.remote`
+        mapped : bool or None
+            Whether to unpack the features into a nameless file in TMPDIR (or /var/tmp) and map
+            it: then they take up disk instead of memory. None does so where they would take more
+            than a quarter of the memory that is free.
 
         Raises
         ------
@@ -181,15 +199,15 @@ class Dataset:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = Path(path)
-        with plain_os_errors("read", path):
+        source = place(path)
+        with plain_os_errors("read", source), fetched(source) as path:
             try:
                 if path.is_dir():
                     raise IsADirectoryError
                 with pq.ParquetFile(path, memory_map=True) as file:
                     card = json.loads((file.metadata.metadata or {})[_CARD_KEY])
                     shape = FeatureParams.from_dict(card["params"]).shape
-                    return cls.from_card(card, **_columns(file, shape))
+                    return cls.from_card(card, **_columns(file, shape, mapped))
             except KeyError:
                 raise DatasetError(
                     f"{path.name} is a Parquet file but no GenreKit dataset: "
@@ -206,16 +224,15 @@ class Dataset:
                     "something else; make it again with `genrekit preprocess`."
                 ) from None
 
-    def write(self, path: str | os.PathLike[str]) -> None:
+    def write(self, path: PlaceName) -> None:
         """Write the Parquet file; one that stood there is replaced only when all went well.
 
         Raises
         ------
         DatasetError
         """
-        with ParquetRows.replacing(Path(path), self.params, self.genres) as rows:
-            for start in range(0, len(self), _ROWS_PER_GROUP):
-                part = slice(start, start + _ROWS_PER_GROUP)
+        with ParquetRows.replacing(place(path), self.params, self.genres) as rows:
+            for part in _parts(len(self)):
                 rows.add(
                     self.features[part],
                     self.labels[part],
@@ -260,7 +277,7 @@ class ParquetRows:
     @classmethod
     @contextmanager
     def replacing(
-        cls, path: Path, params: FeatureParams, genres: Sequence[str]
+        cls, path: Place, params: FeatureParams, genres: Sequence[str]
     ) -> Iterator["ParquetRows"]:
         """Open `path` for writing; it is replaced when the block ends well.
 
@@ -386,30 +403,22 @@ def _schema(params: FeatureParams) -> "pa.Schema":
     )
 
 
-def _columns(file: "pa.parquet.ParquetFile", shape: tuple[int, int]) -> dict[str, Any]:
-    """The columns of a dataset file; features go into one array, group by group."""
+def _columns(
+    file: "pa.parquet.ParquetFile", shape: tuple[int, int], mapped: bool | None
+) -> dict[str, Any]:
+    """The columns of a dataset file; features go into one array, some rows at a time."""
     import pyarrow as pa
 
     rows = file.metadata.num_rows
-    features = np.empty((0, *shape), np.float32)
-    small, start = [], 0
-    for i in range(file.num_row_groups):
-        table = file.read_row_group(i)
-        values = table.column("features").combine_chunks()
-        lengths = _plain(values.value_lengths())
-        if (lengths != math.prod(shape)).any():
-            raise ValueError("the features do not have the card's shape")
-        if not len(features):  # not before: a damaged card could ask for any amount
-            features = np.empty((rows, *shape), np.float32)
-        flat = _plain(values.flatten())
-        features[start : start + len(table)] = flat.reshape(len(table), *shape)
-        small.append(table.drop_columns(["features", "genre"]))
-        start += len(table)
-    if start != rows:
+    if mapped is None:
+        mapped = rows * math.prod(shape) * 4 > free_memory() * _SHARE_OF_MEMORY
+    small: list[pa.RecordBatch] = []
+    features = (_unpacked if mapped else _gathered)(_batches(file, shape, small), rows, shape)
+    if len(features) != rows:
         raise ValueError("rows are missing")
     if any(part.column("label").null_count for part in small):
         raise ValueError("labels are missing")
-    table = pa.concat_tables(small) if small else file.schema_arrow.empty_table()
+    table = pa.Table.from_batches(small) if small else file.schema_arrow.empty_table()
 
     def column(name: str, kind: type) -> NDArray[Any] | None:
         values = table.column(name)
@@ -424,3 +433,51 @@ def _columns(file: "pa.parquet.ParquetFile", shape: tuple[int, int]) -> dict[str
         "segments": column("segment", np.int64),
         "artists": column("artist", str),
     }
+
+
+def _batches(
+    file: "pa.parquet.ParquetFile", shape: tuple[int, int], small: list["pa.RecordBatch"]
+) -> Iterator[NDArray[np.float32]]:
+    """The features of some rows after the other; their other columns are added to `small`."""
+    for batch in file.iter_batches(_ROWS_PER_READ):
+        values = batch.column("features")
+        lengths = _plain(values.value_lengths())
+        if (lengths != math.prod(shape)).any():
+            raise ValueError("the features do not have the card's shape")
+        small.append(batch.drop_columns(["features", "genre"]))
+        yield _plain(values.flatten()).reshape(len(batch), *shape)
+
+
+def _gathered(
+    batches: Iterator[NDArray[np.float32]], rows: int, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    features, start = np.empty((0, *shape), np.float32), 0
+    for batch in batches:
+        if not start:  # not before: a damaged card could ask for any amount
+            features = np.empty((rows, *shape), np.float32)
+        features[start : start + len(batch)] = batch
+        start += len(batch)
+    return features[:start]
+
+
+def _unpacked(
+    batches: Iterator[NDArray[np.float32]], rows: int, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The features in a file without a name, which goes with the last array that shows it."""
+    folder = scratch_folder()
+    count = 0
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for batch in batches:
+            with plain_os_errors("written", folder):
+                file.write(np.ascontiguousarray(batch, np.float32).data)
+                file.flush()
+            count += len(batch)
+        if not count:
+            return np.empty((0, *shape), np.float32)
+        return np.memmap(file, np.float32, "r", shape=(count, *shape))
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    """As many rows at a time as stand in a row group."""
+    for start in range(0, rows, _ROWS_PER_GROUP):
+        yield slice(start, start + _ROWS_PER_GROUP)

@@ -65,7 +65,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
             f"({_difference(dataset, model)}): build it again with the model's parameters."
         )
     labels = _labels_for(model, dataset)[rows]
-    probabilities = model.probabilities(dataset.features[rows])
+    probabilities = model.probabilities(dataset.features, rows)
     judged, truth, tracks, track_accuracy = probabilities, labels, None, None
     if dataset.tracks is not None:
         judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])

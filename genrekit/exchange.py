@@ -17,6 +17,7 @@ from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import DAMAGED_NPZ, plain_os_errors, replacing
+from genrekit.remote import Place
 
 __all__ = ["export_dataset", "import_dataset"]
 
@@ -24,8 +25,8 @@ _COLUMNS: Final = ("features", "labels", "tracks", "segments", "artists")
 _COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
 
 
-def export_dataset(dataset: Dataset, path: Path) -> None:
-    """Write `path` as the course's JSON or as NPZ, by its suffix.
+def export_dataset(dataset: Dataset, path: Place) -> None:
+    """Write `path`, which may be elsewhere, as the course's JSON or as NPZ, by its suffix.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def export_dataset(dataset: Dataset, path: Path) -> None:
     DatasetError
         The file cannot be written; what stood there before stays.
     """
-    writer = {".json": _write_json, ".npz": _write_npz}.get(path.suffix.lower())
+    writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
     if writer is None:
         raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
     with plain_os_errors("written", path), replacing(path) as temporary:

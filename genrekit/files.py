@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from tokenize import TokenError
 from typing import Any, Final
 
 from genrekit.errors import DatasetError, GenreKitError
+from genrekit.remote import Place, RemoteFile
 
 __all__ = ["DAMAGED_NPZ", "plain_os_errors", "replacing", "without_nan"]
 
@@ -26,12 +28,18 @@ DAMAGED_NPZ: Final = (
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Place) -> Iterator[Path]:
     """A temporary name to write to; it becomes `path` when the block ends well.
 
     Whatever happens in the block, the file that was at `path` before stays whole, and no
     temporary file stays behind.
     """
+    if isinstance(path, RemoteFile):
+        with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
+            local = Path(folder) / path.name
+            yield local
+            path.store(local)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -42,7 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def plain_os_errors(
-    what: str, path: Path, error: type[GenreKitError] = DatasetError
+    what: str, path: Place, error: type[GenreKitError] = DatasetError
 ) -> Iterator[None]:
     """Turn the operating system's errors into one plain sentence about `path`.
 

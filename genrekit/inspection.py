@@ -217,7 +217,7 @@ def _inspect(
 ) -> Iterator[InspectProgress]:
     heard = compute_in_order(
         partial(hear, segment_seconds=segment_seconds),
-        [track.path for track in tracks],
+        [root / track.name for track in tracks],
         workers,
         crashed=lambda: Heard(problem=CRASHED),
     )
@@ -237,7 +237,7 @@ def _facts(track: Track, root: Path, heard: Heard) -> FileFacts:
     info = heard.info
     return FileFacts(
         track.id,
-        track.path.relative_to(root).as_posix(),
+        track.name,
         track.genre,
         track.artist,
         info.container if info else None,

@@ -107,12 +107,16 @@ class GenreModel:
 
     # -- use ------------------------------------------------------------------------------
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def logits(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """The network's raw outputs, before temperature.
 
         Parameters
         ----------
         features : ndarray, float32, shape (n, *params.shape), as `features.extract` gives them
+        rows : ndarray, int64, shape (n,), or None
+            Only these rows of the features, taken a batch at a time; None means all.
 
         Returns
         -------
@@ -132,9 +136,11 @@ class GenreModel:
         device = next(self.network.parameters()).device
         results = [np.empty((0, len(self.genres)), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(features), _ROWS_AT_ONCE):
-                rows = (features[start : start + _ROWS_AT_ONCE] - self.mean) / self.std
-                results.append(self.network(torch.from_numpy(rows).to(device)).cpu().numpy())
+            for start in range(0, len(features if rows is None else rows), _ROWS_AT_ONCE):
+                part = slice(start, start + _ROWS_AT_ONCE)
+                batch = features[part if rows is None else rows[part]] - self.mean
+                batch /= self.std
+                results.append(self.network(torch.from_numpy(batch).to(device)).cpu().numpy())
         logits = np.concatenate(results)
         if not np.isfinite(logits).all():
             raise ModelError(
@@ -143,9 +149,11 @@ class GenreModel:
             )
         return logits
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.floating]:
+    def probabilities(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.floating]:
         """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
-        return softmax(self.logits(features), self.temperature)
+        return softmax(self.logits(features, rows), self.temperature)
 
     def classify(self, samples: NDArray[np.float32]) -> Verdict:
         """Judge a song.

@@ -9,12 +9,13 @@ whole. Memory holds a few tracks at a time, however large the folder.
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,11 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio import AUDIO_SUFFIXES, load_audio
+from genrekit.cluster import compute_on_cluster
 from genrekit.dataset import ParquetRows, Skipped, TrackRecord, make_card
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, compute_in_order
+from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
@@ -43,10 +46,11 @@ ARTIST_TABLE: Final = "tracks.csv"
 
 @dataclass(frozen=True)
 class Track:
-    """An audio file to be read: `id` is its path below the folder, without the suffix."""
+    """An audio file to be read: `name` is its path below the folder, `id` that without suffix."""
 
     id: str
-    path: Path
+    name: str
+    path: Place
     genre: str
     artist: str | None = None
 
@@ -75,13 +79,13 @@ class TrackFeatures(NamedTuple):
 
 
 def find_tracks(
-    folder: str | os.PathLike[str], artists: str | os.PathLike[str] | None = None
+    folder: PlaceName, artists: PlaceName | None = None
 ) -> tuple[list[Track], list[Skipped]]:
     """The audio files below a folder of genre folders, sorted, and the files that are not.
 
     Parameters
     ----------
-    folder : path of a folder with one sub-folder per genre
+    folder : path, or URL, of a folder with one sub-folder per genre
     artists : path of a CSV file with columns track and artist; without it, a file
         ``tracks.csv`` in the folder is used where there is one
 
@@ -96,15 +100,10 @@ def find_tracks(
     DatasetError
         The folder cannot be read, or holds no genre folder with audio.
     """
-    root = Path(folder)
-    with plain_os_errors("read", root):
-        if not root.is_dir():
-            raise DatasetError(
-                f"{root} is not a folder: name the folder that holds the genre folders."
-            )
-        names, others = _names_below(root)
+    root = place(folder)
+    files, others = _files_below(root)
     audio = []
-    for name in names:
+    for name in sorted(files):
         if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
             if name != ARTIST_TABLE:
                 others.append(Skipped(name, None, "It is not an audio file by its name."))
@@ -118,12 +117,13 @@ def find_tracks(
             "folder of its own, named after the genre."
         )
     ids = _track_ids(audio)
-    table = Path(artists) if artists is not None else root / ARTIST_TABLE
+    table = files.get(ARTIST_TABLE) if artists is None else place(artists)
     known = {}
-    if artists is not None or table.is_file():
-        known = match_tracks(read_track_table(table, "artist"), ids)
+    if table is not None:
+        with fetched(table) as local:
+            known = match_tracks(read_track_table(local, "artist"), ids)
     tracks = [
-        Track(track, root / name, name.split("/")[0], known.get(track))
+        Track(track, name, files[name], name.split("/")[0], known.get(track))
         for track, name in zip(ids, audio, strict=True)
     ]
     others.sort(key=lambda other: other.track)
@@ -131,26 +131,30 @@ def find_tracks(
 
 
 def build_dataset(
-    folder: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    folder: PlaceName,
+    output: PlaceName,
     params: FeatureParams | None = None,
     *,
     track_seconds: float | None = TRACK_SECONDS,
     workers: int | None = None,
-    artists: str | os.PathLike[str] | None = None,
+    artists: PlaceName | None = None,
+    scheduler: str | None = None,
 ) -> Iterator[BuildProgress]:
     """Turn a folder of genre folders into a dataset file, track by track.
 
     Parameters
     ----------
-    folder : path, as for `find_tracks`
-    output : path of the Parquet file; it appears when the last track is done
+    folder : path or URL, as for `find_tracks`
+    output : path or URL of the Parquet file; it appears when the last track is done
     params : FeatureParams; the defaults where None
     track_seconds : float or None
         Only this much of the start of each track is used; None uses all of it.
     workers : int or None
         Processes; None means one for each processor, 1 works in this process.
     artists : as for `find_tracks`
+    scheduler : str or None
+        The address of a Dask scheduler, whose workers then read the tracks instead of processes
+        here. They must see `folder` under the same name.
 
     Yields
     ------
@@ -173,20 +177,33 @@ def build_dataset(
         )
     if workers is not None and workers < 1:
         raise SettingsError(f"{workers} workers cannot work: use at least 1.")
-    output = Path(output)
+    root, target = place(folder), place(output)
+    _check_output(target)
+    tracks, others = find_tracks(root, artists)
+    with plain_os_errors("read", _parts_folder(target)):
+        parts = _Parts(target, root, params, track_seconds)
+    others = [other for other in others if not parts.owns(root / other.track)]
+    compute: _Compute
+    if scheduler is not None:
+        compute = partial(_compute_on_cluster, scheduler=scheduler)
+    else:
+        workers = min(workers or os.cpu_count() or 1, len(tracks))
+        compute = partial(_compute_in_order, workers=workers)
+    return _build(tracks, others, parts, compute)
+
+
+def _check_output(output: Place) -> None:
+    if isinstance(output, RemoteFile):
+        output.check()
+        return
     if output.is_dir():
         raise DatasetError(f"{output} is a folder: name a file, such as {output / 'data.parquet'}.")
     if not output.parent.is_dir():
         raise DatasetError(f"{output.parent} is not a folder: make it first, or name another.")
-    tracks, others = find_tracks(folder, artists)
-    with plain_os_errors("read", output.with_name(output.name + ".parts")):
-        parts = _Parts(output, Path(folder), params, track_seconds)
-    others = [other for other in others if not parts.owns(Path(folder) / other.track)]
-    return _build(tracks, others, parts, min(workers or os.cpu_count() or 1, len(tracks)))
 
 
 def _build(
-    tracks: Sequence[Track], others: Sequence[Skipped], parts: "_Parts", workers: int
+    tracks: Sequence[Track], others: Sequence[Skipped], parts: "_Parts", compute: "_Compute"
 ) -> Iterator[BuildProgress]:
     waiting = [track for track in tracks if not parts.holds(track)]
     fresh = {track.id for track in waiting}
@@ -195,7 +212,7 @@ def _build(
     skipped = list(others)
     join, rows = None, 0
     with plain_os_errors("written", parts.output), ExitStack() as opened:
-        computed = opened.enter_context(closing(_compute_in_order(waiting, parts, workers)))
+        computed = opened.enter_context(closing(compute(waiting, parts)))
         for i, track in enumerate(tracks, start=1):
             resumed = track.id not in fresh
             error = None if resumed else parts.note(track, next(computed))
@@ -233,7 +250,8 @@ def _build(
 class _Task(NamedTuple):
     """A file to be read, and the key and the folder for its part."""
 
-    path: Path
+    path: Place
+    root: Place
     key: bytes
     folder: Path
     run: str
@@ -248,14 +266,44 @@ class _Place(NamedTuple):
 
 def make_part(task: _Task, params: FeatureParams, track_seconds: float | None) -> _Place | str:
     """Read a file and leave its features in a part; say where, or why there are none."""
+    return _keep(task, read_track(task, params, track_seconds))
+
+
+def read_track(
+    task: _Task, params: FeatureParams, track_seconds: float | None
+) -> TrackFeatures | str:
+    """A file's features, or why there are none."""
     try:
-        result = track_features(task.path, params, track_seconds)
+        with fetched(task.path) as path:
+            return track_features(path, params, track_seconds)
     except AudioError as error:
         return str(error)
     except OSError as error:
-        return f"It cannot be read: {error.strerror}."
-    task.folder.mkdir(exist_ok=True)
-    return _append_part(task.folder / f"{task.run}-{os.getpid()}.parts", task.key, result)
+        return f"It cannot be read: {error.strerror or type(error).__name__}."
+
+
+def read_track_elsewhere(
+    task: _Task, params: FeatureParams, track_seconds: float | None
+) -> TrackFeatures | str:
+    """The same on another machine, which must have the folder: else every file would fail there.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if isinstance(task.root, Path) and not task.root.is_dir():
+        raise DatasetError(
+            f"{task.root} is no folder on the worker {platform.node()}: mount it there under the "
+            "same name, or give a URL that all machines reach."
+        )
+    return read_track(task, params, track_seconds)
+
+
+def _keep(task: _Task, made: TrackFeatures | str) -> _Place | str:
+    if isinstance(made, str):
+        return made
+    task.folder.mkdir(parents=True, exist_ok=True)
+    return _append_part(task.folder / f"{task.run}-{os.getpid()}.parts", task.key, made)
 
 
 def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
@@ -313,6 +361,24 @@ def _compute_in_order(
         workers,
         crashed=lambda: CRASHED,
     )
+
+
+def _compute_on_cluster(
+    tracks: Sequence[Track], parts: "_Parts", scheduler: str
+) -> Generator[_Place | str, None, None]:
+    """The same from a cluster's workers; parts are written here, as they come."""
+    tasks = [parts.task(track) for track in tracks]
+    read = partial(read_track_elsewhere, params=parts.params, track_seconds=parts.track_seconds)
+    places: dict[int, _Place | str] = {}
+    with closing(compute_on_cluster(read, tasks, scheduler, crashed=lambda: CRASHED)) as results:
+        for i in range(len(tasks)):
+            while i not in places:
+                number, made = next(results)
+                places[number] = _keep(tasks[number], made)
+            yield places.pop(i)
+
+
+_Compute = Callable[[Sequence[Track], "_Parts"], Generator[_Place | str, None, None]]
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -373,13 +439,13 @@ class _Parts:
     """
 
     def __init__(
-        self, output: Path, root: Path, params: FeatureParams, track_seconds: float | None
+        self, output: Place, root: Place, params: FeatureParams, track_seconds: float | None
     ) -> None:
         self.output = output
         self.root = root
         self.params = params
         self.track_seconds = track_seconds
-        self.folder = output.with_name(output.name + ".parts")
+        self.folder = _parts_folder(output)
         self._settings = params.to_dict() | {"track_seconds": track_seconds}
         self._run = secrets.token_hex(4)
         self._keys: dict[str, bytes] = {}
@@ -390,13 +456,15 @@ class _Parts:
     def holds(self, track: Track) -> bool:
         return self._key(track) in self._there
 
-    def owns(self, path: Path) -> bool:
+    def owns(self, path: Place) -> bool:
         """Whether a file is our own output or a part of it, not something found."""
+        if isinstance(path, RemoteFile) or isinstance(self.output, RemoteFile):
+            return path == self.output
         path, output = path.resolve(), self.output.resolve()
         return path == output or path.parent == output.with_name(self.folder.name)
 
     def task(self, track: Track) -> _Task:
-        return _Task(track.path, self._key(track), self.folder, self._run)
+        return _Task(track.path, self.root, self._key(track), self.folder, self._run)
 
     def note(self, track: Track, made: _Place | str) -> str | None:
         """Keep in mind where a track's part is; gives back why there is none."""
@@ -415,13 +483,17 @@ class _Parts:
         for stale in self.folder.glob("*.joined"):  # of a run that was killed
             with suppress(OSError):
                 stale.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{os.getpid()}.joined"
         try:
             with ParquetRows.writing(temporary, self.params, genres) as rows:
                 join = _Join(self, rows, genres)
                 yield join
             if rows.card:
-                temporary.replace(self.output)
+                if isinstance(self.output, RemoteFile):
+                    self.output.store(temporary)
+                else:
+                    temporary.replace(self.output)
                 shutil.rmtree(self.folder, ignore_errors=True)
         finally:
             temporary.unlink(missing_ok=True)
@@ -436,15 +508,28 @@ class _Parts:
     def _key(self, track: Track) -> bytes:
         """Decided once, for a file may change or go while others are read."""
         if track.id not in self._keys:
-            try:
-                status = track.path.stat()
-                stamp = [status.st_size, status.st_mtime_ns]
-            except OSError:
-                stamp = []
-            name = track.path.relative_to(self.root).as_posix()
-            key = json.dumps([name, stamp, self._settings])
+            key = json.dumps([track.name, _stamp(track.path), self._settings])
             self._keys[track.id] = hashlib.sha256(key.encode()).digest()[:16]
         return self._keys[track.id]
+
+
+def _stamp(path: Place) -> list[int | str]:
+    """What changes when a file does."""
+    if isinstance(path, RemoteFile):
+        return [path.stamp]
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _parts_folder(output: Place) -> Path:
+    """Beside the output; for one elsewhere in this user's cache."""
+    if isinstance(output, Path):
+        return output.with_name(output.name + ".parts")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "genrekit" / f"{hashlib.sha256(output.url.encode()).hexdigest()[:16]}.parts"
 
 
 class _Join:
@@ -469,8 +554,9 @@ class _Join:
             part.places,
             np.full(n, track.artist or ""),
         )
-        name = track.path.relative_to(self._parts.root).as_posix()
-        self._records.append(TrackRecord(track.id, name, track.genre, track.artist, part.sha256, n))
+        self._records.append(
+            TrackRecord(track.id, track.name, track.genre, track.artist, part.sha256, n)
+        )
         self.count += n
         return tuple(Skipped(track.id, place, why) for place, why in part.skipped)
 
@@ -484,11 +570,24 @@ class _Join:
 # -- names ------------------------------------------------------------------------------------
 
 
-def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
-    """Relative names of the files below `root`, and what is there but cannot be used.
+def _files_below(root: Place) -> tuple[dict[str, Place], list[Skipped]]:
+    """The files below `root` by their relative names, and what is there but cannot be used.
 
     Hidden files and folders and linked folders are left out.
     """
+    if isinstance(root, RemoteFile):
+        found = root.files_below().items()
+        return {name: file for name, file in found if "/." not in f"/{name}"}, []
+    with plain_os_errors("read", root):
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root} is not a folder: name the folder that holds the genre folders."
+            )
+        names, others = _names_below(root)
+    return {name: root / name for name in names}, others
+
+
+def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
     names, others = [], []
 
     def withheld(error: OSError) -> None:
@@ -508,7 +607,7 @@ def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
                 names.append(name)
             else:  # no table and no JSON could hold it
                 others.append(Skipped(_printable(name), None, "Its name is no text: rename it."))
-    return sorted(names), others
+    return names, others
 
 
 def _printable(name: str) -> str:

@@ -16,7 +16,13 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from genrekit.augment import filtered, masked, moved, noisy
 
-__all__ = ["CourseRecipe", "Recipe", "RobustRecipe"]
+__all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
+
+
+class Segments(Protocol):
+    """Training rows (n, frames, coefficients): a tensor, or what reads them when asked for."""
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
 
 
 class Recipe(Protocol):
@@ -37,7 +43,7 @@ class Recipe(Protocol):
 class CourseRecipe:
     """Cross-entropy, Adam, rows as they are."""
 
-    def __init__(self, network: nn.Module, x: Tensor, y: Tensor, learning_rate: float) -> None:
+    def __init__(self, network: nn.Module, x: Segments, y: Tensor, learning_rate: float) -> None:
         self.judge = network
         self._x, self._y = x, y
         self._optimizer = torch.optim.Adam(network.parameters(), learning_rate, fused=True)
@@ -73,7 +79,8 @@ class RobustRecipe:
     Parameters
     ----------
     network : nn.Module
-    x, y : Tensor, shapes (n, frames, coefficients) and (n,), the training rows
+    x : Segments, the training rows
+    y : Tensor, int64, shape (n,), their labels
     before, after : ndarray, int64, shape (n,), the row before and after each in its track; its
         own number where there is none
     log_mel : bool, whether coefficients are mel bands in dB
@@ -92,7 +99,7 @@ class RobustRecipe:
     def __init__(
         self,
         network: nn.Module,
-        x: Tensor,
+        x: Segments,
         y: Tensor,
         before: NDArray[np.int64],
         after: NDArray[np.int64],
@@ -157,12 +164,12 @@ class RobustRecipe:
         self._steps = state["steps"]
 
     def _varied(self, rows: Tensor) -> Tensor:
-        x, frames = self._x, self._x.shape[1]
+        x, own = self._x, self._x[rows]
+        frames, device = own.shape[1], own.device
         before, after = self._before[rows], self._after[rows]
-        own = x[rows]
         # Where a track begins or ends, it goes back the way it came.
-        first = torch.where((before == rows)[:, None, None].to(x.device), own.flip(1), x[before])
-        last = torch.where((after == rows)[:, None, None].to(x.device), own.flip(1), x[after])
+        first = torch.where((before == rows)[:, None, None].to(device), own.flip(1), x[before])
+        last = torch.where((after == rows)[:, None, None].to(device), own.flip(1), x[after])
         around = torch.cat([first, own, last], dim=1)
         if self._log_mel:
             return noisy(filtered(moved(around, frames)))

@@ -30,7 +30,7 @@ from genrekit.errors import ModelError, SettingsError
 from genrekit.evaluation import measure
 from genrekit.features import extract
 from genrekit.files import plain_os_errors, replacing
-from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group
+from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model import GenreModel
 from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
@@ -38,7 +38,8 @@ from genrekit.splits import Split
 
 __all__ = ["RECIPES", "EpochStats", "TrainParams", "Training", "train"]
 
-_VALID_ROWS_AT_ONCE: Final = 1024
+_ROWS_AT_ONCE: Final = 1024
+_ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
 
 
@@ -134,7 +135,7 @@ class Training:
         self.params = params
         self.history: list[EpochStats] = []
         self._device = _device(params.device)
-        self._mean, self._std = _normalisation(dataset.features[split.train], params.normalise)
+        self._mean, self._std = _normalisation(dataset.features, split.train, params.normalise)
         self._network = build_network(
             params.network, dataset.params.shape, len(dataset.genres), params.seed
         ).to(self._device)
@@ -145,7 +146,7 @@ class Training:
 
     def __iter__(self) -> Iterator[EpochStats]:
         params, recipe = self.params, self._recipe
-        valid = self._tensors(self.split.valid)
+        valid = self._rows(self.split.valid)
         count = len(self.split.train)
         while len(self.history) < params.epochs:
             start = perf_counter()
@@ -255,7 +256,7 @@ class Training:
 
     def _make_recipe(self) -> Recipe:
         params, dataset, rows = self.params, self.dataset, self.split.train
-        x, y = self._tensors(rows)
+        x, y = self._rows(rows)
         if params.recipe == "course":
             return CourseRecipe(self._network, x, y, params.learning_rate)
         before, after = _neighbours(dataset, rows)
@@ -281,21 +282,19 @@ class Training:
         features = (extract(sounds, params) - self._mean) / self._std
         return torch.from_numpy(features).to(self._device)
 
-    def _tensors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        features = self.dataset.features[rows]
-        if self.params.normalise:
-            features = (features - self._mean) / self._std
-        return (
-            torch.from_numpy(features).to(self._device),
-            torch.from_numpy(self.dataset.labels[rows]).to(self._device),
-        )
+    def _rows(self, rows: NDArray[np.int64]) -> tuple["Tensor | _ReadRows", Tensor]:
+        labels = torch.from_numpy(self.dataset.labels[rows]).to(self._device)
+        normalise = (self._mean, self._std) if self.params.normalise else None
+        read = _ReadRows(self.dataset.features, rows, normalise, self._device)
+        return (read if self.dataset.mapped else read[:]), labels
 
-    def _validate(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+    def _validate(self, x: "Tensor | _ReadRows", y: Tensor) -> tuple[float, float]:
         if not len(y):
             return float("nan"), float("nan")
         judge = self._recipe.judge.eval()
         with torch.inference_mode():
-            logits = torch.cat([judge(rows) for rows in torch.split(x, _VALID_ROWS_AT_ONCE)])
+            starts = range(0, len(y), _ROWS_AT_ONCE)
+            logits = torch.cat([judge(x[start : start + _ROWS_AT_ONCE]) for start in starts])
         hits = (logits.argmax(dim=1) == y).sum()
         return float(cross_entropy(logits, y)), float(hits) / len(y)
 
@@ -320,12 +319,10 @@ class Training:
         if not len(rows):
             return 1.0, 0.0
         labels = self.dataset.labels[rows]
-        logits = model.logits(self.dataset.features[rows])
+        logits = model.logits(self.dataset.features, rows)
         tracks = None if self.dataset.tracks is None else self.dataset.tracks[rows]
         temperature = fit_temperature(logits, labels, tracks)
-        probabilities = GenreModel(**dict(model.__dict__, temperature=temperature)).probabilities(
-            self.dataset.features[rows]
-        )
+        probabilities = softmax(logits, temperature)
         if tracks is not None:
             probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
         return temperature, choose_threshold(probabilities, labels)
@@ -373,15 +370,43 @@ def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> 
     return Training(dataset, split, params or TrainParams())
 
 
+class _ReadRows:
+    """Rows of features as tensors, taken and normalised when they are asked for."""
+
+    def __init__(
+        self,
+        features: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        normalise: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        device: torch.device,
+    ) -> None:
+        self._features = features
+        self._rows = rows
+        self._normalise = normalise
+        self._device = device
+
+    def __getitem__(self, places: Tensor | slice, /) -> Tensor:
+        rows = self._rows[places if isinstance(places, slice) else places.numpy()]
+        features = self._features[rows]  # a copy
+        if self._normalise is not None:
+            mean, std = self._normalise
+            features -= mean
+            features /= std
+        return torch.from_numpy(features).to(self._device)
+
+
 def _normalisation(
-    features: NDArray[np.float32], wanted: bool
+    features: NDArray[np.float32], rows: NDArray[np.int64], wanted: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each coefficient, shapes (coefficients,)."""
+    """Mean and standard deviation of each coefficient in these rows, shapes (coefficients,)."""
     coefficients = features.shape[-1]
     if not wanted:
         return np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
-    mean = features.mean(axis=(0, 1), dtype=np.float64)
-    std = features.std(axis=(0, 1), dtype=np.float64)
+    parts = [rows[start : start + _ROWS_SUMMED] for start in range(0, len(rows), _ROWS_SUMMED)]
+    count = len(rows) * features.shape[1]
+    mean = sum(features[part].sum(axis=(0, 1), dtype=np.float64) for part in parts) / count
+    squares = (np.square(features[part] - mean).sum(axis=(0, 1)) for part in parts)
+    std = np.sqrt(sum(squares) / count)
     # A coefficient that never changes (a band that is always empty) stays as it is.
     return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
 

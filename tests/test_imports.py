@@ -10,12 +10,16 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "genrekit"
 REPOSITORY = PACKAGE.parent
-HEAVY = ("torch", "streamlit", "librosa", "numba", "scipy", "sklearn", "pyarrow", "soundfile")
+HEAVY = (
+    *("torch", "streamlit", "librosa", "numba", "scipy", "sklearn", "pyarrow", "soundfile"),
+    *("dask", "distributed", "fsspec"),
+)
 
 # The picture in the order of its arrows; a module may import what stands above it.
 LAYERS = [
     {"errors"},
-    {"mel", "mlp", "files", "pool", "pace", "wire", "confine"},
+    {"remote"},
+    {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "run_settings", "worker_process"},
     {"conversion", "features", "intake", "run_examples", "experiments", "stress", "workers"},
     {"dataset", "fingerprint", "trace", "playground"},

@@ -20,7 +20,7 @@ SURFACE = {
     "genrekit.augment": "filtered masked moved noisy",
     "genrekit.melfile": "is_mel_file read_mel_file",
     "genrekit.outliers": "OUTLIERS babble clicks noise render_outliers tones",
-    "genrekit.recipes": "CourseRecipe Recipe RobustRecipe",
+    "genrekit.recipes": "CourseRecipe Recipe RobustRecipe Segments",
     "genrekit.conversion": "MAX_HZ MAX_NUMBERS BadEntry Conversion convert parse_numbers",
     "genrekit.experiments": "EXPERIMENTS Experiment",
     "genrekit.hearing": "STRESS_SECONDS WHY_SEGMENTS Hearing ModelFile Picture Song StressTest "
@@ -41,6 +41,9 @@ SURFACE = {
     "genrekit.intake": "UploadLimits safe_name store_files store_folder unpack_zip",
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED compute_in_order",
+    "genrekit.cluster": "compute_on_cluster",
+    "genrekit.memory": "free_memory scratch_folder",
+    "genrekit.remote": "Place PlaceName RemoteFile fetched place",
     "genrekit.projection": "SegmentMap segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",

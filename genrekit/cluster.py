@@ -1,0 +1,186 @@
+"""One job for each of many files, by the workers of a Dask cluster, through joblib.
+
+What a worker was doing when it died, Dask gives to another one. A job that kills each worker it
+meets is told from its neighbours by trying it alone.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from genrekit.errors import DatasetError, SettingsError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["compute_on_cluster"]
+
+# Seconds to find the scheduler, and for it to have a worker.
+_PATIENCE: Final = 20
+# Items for each processor of the cluster that are under way together: what is finished and not
+# yet fetched from here is in memory.
+_AHEAD: Final = 16
+
+_SUSPECT: Final = object()
+_LOGGERS: Final = ("distributed", "distributed.client", "tornado.application")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def compute_on_cluster(
+    job: Callable[[Item], Result],
+    items: Sequence[Item],
+    scheduler: str,
+    crashed: Callable[[], Result],
+) -> Generator[tuple[int, Result], None, None]:
+    """The number of each item with its result, as they come.
+
+    Parameters
+    ----------
+    job : function of an item, one that can be pickled; workers import it, so GenreKit must be
+        installed there
+    items : sequence of what can be pickled
+    scheduler : str, the address of Dask's scheduler, such as tcp://10.0.0.5:8786
+    crashed : function without arguments
+        Gives the result for an item whose job kills one worker after the other.
+
+    Raises
+    ------
+    SettingsError
+        Dask is not installed.
+    DatasetError
+        There is no cluster, or it is lost on the way.
+    """
+    with _client(scheduler) as client:
+        start = 0
+        while start < len(items):
+            # Each window asks anew how large the cluster is, for it may grow.
+            ahead = _AHEAD * max(1, sum(client.ncores().values()))
+            window = range(start, min(start + ahead, len(items)))
+            start = window.stop
+            suspects = []
+            with closing(_results(client, job, items, window)) as results:
+                for number, result in results:
+                    if result is _SUSPECT:
+                        suspects.append(number)
+                    else:
+                        yield number, result
+            # Dask blames all that a worker had before it, and not only what killed it.
+            for suspect in suspects:
+                [(_, result)] = _results(client, job, items, [suspect])
+                yield suspect, crashed() if result is _SUSPECT else result
+
+
+def _results(
+    client: "Client", job: Callable[[Item], Result], items: Sequence[Item], chosen: Sequence[int]
+) -> Generator[tuple[int, Any], None, None]:
+    """The results of some items as they come, `_SUSPECT` for one met by workers that died."""
+    import joblib
+    from distributed.client import FutureCancelledError
+
+    with joblib.parallel_config(backend=_backend(client)):
+        parallel = joblib.Parallel(return_as="generator_unordered")
+        results = parallel(joblib.delayed(_numbered)(job, n, items[n]) for n in chosen)
+    try:
+        # Delegated to, it would be closed before the warning below is stilled.
+        for result in results:  # noqa: UP028
+            yield result
+    except (FutureCancelledError, OSError) as error:
+        raise DatasetError(
+            f"The cluster's scheduler is lost ({type(error).__name__}): start it and run again; "
+            "what was finished is kept."
+        ) from None
+    except ImportError as error:
+        raise DatasetError(
+            f"The cluster's workers cannot do the work ({error}): install the same GenreKit "
+            "there, with all that it needs."
+        ) from None
+    finally:
+        with warnings.catch_warnings():
+            # joblib deems it a mistake to stop early.
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+
+
+def _numbered(job: Callable[[Item], Result], number: int, item: Item) -> tuple[int, Result]:
+    return number, job(item)
+
+
+def _backend(client: "Client") -> Any:
+    """joblib's Dask backend, less three habits.
+
+    It waits for ever for jobs that Dask gave up, does the work in this process where the cluster
+    has one processor, and raises TimeoutError where for a moment it has none.
+    """
+    from distributed import KilledWorker
+    from joblib._dask import DaskDistributedBackend
+
+    class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(2, sum(self.client.ncores().values()))
+
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            def tell(done: "Future[Any]") -> None:
+                if isinstance(done.exception(), KilledWorker):
+                    callback([(number, _SUSPECT) for _, (_, number, _), _ in func.items])
+                elif done.exception() is not None:
+                    callback(done)
+
+            future = super().submit(func, callback)
+            future.add_done_callback(tell)
+            return future
+
+        def retrieve_result_callback(self, out: Any) -> Any:
+            return super().retrieve_result_callback(
+                out.result() if isinstance(out, Future) else out
+            )
+
+    return Backend(client=client)
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator["Client"]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise SettingsError(
+            "Dask is not installed: pip install -r requirements-cluster.txt, or leave "
+            "--backend dask away."
+        ) from None
+    with _hushed():
+        try:
+            if not scheduler:
+                raise ValueError  # Dask would start a cluster of its own
+            client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise DatasetError(
+                f"No Dask scheduler answers at {scheduler} ({type(error).__name__}): start one "
+                "with `dask scheduler`, and give the address that it prints."
+            ) from None
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_PATIENCE)
+            except TimeoutError:
+                raise DatasetError(
+                    f"The cluster at {scheduler} has no workers: start some with "
+                    f"`dask worker {scheduler}`."
+                ) from None
+            yield client
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """What goes wrong is told once, by us: not by each part of Dask that notices."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,57 @@
+"""How much memory is left to this process, and where on disk to put what would not fit."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["free_memory", "scratch_folder"]
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take, by the machine and by the limits set for it.
+
+    On Linux the least of: what the machine has available, what its control group may still take
+    besides files that are only cached, and its limits on data and address space. Elsewhere
+    half of the machine's memory.
+    """
+    if sys.platform != "linux":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_left()]))
+
+
+def scratch_folder() -> Path:
+    """A folder for large nameless files: TMPDIR, or /var/tmp, since /tmp may be in memory."""
+    usual = Path("/var/tmp")
+    if not os.environ.get("TMPDIR") and os.access(usual, os.W_OK):
+        return usual
+    return Path(tempfile.gettempdir())
+
+
+def _left() -> list[int]:
+    import resource
+
+    left = []
+    used = _numbers("/proc/self/status")
+    for kind, size in ((resource.RLIMIT_DATA, "VmData:"), (resource.RLIMIT_AS, "VmSize:")):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            left.append(limit - used[size] * 1024)
+    try:
+        own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
+        group = Path("/sys/fs/cgroup") / own.lstrip("/")
+        for folder in (group, *group.parents):
+            limited = folder / "memory.max"
+            if limited.is_file() and (text := limited.read_text().strip()) != "max":
+                taken = int((folder / "memory.current").read_text())
+                cached = _numbers(folder / "memory.stat")["file"]
+                left.append(int(text) - taken + cached)
+    except (OSError, ValueError, KeyError):
+        pass  # an older kernel, or hidden: then the other limits have to do
+    return left
+
+
+def _numbers(file: str | Path) -> dict[str, int]:
+    """The first number of each line that has one, by the word before it."""
+    lines = (line.split() for line in Path(file).read_text().splitlines())
+    return {words[0]: int(words[1]) for words in lines if words[1:] and words[1].isdigit()}

@@ -1,0 +1,182 @@
+"""Datasets larger than memory: the same model from a file as from memory, within a limit."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genrekit import dataset as module
+from genrekit import memory
+from genrekit import training as training_module
+from genrekit.dataset import Dataset, ParquetRows
+from genrekit.errors import DatasetError
+from genrekit.evaluation import measure
+from genrekit.memory import free_memory, scratch_folder
+from genrekit.splits import by_track
+from genrekit.training import TrainParams, train
+
+QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
+
+
+@pytest.fixture
+def both(make_dataset, tmp_path):
+    """One dataset read into memory, and left on disk."""
+    make_dataset(tracks=12, apart=0.3).write(tmp_path / "d.parquet")
+    return [Dataset.read(tmp_path / "d.parquet", mapped=mapped) for mapped in (False, True)]
+
+
+def test_on_disk_it_is_the_same(both, tmp_path):
+    inside, outside = both
+    assert (inside.mapped, outside.mapped) == (False, True)
+    np.testing.assert_array_equal(inside.features, outside.features)
+    assert inside.fingerprint == outside.fingerprint
+    outside.write(tmp_path / "again.parquet")
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "d.parquet").read_bytes()
+
+
+def test_the_file_has_no_name_and_is_not_written_to(both, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "scratch").mkdir()
+    data = Dataset.read(tmp_path / "d.parquet", mapped=True)
+    assert not list((tmp_path / "scratch").iterdir())
+    with pytest.raises(ValueError, match="read-only"):
+        data.features[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"normalise": True, "keep": "best"},
+        {"recipe": "robust"},
+        {"recipe": "robust", "normalise": True},
+    ],
+    ids=["course", "normalised", "robust", "both"],
+)
+def test_the_same_model_from_disk_as_from_memory(both, change, monkeypatch):
+    monkeypatch.setattr(training_module, "_OUTLIERS", 20)
+    cards, weights = [], []
+    for data in both:
+        training = train(data, by_track(data), dataclasses.replace(QUICK, **change))
+        list(training)
+        model = training.model()
+        for stats in model.card["history"]:
+            stats["seconds"] = 0
+        cards.append(json.dumps([model.card, model.temperature, model.threshold]))
+        weights.append(torch.cat([p.detach().ravel() for p in model.network.parameters()]))
+        np.testing.assert_array_equal(model.mean, training.model().mean)
+    assert cards[0] == cards[1]
+    assert torch.equal(*weights)
+    rows = by_track(both[0]).valid
+    one, other = (repr(measure(model, data, rows, "valid")) for data in both)
+    assert one == other
+
+
+def test_the_free_memory_decides(both, tmp_path, monkeypatch):
+    size = both[0].features.nbytes
+    for free, mapped in ((4 * size, False), (4 * size - 4, True)):
+        monkeypatch.setattr(module, "free_memory", lambda free=free: free)
+        assert Dataset.read(tmp_path / "d.parquet").mapped is mapped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no limit to be asked for")
+def test_limits_count(run_python):
+    code = (
+        "import resource; from genrekit.memory import free_memory; before = free_memory();"
+        "resource.setrlimit(resource.RLIMIT_{0}, (1 << 30, 1 << 30)); print(before, free_memory())"
+    )
+    for kind in ("DATA", "AS"):
+        before, after = map(int, run_python("-c", code.format(kind)).stdout.split())
+        assert after < 1 << 30
+        assert after <= before
+    assert 0 < free_memory() < 1 << 50
+
+
+def test_a_control_group_counts(tmp_path, monkeypatch):
+    group = tmp_path / "groups" / "pod" / "box"
+    group.mkdir(parents=True)
+    (group.parent / "memory.max").write_text("max\n")
+    (group / "memory.max").write_text("1000000\n")
+    (group / "memory.current").write_text("900000\n")
+    (group / "memory.stat").write_text("anon 500000\nfile 300000\n")
+    (tmp_path / "cgroup").write_text("0::/pod/box\n")
+    files = {"/proc/self/cgroup": tmp_path / "cgroup", "/sys/fs/cgroup": tmp_path / "groups"}
+    original = memory.Path
+    monkeypatch.setattr(memory, "Path", lambda name: original(files.get(str(name), name)))
+    assert free_memory() == 400_000
+
+
+def test_where_large_files_go(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert scratch_folder() == tmp_path
+    monkeypatch.delenv("TMPDIR")
+    assert str(scratch_folder()) in ("/var/tmp", "/tmp")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+def test_no_room_on_disk(both, tmp_path, monkeypatch):
+    full = open("/dev/full", "wb")  # noqa: PTH123, SIM115
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **_: full)
+    with pytest.raises(DatasetError, match="tmp cannot be written: the disk is full; free some"):
+        Dataset.read(tmp_path / "d.parquet", mapped=True)
+    assert full.closed
+
+
+LIMITED = """
+import json, resource, sys
+import numpy as np, pyarrow.parquet, torch
+from genrekit.dataset import Dataset
+from genrekit.splits import by_segment, by_track
+from genrekit.training import TrainParams, train
+
+def learn(data, split):
+    params = TrainParams(epochs=1, batch_size=256, learning_rate=1e-3, normalise=True, device="cpu")
+    training = train(data, split, params)
+    list(training)
+    return training.model()
+
+tiny = Dataset.read(sys.argv[2])
+learn(tiny, by_segment(tiny))  # loads all there is to load
+limit = int(sys.argv[3])
+if limit:
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    limit += int(status["VmData"].split()[0]) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+data = Dataset.read(sys.argv[1])
+model = learn(data, by_track(data))
+weights = sum(float(p.double().sum()) for p in model.network.parameters())
+print(json.dumps([data.mapped, weights, model.temperature, model.card["measured"]]))
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="a limit on memory that spares files is Linux's"
+)
+def test_a_dataset_twice_as_large_as_the_memory_there_is(small, tmp_path, run_python, monkeypatch):
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")  # the usual one reserves ahead
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed is given back
+    params = dataclasses.replace(small, kind="log_mel")
+    rng = np.random.default_rng(0)
+    for name, tracks in (("tiny", 2), ("large", 340)):
+        with ParquetRows.replacing(tmp_path / name, params, ("a", "b")) as writer:
+            for track in range(tracks):
+                features = rng.random((100, *params.shape), dtype=np.float32) + track % 2
+                names = np.full(100, f"{track:05}")
+                writer.add(features, np.full(100, track % 2), names, np.arange(100), None)
+            writer.card = module.make_card(("a", "b"), params, 30.0, (), ())
+    limit = 48 << 20
+    assert (tmp_path / "large").stat().st_size > 2 * limit
+    results = []
+    for bound in (0, limit):
+        done = run_python("-c", LIMITED, tmp_path / "large", tmp_path / "tiny", bound)
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads(done.stdout))
+    assert results[1][0] is True
+    assert results[0][1:] == results[1][1:]
