@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
-`python -m benchmarks fuzz` feeds harmed files instead.
+`python -m benchmarks fuzz` feeds harmed files instead, and `load` lets a crowd into the server.
 """
 
 import argparse
@@ -11,20 +11,25 @@ from pathlib import Path
 from benchmarks.compare import DisagreementError, machine
 
 NAMES = ("preprocess", "training", "mlp", "cold", "listen")
-FUZZ = "fuzz"  # alone it takes a quarter of an hour, and only when asked for
+# Only when asked for: one takes a quarter of an hour, the other all processors.
+FUZZ, LOAD = "fuzz", "load"
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 1 when results disagree or a harmed file did more than be refused."""
+    """Exit status: 0, or 1 when results disagree, a harmed file did more than be refused, or
+    a visitor lost something."""
     parser = _parser()
     options = parser.parse_args(arguments)
     print(machine(), flush=True)
-    if FUZZ in options.names:
-        if options.names != [FUZZ]:
-            parser.error("fuzz runs alone")
+    for name in (FUZZ, LOAD):
+        if name in options.names and options.names != [name]:
+            parser.error(f"{name} runs alone")
+    if options.names == [FUZZ]:
         return _fuzz(parser, options)
+    if options.names == [LOAD]:
+        return _load(options)
     for name in options.names or NAMES:
         try:
             for figures in _figures(name, options):
@@ -75,6 +80,16 @@ def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return 1 if report.failures else 0
 
 
+def _load(options: argparse.Namespace) -> int:
+    from benchmarks.load import load
+    from benchmarks.load_browser import paints
+
+    print(f"\n{paints() or 'No Chromium: first paints are not measured.'}", flush=True)
+    crowd = load(options.visitors, options.stay)
+    print(f"\n{crowd}", flush=True)
+    return 1 if crowd.lost else 0
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -85,8 +100,8 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ),
-        help=f"of {', '.join(NAMES)} (all), or {FUZZ}")  # fmt: skip
+    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ, LOAD),
+        help=f"of {', '.join(NAMES)} (all), or {FUZZ}, or {LOAD}")  # fmt: skip
     add("--runs", type=_count, default=5, help="pairs of times (%(default)s)")
     add("--tracks", type=_count, default=200, help="preprocess: tracks (%(default)s)")
     add("--format", choices=FORMATS,
@@ -102,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--kind", help="only this: wav, zip, model, ..., audio, or other")
     fuzz.add_argument("--workers", type=_count, help="processes (one for each processor)")
     fuzz.add_argument("--keep", type=Path, metavar="FOLDER", help="for the files that failed")
+    load = parser.add_argument_group(LOAD)
+    load.add_argument("--visitors", type=_count, default=50, help="(%(default)s)")
+    load.add_argument("--stay", type=_count, default=60, metavar="SECONDS",
+        help="how long all of them are there (%(default)s)")  # fmt: skip
     return parser
 
 

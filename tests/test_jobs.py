@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,16 @@ def test_commands_run_in_turn_and_their_events_are_kept(make_jobs):
     assert (job.folder / "data.parquet").is_file()
     assert jobs.get(job.id) == job
     assert job.seconds() > 0
+
+
+def test_jobs_leave_the_processors_to_the_server(make_jobs):
+    job = add(make_jobs(), SLOW)
+    wait(lambda: job.status == "running" and job.events())
+    process = int((job.folder / "started").read_text())
+    assert os.getpriority(os.PRIO_PROCESS, process) == os.getpriority(os.PRIO_PROCESS, 0) + 5
+    group = Path(f"/proc/{process}/autogroup")
+    if Path("/proc/sys/kernel/sched_autogroup_enabled").is_file() and group.is_file():
+        assert group.read_text().rstrip().endswith("nice 5")
 
 
 def test_a_command_that_is_refused_fails_with_its_message_and_ends_the_job(make_jobs):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from genrekit.app import playground
 from genrekit.app.network_view import BUDGET, LIVE_BUDGET, Packer, unit_names, weight_names
 from genrekit.app.playground import Playground
 from genrekit.app.playground_formulas import STAGES, stage_formulas
@@ -260,3 +261,33 @@ def test_every_weight_has_a_name() -> None:
     assert len(set(labels)) == len(labels) == len(run.all_weights()) == 4 + 4 + 2 + 5
     assert labels[0] == "a → h1.1"
     assert labels[-1] == "bias of answer"
+
+
+def test_who_learns_in_a_crowd_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(playground, "_shown", {})
+    monkeypatch.setattr(playground.time, "monotonic", lambda: now[0])
+    runs = [Playground(Run(RunSettings(), epochs=50), drawn=True) for _ in range(8)]
+    asked: list[float] = []
+    for each in runs:
+        monkeypatch.setattr(
+            each.run, "advance", lambda _, seconds: asked.append(seconds) or 0, raising=False
+        )
+    alone = runs[0]
+    assert alone.interval() == pytest.approx(0.1)
+    now[0] += 0.1
+    alone.tick("flat out")
+    assert asked == [0.06]
+    assert not alone.refresh
+    assert [each.interval() for each in runs[1:]] == pytest.approx([0.2, 0.3, 0.4] + [0.5] * 4)
+    alone.tick("flat out")
+    assert alone.refresh, "it was told to come ten times a second"
+    asked.clear()
+    for each in runs:
+        each.tick("flat out")
+    # All together, and each twice a second, for at most three tenths of a processor.
+    assert sum(asked) * 2 == pytest.approx(0.3)
+    now[0] += 10  # the others have gone
+    assert alone.interval() == pytest.approx(0.1)
+    alone.pause()
+    assert alone.interval() is None

@@ -1,6 +1,5 @@
 """Home, dataset and train, run without a browser."""
 
-import gc
 import time
 from pathlib import Path
 
@@ -99,12 +98,3 @@ def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, ma
     job = finished(folder, "dataset", "Without artists")
     at = app("build/train.py", dataset=job.id)
     assert len(at.radio[0].options) == 2
-
-
-def test_after_a_visit_the_libraries_are_no_garbage_collectors_business(app):
-    app("learn/neuron.py")
-    frozen = gc.get_freeze_count()
-    assert frozen > 100_000
-    app("learn/neuron.py")
-    # The second visit imports nothing, so nothing more is exempted.
-    assert gc.get_freeze_count() <= frozen

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -360,13 +361,14 @@ def test_freezing_spares_the_collector_what_is_there_already(monkeypatch):
     calls = []
     monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
     monkeypatch.setattr(gc, "collect", lambda: calls.append("collect"))
-    memory.settle(always=True)
+    memory.settle()
     assert calls == ["collect", "freeze"]
-    memory.settle()
-    assert len(calls) == 2, "nothing was imported since"
-    monkeypatch.setitem(sys.modules, "a_new_module", sys)
-    memory.settle()
-    assert len(calls) == 4
+
+
+def test_streamlit_does_not_collect_garbage_after_every_run():
+    assert not tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["runner"][
+        "postScriptGC"
+    ]
 
 
 NOISE = f"""

@@ -21,9 +21,18 @@ __all__ = ["Playground", "current", "playground"]
 
 # Seconds of training in one update: leaves the machine to others, and obeys a pause at once.
 WORK: Final = 0.06
+# Where several learn at once they together take this part of a processor.
+SHARE: Final = 0.3
+# Seconds from one update to the next, for somebody alone and in a crowd.
+EVERY: Final = (0.1, 0.5)
 KEPT_RUNS: Final = 4
 # Seconds for which a value put into a widget is defended against requests under way.
 HOLD: Final = 4.0
+
+
+# When each run under way was last shown; all visitors' threads write here.
+_shown: Final[dict[int, float]] = {}
+_shown_lock: Final = threading.Lock()
 
 
 @dataclass
@@ -39,6 +48,7 @@ class Playground:
     refresh: bool = False
     drawn: bool = False
     stamp: int = 0
+    every: float = EVERY[0]
     put: dict[str, tuple[Any, Any, float]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -88,11 +98,32 @@ class Playground:
         if not (self.training and self.drawn):
             self.drawn = True
             return
+        learners = self._learners()
+        wanted = _every(learners)
+        if not self.every / 2 < wanted < self.every * 2:
+            self.refresh = True  # the page is drawn again, and asks for updates as often as that
         due = self.pacer.due(time.monotonic(), SPEEDS[speed](len(self.run.inputs)))
         if due:
-            done = self.run.advance(due, seconds=WORK)
+            work = WORK if learners == 1 else SHARE * wanted / learners
+            done = self.run.advance(due, seconds=work)
             # A batch larger than what was due is paid back by waiting.
             self.pacer.carry -= max(0, done - due)
+
+    def interval(self) -> float | None:
+        """Seconds from one update to the next, None where nothing moves: more learn, fewer come."""
+        if not self.training:
+            return None
+        self.every = _every(self._learners())
+        return self.every
+
+    def _learners(self) -> int:
+        """How many visitors' runs are learning now, this one among them."""
+        now = time.monotonic()
+        with _shown_lock:
+            _shown[id(self)] = now
+            for gone in [key for key, at in _shown.items() if now - at > 4 * EVERY[1]]:
+                del _shown[gone]
+            return len(_shown)
 
     def train(self) -> None:
         """Train on; at the end of a run, begin it again."""
@@ -121,6 +152,11 @@ class Playground:
     def reset(self) -> None:
         with self.lock:
             self.restart(self.run.settings, training=False)
+
+
+def _every(learners: int) -> float:
+    """Seconds between two updates of each of so many: ten a second in all, while that will do."""
+    return min(EVERY[0] * learners, EVERY[1])
 
 
 def current() -> Playground | None:

@@ -4,6 +4,7 @@
 the commands' events, and after the last command an "exit" event with its status.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -18,10 +19,12 @@ from genrekit.app.logs import places
 from genrekit.cli import main as genrekit
 
 DEFECT: Final = 3
+NICENESS: Final = 5
 _LOOK_SECONDS: Final = 0.2
 
 
 def main(folder: str) -> int:
+    _give_way()
     about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
     os.chdir(folder)
     threading.Thread(target=_obey, args=(Path.cwd(),), name="obey", daemon=True).start()
@@ -42,6 +45,14 @@ def main(folder: str) -> int:
         finished.write_text(str(number + 1))
     _emit({"type": "exit", "status": worst})
     return worst
+
+
+def _give_way() -> None:
+    """Leave the processors to the server whenever it has somebody to answer."""
+    os.nice(NICENESS)
+    # Where Linux shares time among sessions first, niceness counts only within one.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _obey(folder: Path) -> None:

@@ -11,9 +11,12 @@ A server that is told to stop takes no more work, puts the jobs it runs back int
 is gone within ten seconds, whatever still hangs.
 """
 
+import asyncio
+import importlib
 import logging
 import math
 import os
+import pkgutil
 import re
 import signal
 import sys
@@ -33,18 +36,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config, net_util
 
+import genrekit.app
 from genrekit.app import logs, storage, visit
 from genrekit.app.logs import event
-from genrekit.app.memory import settle
+from genrekit.app.memory import forget_sessions, give_back, settle
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
 
-__all__ = ["Host", "start", "wait_for_imports"]
+__all__ = ["Host", "start", "wait_for_imports", "when_imported"]
 
 STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 _IMPORT_SECONDS: Final = 120.0
+_TIDY_SECONDS: Final = 10.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
 # Pages that cannot be drawn before PyTorch is there.
@@ -80,6 +85,20 @@ def wait_for_imports(page: str) -> None:
     if page in _HEAVY_PAGES and _imported is not None and not _imported.is_set():
         with st.spinner("The server has just started, and is getting ready to listen …"):
             _imported.wait(_IMPORT_SECONDS)
+
+
+def when_imported(work: Callable[[], object]) -> bool:
+    """Have a thread do `work` as soon as what pages import is there; False where no server runs."""
+    imported = _imported
+    if imported is None:
+        return False
+
+    def wait_and_work() -> None:
+        imported.wait(_IMPORT_SECONDS)
+        work()
+
+    threading.Thread(target=wait_and_work, name="when-imported", daemon=True).start()
+    return True
 
 
 class Host:
@@ -153,9 +172,11 @@ class Host:
         visit.jobs()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
         self._welcome()
+        tidying = asyncio.create_task(_tidy())
         try:
             yield None
         finally:
+            tidying.cancel()
             await to_thread.run_sync(self.stop)
 
     def _welcome(self) -> None:
@@ -171,10 +192,7 @@ class Host:
         begun = time.monotonic()
         assert _imported is not None
         try:
-            import plotly.graph_objects  # noqa: F401
-
-            import genrekit.app.listening
-            import genrekit.training  # noqa: F401
+            _import_pages()
         except Exception as error:
             event("import failed", level=logging.ERROR, error=error)
         finally:
@@ -184,7 +202,7 @@ class Host:
         except Exception as error:
             self._models = False
             event("warm-up failed", level=logging.ERROR, error=error)
-        settle(always=True)
+        settle()
         self._warmed = True
         event("warmed up", seconds=time.monotonic() - begun)
 
@@ -274,6 +292,22 @@ class Host:
                 event("could not be ended", level=logging.ERROR, error=error)
         event("server stopped", forced=False)
         self._stopped.set()
+
+
+def _import_pages() -> None:
+    """All that pages are made of: what the first to need something imports, others wait for."""
+    for module in pkgutil.iter_modules(genrekit.app.__path__):
+        importlib.import_module(f"{genrekit.app.__name__}.{module.name}")
+
+
+async def _tidy() -> None:
+    """From time to time let go of what visitors who have left brought along."""
+    from anyio import to_thread
+
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        if forget_sessions():
+            await to_thread.run_sync(give_back)
 
 
 def _stay_at_home() -> None:

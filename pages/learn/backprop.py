@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from genrekit.app.glossary import words
 from genrekit.app.network_view import network_view, unit_names, weight_names
 from genrekit.app.playground import Playground, current, playground
 from genrekit.app.playground_panels import closer
@@ -151,6 +152,7 @@ def main() -> None:
         "pause and step **one example**; ask for 0.9 + 0.9, which it never saw; "
         "then open **Experiments** and see learning fail.",
     )
+    words("backprop")
     if kept := current():
         kept.hold_widgets()
     left, right = st.columns([3, 1], gap="large")
@@ -160,7 +162,7 @@ def main() -> None:
         state = playground(settings, rate, epochs)
         controls(state)
         question = question_boxes(state.run)
-        st.fragment(live, run_every=0.1 if state.training else None)(state, question)
+        st.fragment(live, run_every=state.interval())(state, question)
     closer(state, question)
 
 
