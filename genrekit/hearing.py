@@ -54,6 +54,7 @@ __all__ = [
     "nearest",
     "ranked",
     "report",
+    "samples_of",
     "stress_test",
     "table_row",
     "to_csv",
@@ -371,6 +372,17 @@ def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
         start=start,
         seconds=len(samples) / rate,
     )
+
+
+def samples_of(song: Song, rate: int) -> Array:
+    """What is heard of a song, at `rate` Hz.
+
+    Raises
+    ------
+    AudioError
+        As `hear`.
+    """
+    return _decoded(song, rate).samples
 
 
 def excerpt_sound(song: Song, rate: int, start: float, seconds: float, stress: Stress) -> bytes:

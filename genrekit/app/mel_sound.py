@@ -8,10 +8,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit import features, synth, tones
+from genrekit.app import ears
 from genrekit.app import mel_sound_views as views
+from genrekit.app.glossary import words
 from genrekit.app.widgets import chart, escape, page_header, show_error, wav_bytes
-from genrekit.audio import AUDIO_SUFFIXES, load_audio
-from genrekit.errors import AudioError
+from genrekit.audio import AUDIO_SUFFIXES
+from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import FeatureParams
 from genrekit.mel import mel_frequencies
 from genrekit.resynthesis import Stage, resynthesise
@@ -54,6 +56,7 @@ def sound_to_mfcc() -> None:
         "coefficients), is what a genre classifier is given. Play each step to hear what it kept.",
         "choose the rising tone, then some music, and lower the number of coefficients.",
     )
+    words("sound")
     clip = _clip()
     if clip is None:
         return
@@ -73,7 +76,7 @@ def sound_to_mfcc() -> None:
 
 
 def _players(clip: Clip) -> None:
-    st.subheader("Hear what each step keeps", anchor=False)
+    st.header("Hear what each step keeps", anchor=False)
     keep = st.slider(
         "Coefficients kept in step 4",
         1,
@@ -130,6 +133,7 @@ def trace() -> None:
         "with the very values that were multiplied and added. Choose a moment and a coefficient.",
         "coefficient 0 (the loudness), then 1 (low against high), then 12 (fine ripples).",
     )
+    words("trace")
     clip = _clip()
     if clip is None:
         return
@@ -261,7 +265,7 @@ def _own_sound(kind: str) -> Samples | None:
         name = "The recording" if kind == "record" else file.name
         try:
             st.session_state[kept] = (name, _accepted(file.getvalue()))
-        except AudioError as error:
+        except GenreKitError as error:
             show_error(f"{name}: {error}")
             return None
     if kept not in st.session_state:
@@ -274,7 +278,7 @@ def _own_sound(kind: str) -> Samples | None:
 
 
 def _accepted(data: bytes) -> Samples:
-    """The first seconds of an uploaded sound, or an AudioError that says why not."""
+    """The first seconds of an uploaded sound, or an error that says why not."""
     if len(data) > MAX_UPLOAD_MB * 1_000_000:
         raise AudioError(f"It is larger than {MAX_UPLOAD_MB} MB: cut it, or save it as MP3.")
     samples = _decoded(hashlib.sha256(data).hexdigest(), data)
@@ -293,9 +297,12 @@ def _generated(kind: str, take: int) -> Samples:
     return synth.render(kind, seed=take, seconds=GENERATED_SECONDS, sample_rate=rate)
 
 
-@st.cache_data(max_entries=16, show_spinner="Reading the sound…")
+@st.cache_data(max_entries=16, show_spinner="Reading the sound …")
 def _decoded(digest: str, _data: bytes) -> Samples:
-    return load_audio(_data, PARAMS.sample_rate, max_seconds=MAX_CLIP_SECONDS)
+    from genrekit.hearing import Song, samples_of  # loads PyTorch, which nothing else here needs
+
+    song = Song(_data, MAX_CLIP_SECONDS, digest)
+    return ears.listen(samples_of, song, PARAMS.sample_rate, about=digest)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -314,7 +321,7 @@ def _stages(
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Rebuilding the sound…")
+@st.cache_data(max_entries=64, show_spinner="Rebuilding the sound …")
 def _playable(
     digest: str, _samples: Samples, params: FeatureParams, stage: Stage | None, keep: int
 ) -> bytes:

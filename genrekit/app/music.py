@@ -12,7 +12,7 @@ from genrekit.app.jobs import Job
 from genrekit.app.settings import settings
 from genrekit.app.sounds import track_sound
 from genrekit.app.widgets import escape, show_error
-from genrekit.errors import AudioError, DatasetError
+from genrekit.errors import DatasetError, GenreKitError
 from genrekit.inspection import Duplicate, Inspection
 from genrekit.intake import UploadLimits, store_files, store_folder, unpack_zip
 
@@ -64,7 +64,8 @@ def _take_folder() -> None:
         _check_size(sum(upload.size for upload in uploads))
         folder = visit.jobs().new_folder()
         files = ((upload.name, upload.getvalue()) for upload in uploads)
-        _or_remove(folder, lambda: store_folder(files, folder / "audio"))
+        with st.spinner("Taking in your folder …"):
+            _or_remove(folder, lambda: store_folder(files, folder / "audio"))
         _inspect(folder, "Your folder")
 
 
@@ -89,7 +90,8 @@ def _take_files() -> None:
     if use.button("Look inside", icon=":material/search:", disabled=not kept):
         folder = visit.jobs().new_folder()
         files = ((name, file, content) for name, some in kept.items() for file, content in some)
-        _or_remove(folder, lambda: store_files(files, folder / "audio"))
+        with st.spinner("Taking in your files …"):
+            _or_remove(folder, lambda: store_files(files, folder / "audio"))
         st.session_state.pop("genre_files")
         _inspect(folder, "Your files")
 
@@ -207,7 +209,7 @@ def _show_duplicates(inspection: Inspection, audio: Path) -> None:
             st.caption(escape(track))
             try:
                 st.audio(track_sound(audio / paths[track]))
-            except AudioError as error:
+            except GenreKitError as error:
                 show_error(str(error))
 
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from genrekit.app import ears
 from genrekit.app.jobs import Job
-from genrekit.app.widgets import wav_bytes
-from genrekit.audio import load_audio
 from genrekit.dataset import Dataset
 
 __all__ = ["audio_folder", "segment_sound", "track_sound"]
@@ -40,5 +39,8 @@ def track_sound(path: Path, seconds: float = 10.0) -> bytes:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _clip(path: str, start: float, seconds: float, rate: int = 22050) -> bytes:
-    samples = load_audio(path, rate, max_seconds=start + seconds)
-    return wav_bytes(samples[round(start * rate) :], rate)
+    from genrekit.hearing import Song, excerpt_sound  # loads PyTorch
+    from genrekit.stress import Stress
+
+    song = Song(Path(path).read_bytes(), start + seconds)
+    return ears.listen(excerpt_sound, song, rate, start, seconds, Stress(), about=song.digest)
