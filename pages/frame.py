@@ -4,20 +4,32 @@ from pathlib import Path
 
 import streamlit as st
 
-from genrekit.app.memory import settle
+from genrekit.app import tour
 from genrekit.app.server import wait_for_imports
 
 HERE = Path(__file__).parent
+APP = HERE.parent / "genrekit" / "app"
+# Room for the longest title, and no more.
+SIDEBAR_PIXELS = 240
 
 st.set_page_config(
     page_title="GenreKit",
-    page_icon=str(HERE.parent / "genrekit" / "app" / "icon.png"),
+    page_icon=str(APP / "icon.png"),
     layout="wide",
+    initial_sidebar_state=SIDEBAR_PIXELS,
 )
+st.html(APP / "style.css")
+st.logo(APP / "logo.svg", size="large", icon_image=APP / "icon.svg")
 
 SECTIONS = {
     "Start": [
         st.Page(HERE / "start/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page(
+            HERE / "start/glossary.py",
+            title="Glossary",
+            icon=":material/dictionary:",
+            url_path="glossary",
+        ),
     ],
     "Learn": [
         st.Page(
@@ -58,7 +70,12 @@ SECTIONS = {
     ],
 }
 
-page = st.navigation(SECTIONS)
+tour.sync()
+presenting = tour.is_on(tour.PRESENT)
+page = st.navigation(SECTIONS, position="hidden" if presenting else "sidebar")
+if not presenting:
+    tour.offer()
+tour.begin(page.url_path)
 wait_for_imports(page.url_path)
 page.run()
-settle()
+tour.end(page.url_path)

@@ -66,7 +66,7 @@ function unpack(bytes) {
 
 const same = (a, b) => a && a.length === b.length && a.every((byte, i) => byte === b[i]);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-const percent = (p) => `${Math.round(100 * p)} %`;
+const percent = (p) => `${Math.round(100 * p)}%`;
 
 function hertz(hz) {
   return hz < 1000 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(2))} kHz`;
@@ -133,9 +133,8 @@ class Player {
     const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
     if (newSong) this.open();
     else if (!same(before.edges, this.data.edges)) this.alone = null;
-    // A map that was asked for while listening is what the visitor waits for.
-    if (!this.data.why || newSong) this.find("show").checked = false;
-    else if (!before.why) this.find("show").checked = true;
+    // A map arrives because it was asked for; later ones leave the visitor's choice alone.
+    if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
     this.drawLegend();
     this.drawSpectrogram();
@@ -489,7 +488,7 @@ class Player {
       parts.push(make("text", { x: GUTTER - 8, y: y + 4, class: "end" }, hertz(hz)));
     }
     if (this.data.segments.length) {
-      for (const [text, y] of [["100 %", CELLS.top], ["50 %", CELLS.top + CELLS.height / 2], ["0 %", CELLS.top + CELLS.height]]) {
+      for (const [text, y] of [["100%", CELLS.top], ["50%", CELLS.top + CELLS.height / 2], ["0%", CELLS.top + CELLS.height]]) {
         parts.push(make("text", { x: GUTTER - 8, y: tall + y + 4, class: "end" }, text));
         parts.push(make("line", { x1: GUTTER - 5, x2: GUTTER, y1: tall + y, y2: tall + y, class: "tick" }));
       }

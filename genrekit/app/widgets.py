@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from genrekit.app.charts import CONFIG
+from genrekit.app import tour
+from genrekit.app.charts import CONFIG, dressed
 from genrekit.app.logs import event
 from genrekit.app.settings import settings
 from genrekit.dataset import Skipped
@@ -73,7 +74,10 @@ def escape(text: str) -> str:
 
 def list_skipped(skipped: Sequence[Skipped]) -> None:
     """What was left out of a dataset, folded away, with the reasons."""
-    with st.expander(f"{len(skipped)} files or segments were left out, and why"):
+    count = (
+        "1 file or segment was" if len(skipped) == 1 else f"{len(skipped)} files or segments were"
+    )
+    with st.expander(f"{count} left out, and why"):
         st.dataframe(
             [
                 {
@@ -89,6 +93,7 @@ def list_skipped(skipped: Sequence[Skipped]) -> None:
 
 def chart(figure: go.Figure, alt: str, *, key: str | None = None, **options: Any) -> Any:
     """Draw a Plotly figure in the common way; `alt` tells a screen reader what it shows."""
+    figure = dressed(figure, large=tour.is_on(tour.PRESENT))
     return st.plotly_chart(figure, key=key, config=CONFIG, alt=alt, **options)
 
 

@@ -1,62 +1,85 @@
-"""What GenreKit is, and where to begin."""
+"""What GenreKit is, told with one clip of music, and where to begin."""
 
 import streamlit as st
 
-st.title("How does a machine hear music?", anchor=False)
-st.markdown(
-    "A song is a long list of numbers. Here you can watch a machine turn them into pictures, "
-    "learn from the pictures, and say what kind of music it hears, with its evidence."
-)
+from genrekit.app import tour
+from genrekit.app.clips import CLIPS
+from genrekit.app.story import story
+from genrekit.app.widgets import plain_errors
 
+# The page, its link, its icon, and what there is to do.
 STEPS = (
     (
-        "1 · How ears measure pitch",
-        "The mel scale turns frequencies into steps that sound equal. Hear it, and follow a "
-        "sound down to the handful of numbers a machine keeps.",
         "learn/mel_scale.py",
-        "Open the mel scale",
+        "Hear how ears measure pitch",
         ":material/hearing:",
+        "The mel scale, and a sound followed down to the numbers a machine keeps.",
     ),
     (
-        "2 · One neuron",
-        "A neuron multiplies, adds and bends. Move its weights and see the arithmetic.",
         "learn/neuron.py",
-        "Open the neuron",
+        "Take a neuron apart",
         ":material/hub:",
+        "It multiplies, adds and bends: move its weights and see the arithmetic.",
     ),
     (
-        "3 · A network that learns",
-        "Watch a small network learn to add, error by error, and look inside each step.",
         "learn/backprop.py",
-        "Open the playground",
+        "Watch a network learn",
         ":material/network_node:",
+        "A small network learns to add, error by error. Look inside every step.",
     ),
     (
-        "4 · A dataset",
-        "Cut music into segments and turn each one into numbers, with every file accounted for.",
         "build/dataset.py",
         "Prepare a dataset",
         ":material/library_music:",
+        "Music cut into segments and turned into numbers, every file accounted for.",
     ),
     (
-        "5 · Your own classifier",
-        "Train a network to tell genres apart, and learn how far to trust its score.",
         "build/train.py",
         "Train a classifier",
         ":material/model_training:",
+        "A network of your own, and how far to trust its score.",
     ),
     (
-        "6 · A verdict",
-        "Drop in a song: what is it, how sure is the machine, and why?",
         "listen/classify.py",
         "Classify a song",
         ":material/graphic_eq:",
+        "Drop in a song: what is it, how sure is the machine, and why?",
     ),
 )
 
-for row in (STEPS[:3], STEPS[3:]):
-    for column, (title, about, page, label, icon) in zip(st.columns(3), row, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.subheader(title, anchor=False)
-            st.markdown(about)
-            st.page_link(page, label=label, icon=icon)
+
+def begin() -> None:
+    """The two ways in: a verdict at once, or one thing after another."""
+    with st.container(horizontal=True, gap="small"):
+        if st.button(
+            "See a verdict and its evidence", type="primary", icon=":material/graphic_eq:"
+        ):
+            st.switch_page("listen/classify.py", query_params=clip.query)
+        st.button(
+            "Take the ten-minute tour",
+            icon=":material/tour:",
+            on_click=tour.switch,
+            args=(tour.TOUR, True),
+        )
+
+
+def steps() -> None:
+    """One card for each page."""
+    for row in (STEPS[:3], STEPS[3:]):
+        for column, (page, label, icon, about) in zip(st.columns(3), row, strict=True):
+            with column.container(border=True, height="stretch", gap="xxsmall"):
+                st.page_link(page, label=f"**{label}**", icon=icon)
+                st.caption(about)
+
+
+clip = next(clip for clip in CLIPS if clip.name == "jazz")
+st.title("How does a machine hear music?", anchor=False)
+st.markdown(
+    "Sound becomes a picture, the picture numbers, and the numbers a verdict: here with one clip "
+    "of music that the machine has just heard."
+)
+begin()
+with plain_errors():
+    story(clip)
+st.header("Now do it yourself, step by step", anchor=False)
+steps()

@@ -1,0 +1,220 @@
+"""The story on the home page: one clip of music, from its sound wave to a verdict.
+
+The pictures are computed from the clip and kept small. The verdict is the default model's, asked
+for as the classify page asks, by a thread: nobody's first look at the page waits for a model.
+"""
+
+import base64
+from concurrent.futures import Future
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from genrekit.app.charts import NEGATIVE, POSITIVE, genre_colours
+from genrekit.app.clips import Clip
+from genrekit.app.server import when_imported
+from genrekit.app.settings import settings
+from genrekit.audio import load_audio
+from genrekit.features import FeatureParams, log_mel, mfcc
+from genrekit.trace import clip_params
+
+if TYPE_CHECKING:
+    from genrekit.hearing import Hearing
+
+    Answer = Future[Hearing | str]
+
+__all__ = ["pictures", "story"]
+
+Array = NDArray[np.floating[Any]]
+
+# As much as a picture a few centimetres wide can show.
+COLUMNS: Final = 200
+BANDS: Final = 64
+_FLOOR_DB: Final = 60.0
+_SPREAD: Final = 2.5
+_HOUR: Final = 3600
+_POLL_SECONDS: Final = 0.5
+
+_HTML: Final = """
+<div data-part="story">
+  <ol>
+    <li>
+      <h2>A sound</h2>
+      <svg data-part="wave" role="img" viewBox="0 0 200 100" preserveAspectRatio="none"></svg>
+      <p>Air moves to and fro, written down 22,050 times a second.</p>
+    </li>
+    <li>
+      <h2>A picture</h2>
+      <canvas data-part="mel" role="img"></canvas>
+      <p>Time to the right, pitch upwards, loud is bright: a mel spectrogram.</p>
+    </li>
+    <li>
+      <h2>Numbers</h2>
+      <canvas data-part="mfcc" role="img"></canvas>
+      <p>Every moment of it sums up to 13 numbers, called MFCCs.</p>
+    </li>
+    <li>
+      <h2>A network</h2>
+      <svg data-part="network" role="img" viewBox="0 0 200 130"></svg>
+      <p>It multiplies, adds and bends what comes in, layer after layer.</p>
+    </li>
+    <li>
+      <h2 data-part="genre">A verdict</h2>
+      <div data-part="bars" aria-live="polite"></div>
+      <p data-part="says"></p>
+    </li>
+  </ol>
+  <div class="row">
+    <button data-part="play" disabled>
+      <svg viewBox="0 0 16 16" aria-hidden="true"><path></path></svg>
+      <span data-part="action">Play the clip</span>
+    </button>
+    <span data-part="about"></span>
+  </div>
+  <audio data-part="sound" preload="none"></audio>
+</div>
+"""
+
+
+def _asset(suffix: str) -> str:
+    return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
+
+
+_mount: Final[Any] = st.components.v2.component(
+    "genrekit_story", html=_HTML, css=_asset(".css"), js=_asset(".js")
+)
+
+
+def story(clip: Clip) -> None:
+    """Draw the story of a clip; the verdict joins the pictures when the model has answered."""
+    answer = _asked(clip)
+    waiting = answer is not None and not answer.done()
+    st.fragment(_draw, run_every=_POLL_SECONDS if waiting else None)(clip, answer, waiting)
+
+
+def _draw(clip: Clip, answer: "Answer | None", waiting: bool) -> None:
+    told = answer is not None and answer.done()
+    _mount(
+        key="story",
+        data={
+            "title": clip.title,
+            "about": f"“{clip.title}”. The shipped model reads picture 2; the course's own network "
+            "reads the numbers.",
+            "seconds": clip.seconds,
+            "colours": {"positive": POSITIVE, "negative": NEGATIVE},
+            "pictures": _cached_pictures(clip),
+            "sound": _sound(clip) if told else None,
+            "verdict": _verdict(answer) if answer is not None and told else None,
+        },
+    )
+    if waiting and told:
+        st.rerun()  # nothing is left to ask for
+
+
+# -- the pictures -------------------------------------------------------------------------------
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _cached_pictures(clip: Clip) -> dict[str, str]:
+    rate = FeatureParams().sample_rate
+    return {
+        name: base64.b64encode(values.tobytes()).decode("ascii")
+        for name, values in pictures(load_audio(clip.path, rate), FeatureParams()).items()
+    }
+
+
+def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
+    """What the story draws of a sound, one byte a value.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples,), at params.sample_rate
+
+    Returns
+    -------
+    wave : int8, shape (COLUMNS, 2)
+        Lowest and highest sample of each moment; 127 is the loudest of the clip.
+    mel : uint8, shape (BANDS, COLUMNS)
+        Level of each mel band, lowest band first; 255 is the loudest, 0 is 60 dB below it.
+    mfcc : int8, shape (params.n_mfcc, COLUMNS)
+        Each coefficient against its own mean; 127 is 2.5 standard deviations above it.
+
+    Raises
+    ------
+    AudioError
+        The sound is silent, or shorter than 0.3 s.
+    """
+    pieces = np.array_split(samples, COLUMNS)
+    wave = np.array([(piece.min(), piece.max()) for piece in pieces])
+    whole = clip_params(samples, params)
+    level = _columns(log_mel(samples[np.newaxis], whole)[0])
+    level = level.reshape(COLUMNS, BANDS, -1).max(axis=2)
+    numbers = _columns(mfcc(samples[np.newaxis], whole)[0])
+    spread = np.maximum(numbers.std(axis=0), 1e-6)
+    numbers = (numbers - numbers.mean(axis=0)) / spread / _SPREAD
+    loudest = max(float(np.abs(wave).max()), 1e-6)
+    above = np.clip((level - level.max()) / _FLOOR_DB + 1, 0, 1)
+    return {
+        "wave": np.rint(127 * wave / loudest).astype(np.int8),
+        "mel": np.rint(255 * above.T).astype(np.uint8),
+        "mfcc": np.rint(127 * np.clip(numbers.T, -1, 1)).astype(np.int8),
+    }
+
+
+def _columns(frames: Array) -> Array:
+    """Frames, shape (frames, rows), averaged to `COLUMNS` of them, or repeated."""
+    edges = np.linspace(0, len(frames), COLUMNS + 1).astype(int)
+    return np.array([frames[a : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)])
+
+
+# -- the verdict --------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=16, ttl=_HOUR, show_spinner=False)
+def _asked(clip: Clip) -> "Answer | None":
+    """The default model's answer, now or soon; None where no server runs that could give one."""
+    answer: Answer = Future()
+    limits = settings()
+
+    def ask() -> None:
+        try:
+            from genrekit.app import listening
+            from genrekit.hearing import ModelFile, Song
+            from genrekit.model import DEFAULT_MODEL, MODELS
+
+            content = clip.path.read_bytes()
+            song = Song(content, 60 * limits.song_minutes, max_channels=limits.song_channels)
+            answer.set_result(listening.hear(song, ModelFile.at(MODELS / DEFAULT_MODEL)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    return answer if when_imported(ask) else None
+
+
+def _verdict(answer: "Answer") -> dict[str, Any]:
+    """For the drawing: the verdict of the whole clip and of each segment, or why there is none."""
+    if answer.exception() is not None or isinstance(answer.result(), str):
+        _asked.clear()  # the cause may pass
+        return {"problem": "The model cannot answer just now. Reload the page to ask again."}
+    heard = answer.result()
+    assert not isinstance(heard, str)
+    verdict = heard.verdict
+    return {
+        "genre": verdict.genre,
+        "probabilities": verdict.probabilities,
+        "colours": genre_colours(list(verdict.probabilities)),
+        "segments": [
+            [part.start, part.end, list(part.probabilities.values())] for part in verdict.segments
+        ],
+    }
+
+
+def _sound(clip: Clip) -> str | None:
+    # Not before the imports are there: it shares a module with what needs PyTorch.
+    from genrekit.app.evidence_player import media_url
+
+    return media_url(clip.path.read_bytes(), "audio/ogg", "story")

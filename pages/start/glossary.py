@@ -1,0 +1,54 @@
+"""Every technical word of the app, to look up."""
+
+import streamlit as st
+
+from genrekit.app.glossary import GROUPS, PLACES, Term, anchor, find
+from genrekit.app.widgets import escape, page_header, plain_errors
+
+
+def show(term: Term) -> None:
+    """A term with its meaning, what it looks like here, and the way to where it is met."""
+    with st.container(border=True, gap="xsmall"):
+        st.subheader(term.name, anchor=anchor(term))
+        st.markdown(term.says)
+        st.caption(f"**Here:** {term.here}")
+        place = PLACES[term.places[0]]
+        st.page_link(
+            place.page,
+            label=place.title,
+            query_params=place.query,
+            icon=":material/arrow_forward:",
+        )
+
+
+def main() -> None:
+    page_header(
+        "Glossary",
+        "Every technical word of these pages, in a sentence or two, in the order in which you "
+        "meet them. Each page has a button, **Words on this page**, with those that it uses.",
+        "look up a word that a friend would ask you about.",
+    )
+    wanted = st.text_input(
+        "Look up",
+        placeholder="loss, segment, MFCC …",
+        type="search",
+        live=True,
+        key="word",
+        bind="query-params",
+    )
+    found = find(wanted or "")
+    if not found:
+        st.info(
+            f"No word here has “{escape(wanted or '')}” in it. Try a shorter piece of it.",
+            icon=":material/search_off:",
+        )
+    for group, terms in GROUPS.items():
+        shown = [term for term in terms if term in found]
+        if shown:
+            st.header(group, anchor=False)
+        for term in shown:
+            show(term)
+
+
+with plain_errors():
+    main()
