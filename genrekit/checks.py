@@ -1,7 +1,7 @@
 """What one audio file is, and what is suspicious about it.
 
 Levels are relative to full scale, 1.0. The limits were set where generated and real music end
-and damage begins: of 100 real clips none had more than 0.11 % of its samples at full scale, and
+and damage begins: of 100 real clips none had more than 0.11% of its samples at full scale, and
 none ended below 9 kHz.
 """
 

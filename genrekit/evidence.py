@@ -51,7 +51,7 @@ _SEGMENTS_AT_ONCE: Final = 32
 # A convolution keeps dozens of numbers for each one it is given.
 _VALUES_AT_ONCE: Final = 1 << 20
 _COLUMNS_MAX: Final = 1200
-# Evidence is worth a word from 5 % of the odds on, when it is twice its own uncertainty.
+# Evidence is worth a word from 5% of the odds on, when it is twice its own uncertainty.
 _LEAST: Final = 0.05
 _ERRORS: Final = 2.0
 
@@ -189,7 +189,7 @@ def song_map(
 def words(picture: SongMap, genre: str) -> str:
     """The picture in a sentence or two.
 
-    A band counts when its mean over the song is at least 0.05 nats (5 % of the odds) and twice
+    A band counts when its mean over the song is at least 0.05 nats (5% of the odds) and twice
     its standard error over the columns; where none does, the sentence says so.
 
     Parameters
@@ -292,7 +292,7 @@ def _hertz(value: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}%"
 
 
 # -- pieces -----------------------------------------------------------------------------------

@@ -123,5 +123,5 @@ def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
     return (
         f"{lost:.0f} of the {100 * first.accuracy:.0f} points under the segment split are owed to "
         f"{met} that the network had met in training; on music by {last.split}s it has never "
-        f"met, expect {100 * last.accuracy:.0f} %."
+        f"met, expect {100 * last.accuracy:.0f}%."
     )

@@ -33,7 +33,7 @@ __all__ = [
 
 Rows = NDArray[np.int64]
 PARTS: Final = ("train", "valid", "test")
-# The course trains on 70 % and watches the other 30 %. Nothing is chosen by watching unless
+# The course trains on 70% and watches the other 30%. Nothing is chosen by watching unless
 # asked for, so the watched part is also a fair measure.
 COURSE_FRACTIONS: Final = (0.7, 0.3, 0.0)
 

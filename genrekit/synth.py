@@ -480,7 +480,7 @@ _NOTE_LEVEL = 0.1  # RMS of a note's loudest moment
 
 
 def _wavetable(timbre: _Timbre, hz: float, cutoff: float, sample_rate: int) -> _Array:
-    """One period, band-limited to 90 % of the Nyquist frequency, at no particular level."""
+    """One period, band-limited to 90% of the Nyquist frequency, at no particular level."""
     k = np.arange(1, min(_TABLE // 2, max(2, int(0.45 * sample_rate / hz))))
     spectrum = np.zeros(_TABLE // 2 + 1, complex)
     spectrum[k] = -1j * _WAVES[timbre.wave](k) / (1 + (k * hz / cutoff) ** 2)

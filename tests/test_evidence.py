@@ -259,7 +259,7 @@ ALL = slice(None)
             "Mostly the low notes (below 430 Hz, where bass and bass drum would lie), in the first "
             "half; the treble (above 4.6 kHz, where cymbals and hiss would lie) spoke against it. "
             "Taking one such place away lowers "
-            "the odds for jazz by about 29 %.",
+            "the odds for jazz by about 29%.",
         ),
         (
             [(slice(6, 8), slice(20, 40), 1.0)],
@@ -280,7 +280,7 @@ ALL = slice(None)
             [(0, slice(0, 40, 2), 1.0), (0, slice(1, 40, 2), -1.0)],
             "No range of pitch decided: single places spoke for jazz and others against it, and ",
         ),
-        # One spot lifts its band's mean above 5 %, but not above its uncertainty.
+        # One spot lifts its band's mean above 5%, but not above its uncertainty.
         ([(0, 7, 3.0)], "No range of pitch decided: "),
     ],
 )

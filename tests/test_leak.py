@@ -70,5 +70,5 @@ def bar(split: str, accuracy: float) -> LeakBar:
 def test_the_sentence_says_how_much_is_leak():
     three = [bar("segment", 0.8), bar("track", 0.7), bar("artist", 0.6)]
     assert leak_sentence(three).startswith("20 of the 80 points under the segment split are owed")
-    assert "expect 60 %" in leak_sentence(three)
+    assert "expect 60%" in leak_sentence(three)
     assert "hardly changes (+1 points)" in leak_sentence([bar("segment", 0.8), bar("track", 0.79)])

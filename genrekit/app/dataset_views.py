@@ -178,7 +178,10 @@ def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
         mine = rows[dataset.labels[rows] == chosen[0]["curve_number"]]
         draw_segment(dataset, int(mine[chosen[0]["point_index"]]), audio, key="picked")
     else:
-        st.caption("Choose a point to see and hear its segment.")
+        st.caption(
+            "Choose a point to see and hear its segment; **One segment** above does the same "
+            "without a mouse."
+        )
 
 
 def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
@@ -233,7 +236,7 @@ def show_card(dataset: Dataset) -> None:
                     "genre": record.genre,
                     "artist": record.artist or "",
                     "segments": record.segments,
-                    "sha256": record.sha256[:16] + "…",
+                    "hash (SHA-256)": record.sha256[:16] + "…",
                 }
                 for record in dataset.records
             ],

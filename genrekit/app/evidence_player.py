@@ -54,11 +54,12 @@ _HTML: Final = """
     <svg data-part="scale" aria-hidden="true"></svg>
     <div data-part="scroller" tabindex="-1">
       <div data-part="plot">
-        <div data-part="picture" role="img">
+        <div data-part="picture" role="img" aria-label="Spectrogram">
           <canvas data-part="spectrogram"></canvas>
           <canvas data-part="why" hidden></canvas>
         </div>
-        <div data-part="strip" role="slider" tabindex="0" aria-label="Segment of the song">
+        <div data-part="strip" role="slider" tabindex="0" aria-label="Segment of the song"
+          aria-valuenow="1">
           <svg data-part="cells" aria-hidden="true"></svg>
         </div>
         <svg data-part="axis" aria-hidden="true"></svg>

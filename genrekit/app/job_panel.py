@@ -42,10 +42,13 @@ def _panel(job: Job, was_active: bool) -> None:
         done, total, unit = _progress(events)
         if status == "running":
             st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
-        for event in events:
-            if event["type"] == "error":
-                show_error(event["message"])
-        _failures(events)
+        errors = [event["message"] for event in events if event["type"] == "error"]
+        if status == "failed" and not errors:
+            errors = ["It stopped without saying why. Try again, or see its log below."]
+        for message in errors:
+            show_error(message)
+        if status != "done":  # then the page shows them with what was made
+            _failures(events)
         _buttons(job, status)
         with st.expander("Run it yourself, and its log"):
             st.caption("The same work on your own computer:")

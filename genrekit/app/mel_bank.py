@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app import mel_views as views
+from genrekit.app.glossary import tip, words
 from genrekit.app.mel_sound import clamp
 from genrekit.app.widgets import chart, page_header
 from genrekit.mel import FilterNorm, MelFormula
@@ -35,6 +36,7 @@ def filter_bank() -> None:
         "number, the weighted sum of the spectrum beneath it.",
         "raise the number of bands to 128 and lower n_fft to 256; some bands go empty.",
     )
+    words("bank")
     settings = _bank_settings()
     if settings.fmin >= settings.fmax:
         st.error(
@@ -96,7 +98,12 @@ def _bank_settings() -> BankSettings:
     one, two, three = st.columns(3)
     n_mels = one.slider("Number of bands", 1, 256, 40, key="mel_bands", bind="query-params")
     n_fft = two.select_slider(
-        "n_fft: samples in one spectrum", N_FFTS, 2048, key="mel_n_fft", bind="query-params"
+        "n_fft: samples in one spectrum",
+        N_FFTS,
+        2048,
+        help=tip("Window"),
+        key="mel_n_fft",
+        bind="query-params",
     )
     rate = three.selectbox(
         "Sample rate",
@@ -105,7 +112,7 @@ def _bank_settings() -> BankSettings:
         key="mel_rate",
         format_func=lambda r: f"{r} Hz",
         bind="query-params",
-        help="Samples a second. The highest frequency they can hold is half of it.",
+        help=tip("Sample rate"),
     )
     four, five, six, seven = st.columns([3, 3, 3, 4])
     nyquist = rate // 2

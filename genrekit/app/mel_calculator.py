@@ -5,6 +5,7 @@ import streamlit as st
 
 from genrekit import tones
 from genrekit.app import mel_views as views
+from genrekit.app.glossary import words
 from genrekit.app.widgets import chart, page_header, wav_bytes
 from genrekit.mel import MelFormula, hz_to_mel, mel_to_hz
 
@@ -19,6 +20,7 @@ def calculator() -> None:
         "equal steps, while equal steps in hertz shrink as you go up.",
         "drag the tone from left to right and watch how many hertz one mel is worth.",
     )
+    words("calculator")
     hz, formula = _frequency_inputs()
     _rulers(hz, formula)
     _formulas(hz)
@@ -131,7 +133,7 @@ def _two_formulas() -> None:
         st.markdown(
             "They are two rulers for nearly the same curve, as centimetres and inches are for "
             "one length. **HTK** (O'Shaughnessy's formula of 1987, used by textbooks and the HTK "
-            "and Kaldi toolkits) sets its unit so that 1000 Hz is 1000 mel. **Slaney** (the "
+            "and Kaldi toolkits) is scaled so that 1000 Hz is 1000 mel. **Slaney** (the "
             "Auditory Toolbox of 1998, the default of the librosa library) counts 15 steps up to "
             "1000 Hz, evenly spaced in hertz, and then 27 steps for every factor of 6.4. Neither "
             "is wrong, but their numbers must never be mixed. The curves above share the height "

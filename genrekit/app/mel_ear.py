@@ -6,6 +6,7 @@ import streamlit as st
 
 from genrekit import tones
 from genrekit.app import mel_views as views
+from genrekit.app.glossary import words
 from genrekit.app.widgets import chart, page_header, wav_bytes
 
 __all__ = ["ear_test"]
@@ -32,6 +33,7 @@ def ear_test() -> None:
         "sounds larger, and only then see what they were.",
         "go through tests 1 to 3, then the staircases. Start with the volume low.",
     )
+    words("ear")
     which = st.segmented_control(
         "Test",
         [*TESTS, "stairs"],

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app import mel_views as views
+from genrekit.app.glossary import words
 from genrekit.app.widgets import escape, page_header
 from genrekit.conversion import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel import MelFormula
@@ -25,6 +26,7 @@ def number_list() -> None:
         "spreadsheet opens.",
         "paste a column from a spreadsheet, or switch the list to mel.",
     )
+    words("list")
     unit: Literal["hz", "mel"] = st.segmented_control(
         "The numbers are",
         ["hz", "mel"],
@@ -92,7 +94,7 @@ def _list_input() -> str:
         persist_state="session",
         height=120,
         max_chars=MAX_LIST_CHARACTERS,
-        help="Write decimals with a point: 440.5. The unit may follow a number: 440 Hz.",
+        help="Write decimals with a point: 440.5. “Hz” may follow a number: 440 Hz.",
     )
     if text != DEFAULT_LIST and len(text) <= MAX_LINK_CHARACTERS:
         st.query_params["mel_list"] = text

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from genrekit.app.glossary import tip
 from genrekit.app.playground import Playground
 from genrekit.experiments import Experiment
 from genrekit.run_settings import LIMITS, RunSettings
@@ -42,9 +43,11 @@ def settings_panel() -> tuple[RunSettings, float, int]:
         "Activation function",
         ACTIVATIONS,
         key="bp_act",
-        help="How a unit bends the sum of what comes in: sigmoid into 0 to 1, tanh into −1 to 1, "
-        "relu cuts off below 0. Identity does not bend, and then any number of layers can only "
-        "draw a straight line.",
+        help=tip(
+            "Activation function",
+            "Sigmoid bends into 0 to 1, tanh into −1 to 1, relu cuts off below 0; identity does "
+            "not bend.",
+        ),
         **URL,
     )
     rate = st.select_slider(
@@ -52,7 +55,7 @@ def settings_panel() -> tuple[RunSettings, float, int]:
         RATES,
         0.1,
         key="bp_lr",
-        help="How long a step each correction takes. Changing it does not restart the run.",
+        help=tip("Learning rate", "Changing it does not restart the run."),
         **URL,
     )
     with st.expander("More settings"):
@@ -61,7 +64,9 @@ def settings_panel() -> tuple[RunSettings, float, int]:
 
 
 def _more_settings(task: str) -> tuple[dict[str, Any], int]:
-    epochs = st.number_input("Epochs", 1, LIMITS.epochs, 50, key="bp_epochs", **URL)
+    epochs = st.number_input(
+        "Epochs", 1, LIMITS.epochs, 50, key="bp_epochs", help=tip("Epoch"), **URL
+    )
     more: dict[str, Any] = {}
     output = st.selectbox(
         "Output activation",
@@ -71,9 +76,7 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         **URL,
     )
     more["output_activation"] = None if output == "same" else output
-    more["bias"] = st.toggle(
-        "Bias", key="bp_bias", help="Lets each unit add a learned constant.", **URL
-    )
+    more["bias"] = st.toggle("Bias", key="bp_bias", help=tip("Bias"), **URL)
     more["init"] = st.selectbox(
         "Weights start",
         INITS,
@@ -83,7 +86,7 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         **URL,
     )
     more["seed"] = st.number_input(
-        "Seed", 0, 999_999, DEFAULTS.seed, key="bp_seed", help="Another seed, other dice.", **URL
+        "Seed", 0, 999_999, DEFAULTS.seed, key="bp_seed", help=tip("Seed"), **URL
     )
     more["batch_size"] = st.number_input(
         "Batch size",
@@ -91,7 +94,7 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         LIMITS.examples,
         1,
         key="bp_batch",
-        help="How many examples are averaged before the weights move.",
+        help=tip("Batch"),
         **URL,
     )
     if task != "own":
@@ -104,7 +107,12 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         more["noise"] = st.number_input(
             "Noise", 0.0, 1.0, 0.0, 0.01, key="bp_noise", help="Blurs the targets.", **URL
         )
-    st.toggle("Logarithmic error axis", key="bp_log", **URL)
+    st.toggle(
+        "Logarithmic error axis",
+        key="bp_log",
+        help="Each step down the axis is a tenth of the error: small errors can be told apart.",
+        **URL,
+    )
     return more, epochs
 
 

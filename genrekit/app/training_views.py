@@ -26,8 +26,8 @@ _GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop r
 # The course's report after five epochs: segments, split by segment.
 _COURSE_ACCURACY: Final = 0.579
 _PUBLISHED: Final = (
-    "Published on GTZAN: the course's network 58 % of segments, split by segment (flattering); "
-    "the best network without pretraining whose split could be confirmed 57.6 % of tracks, on "
+    "Published on GTZAN: the course's network 58% of segments, split by segment (flattering); "
+    "the best network without pretraining whose split could be confirmed 57.6% of tracks, on "
     "the fault-filtered split by artist (honest)."
 )
 _PATIENCE: Final = 5
@@ -178,7 +178,7 @@ def _show_confusion(
 ) -> None:
     genres, matrix = measured["genres"], np.array(measured["confusion"])
     unit = "tracks" if exam.names is not None else "segments"
-    st.subheader("What is taken for what", anchor=False)
+    st.header("What is taken for what", anchor=False)
     cells = [(truth, verdict) for truth in genres for verdict in genres]
     picked = chart(
         figure(
@@ -211,13 +211,24 @@ def _show_confusion(
         on_select="rerun",
         selection_mode="points",
     )
-    chosen = picked.selection.points if picked else []
-    if not chosen or exam.names is None:
-        st.caption(f"Counts of {unit}; the diagonal is right. Choose a cell to hear its tracks.")
+    points = picked.selection.points if picked else []
+    st.caption(f"Counts of {unit}; the diagonal is right.")
+    if exam.names is None:
         return
-    truth, verdict = divmod(chosen[0]["point_index"], len(genres))
+    listed = st.selectbox(
+        "Choose a cell to hear its tracks, in the table or here",
+        np.flatnonzero(matrix).tolist(),
+        index=None,
+        format_func=lambda cell: " taken for ".join(cells[cell]),
+        placeholder="What was taken for what",
+    )
+    chosen = points[0]["point_index"] if points else listed
+    if chosen is None:
+        return
+    truth, verdict = divmod(chosen, len(genres))
     cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
-    said = f"{len(cell)} tracks of {genres[truth]} were taken for {genres[verdict]}."
+    count = "1 track" if len(cell) == 1 else f"{len(cell)} tracks"
+    said = f"{genres[truth]} taken for {genres[verdict]}: {count}."
     st.markdown(f"**{escape(said)}**")
     for name in cell[:4]:
         row = int(np.flatnonzero(dataset.tracks == name)[0])

@@ -55,7 +55,7 @@ _NOISE: Final = (_OFF, *"40 30 20 15 10 5 0 -5 -10".split())
 def show_table(results: Sequence[Heard]) -> Heard:
     """All files in a table, to sort, to take away, and to choose one from."""
     judged = sum(one.verdict is not None and bool(one.verdict.probabilities) for one in results)
-    st.subheader(f"{len(results)} files, {judged} judged", anchor=False)
+    st.header(f"{len(results)} files, {judged} judged", anchor=False)
     rows = [hearing.table_row(one.sound.name, one.outcome) for one in results]
     first = next((i for i, one in enumerate(results) if _is_judged(one)), 0)
     picked = st.dataframe(
@@ -122,7 +122,7 @@ def _json(results: Sequence[Heard]) -> str:
 
 def show_song(one: Heard, listener: Listener) -> Hearing | None:
     """Name, facts and verdict; what was heard, or None where the file could not be used."""
-    st.subheader(f":material/music_note: {escape(one.sound.name)}", anchor=False)
+    st.header(f":material/music_note: {escape(one.sound.name)}", anchor=False)
     if isinstance(one.outcome, str):
         show_error(one.outcome)
         st.caption("Nothing can be said of this file. Choose another one above.")
@@ -207,12 +207,12 @@ def worth(listener: Listener) -> str:
     measured, split = card.get("measured"), card.get("split")
     if not measured or not split:
         return "Nobody has measured how often this model is right."
-    score = f"{measured['segment_accuracy']:.0%} of {measured['segments']} segments"
+    score = f"{measured['segment_accuracy']:.0%} of {measured['segments']} held-out segments"
     if measured.get("tracks"):
-        score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} tracks"
+        score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} held-out tracks"
     return (
-        f"How far to trust it: this model was right on {score} held out (split by "
-        f"{split['kind']}). {escape(split['worth'])}"
+        f"How far to trust it: this model was right on {score} (split by {split['kind']}). "
+        f"{escape(split['worth'])}"
     )
 
 
@@ -223,7 +223,8 @@ def show_evidence(one: Heard, heard: Hearing, why: Why | None) -> int | None:
     """The player, and what the chosen segment says; which one that is."""
     verdict, song = heard.verdict, one.sound.song
     if heard.mime is None:
-        content, mime = listening.rendering(song, heard.rate), "audio/wav"
+        with st.spinner("Making the sound playable …"):
+            content, mime = listening.rendering(song, heard.rate), "audio/wav"
     else:
         content, mime = song.content, heard.mime
     clicked = evidence_player(
@@ -298,10 +299,11 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
         "How this is found: each segment is divided into 8 ranges of pitch and 6 moments. One "
         "such place at a time is turned down by 20 decibels, and the model is asked again. Where "
         f"the odds for {escape(why.genre)} fall, the place spoke for it; where they rise, against "
-        "it. Tick *Show what decided* below the player to see both in the picture. It tells what "
+        "it. This is called occlusion; *Show what decided* below the player turns it on and off in "
+        "the picture. It tells what "
         f"the model answers to, not why music is what it is.{part}"
     )
-    st.markdown("##### What it heard in training that sounds alike")
+    st.markdown("### What it heard in training that sounds alike")
     starts = tuple(part.start for part in heard.verdict.segments)
     with st.spinner("Comparing with the training segments …"):
         found = listening.nearest(one.sound.song, listener.file, starts)
@@ -369,7 +371,8 @@ def show_stress(one: Heard, heard: Hearing, listener: Listener, segment: int) ->
     before, after = st.columns(2)
     for place, title, what in ((before, "Before", Stress()), (after, "After", stress)):
         place.markdown(f"**{title}**: {clock(start)} to {clock(end)}, with the chosen segment")
-        sound = listening.excerpt(one.sound.song, heard.rate, start, _EXCERPT_SECONDS, what)
+        with place, st.spinner("Making the sound …"):
+            sound = listening.excerpt(one.sound.song, heard.rate, start, _EXCERPT_SECONDS, what)
         place.audio(sound, alt=f"The sound {title.lower()} the stress")
 
 
@@ -580,11 +583,12 @@ def show_take_away(one: Heard, listener: Listener) -> None:
         width="stretch",
     )
     if one.sound.given:
+        kind = one.sound.name.rpartition(".")[2]
         columns[2].download_button(
-            "The sound as WAV",
+            f"The sound as {kind.upper()}",
             one.sound.song.content,
             one.sound.name,
-            "audio/wav",
+            f"audio/{kind}",
             on_click="ignore",
             icon=":material/download:",
             width="stretch",

@@ -8,6 +8,7 @@ import streamlit as st
 
 from genrekit.app import dataset_views as views
 from genrekit.app import music, visit
+from genrekit.app.glossary import tip, words
 from genrekit.app.job_panel import job_panel
 from genrekit.app.jobs import Job
 from genrekit.app.sounds import audio_folder
@@ -43,8 +44,7 @@ def choose_params() -> FeatureParams:
             "segment_seconds",
             "Segment length (seconds)",
             0.5,
-            "Each track is cut into pieces of this length; each piece is one example. Longer "
-            "pieces say more, shorter ones are more.",
+            tip("Segment", "Longer ones say more each, shorter ones give more examples."),
             low=0.5,
             high=10,
         )
@@ -52,8 +52,7 @@ def choose_params() -> FeatureParams:
             "n_mfcc",
             "MFCCs per frame",
             1,
-            "How many numbers describe the timbre of each instant. 13 is customary; more keep "
-            "finer detail.",
+            tip("MFCC", "13 are customary; more keep finer detail."),
             high=64,
         )
     with middle:
@@ -61,8 +60,7 @@ def choose_params() -> FeatureParams:
             "n_fft",
             "Window (samples)",
             256,
-            "How much sound one spectrum looks at: 2048 samples are 93 ms. Longer tells pitches "
-            "apart, shorter tells moments apart.",
+            tip("Window", "Longer tells pitches apart, shorter tells moments apart."),
             low=256,
             high=8192,
         )
@@ -70,7 +68,7 @@ def choose_params() -> FeatureParams:
             "hop_length",
             "Hop (samples)",
             64,
-            "The step from one spectrum to the next. Half the hop, twice the frames.",
+            tip("Hop"),
             low=64,
             high=4096,
         )
@@ -83,7 +81,7 @@ def choose_params() -> FeatureParams:
         st.caption(
             f"{frames} frames, one every {1000 * params.hop_length / params.sample_rate:.0f} ms, "
             f"each with {coefficients} MFCCs: {frames * coefficients:,} numbers, "
-            f"{4 * frames * coefficients / 1024:.1f} KiB. Of each track the first 30 s are used."
+            f"{4 * frames * coefficients / 1000:.1f} kB. Of each track the first 30 s are used."
         )
     return params
 
@@ -115,13 +113,10 @@ def show_result(job: Job) -> None:
     path = str(job.folder / "data.parquet")
     dataset = views.read(path)
     audio = audio_folder(job)
-    st.subheader("What you have now", anchor=False)
+    st.header("What you have now", anchor=False)
     views.show_counts(dataset)
     views.show_skipped(dataset.skipped)
-    st.page_link(
-        "build/train.py", label="Next: train a classifier on it", icon=":material/arrow_forward:"
-    )
-    st.subheader("Look inside", anchor=False)
+    st.header("Look inside", anchor=False)
     view = st.segmented_control(
         "Show",
         ["One segment", "Average of each genre", "Map of all segments"],
@@ -142,7 +137,7 @@ def show_result(job: Job) -> None:
 
 
 def show_downloads(path: str) -> None:
-    st.subheader("Take it away", anchor=False)
+    st.header("Take it away", anchor=False)
     columns = st.columns(3)
     for column, (label, suffix, name) in zip(
         columns,
@@ -179,6 +174,7 @@ page_header(
     "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about "
     "fifteen seconds.",
 )
+words("dataset")
 with plain_errors():
     visit.sync()
     source = music.choose_source()
@@ -200,7 +196,13 @@ with plain_errors():
         )
     if wanted:
         start(params, music_job)
-    if dataset_job is not None:
+    if dataset_job is None:
+        st.info(
+            "There is no dataset yet. Once one is made, what is in it stands here: to count, to "
+            "see, to hear and to take away.",
+            icon=":material/library_music:",
+        )
+    else:
         job_panel(dataset_job)
         if dataset_job.status == "done":
             show_result(dataset_job)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from genrekit.app import visit
 from genrekit.app.dataset_views import read
+from genrekit.app.glossary import tip, words
 from genrekit.app.job_panel import job_panel
 from genrekit.app.jobs import Job
 from genrekit.app.settings import settings
@@ -28,8 +29,13 @@ SPLITS = {
 }
 NETWORKS = {
     "mlp": "The course's: three layers of neurons, quick",
-    "cnn": "Convolutional: looks for patterns, slower, best on log-mel datasets",
+    "cnn": "Convolutional: looks for patterns, slower",
 }
+ABOUT_NETWORKS = (
+    "It reads a segment as one long row of numbers.",
+    "Best on log-mel datasets. Dropout, one kind of regularisation, keeps it from learning by "
+    "heart.",
+)
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -84,9 +90,10 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
     left, right = st.columns(2)
     with left:
         split = st.radio(
-            "How to hold out 30 % for the exam",
+            "How to hold out 30% for the exam",
             offered_splits(dataset),
             format_func=SPLITS.__getitem__,
+            help=tip("Split"),
             key="split",
             bind="query-params",
         )
@@ -100,6 +107,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
             "Network",
             list(NETWORKS),
             format_func=NETWORKS.__getitem__,
+            captions=ABOUT_NETWORKS,
             key="network",
             bind="query-params",
         )
@@ -111,6 +119,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
             1,
             200,
             usual.epochs,
+            help=tip("Epoch"),
             key=f"epochs{own}",
             bind="query-params",
         )
@@ -120,6 +129,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 RATES,
                 usual.learning_rate,
                 format_func=lambda value: f"{value:g}",
+                help=tip("Learning rate"),
                 key=f"rate{own}",
                 bind="query-params",
             )
@@ -127,13 +137,27 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 "Batch size (examples per step)",
                 [8, 16, 32, 64, 128],
                 usual.batch_size,
+                help=tip("Batch"),
                 key=f"batch{own}",
                 bind="query-params",
             )
-            seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
-            best = st.toggle("Keep the best epoch, not the last", key="best", bind="query-params")
-            normalise = st.toggle("Bring every number to one scale first", key="normalise",
-                                  bind="query-params")  # fmt: skip
+            seed = st.number_input(
+                "Seed", 0, 10_000, 0, help=tip("Seed"), key="seed", bind="query-params"
+            )
+            best = st.toggle(
+                "Keep the best epoch, not the last",
+                help="The one with the lowest loss on the held-out music. Choosing by it flatters "
+                "the score a little.",
+                key="best",
+                bind="query-params",
+            )
+            normalise = st.toggle(
+                "Bring every number to one scale first",
+                help="From each number its average is taken away, and the rest is divided by its "
+                "standard deviation.",
+                key="normalise",
+                bind="query-params",
+            )
     params = replace(
         usual,
         epochs=epochs,
@@ -194,7 +218,7 @@ def busy(kind: str) -> bool:
 
 
 def show_leak_job(job: Job) -> None:
-    st.subheader("The leak meter", anchor=False)
+    st.header("The leak meter", anchor=False)
     job_panel(job)
     if job.status == "done":
         result = json.loads((job.folder / "leak.json").read_text())
@@ -202,7 +226,7 @@ def show_leak_job(job: Job) -> None:
 
 
 def show_model_job(job: Job) -> None:
-    st.subheader("The classifier", anchor=False)
+    st.header("The classifier", anchor=False)
     job_panel(job)
     st.fragment(run_every=1.0 if job.active else None)(curves)(job)
     if job.status == "done":
@@ -213,11 +237,6 @@ def show_model_job(job: Job) -> None:
                 card, job.folder / "model", source.folder / "data.parquet", audio_folder(source)
             )
         show_model_card(job, card)
-        st.page_link(
-            "listen/classify.py",
-            label="Next: let it classify a song",
-            icon=":material/arrow_forward:",
-        )
 
 
 def curves(job: Job) -> None:
@@ -240,8 +259,8 @@ def show_model_card(job: Job, card: dict[str, Any]) -> None:
             f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
             f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
             f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
-            f"- **Measured on:** {card['measured']['part']}; its probabilities were calibrated on "
-            f"{calibration}. Off by {card['measured']['calibration_error']:.2f} on average."
+            f"- **Calibration:** its probabilities were set right on {calibration}; they are off "
+            f"by {100 * card['measured']['calibration_error']:.0f} points on average."
         )
         st.download_button(
             "Download the model (zip)",
@@ -268,6 +287,7 @@ page_header(
     "train once, then press the leak meter: same network, same music, three ways to hold music "
     "out, three different scores.",
 )
+words("train")
 with plain_errors():
     visit.sync()
     dataset_job = choose_dataset()

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.glossary import words
 from genrekit.app.neuron_view import neuron_view
 from genrekit.app.widgets import chart, page_header, plain_errors
 from genrekit.maps import neuron_surface
@@ -190,6 +191,7 @@ def main() -> None:
         "dashed ones negative; the thicker, the more that input counts.",
         "make a weight negative; press **AND** or **OR** and move the inputs between 0 and 1.",
     )
+    words("neuron")
     # The drawing comes first, so that a phone shows it above the sliders.
     left, right = st.columns(2, gap="large")
     with right:
@@ -200,10 +202,10 @@ def main() -> None:
         arithmetic(inputs, weights, bias, activation, result)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("The bend", anchor=False)
+        st.header("The bend", anchor=False)
         curve(activation, result)
     with right:
-        st.subheader("The decision", anchor=False)
+        st.header("The decision", anchor=False)
         if len(inputs) == 2:
             surface(inputs, weights, bias, activation)
         else:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from genrekit.app import listening, visit
 from genrekit.app import verdict_views as views
+from genrekit.app.glossary import words
 from genrekit.app.listening import Heard, Listener
 from genrekit.app.widgets import page_header, plain_errors
 
@@ -12,8 +13,8 @@ def nothing_yet() -> None:
     """What to do first, and what there will be to see."""
     st.info(
         "Nothing to hear yet. Drop in a song above, or choose **An example**: then there will be "
-        "the verdict here, the song with every segment's verdict to click through, and what "
-        "spoke for it.",
+        "the verdict here, the song as a spectrogram with every segment's verdict to click "
+        "through, and what spoke for it.",
         icon=":material/graphic_eq:",
     )
 
@@ -65,6 +66,7 @@ page_header(
     "verdict to the test.",
     "a song that you know well, then the same song hummed into the microphone.",
 )
+words("classify")
 with plain_errors():
     visit.sync()
     found = listening.listeners()

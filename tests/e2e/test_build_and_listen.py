@@ -14,12 +14,12 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     page.get_by_role("heading", name="What you have now").wait_for(timeout=PATIENT_MS)
     page.get_by_text("Nothing was left out.").wait_for()
 
-    page.get_by_role("link", name="Next: train a classifier on it").click()
+    page.get_by_role("link", name="Next: Train a classifier").click()
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_role("heading", name="What is taken for what").wait_for(timeout=PATIENT_MS)
     address = page.url
 
-    page.get_by_role("link", name="Next: let it classify a song").click()
+    page.get_by_role("link", name="Next: Classify a song").click()
     page.get_by_role("radio", name="An example").click()
     page.get_by_text("segments, taken alone, say the same").wait_for(timeout=PATIENT_MS)
     model = page.get_by_role("combobox", name="Which model listens")

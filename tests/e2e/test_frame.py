@@ -8,6 +8,7 @@ import pytest
 
 PAGES = {
     "": "How does a machine hear music?",
+    "glossary": "Glossary",
     "mel-scale": "The mel scale",
     "neuron": "A neuron",
     "backprop": "",

@@ -189,7 +189,7 @@ def test_a_segment_plays_alone_and_then_on(visit: Callable[..., Any]) -> None:
     tab.locator('[data-segment="2"]').click()
     wait_for(tab, "!audio.paused")
     assert 2 <= now(tab) < 2.9
-    assert part(tab, "words").inner_text() == "2 to 3 s: dub 63 %, then ska 20 % (margin 43 points)"
+    assert part(tab, "words").inner_text() == "2 to 3 s: dub 63%, then ska 20% (margin 43 points)"
     assert "Disagrees with the verdict, ska" in part(tab, "stand").inner_text()
     wait_for(tab, "audio.paused && audio.currentTime > 2.5")
     assert now(tab) == pytest.approx(3, abs=0.05)
@@ -200,7 +200,7 @@ def test_a_segment_plays_alone_and_then_on(visit: Callable[..., Any]) -> None:
     wait_for(tab, "audio.currentTime > 3.4")
     words = part(tab, "readout").inner_text()
     assert words == (
-        "3 to 4 s: ska 71 %, then pop 17 % (margin 54 points) ✓ Agrees with the verdict, ska."
+        "3 to 4 s: ska 71%, then pop 17% (margin 54 points) ✓ Agrees with the verdict, ska."
     )
 
 
@@ -236,7 +236,7 @@ def test_the_keyboard_does_all_of_it(visit: Callable[..., Any]) -> None:
         tab.keyboard.press("ArrowRight")
     tab.keyboard.press("ArrowLeft")
     assert strip.get_attribute("aria-valuenow") == "3"
-    assert strip.get_attribute("aria-valuetext").startswith("2 to 3 s: dub 63 %")
+    assert strip.get_attribute("aria-valuetext").startswith("2 to 3 s: dub 63%")
     assert now(tab) == pytest.approx(2, abs=0.01)
     # A run of keys is one choice.
     tab.get_by_text("Chosen so far: [2].").wait_for()

@@ -1,0 +1,51 @@
+"""What bars people from a page, as axe-core finds it in the browser."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Rule, selector, and why it cannot be mended here. Nothing else is let pass.
+STREAMLITS_OWN = (
+    # Streamlit 1.67 puts each section of the navigation into a div of its own inside the list.
+    ("list", "[data-testid=stSidebarNavItems]"),
+    ("listitem", "[data-testid=stSidebarNavItems] > div > li"),
+)
+# Hidden from screen readers, or one picture with a name for them; neither can be measured in
+# parts, and both have thousands.
+_DRAWN = (".katex-html", ".js-plotly-plot > *")
+_FIND = """async ({ ignored, drawn, rules }) => {
+  const found = await axe.run({ exclude: drawn }, { resultTypes: ["violations"], ...rules });
+  const owed = (rule, node) => ignored.some(([id, selector]) => id === rule
+    && node.target.length === 1 && document.querySelector(node.target[0])?.matches(selector));
+  return found.violations
+    .filter((one) => ["serious", "critical"].includes(one.impact) || one.id === "heading-order")
+    .flatMap((one) => one.nodes.filter((node) => !owed(one.id, node)).map((node) =>
+      `${one.id} at ${node.target.join(" ")}: ${node.failureSummary} ${node.html.slice(0, 200)}`));
+}"""
+
+
+@cache
+def _axe() -> str:
+    import axe_playwright_python
+
+    folder = Path(axe_playwright_python.__file__).parent
+    return (folder / "axe.min.js").read_text(encoding="utf-8")
+
+
+def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -> list[str]:
+    """Violations of serious or critical impact, and headings out of order, in light and dark."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe())
+    nameless = page.locator("[data-testid=stPlotlyChart]:not([aria-label])").count()
+    found = ["a chart without words"] * nameless
+    for scheme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            "scheme => getComputedStyle(document.querySelector('[data-testid=stApp]'))"
+            ".colorScheme === scheme",
+            arg=scheme,
+        )
+        page.wait_for_timeout(300)  # colours fade over
+        how = {"ignored": ignored, "drawn": _DRAWN, "rules": rules}
+        found += [f"{scheme}: {one}" for one in page.evaluate(_FIND, how)]
+    return found

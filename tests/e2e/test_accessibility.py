@@ -1,0 +1,75 @@
+"""Nobody is barred: axe-core looks at every page and its main states, in light and in dark."""
+
+from typing import Any
+
+from axe_tools import STREAMLITS_OWN, barriers
+
+PATIENT_MS = 120_000
+# A page's address, and a text that stands on it when it is all there.
+STATES = {
+    "": "How does a machine hear music?",
+    "glossary?word=band": "Mel band (filter bank)",
+    "mel-scale": "Formula",
+    "mel-scale?mel_view=List": "Download the table (CSV)",
+    "mel-scale?mel_view=Ear+test": "Which step sounds larger?",
+    "mel-scale?mel_view=Filter+bank": "Look at band",
+    "mel-scale?mel_view=Sound+to+MFCC": "4 · From 13 MFCCs",
+    "mel-scale?mel_view=Trace+a+number": "The sum below",
+    "neuron?nr_n=2&nr_bias=true": "The dashed line is where the sum is 0",
+    "backprop?bp_epochs=1&bp_look=Slow+motion": "Its activation function bends the sum",
+    "dataset": "There is no dataset yet",
+    "train": "First prepare a dataset",
+    "classify": "Nothing to hear yet",
+    "classify?source=An+example&look=Why": "What it heard in training that sounds alike",
+    "classify?source=An+example&look=Stress+test": "Nothing is changed yet",
+}
+
+
+def open_page(page: Any, app_url: str, address: str, text: str) -> None:
+    page.set_default_timeout(PATIENT_MS)
+    page.goto(f"{app_url}/{address}")
+    page.get_by_text(text).first.wait_for()
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+
+
+def test_no_page_bars_anybody(app_url: str, page: Any) -> None:
+    found = []
+    for address, text in STATES.items():
+        open_page(page, app_url, address, text)
+        found += [f"/{address}: {one}" for one in barriers(page)]
+    assert found == []
+
+
+def test_what_is_let_pass_is_there_to_be_let_pass(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "train", STATES["train"])
+    found = {one.split()[1] for one in barriers(page, ignored=())}
+    assert found == {rule for rule, _ in STREAMLITS_OWN}
+
+
+def test_the_test_sees_barriers(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "train", STATES["train"])
+    page.evaluate(
+        """document.querySelector('[data-testid=stMain] h1').insertAdjacentHTML('afterend',
+        '<h4>too deep</h4><img src="data:,"><p style="color: #888; background: #999">faint</p>')"""
+    )
+    found = {one.split()[1] for one in barriers(page)}
+    assert {"heading-order", "image-alt", "color-contrast"} <= found
+
+
+def test_the_words_of_a_page_are_reached_and_left_by_keyboard(app_url: str, page: Any) -> None:
+    open_page(page, app_url, "train", STATES["train"])
+    button = page.get_by_role("button", name="Words on this page")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("The share that was right").wait_for()
+    assert barriers(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_text("The share that was right").wait_for(state="hidden")
+
+
+def test_why_shows_at_once_what_decided(app_url: str, page: Any) -> None:
+    address = "classify?source=An+example&look=Why"
+    open_page(page, app_url, address, STATES[address])
+    box = page.get_by_label("Show what decided")
+    box.wait_for()
+    assert box.is_checked()
