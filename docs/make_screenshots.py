@@ -1,73 +1,166 @@
-"""The pictures of the documentation: `python docs/make_screenshots.py [FOLDER]`.
+"""The pictures of the documentation, and of every page.
 
-Starts the app, walks through it as a newcomer would, and writes a picture of each page. Needs
-what the browser tests need: Chromium and requirements-dev.txt.
+`python docs/make_screenshots.py [FOLDER]` writes those that the README shows (here, unless a folder
+is named). `python docs/make_screenshots.py --all FOLDER` writes every page in its main states, at
+full length, on a wide screen and on a phone, light and dark; words after the folder choose shots
+whose names begin so. Needs what the browser tests need: Chromium and requirements-dev.txt.
 """
 
+import argparse
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
 
 from conftest import CHROMIUM, FLAGS, run_server  # noqa: E402
 
-PATIENT_MS = 180_000
+PATIENT_MS = 300_000
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+HEIGHT = 900
+SETTLE_MS = 1500
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Shot:
+    """A page in one state: where it is found, a text that tells it is there, a button to press.
+
+    `{made}` in the address is the dataset, the model and the leak meter that were made. `readme` is
+    the height of the README's picture, 0 where it shows none.
+    """
+
+    name: str
+    address: str
+    ready: str
+    press: str = ""
+    readme: int = 0
+
+
+SHOTS = (
+    Shot("home", "", "How probable each genre", readme=900),
+    Shot("home-tour", "?tour=1", "Stop 1 of"),
+    Shot("home-presenter", "?present=1", "How probable each genre"),
+    Shot("glossary", "glossary", "Look up"),
+    Shot("mel-scale", "mel-scale", "The mel scale", readme=900),
+    Shot("mel-list", "mel-scale?mel_view=List", "CSV"),
+    Shot("mel-ear-test", "mel-scale?mel_view=Ear+test", "sounds larger"),
+    Shot("mel-staircases", "mel-scale?mel_view=Ear+test&mel_test=Staircases", "climbs more evenly"),
+    Shot("mel-filter-bank", "mel-scale?mel_view=Filter+bank", "n_fft"),
+    Shot("mfcc", "mel-scale?mel_view=Sound+to+MFCC", "Hear what each step keeps", readme=1300),
+    Shot("mel-trace", "mel-scale?mel_view=Trace+a+number", "Trace"),
+    Shot("neuron", "neuron", "The bend", readme=900),
+    Shot("neuron-and", "neuron", "The bend", press="AND"),
+    Shot("backprop", "backprop", "Train again", readme=1350),
+    Shot("backprop-slow", "backprop?bp_speed=flat+out&bp_look=Slow+motion", "Train again"),
+    Shot("backprop-proof", "backprop?bp_speed=flat+out&bp_look=Prove+the+gradient", "Train again"),
+    Shot("backprop-take", "backprop?bp_speed=flat+out&bp_look=Take+away", "Train again"),
+    Shot("dataset-empty", "dataset", "Make the demo dataset"),
+    Shot("dataset-segment", "dataset?{made}", "Take it away"),
+    Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Take it away"),
+    Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Take it away", readme=1500),
+    Shot("dataset-zip", "dataset?music_source=A+zip+file", "Make the dataset"),
+    Shot("train-empty", "train", "First prepare a dataset"),
+    Shot("train", "train?{made}", "What is taken for what", readme=1700),
+    Shot("classify-empty", "classify", "Nothing to hear yet"),
+    Shot("classify", "classify?source=An+example", "taken alone, say the same", readme=1480),
+    Shot("classify-composed", "classify?source=An+example&example=Freshly+composed", "Take"),
+    Shot("classify-why", "classify?source=An+example&look=Why", "Nearest to segment"),
+    Shot(
+        "classify-stress",
+        "classify?source=An+example&look=Stress+test",
+        "Make the sound worse, step by step",
+    ),
+    Shot("classify-compare", "classify?source=An+example&look=Compare+models", "agree"),
+    Shot("classify-take", "classify?source=An+example&look=Take+it+away", "command line"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "docs")
+    parser.add_argument("names", nargs="*", help="only shots whose names begin so")
+    parser.add_argument("--all", action="store_true", help="every shot, width and colour scheme")
+    options = parser.parse_args()
+    every: bool = options.all
+    wanted = tuple(options.names or [""])
+    widths, schemes = (WIDTHS, SCHEMES) if every else (WIDTHS[:1], SCHEMES[:1])
+    options.folder.mkdir(parents=True, exist_ok=True)
+    made = ""
     with (
         tempfile.TemporaryDirectory() as place,
         run_server(Path(place)) as url,
         sync_playwright() as play,
     ):
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(PATIENT_MS)
-
-        def shoot(name: str, height: int = 900) -> None:
-            page.set_viewport_size({"width": 1280, "height": height})
-            page.wait_for_selector("[data-test-script-state=notRunning]")
-            page.wait_for_timeout(1500)
-            page.screenshot(path=folder / f"{name}.png")
-
-        page.goto(url)
-        shoot("home")
-        for name, address in (
-            ("mel-scale", "mel-scale"),
-            ("mfcc", "mel-scale?mel_view=Sound+to+MFCC"),
-            ("neuron", "neuron"),
-        ):
-            page.goto(f"{url}/{address}")
-            page.get_by_role("heading", level=1).wait_for()
-            shoot(name, 1300 if name == "mfcc" else 900)
-        learn_backprop(page, url)
-        shoot("backprop", 1350)
-        page.goto(f"{url}/dataset")
-        page.get_by_role("button", name="Make the demo dataset").click()
-        page.get_by_role("heading", name="What you have now").wait_for()
-        page.get_by_text("Map of all segments").click()
-        shoot("dataset", 1500)
-        page.get_by_role("link", name="Next: train a classifier on it").click()
-        page.get_by_role("button", name="Train", exact=True).click()
-        page.get_by_role("heading", name="What is taken for what").wait_for()
-        shoot("train", 1700)
-        page.get_by_role("link", name="Next: let it classify a song").click()
-        page.get_by_role("radio", name="An example").click()
-        page.get_by_text("segments, taken alone, say the same").wait_for()
-        shoot("classify", 1400)
+        for shot in SHOTS:
+            if not (every or shot.readme) or not shot.name.startswith(wanted):
+                continue
+            if "{made}" in shot.address and not made:
+                made = make(browser, url)
+            for width in widths:
+                page = open_page(browser, width)
+                show(page, f"{url}/{shot.address.format(made=made)}", shot, full=every)
+                for scheme in schemes:
+                    page.emulate_media(color_scheme=scheme)
+                    settle(page)
+                    name = f"{shot.name}-{width}-{scheme}" if every else shot.name
+                    page.screenshot(path=options.folder / f"{name}.png")
+                page.context.close()
         browser.close()
 
 
-def learn_backprop(page: Page, url: str) -> None:
-    page.goto(f"{url}/backprop")
-    page.get_by_text("epoch 20.").wait_for()
-    page.get_by_role("button", name="Pause").click()
+def show(page: Page, address: str, shot: Shot, *, full: bool) -> None:
+    """Bring a page into the state of a shot, on a screen as tall as the picture is to be."""
+    page.goto(address)
+    page.get_by_text(shot.ready).first.wait_for()
+    if shot.press:
+        page.get_by_role("button", name=shot.press, exact=True).click()
+    for _ in range(2):  # on a taller screen the page may grow
+        settle(page)
+        height = full_height(page) if full else shot.readme
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
+
+
+def open_page(browser: Browser, width: int = WIDTHS[0]) -> Page:
+    context = browser.new_context(
+        viewport={"width": width, "height": HEIGHT}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENT_MS)
+    return context.new_page()
+
+
+def settle(page: Page) -> None:
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    page.wait_for_timeout(SETTLE_MS)
+
+
+def full_height(page: Page) -> int:
+    """Streamlit scrolls inside of the page, so a picture of all of it needs a taller screen."""
+    main = page.get_by_test_id("stMain")
+    return max(HEIGHT, int(main.evaluate("main => main.scrollHeight")))
+
+
+def make(browser: Browser, url: str) -> str:
+    """Make the demo dataset, a model and a leak meter, as a newcomer would; their ids."""
+    page = open_page(browser)
+    page.goto(f"{url}/dataset")
+    page.get_by_role("button", name="Make the demo dataset").click()
+    page.get_by_role("heading", name="Take it away").wait_for()
+    page.goto(f"{url}/train?{urlsplit(page.url).query}&epochs=15")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("heading", name="What is taken for what").wait_for()
+    page.get_by_role("button", name="Leak meter: all three splits").click()
+    page.get_by_text("had met in training").wait_for()
+    made = urlsplit(page.url).query
+    page.context.close()
+    return made
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs")
+    main()
