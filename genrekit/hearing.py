@@ -54,6 +54,7 @@ __all__ = [
     "nearest",
     "ranked",
     "report",
+    "rest",
     "samples_of",
     "stress_test",
     "table_row",
@@ -273,6 +274,12 @@ def warm_up() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 44100 * 4).astype(np.float32)
     with contextlib.suppress(GenreKitError):
         hear(Song(_wav(noise, 44100), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
+
+
+def rest() -> None:
+    """Let go of the songs in memory: for a process that has not been asked for a while."""
+    _songs.clear()
+    _feature_sets.clear()
 
 
 def judge(song: Song, model: ModelFile) -> Verdict:
@@ -563,6 +570,10 @@ class _Shelf(Generic[_T]):
                 self._items.pop(key, None)
                 self._clear(size)
                 self._items[key] = (time.monotonic(), size, item)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._items.clear()
 
     def _clear(self, wanted: int) -> None:
         """Let go of what has rested too long, and of more until `wanted` bytes fit."""

@@ -1,11 +1,14 @@
-"""How much memory is left to this process, and where on disk to put what would not fit."""
+"""How much memory is left to this process, what to do without, and where on disk to put it."""
 
+import ctypes
+import gc
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["free_memory", "scratch_folder"]
+__all__ = ["free_memory", "give_back", "scratch_folder"]
 
 
 def free_memory() -> int:
@@ -18,6 +21,13 @@ def free_memory() -> int:
     if sys.platform != "linux":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_left()]))
+
+
+def give_back() -> None:
+    """Return to the operating system what nobody uses any more; some 50 ms."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc knows how
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def scratch_folder() -> Path:

@@ -59,7 +59,7 @@ class Split:
             return "Flattering: segments of one song stand on both sides of the split."
         if self.kind == "artist":
             return "Honest: no artist stands on both sides of the split."
-        return f"Fair: no track stands on both sides of the split (by {self.kind})."
+        return "Fair: no track stands on both sides of the split."
 
     @property
     def measured_part(self) -> str:

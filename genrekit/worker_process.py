@@ -2,7 +2,8 @@
 
 ABOUT is JSON: the parent's process id, the names of the types that may be sent, what to run first,
 and the limit of memory. Calls come in by standard input and answers go out by standard output,
-as messages of `wire`; whatever libraries print goes nowhere. It gets ready on the sign BEGIN; the
+as messages of `wire`; whatever libraries print goes nowhere. When no call has come for a while,
+it runs what ABOUT names for that, and gives memory back. It gets ready on the sign BEGIN; the
 sign BEGUN says that a call has come in whole. An answer is a tuple that begins with "ready",
  "value", "error" (one raised on purpose), "fault" (any other) or "memory".
 """
@@ -10,6 +11,7 @@ sign BEGUN says that a call has come in whole. An answer is a tuple that begins 
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -20,6 +22,7 @@ import genrekit
 from genrekit import errors
 from genrekit.confine import die_with, limit_files, limit_memory, shut_in, write_below
 from genrekit.errors import GenreKitError
+from genrekit.memory import give_back
 from genrekit.wire import Incoming, Wire, named
 
 __all__ = ["BEGIN", "BEGUN", "main"]
@@ -57,6 +60,9 @@ def main(about: str) -> None:
         return
     _send(answers, wire.pack(("ready",)))
     while True:
+        if given["rest"] and not select.select([calls], [], [], given["rest_after"])[0]:
+            named(given["rest"])()
+            give_back()
         try:
             parts = _receive(calls)
         except MemoryError:

@@ -30,7 +30,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from genrekit import errors
 from genrekit.errors import GenreKitError
@@ -122,11 +122,13 @@ class Workers:
         Warm, with PyTorch, it uses about 300.
     warm : function without arguments, or its ``module:name``, or None
         What each process does before its first call.
+    rest : as `warm`
+        What each does, to need less memory, when no call has come for `rest_after` seconds.
     types : dataclasses that occur in arguments and results
     waiting : int, >= 0, calls that may wait; one owner may have a quarter of them, and one
     patience : float, above 0, seconds that a call may wait
 
-    Functions to call, and `warm`, stand by their name in a module. Arguments and results are
+    Functions to call, `warm` and `rest` stand by their name in a module. Arguments and results are
     what `wire` sends.
     """
 
@@ -137,13 +139,15 @@ class Workers:
         megabytes: float,
         warm: Callable[[], object] | str | None = None,
         *,
+        rest: Callable[[], object] | str | None = None,
+        rest_after: float = 60.0,
         types: Iterable[type] = (),
         waiting: int = 32,
         patience: float = 60.0,
     ) -> None:
         self._seconds = seconds
         self._megabytes = megabytes
-        self._warm = warm if warm is None or isinstance(warm, str) else _target(warm)
+        self._tasks = _Tasks(_named(warm), _named(rest), rest_after)
         self._wire = Wire(types)
         self._waiting = waiting
         self._patience = patience
@@ -324,7 +328,7 @@ class Workers:
     @contextlib.contextmanager
     def _process(self, number: int) -> Iterator["_Process"]:
         """A new process, while it is needed."""
-        process = _Process(self._wire.names, self._warm, self._megabytes)
+        process = _Process(self._wire.names, self._tasks, self._megabytes)
         with self._lock:
             self._processes[number] = process
         try:
@@ -405,10 +409,18 @@ class Workers:
         return WorkerLost(text)
 
 
+class _Tasks(NamedTuple):
+    """What a process does besides its calls: functions' names."""
+
+    warm: str | None
+    rest: str | None
+    rest_after: float
+
+
 class _Process:
     """A worker's process, as its thread sees it."""
 
-    def __init__(self, types: list[str], warm: str | None, megabytes: float) -> None:
+    def __init__(self, types: list[str], tasks: _Tasks, megabytes: float) -> None:
         self._bytes = 1e6 * megabytes
         # Nothing in it is asked for; but a library that wants a temporary file finds a place.
         self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
@@ -416,7 +428,7 @@ class _Process:
         about = {
             "parent": os.getpid(),
             "types": types,
-            "warm": warm,
+            **tasks._asdict(),
             "megabytes": megabytes,
         }
         try:
@@ -578,6 +590,10 @@ def _widen(pipe: int) -> None:
     """Let more pass through a pipe at a time, where that can be asked for."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _named(function: Callable[[], object] | str | None) -> str | None:
+    return function if function is None or isinstance(function, str) else _target(function)
 
 
 def _target(function: Callable[..., object]) -> str:

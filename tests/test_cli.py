@@ -71,7 +71,7 @@ def test_the_whole_chain_in_processes_of_its_own(tmp_path, run_python):
     assert out == f"48 segments of 130x13 from 24 tracks are in {data}.\n"
     out = command("train", data, "-o", model, "--epochs", 2)
     assert out.startswith(f"The model is in {model}. Measured on valid, split by track: ")
-    assert out.endswith("Fair: no track stands on both sides of the split (by track).\n")
+    assert out.endswith("Fair: no track stands on both sides of the split.\n")
     out = command("classify", "--json", "--model", model, *sorted(music.glob("*/*.00000.flac")))
     verdicts = json.loads(out)
     assert len(verdicts) == 12

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -187,3 +188,12 @@ def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
     finally:
         ears._workers.clear()
         settings.cache_clear()
+
+
+def test_only_our_own_clip_is_decoded_by_the_server_itself():
+    root = Path(__file__).parents[1]
+    files = [*root.glob("genrekit/app/*.py"), *root.glob("pages/*/*.py")]
+    decoding = {
+        file.name for file in files if re.search(r"\b(load_audio|probe)\(", file.read_text())
+    }
+    assert decoding == {"story.py"}

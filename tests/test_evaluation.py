@@ -141,7 +141,7 @@ def test_a_split_by_a_file_must_be_named_and_be_the_same(data, tmp_path):
         evaluate(model, data)
     measured, worth = evaluate(model, data, str(own))
     assert measured.part == "test"
-    assert worth.startswith("Fair: no track stands on both sides of the split (by file)")
+    assert worth.startswith("Fair: no track stands on both sides of the split.")
     assert evaluate(model, data, str(swapped))[1].startswith("Flattering: the model was trained")
 
 

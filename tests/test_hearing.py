@@ -99,6 +99,13 @@ def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
     assert decodings == [RATE]
 
 
+def test_a_process_at_rest_keeps_no_songs(song, model, decodings):
+    hearing.hear(song, model)
+    hearing.rest()
+    hearing.samples_of(song, RATE)
+    assert decodings == [RATE, RATE]
+
+
 def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
     hearing.hear(song, model)
     hearing.hear(Song(song.content, 5), model)

@@ -25,7 +25,7 @@ SURFACE = {
     "genrekit.experiments": "EXPERIMENTS Experiment",
     "genrekit.hearing": "STRESS_SECONDS WHY_SEGMENTS Hearing ModelFile Picture Song StressTest "
     "Why agreeing excerpt_sound explain harmless hear in_words judge mel_picture nearest ranked "
-    "report stress_test table_row to_csv to_json warm_up wav_rendering "
+    "report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
@@ -42,7 +42,7 @@ SURFACE = {
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
-    "genrekit.memory": "free_memory scratch_folder",
+    "genrekit.memory": "free_memory give_back scratch_folder",
     "genrekit.remote": "Place PlaceName RemoteFile fetched place",
     "genrekit.projection": "SegmentMap segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "

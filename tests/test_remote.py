@@ -74,7 +74,8 @@ def test_a_folder_elsewhere_gives_the_bytes_of_a_local_one(
     assert store.find("/out") == ["/out/data.parquet"]
 
 
-def test_two_processes_fetch_for_themselves(music, small, tmp_path):
+def test_two_processes_fetch_for_themselves(demo_folder, small, tmp_path):
+    music = f"local://{demo_folder}"  # a store that every process reaches
     for workers in (1, 2):
         list(build_dataset(music, tmp_path / f"{workers}.parquet", small, workers=workers))
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()

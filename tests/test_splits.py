@@ -183,7 +183,7 @@ def test_from_file_by_id_and_by_last_part(data, tmp_path):
     assert names(data, split.test) == {"a/a.003"}
     assert len(split.train) == 8  # all segments of a track
     assert (split.kind, split.seed, split.shares_tracks) == ("file", None, False)
-    assert split.worth.startswith("Fair: no track stands on both sides of the split (by file)")
+    assert split.worth.startswith("Fair: no track stands on both sides of the split.")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,14 @@ def test_the_work_is_done_elsewhere_by_a_warm_process(pool):
     assert pool.call(jobs.remember, "a")[0] == "warm"
 
 
+def test_a_process_without_calls_rests_and_a_busy_one_does_not(make):
+    workers = make(rest=jobs.rest, rest_after=1.0)
+    assert workers.call(jobs.remember, "a") == ["a"]
+    assert workers.call(jobs.remember, "b") == ["a", "b"]
+    time.sleep(2)
+    assert workers.call(jobs.remember, "c") == ["rested", "c"]
+
+
 def test_an_upload_of_a_hundred_megabytes_arrives_whole(make):
     content = np.random.default_rng(0).bytes(100_000_000)
     workers = make(megabytes=600, seconds=30)

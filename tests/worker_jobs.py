@@ -45,6 +45,10 @@ def warm():
     remembered.append("warm")
 
 
+def rest():
+    remembered[:] = ["rested"]
+
+
 def broken_warm():
     raise RuntimeError("secret.wav")
 

@@ -77,6 +77,7 @@ def _workers() -> Workers:
         chosen.listen_seconds,
         chosen.listen_megabytes,
         hearing.warm_up,
+        rest=hearing.rest,
         types=[
             audio.AudioInfo,
             hearing.Hearing,

@@ -6,14 +6,12 @@ run of a script and of a fragment; its option ``runner.postScriptGC`` is off, an
 when there is something to collect.
 """
 
-import ctypes
 import gc
-from contextlib import suppress
 from typing import Any
 
 from streamlit.runtime import get_instance
 
-__all__ = ["forget_sessions", "give_back", "settle"]
+__all__ = ["forget_sessions", "settle"]
 
 
 def settle() -> None:
@@ -33,10 +31,3 @@ def forget_sessions() -> int:
     for _, kept in expired:
         kept.session.shutdown()
     return len(expired)
-
-
-def give_back() -> None:
-    """Return to the operating system what nobody uses any more; some 50 ms."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # only glibc knows how
-        ctypes.CDLL(None).malloc_trim(0)

@@ -39,9 +39,10 @@ from streamlit import config, net_util
 import genrekit.app
 from genrekit.app import logs, storage, visit
 from genrekit.app.logs import event
-from genrekit.app.memory import forget_sessions, give_back, settle
+from genrekit.app.memory import forget_sessions, settle
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
+from genrekit.memory import give_back
 
 __all__ = ["Host", "start", "wait_for_imports", "when_imported"]
 

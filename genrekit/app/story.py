@@ -55,7 +55,7 @@ _HTML: Final = """
     <li>
       <h2>Numbers</h2>
       <canvas data-part="mfcc" role="img"></canvas>
-      <p>Every moment of it sums up to 13 numbers, called MFCCs.</p>
+      <p>Each moment of it in 13 numbers, called MFCCs.</p>
     </li>
     <li>
       <h2>A network</h2>

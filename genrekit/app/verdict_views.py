@@ -210,8 +210,9 @@ def worth(listener: Listener) -> str:
     score = f"{measured['segment_accuracy']:.0%} of {measured['segments']} held-out segments"
     if measured.get("tracks"):
         score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} held-out tracks"
+    kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     return (
-        f"How far to trust it: this model was right on {score} (split by {split['kind']}). "
+        f"How far to trust it: this model was right on {score} (split by {kind}). "
         f"{escape(split['worth'])}"
     )
 
