@@ -1,10 +1,10 @@
 """Make the models that ship, again: from GTZAN's mel spectrograms or from its audio.
 
-    python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn
-    python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --with-valid
-    python models/make.py train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --fold 1    (2, 3)
-    python models/make.py finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn
-    python models/make.py measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
+    python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn
+    python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --with-valid
+    python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --fold 1    (2, 3)
+    python -m models.make finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn
+    python -m models.make measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
 
 SOURCE is a file of mel spectrograms (see genrekit/melfile.py) or GTZAN's folder of genre
 folders. TRACKS.csv has the columns track, artist, fault_filtered (train, valid, test: Kereliuk,

@@ -101,7 +101,7 @@ def test_settings_survive_a_visit_to_another_section(page: Any, app_url: str) ->
     page.get_by_role("heading", name="The filter bank").wait_for(timeout=TIMEOUT)
     settle(page)
     assert page.get_by_role("slider", name="Number of bands").input_value() == "77"
-    assert "mel_bands=77" in page.url
+    page.wait_for_url("**mel_bands=77**", timeout=TIMEOUT)
 
 
 def test_a_pasted_list_is_in_the_link_and_comes_down_as_csv(page: Any, app_url: str) -> None:

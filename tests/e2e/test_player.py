@@ -358,8 +358,7 @@ def test_low_notes_stand_below_and_louder_is_brighter(visit: Callable[..., Any])
 
 def test_reasons_are_told_apart_without_colour(visit: Callable[..., Any]) -> None:
     tab = visit("why=1")
-    assert part(tab, "why").is_hidden()
-    tab.get_by_label("Show what decided").check()
+    assert tab.get_by_label("Show what decided").is_checked()
     # Strengths along a row: even on the left, which spoke for it; striped on the right.
     left, right = part(tab, "why").evaluate(
         """canvas => [0.1, 0.6].map((at) => { const row = canvas.getContext("2d")
