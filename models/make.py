@@ -12,11 +12,11 @@ Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
 
 `train` trains on the fault-filtered train part, on that and the valid part, or on the two other
 artist folds, and keeps its state in DIR after every epoch: interrupted, it goes on when run
-again. `finish` writes the bundle: the network that learned from train and valid, with the
-temperature and the threshold of the one that learned from train alone, found on valid. It
-measures both on the test part, and adds the three folds to the card. `measure` adds how the
-model bears real uploads: on music in genre folders (named as in SOURCE) and on a folder of
-recorded speech.
+again. `finish` writes the bundle: the network that learned from train and valid. Its temperature
+and threshold are found on the same tracks, each heard by the network that was trained without its
+artist fold. It is measured on the test part, as is the one that learned from train alone.
+`measure` adds how the model bears real uploads: on music in genre folders (named as in SOURCE)
+and on a folder of recorded speech.
 """
 
 import argparse
@@ -35,7 +35,13 @@ from genrekit.errors import GenreKitError
 from genrekit.evaluation import measure as measured
 from genrekit.features import FeatureParams
 from genrekit.melfile import is_mel_file, read_mel_file
-from genrekit.metrics import accuracy, mean_by_group
+from genrekit.metrics import (
+    accuracy,
+    choose_threshold,
+    fit_temperature,
+    mean_by_group,
+    softmax,
+)
 from genrekit.model import GenreModel
 from genrekit.neighbours import Neighbours
 from genrekit.outliers import OUTLIERS
@@ -129,21 +135,12 @@ def resumed(options: argparse.Namespace, dataset: Dataset, part: str) -> tuple[T
 def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     """Measure, write the card and the bundle."""
     first, model = (model_of(options, dataset, part) for part in (TRAIN, WITH_VALID))
-    model = replace(model, temperature=first.temperature, threshold=first.threshold)
     split = split_of(options, dataset, WITH_VALID)
-    assert dataset.tracks is not None  # both sources know them
-    tracks, scores = dataset.tracks, []
-    for fold in FOLDS:
-        other = model_of(options, dataset, fold)
-        rows = split_of(options, dataset, fold).test
-        judged, truth, _ = mean_by_group(
-            other.probabilities(dataset.features[rows]), dataset.labels[rows], tracks[rows]
-        )
-        scores.append(accuracy(judged, truth))
-    about = f"{ABOUT[options.model]} {CAUTION}"
+    scores, held_out = cross_validate(options, dataset)
+    model = calibrated(model, dataset, held_out, split.train)
     extra = {
-        "about": about,
-        "calibrated_on": "the valid part, with the network trained without it",
+        "about": f"{ABOUT[options.model]} {CAUTION}",
+        "calibrated_on": "the training tracks, each heard by the network of its artist fold",
         "measured": measured(model, dataset, split.test, "test").to_dict(),
         "trained_without_valid": {"measured": first.card["measured"]},
         "cross_validation": {
@@ -158,17 +155,53 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     print(json.dumps(extra, indent=1))
 
 
+def cross_validate(
+    options: argparse.Namespace, dataset: Dataset
+) -> tuple[list[float], NDArray[np.float32]]:
+    """Track accuracy in each artist fold, and each row's logits by the network of its fold.
+
+    Logits, shape (n, genres), are NaN for rows outside the folds.
+    """
+    logits = np.full((len(dataset), len(dataset.genres)), np.nan, np.float32)
+    scores = []
+    for fold in FOLDS:
+        other = model_of(options, dataset, fold)
+        rows = split_of(options, dataset, fold).test
+        logits[rows] = other.logits(dataset.features, rows)
+        judged, truth, _ = mean_by_group(
+            softmax(logits[rows], other.temperature), dataset.labels[rows], tracks_of(dataset)[rows]
+        )
+        scores.append(accuracy(judged, truth))
+    return scores, logits
+
+
+def calibrated(
+    model: GenreModel, dataset: Dataset, logits: NDArray[np.float32], rows: NDArray[np.int64]
+) -> GenreModel:
+    """With the temperature and the threshold that fit these logits of these rows."""
+    rows = rows[np.isfinite(logits[rows]).all(axis=1)]
+    labels, tracks = dataset.labels[rows], tracks_of(dataset)[rows]
+    temperature = fit_temperature(logits[rows], labels, tracks)
+    judged, truth, _ = mean_by_group(softmax(logits[rows], temperature), labels, tracks)
+    return replace(model, temperature=temperature, threshold=choose_threshold(judged, truth))
+
+
+def tracks_of(dataset: Dataset) -> NDArray[np.str_]:
+    """Each row's track, which both sources know."""
+    assert dataset.tracks is not None
+    return dataset.tracks
+
+
 def measure(options: argparse.Namespace, dataset: Dataset) -> None:
     """Verdicts on real sound: by both paths, under changes, and on what is no music."""
     model = GenreModel.load(options.out / options.model)
     rate = model.params.sample_rate
     tracks, _ = find_tracks(options.audio)
     agree, flips = 0, dict.fromkeys(ROBUSTNESS, 0)
-    assert dataset.tracks is not None
     for track in tracks:
         samples = load_audio(track.path, rate)
         heard = top(model, samples)
-        rows = dataset.tracks == track.path.stem
+        rows = tracks_of(dataset) == track.path.stem
         drawn = model.probabilities(dataset.features[rows]).mean(axis=0).argmax()
         agree += heard == model.genres[drawn]
         for name, change in ROBUSTNESS.items():

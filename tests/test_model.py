@@ -414,7 +414,7 @@ def test_a_full_disk_leaves_the_old_model(bundle, untrained, monkeypatch):
 def test_the_default_model_ships_and_is_whole():
     assert (MODELS / DEFAULT_MODEL / "model.json").is_file()
     for model in (GenreModel.load(), GenreModel.load(DEFAULT_MODEL), GenreModel.load("course-mlp")):
-        assert model.params.segment_seconds == 3
+        assert model.params.segment_samples % model.params.hop_length == 0  # cut where frames are
         assert len(model.genres) == 10
         assert model.card["measured"]["segments"] > 0
     verdict = model.classify(music(22050, 4).mean(axis=1))
