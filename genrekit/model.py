@@ -7,6 +7,7 @@ which split every figure was measured. Nothing in a bundle is ever executed.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -165,9 +166,9 @@ class GenreModel:
         seconds = len(samples) / self.params.sample_rate
         segments = split_segments(samples, self.params)
         if not len(segments):
+            least = math.ceil(10 * self.params.segment_seconds) / 10
             return _undecided(
-                f"Only {seconds:.1f} s long: at least {self.params.segment_seconds:g} s of music "
-                "are needed."
+                f"Only {seconds:.1f} s long: at least {least:g} s of music are needed."
             )
         if np.abs(samples).max() < _SILENCE_PEAK:
             return _undecided("Silence: there is nothing to hear. Check the recording level.")
