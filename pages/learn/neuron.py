@@ -121,7 +121,7 @@ def curve(activation: str, result: NeuronOutput) -> None:
             go.Scatter(x=[at, at, -reach], y=[min(0.0, s.min()), value, value], mode="lines",
                        line={"color": GREY, "dash": "dot"}, hoverinfo="skip"),
             go.Scatter(x=[at], y=[value], mode="markers+text", text=[f"{value:.3f}"],
-                       textposition="top left" if at > 0 else "top right",
+                       textposition="top left" if at > 0 else "top right", cliponaxis=False,
                        marker={"size": 14, "color": ORANGE, "line": {"width": 2}},
                        hovertemplate="here: sum %{x:.4f} gives %{y:.4f}<extra></extra>"),
             x="sum h (net input)",
