@@ -1,14 +1,15 @@
 """The tour, the way on from page to page, and the presenter view, without a browser."""
 
 import re
+from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from page_tools import button, texts
 
 from genrekit.app import tour
 from genrekit.app.tour import STOPS, stop_at
 
+REPOSITORY = Path(__file__).parents[1]
 FRAME = (REPOSITORY / "pages" / "frame.py").read_text(encoding="utf-8")
 
 
