@@ -120,7 +120,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@pytest.mark.parametrize("root", ["", "gtzan-mini/", "Data/genres original/", "./"])
+@pytest.mark.parametrize("root", ["", "my music/", "Data/genres original/", "./"])
 def test_good_zip_becomes_genre_folders(box, root, method):
     files = {root + name: content for name, content in GOOD.items()}
     paths = unpack_zip(io.BytesIO(zipped(files, method)), box / "in")
