@@ -64,7 +64,7 @@ SHOTS = (
     Shot("dataset-segment", "dataset?{made}", "Take it away"),
     Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Take it away"),
     Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Take it away", readme=1500),
-    Shot("dataset-zip", "dataset?music_source=A+zip+file", "Make the dataset"),
+    Shot("dataset-zip", "dataset?music_source=A+zip+file", "A zip with one folder"),
     Shot("train-empty", "train", "First prepare a dataset"),
     Shot("train", "train?{made}", "What is taken for what", readme=1700),
     Shot("classify-empty", "classify", "Nothing to hear yet"),
