@@ -5,16 +5,11 @@ two files because a script beside a folder named pages is run, for the first vis
 start, as a multipage app of Streamlit's old kind, which finds no page behind a deep link.
 """
 
-import os
 from pathlib import Path
 
 import streamlit as st
 
 from genrekit.app import ears, server
-from genrekit.app.jobs import PATIENT_THREADS
-
-# Before anything imports torch, which reads them once.
-os.environ.update({**PATIENT_THREADS, **os.environ})
 
 host = server.start(ears.warm_up, (ears.close,))
 app = st.App(

@@ -60,7 +60,8 @@ def _tiny_model(work: Path) -> Path:
     """A model trained for a moment on the benchmark's own noise: timing asks no more."""
     from benchmarks.training import make_dataset
     from genrekit.splits import by_segment
-    from genrekit.training import TrainParams, train
+    from genrekit.train_params import TrainParams
+    from genrekit.training import train
 
     data = make_dataset(200)
     run = train(data, by_segment(data), TrainParams(epochs=2, normalise=True))

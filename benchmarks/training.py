@@ -18,7 +18,8 @@ from genrekit.classifier import build_network
 from genrekit.dataset import Dataset
 from genrekit.features import FeatureParams
 from genrekit.splits import Split, by_segment
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 # Adam's fused and plain forms round differently, and training carries that on.
 LIMIT = 1e-3

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from genrekit import __version__
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
@@ -25,9 +25,7 @@ from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
-
-if TYPE_CHECKING:
-    from genrekit.training import TrainParams
+from genrekit.train_params import RECIPES, TrainParams
 
 __all__ = ["main"]
 
@@ -471,7 +469,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--network", default="mlp", metavar="mlp|cnn", help="(%(default)s, the course's)")
+    add("--network", default="mlp", metavar="|".join(RECIPES), help="(%(default)s, the course's)")
     add("--epochs", type=int, metavar="N", help="(mlp 50, cnn 30)")
     add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
     add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
@@ -505,10 +503,8 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _train_params(options: argparse.Namespace) -> "TrainParams":
-    from genrekit.training import RECIPES, TrainParams
-
-    usual = RECIPES.get(options.network) or TrainParams(options.network)  # refused there
+def _train_params(options: argparse.Namespace) -> TrainParams:
+    usual = RECIPES.get(options.network) or TrainParams(options.network)
     given = {"seed": options.seed, "keep": options.keep, "normalise": options.normalise}
     for name in ("epochs", "batch_size", "learning_rate", "recipe"):
         if getattr(options, name) is not None:

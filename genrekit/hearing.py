@@ -44,6 +44,7 @@ __all__ = [
     "StressTest",
     "Why",
     "agreeing",
+    "answers",
     "excerpt_sound",
     "explain",
     "harmless",
@@ -293,6 +294,25 @@ def judge(song: Song, model: ModelFile) -> Verdict:
     network = model.load()
     heard = _decoded(song, network.params.sample_rate)
     return _judged(network, heard, song.max_seconds)
+
+
+def answers(features: Array, model: ModelFile) -> Array:
+    """What a model says of segments that have been prepared for it.
+
+    Parameters
+    ----------
+    features : ndarray, float32, shape (n, frames, coefficients), as the model's own parameters give
+
+    Returns
+    -------
+    ndarray, float32, shape (n, genres), calibrated probabilities
+
+    Raises
+    ------
+    ModelError
+        The model cannot be used, or takes other features.
+    """
+    return model.load().probabilities(features).astype(np.float32)
 
 
 def why_segments(count: int, around: int | None = None) -> tuple[int, ...]:

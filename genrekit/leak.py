@@ -14,7 +14,8 @@ import numpy as np
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.splits import Split, by_artist, by_segment, by_track
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 __all__ = ["LeakBar", "LeakProgress", "leak_meter", "leak_sentence"]
 

@@ -3,6 +3,8 @@
 A bundle is a folder with ``weights.safetensors`` and ``model.json``: the network's name, the
 feature parameters, the genres, the calibration, and the card, which says on what data and
 which split every figure was measured. Nothing in a bundle is ever executed.
+
+PyTorch is imported by what computes, not by what names a model or holds a verdict.
 """
 
 import hashlib
@@ -12,22 +14,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import nn
 
 from genrekit.audio import AudioSource, load_audio
-from genrekit.classifier import build_network
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.metrics import softmax
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
 
@@ -96,7 +96,7 @@ class GenreModel:
         Data, split, recipe, history and figures, as plain values.
     """
 
-    network: nn.Module
+    network: "nn.Module"
     network_name: str
     params: FeatureParams
     genres: tuple[str, ...]
@@ -128,6 +128,8 @@ class GenreModel:
         ModelError
             The features have another shape, or the answers are no numbers.
         """
+        import torch
+
         if features.shape[1:] != self.params.shape:
             raise ModelError(
                 f"The model takes segments of shape {self.params.shape}, these have "
@@ -225,6 +227,9 @@ class GenreModel:
         ModelError
             It cannot be written.
         """
+        import torch
+        from safetensors.torch import save as save_tensors
+
         folder = Path(folder)
         tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
         tensors["mean"] = torch.from_numpy(self.mean)
@@ -284,6 +289,11 @@ class GenreModel:
 
     @classmethod
     def _from_bytes(cls, about: Mapping[str, Any], weights: bytes) -> Self:
+        import torch
+        from safetensors.torch import load as load_tensors
+
+        from genrekit.classifier import build_network
+
         if about["format"] != _FORMAT:
             raise ModelError(
                 f"The model is of format {about['format']!r:.20}, this GenreKit reads {_FORMAT}: "

@@ -28,20 +28,21 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
-from torch import nn
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, ModelError, SettingsError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "NEIGHBOURS_FILE",
@@ -469,6 +470,8 @@ def embeddings(model: GenreModel, features: Array) -> Array:
     ModelError
         The network has no linear layer, or the features are not the model's.
     """
+    from torch import nn
+
     # A copy, since another visitor may be using the network while the hook hangs on it.
     private = replace(model, network=copy.deepcopy(model.network))
     layers = [layer for layer in private.network.modules() if isinstance(layer, nn.Linear)]
@@ -478,7 +481,7 @@ def embeddings(model: GenreModel, features: Array) -> Array:
         )
     taken: list[Array] = [np.empty((0, layers[-1].in_features), np.float32)]
 
-    def keep(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+    def keep(_: nn.Module, given: "tuple[Tensor, ...]") -> None:
         taken.append(given[0].detach().flatten(1).float().cpu().numpy())
 
     layers[-1].register_forward_pre_hook(keep)

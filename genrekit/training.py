@@ -1,8 +1,8 @@
 """Training a classifier: epochs one by one, to be stopped after any of them.
 
 The default is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
-epochs, features as they are. `RECIPES` has what suits each network. As in the course, train loss
-and accuracy are running means over the epoch's batches, taken while the weights still move;
+epochs, features as they are. `train_params` has what suits each network. As in the course, train
+loss and accuracy are running means over the epoch's batches, taken while the weights still move;
 validation follows each epoch.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genrekit import __version__
-from genrekit.classifier import NETWORKS, build_network, count_parameters
+from genrekit.classifier import build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
 from genrekit.evaluation import measure
@@ -35,74 +35,13 @@ from genrekit.model import GenreModel
 from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
+from genrekit.train_params import TrainParams
 
-__all__ = ["RECIPES", "EpochStats", "TrainParams", "Training", "train"]
+__all__ = ["EpochStats", "Training", "train"]
 
 _ROWS_AT_ONCE: Final = 1024
 _ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
-
-
-@dataclass(frozen=True)
-class TrainParams:
-    """The choices of one training run; the defaults are the course's.
-
-    Attributes
-    ----------
-    network : a key of `genrekit.classifier.NETWORKS`
-    recipe : "course" or "robust"
-        Plain, or with varied and mixed examples and averaged weights: see `genrekit.recipes`.
-    epochs, batch_size : int, >= 1
-    learning_rate : float, > 0, of Adam
-    seed : int, >= 0, of the first weights and of the order of the examples
-    keep : "last" or "best"
-        The weights after the last epoch, or after the one with the lowest validation loss.
-    normalise : bool
-        Subtract the mean and divide by the standard deviation of each coefficient.
-    device : str, "auto" (CUDA where there is one) or a PyTorch device
-
-    Raises
-    ------
-    SettingsError
-        When made: a value is outside its range.
-    """
-
-    network: str = "mlp"
-    recipe: Literal["course", "robust"] = "course"
-    epochs: int = 50
-    batch_size: int = 32
-    learning_rate: float = 1e-4
-    seed: int = 0
-    keep: Literal["last", "best"] = "last"
-    normalise: bool = False
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise SettingsError(
-                f'Unknown network "{self.network}": use one of {", ".join(NETWORKS)}.'
-            )
-        ranges = {"epochs": (1, 10_000), "batch_size": (1, 65_536), "seed": (0, 2**63 - 1)}
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise SettingsError(
-                    f"{name} is {value!r}: use a whole number from {low} to {high}."
-                )
-        if not 0 < self.learning_rate <= 10:
-            raise SettingsError(
-                f"learning_rate is {self.learning_rate!r}: use a number above 0, such as 0.0001."
-            )
-        if self.recipe not in ("course", "robust"):
-            raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
-        if self.keep not in ("last", "best"):
-            raise SettingsError(f'keep is "{self.keep}": use last or best.')
-
-
-RECIPES: Final[dict[str, TrainParams]] = {
-    "mlp": TrainParams(),
-    "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
-}
 
 
 @dataclass(frozen=True)

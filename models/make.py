@@ -48,7 +48,8 @@ from genrekit.outliers import OUTLIERS
 from genrekit.preprocess import build_dataset, find_tracks
 from genrekit.splits import Split, by_fold, from_file
 from genrekit.stress import ROBUSTNESS
-from genrekit.training import RECIPES, Training, TrainParams, train
+from genrekit.train_params import RECIPES, TrainParams
+from genrekit.training import Training, train
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole

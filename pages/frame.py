@@ -5,7 +5,6 @@ from pathlib import Path
 import streamlit as st
 
 from genrekit.app import tour
-from genrekit.app.server import wait_for_imports
 
 HERE = Path(__file__).parent
 APP = HERE.parent / "genrekit" / "app"
@@ -76,6 +75,5 @@ page = st.navigation(SECTIONS, position="hidden" if presenting else "sidebar")
 if not presenting:
     tour.offer()
 tour.begin(page.url_path)
-wait_for_imports(page.url_path)
 page.run()
 tour.end(page.url_path)

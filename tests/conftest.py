@@ -62,7 +62,8 @@ def demo(demo_file):
 def demo_model(demo):
     """A model trained for a moment on `demo`, split by track."""
     from genrekit.splits import by_track
-    from genrekit.training import TrainParams, train
+    from genrekit.train_params import TrainParams
+    from genrekit.training import train
 
     params = TrainParams(epochs=12, batch_size=8, learning_rate=1e-3, normalise=True, device="cpu")
     training = train(demo, by_track(demo, seed=3), params)

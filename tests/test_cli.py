@@ -19,7 +19,7 @@ from genrekit.dataset import Dataset
 from genrekit.exchange import export_dataset
 from genrekit.features import FeatureParams
 from genrekit.model import GenreModel
-from genrekit.training import TrainParams
+from genrekit.train_params import TrainParams
 
 COMMANDS = ["demo-data", "preprocess", "export", "import", "train", "evaluate", "classify"]
 SMALL = shlex.split(

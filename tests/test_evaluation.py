@@ -11,7 +11,8 @@ from genrekit.errors import ModelError, SettingsError
 from genrekit.evaluation import evaluate, measure
 from genrekit.metrics import expected_calibration_error
 from genrekit.splits import by_segment, by_track, from_file
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
 

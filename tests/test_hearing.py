@@ -78,6 +78,13 @@ def test_the_verdict_is_that_of_the_library(song, model):
     assert hearing.judge(song, model) == heard.verdict
 
 
+def test_prepared_segments_are_answered_as_by_the_library(model):
+    features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
+    features = features.astype(np.float32)
+    expected = model.load().probabilities(features)
+    np.testing.assert_allclose(hearing.answers(features, model), expected, rtol=1e-6)
+
+
 def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
     short = Song(song.content, 3.0)
     heard = hearing.hear(short, model)

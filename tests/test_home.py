@@ -101,15 +101,15 @@ def test_one_click_leads_to_a_verdict_on_an_example(app):
     assert "segments, taken alone, say the same" in texts(at)
 
 
-def test_the_model_is_asked_once_the_imports_are_there(monkeypatch):
-    imported, asked = threading.Event(), threading.Event()
-    monkeypatch.setattr(server, "_imported", imported)
-    assert server.when_imported(asked.set)
+def test_the_model_is_not_asked_in_the_servers_first_moments(monkeypatch):
+    settled, asked = threading.Event(), threading.Event()
+    monkeypatch.setattr(server, "_settled", settled)
+    assert server.when_settled(asked.set)
     assert not asked.wait(0.1)
-    imported.set()
+    settled.set()
     assert asked.wait(10)
 
 
 def test_nobody_is_asked_where_no_server_runs(monkeypatch):
-    monkeypatch.setattr(server, "_imported", None)
-    assert not server.when_imported(lambda: pytest.fail("asked"))
+    monkeypatch.setattr(server, "_settled", None)
+    assert not server.when_settled(lambda: pytest.fail("asked"))

@@ -20,7 +20,8 @@ LAYERS = [
     {"errors"},
     {"remote"},
     {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
-    {"audio", "synth", "tables", "metrics", "outliers", "tones", "run_settings", "worker_process"},
+    {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
+    {"run_settings", "train_params"},
     {"conversion", "features", "intake", "run_examples", "experiments", "stress", "workers"},
     {"dataset", "fingerprint", "trace", "playground"},
     {"preprocess", "exchange", "melfile", "splits", "projection", "resynthesis"},
@@ -77,8 +78,9 @@ def loaded_after(run_python, code):
             "w.writeframes(bytes(8000)); w.close(); load_audio(f)",
             ("soundfile",),
         ),
-        ("import genrekit.training, genrekit.model, genrekit.evaluation", ("torch",)),
-        ("import genrekit.evidence, genrekit.neighbours", ("torch",)),
+        ("import genrekit.train_params, genrekit.model, genrekit.evaluation", ()),
+        ("import genrekit.evidence, genrekit.neighbours, genrekit.hearing", ()),
+        ("import genrekit.training", ("torch",)),
     ],
 )
 def test_nothing_heavy_before_it_is_needed(run_python, code, allowed):
@@ -89,6 +91,22 @@ def test_nothing_heavy_before_it_is_needed(run_python, code, allowed):
 def test_import_genrekit_loads_next_to_nothing(run_python):
     loaded = loaded_after(run_python, "import genrekit")
     assert "numpy" not in loaded
+
+
+def test_the_server_never_loads_pytorch(run_python):
+    files = [*REPOSITORY.glob("pages/**/*.py"), *(PACKAGE / "app").glob("*.py")]
+    names = {f"genrekit.app.{file.stem}" for file in files if file.parent.name == "app"}
+    for file in files:  # inside of functions as well
+        names |= {name for name in imported(file) if (PACKAGE / _file_of(name)).is_file()}
+    names -= {"genrekit.app.run_job", "genrekit.cli"}  # the process of a job
+    assert {"genrekit.hearing", "genrekit.train_params", "genrekit.app.ears"} <= names
+    loaded = loaded_after(run_python, f"import {', '.join(sorted(names))}")
+    assert "streamlit" in loaded
+    assert not loaded & {"torch", "scipy", "librosa", "sklearn"}
+
+
+def _file_of(module):
+    return "/".join(module.split(".")[1:]) + ".py"
 
 
 def test_only_pages_and_the_app_know_streamlit():

@@ -8,7 +8,8 @@ import pytest
 from genrekit.errors import DatasetError
 from genrekit.leak import LeakBar, leak_meter, leak_sentence
 from genrekit.splits import by_track
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 PARAMS = TrainParams(epochs=6, batch_size=16, learning_rate=1e-3, normalise=True, device="cpu")
 

@@ -17,7 +17,8 @@ from genrekit.errors import DatasetError
 from genrekit.evaluation import measure
 from genrekit.memory import free_memory, scratch_folder
 from genrekit.splits import by_track
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
 
@@ -133,7 +134,8 @@ import json, resource, sys
 import numpy as np, pyarrow.parquet, torch
 from genrekit.dataset import Dataset
 from genrekit.splits import by_segment, by_track
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 def learn(data, split):
     params = TrainParams(epochs=1, batch_size=256, learning_rate=1e-3, normalise=True, device="cpu")

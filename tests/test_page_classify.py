@@ -19,7 +19,8 @@ from genrekit.model import MODELS, GenreModel
 from genrekit.neighbours import Neighbours
 from genrekit.splits import by_segment
 from genrekit.synth import render
-from genrekit.training import TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import train
 
 PAGE = "listen/classify.py"
 

@@ -24,8 +24,8 @@ SURFACE = {
     "genrekit.conversion": "MAX_HZ MAX_NUMBERS BadEntry Conversion convert parse_numbers",
     "genrekit.experiments": "EXPERIMENTS Experiment",
     "genrekit.hearing": "STRESS_SECONDS WHY_SEGMENTS Hearing ModelFile Picture Song StressTest "
-    "Why agreeing excerpt_sound explain harmless hear in_words judge mel_picture nearest ranked "
-    "report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
+    "Why agreeing answers excerpt_sound explain harmless hear in_words judge mel_picture nearest "
+    "ranked report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
@@ -79,7 +79,8 @@ SURFACE = {
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
     "genrekit.tables": "match_tracks read_track_table",
-    "genrekit.training": "RECIPES EpochStats TrainParams Training train",
+    "genrekit.train_params": "RECIPES TrainParams",
+    "genrekit.training": "EpochStats Training train",
 }
 
 MODULES = sorted(

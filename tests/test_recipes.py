@@ -10,7 +10,8 @@ from genrekit import training as training_module
 from genrekit.errors import ModelError, SettingsError
 from genrekit.recipes import RobustRecipe
 from genrekit.splits import by_segment, by_track
-from genrekit.training import RECIPES, Training, TrainParams, train
+from genrekit.train_params import RECIPES, TrainParams
+from genrekit.training import Training, train
 
 QUICK = TrainParams("mlp", "robust", epochs=4, batch_size=16, learning_rate=3e-3, device="cpu")
 

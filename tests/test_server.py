@@ -350,9 +350,10 @@ def test_a_model_that_does_not_load_keeps_visitors_away(host, monkeypatch):
     def fail() -> None:
         raise OSError("no such model")
 
-    monkeypatch.setattr("genrekit.app.server._imported", threading.Event())
     broken = Host(host._settings, fail)
-    broken._warm_up()
+    settled = threading.Event()
+    settled.set()
+    broken._warm_up(settled)
     assert broken.readiness()["models"] is False
     assert broken.readiness()["warm"] is True
 

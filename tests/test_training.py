@@ -16,7 +16,8 @@ from genrekit.errors import ModelError, SettingsError
 from genrekit.files import without_nan
 from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.splits import by_segment, by_track
-from genrekit.training import EpochStats, Training, TrainParams, train
+from genrekit.train_params import TrainParams
+from genrekit.training import EpochStats, Training, train
 
 QUICK = TrainParams(epochs=4, batch_size=16, learning_rate=1e-3, device="cpu")
 
@@ -359,7 +360,6 @@ def test_weights_that_broke_in_the_last_step_of_an_epoch(data, split, monkeypatc
 @pytest.mark.parametrize(
     ("change_", "match"),
     [
-        ({"network": "resnet"}, 'network "resnet": use one of mlp'),
         ({"epochs": 0}, "epochs is 0: use a whole number from 1 to 10000"),
         ({"epochs": 2.5}, "epochs is 2.5: use a whole number"),
         ({"batch_size": 0}, "batch_size is 0"),
@@ -375,6 +375,11 @@ def test_weights_that_broke_in_the_last_step_of_an_epoch(data, split, monkeypatc
 def test_parameters_out_of_range(change_, match):
     with pytest.raises(SettingsError, match=match):
         TrainParams(**change_)
+
+
+def test_a_network_that_there_is_not(data, split):
+    with pytest.raises(SettingsError, match='network "resnet": use one of mlp'):
+        train(data, split, change(network="resnet"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])

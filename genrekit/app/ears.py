@@ -10,9 +10,12 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
+from genrekit import audio, hearing, model, neighbours, stress
 from genrekit.app import visit
 from genrekit.app.settings import settings
+from genrekit.app.widgets import wav_bytes
 from genrekit.errors import ModelError
+from genrekit.synth import render
 from genrekit.workers import Workers
 
 __all__ = ["close", "listen", "warm_up"]
@@ -48,17 +51,12 @@ def warm_up() -> None:
     GenreKitError
         A model that ships cannot be used, or no process gets ready.
     """
-    from genrekit.app.widgets import wav_bytes
-    from genrekit.hearing import ModelFile, Song, judge
-    from genrekit.model import MODELS
-    from genrekit.synth import render
-
     workers = _workers()
     if not workers.ready(_WARM_SECONDS):
         raise ModelError("The processes that listen do not get ready.")
-    song = Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
-    for path in sorted(MODELS.glob("*/model.json")):
-        workers.call(judge, song, ModelFile.at(path.parent))
+    song = hearing.Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
+    for path in sorted(model.MODELS.glob("*/model.json")):
+        workers.call(hearing.judge, song, hearing.ModelFile.at(path.parent))
 
 
 def close() -> None:
@@ -69,8 +67,6 @@ def close() -> None:
 
 @st.cache_resource(show_spinner=False, on_release=Workers.close)
 def _workers() -> Workers:
-    from genrekit import audio, hearing, model, neighbours, stress
-
     chosen = settings()
     workers = Workers(
         chosen.listeners,

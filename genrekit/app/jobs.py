@@ -43,14 +43,14 @@ from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 
-__all__ = ["PATIENT_THREADS", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
+__all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
 
 # OpenMP's threads burn a processor while they wait for each other, unless told to sleep: on a
 # machine shared with other work, training took three times as long, six times the processor.
-PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+_PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -401,7 +401,7 @@ def _start(job: Job) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "genrekit.app.run_job", str(job.folder)],
             cwd=Path(__file__).resolve().parents[2],
-            env={**PATIENT_THREADS, **os.environ},
+            env={**_PATIENT_THREADS, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=events,
             stderr=log,

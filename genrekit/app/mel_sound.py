@@ -15,6 +15,7 @@ from genrekit.app.widgets import chart, escape, page_header, show_error, wav_byt
 from genrekit.audio import AUDIO_SUFFIXES
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import FeatureParams
+from genrekit.hearing import Song, samples_of
 from genrekit.mel import mel_frequencies
 from genrekit.resynthesis import Stage, resynthesise
 from genrekit.trace import CellTrace, clip_params, power_spectrogram, trace_cell
@@ -299,8 +300,6 @@ def _generated(kind: str, take: int) -> Samples:
 
 @st.cache_data(max_entries=16, show_spinner="Reading the sound …")
 def _decoded(digest: str, _data: bytes) -> Samples:
-    from genrekit.hearing import Song, samples_of  # loads PyTorch, which nothing else here needs
-
     song = Song(_data, MAX_CLIP_SECONDS, digest)
     return ears.listen(samples_of, song, PARAMS.sample_rate, about=digest)
 

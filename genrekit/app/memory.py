@@ -1,7 +1,7 @@
 """Keeps the server's memory small and its garbage collection cheap.
 
-Python's collector looks at every object of every imported library: 220 ms with PyTorch, during
-which no visitor is served. What is frozen is not looked at. Streamlit would collect after every
+Python's collector looks at every object of every imported library: some 50 ms, during which no
+visitor is served. What is frozen is not looked at. Streamlit would collect after every
 run of a script and of a fragment; its option ``runner.postScriptGC`` is off, and Python collects
 when there is something to collect.
 """

@@ -3,8 +3,8 @@
 `Host` has what Streamlit's server object takes. A server that starts
 
 1. refuses settings that it cannot use, in one sentence, and ends with status 2;
-2. answers at once, and warms up meanwhile: pages do not wait for that, except those that need
-   what is being loaded, and they say so;
+2. imports what pages are made of, and answers; a little later it warms up, so that the first
+   visitor has the processor for the first page;
 3. takes up the jobs that wait, and removes what a crash has left.
 
 A server that is told to stop takes no more work, puts the jobs it runs back into the queue, and
@@ -28,7 +28,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -44,20 +43,18 @@ from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.memory import give_back
 
-__all__ = ["Host", "start", "wait_for_imports", "when_imported"]
+__all__ = ["Host", "start", "when_settled"]
 
 STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
-_IMPORT_SECONDS: Final = 120.0
+_FIRST_PAGE_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 10.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
-# Pages that cannot be drawn before PyTorch is there.
-_HEAVY_PAGES: Final = ("train", "classify")
 
-# Set once everything that pages import has been imported; None in a process that serves nobody.
-_imported: threading.Event | None = None
+# Set when the first visitor has had time for the first page; None in a process that serves nobody.
+_settled: threading.Event | None = None
 
 
 def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = ()) -> "Host":
@@ -81,24 +78,17 @@ def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = 
     return host
 
 
-def wait_for_imports(page: str) -> None:
-    """Before a page that needs PyTorch is drawn: wait until that is there, and say so."""
-    if page in _HEAVY_PAGES and _imported is not None and not _imported.is_set():
-        with st.spinner("The server has just started, and is getting ready to listen …"):
-            _imported.wait(_IMPORT_SECONDS)
-
-
-def when_imported(work: Callable[[], object]) -> bool:
-    """Have a thread do `work` as soon as what pages import is there; False where no server runs."""
-    imported = _imported
-    if imported is None:
+def when_settled(work: Callable[[], object]) -> bool:
+    """Have a thread do `work`, but not in the server's first moments; False where none runs."""
+    settled = _settled
+    if settled is None:
         return False
 
     def wait_and_work() -> None:
-        imported.wait(_IMPORT_SECONDS)
+        settled.wait()
         work()
 
-    threading.Thread(target=wait_and_work, name="when-imported", daemon=True).start()
+    threading.Thread(target=wait_and_work, name="when-settled", daemon=True).start()
     return True
 
 
@@ -164,14 +154,17 @@ class Host:
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """From the server's first moment to its last."""
-        global _imported
+        global _settled
         from anyio import to_thread
 
-        _imported = threading.Event()
+        _settled = threading.Event()
         self._catch_signals()
+        _import_pages()
         event("server started", **_loggable(self._settings))
         visit.jobs()
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(
+            target=self._warm_up, args=(_settled,), name="warm-up", daemon=True
+        ).start()
         self._welcome()
         tidying = asyncio.create_task(_tidy())
         try:
@@ -189,15 +182,10 @@ class Host:
             sys.stdout.write(f"\n  GenreKit is at {scheme}://localhost:{port}/{base}\n\n")
             sys.stdout.flush()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, settled: threading.Event) -> None:
+        settled.wait(_FIRST_PAGE_SECONDS)
+        settled.set()
         begun = time.monotonic()
-        assert _imported is not None
-        try:
-            _import_pages()
-        except Exception as error:
-            event("import failed", level=logging.ERROR, error=error)
-        finally:
-            _imported.set()
         try:
             self._warm()
         except Exception as error:
@@ -296,7 +284,7 @@ class Host:
 
 
 def _import_pages() -> None:
-    """All that pages are made of: what the first to need something imports, others wait for."""
+    """All that pages are made of, or the first visitor of each would wait for it."""
     for module in pkgutil.iter_modules(genrekit.app.__path__):
         importlib.import_module(f"{genrekit.app.__name__}.{module.name}")
 

@@ -7,6 +7,8 @@ import streamlit as st
 from genrekit.app import ears
 from genrekit.app.jobs import Job
 from genrekit.dataset import Dataset
+from genrekit.hearing import Song, excerpt_sound
+from genrekit.stress import Stress
 
 __all__ = ["audio_folder", "segment_sound", "track_sound"]
 
@@ -39,8 +41,5 @@ def track_sound(path: Path, seconds: float = 10.0) -> bytes:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _clip(path: str, start: float, seconds: float, rate: int = 22050) -> bytes:
-    from genrekit.hearing import Song, excerpt_sound  # loads PyTorch
-    from genrekit.stress import Stress
-
     song = Song(Path(path).read_bytes(), start + seconds)
     return ears.listen(excerpt_sound, song, rate, start, seconds, Stress(), about=song.digest)

@@ -8,28 +8,28 @@ import base64
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from genrekit.app import listening
 from genrekit.app.charts import NEGATIVE, POSITIVE, genre_colours
 from genrekit.app.clips import Clip
-from genrekit.app.server import when_imported
+from genrekit.app.evidence_player import media_url
+from genrekit.app.server import when_settled
 from genrekit.app.settings import settings
 from genrekit.audio import load_audio
 from genrekit.features import FeatureParams, log_mel, mfcc
+from genrekit.hearing import Hearing, ModelFile, Song
+from genrekit.model import DEFAULT_MODEL, MODELS
 from genrekit.trace import clip_params
-
-if TYPE_CHECKING:
-    from genrekit.hearing import Hearing
-
-    Answer = Future[Hearing | str]
 
 __all__ = ["pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
+Answer = Future[Hearing | str]
 
 # As much as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
@@ -96,7 +96,7 @@ def story(clip: Clip) -> None:
     st.fragment(_draw, run_every=_POLL_SECONDS if waiting else None)(clip, answer, waiting)
 
 
-def _draw(clip: Clip, answer: "Answer | None", waiting: bool) -> None:
+def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
     told = answer is not None and answer.done()
     _mount(
         key="story",
@@ -175,27 +175,23 @@ def _columns(frames: Array) -> Array:
 
 
 @st.cache_resource(max_entries=16, ttl=_HOUR, show_spinner=False)
-def _asked(clip: Clip) -> "Answer | None":
+def _asked(clip: Clip) -> Answer | None:
     """The default model's answer, now or soon; None where no server runs that could give one."""
     answer: Answer = Future()
     limits = settings()
 
     def ask() -> None:
         try:
-            from genrekit.app import listening
-            from genrekit.hearing import ModelFile, Song
-            from genrekit.model import DEFAULT_MODEL, MODELS
-
             content = clip.path.read_bytes()
             song = Song(content, 60 * limits.song_minutes, max_channels=limits.song_channels)
             answer.set_result(listening.hear(song, ModelFile.at(MODELS / DEFAULT_MODEL)))
         except Exception as error:
             answer.set_exception(error)
 
-    return answer if when_imported(ask) else None
+    return answer if when_settled(ask) else None
 
 
-def _verdict(answer: "Answer") -> dict[str, Any]:
+def _verdict(answer: Answer) -> dict[str, Any]:
     """For the drawing: the verdict of the whole clip and of each segment, or why there is none."""
     if answer.exception() is not None or isinstance(answer.result(), str):
         _asked.clear()  # the cause may pass
@@ -214,7 +210,4 @@ def _verdict(answer: "Answer") -> dict[str, Any]:
 
 
 def _sound(clip: Clip) -> str | None:
-    # Not before the imports are there: it shares a module with what needs PyTorch.
-    from genrekit.app.evidence_player import media_url
-
     return media_url(clip.path.read_bytes(), "audio/ogg", "story")

@@ -10,13 +10,14 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from genrekit.app import ears
 from genrekit.app.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
 from genrekit.app.dataset_views import draw_segment, read
 from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape
 from genrekit.dataset import Dataset
+from genrekit.hearing import ModelFile, answers
 from genrekit.metrics import mean_by_group
-from genrekit.model import GenreModel
 from genrekit.splits import make_split
 
 __all__ = ["narrate", "show_curves", "show_exam", "show_leak"]
@@ -31,6 +32,7 @@ _PUBLISHED: Final = (
     "the fault-filtered split by artist (honest)."
 )
 _PATIENCE: Final = 5
+_ROWS_AT_ONCE: Final = 2048
 
 
 # -- while it trains --------------------------------------------------------------------------
@@ -137,12 +139,15 @@ class _Exam:
 
 
 @st.cache_data(max_entries=8, show_spinner="Marking the exam …")
-def _exam(model_path: str, data_path: str, changed: float) -> _Exam:
-    """`changed` makes a model that was trained again a new entry."""
-    model, dataset = GenreModel.load(model_path), read(data_path)
-    split = model.card["split"]
+def _exam(model: ModelFile, data_path: str) -> _Exam:
+    dataset, split = read(data_path), model.card()["split"]
     rows = make_split(dataset, split["kind"], split["seed"]).measured
-    probabilities = model.probabilities(dataset.features[rows])
+    probabilities = np.concatenate(
+        [
+            ears.listen(answers, dataset.features[rows[at : at + _ROWS_AT_ONCE]], model, about="")
+            for at in range(0, len(rows), _ROWS_AT_ONCE)
+        ]
+    )
     labels = dataset.labels[rows]
     if dataset.tracks is None:
         return _Exam(rows, probabilities, None, labels, probabilities.argmax(axis=1))
@@ -166,7 +171,7 @@ def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None)
     trusted = card["split"]["shares_tracks"] is False
     say = st.info if trusted else st.warning
     say(card["split"]["worth"], icon=":material/gavel:")
-    exam = _exam(str(model), str(data), (model / "model.json").stat().st_mtime)
+    exam = _exam(ModelFile.at(model), str(data))
     dataset = read(str(data))
     _show_confusion(measured, exam, dataset, audio)
     _show_per_genre(measured)

@@ -20,7 +20,7 @@ from genrekit.app.training_views import show_curves, show_exam, show_leak
 from genrekit.app.widgets import page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
-from genrekit.training import RECIPES, TrainParams
+from genrekit.train_params import RECIPES, TrainParams
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
@@ -28,14 +28,16 @@ SPLITS = {
     "segment": "By segment, as the course does: songs stand on both sides (flattering)",
 }
 NETWORKS = {
-    "mlp": "The course's: three layers of neurons, quick",
-    "cnn": "Convolutional: looks for patterns, slower",
+    "mlp": (
+        "The course's: three layers of neurons, quick",
+        "It reads a segment as one long row of numbers.",
+    ),
+    "cnn": (
+        "Convolutional: looks for patterns, slower",
+        "Best on log-mel datasets. Dropout, one kind of regularisation, keeps it from learning by "
+        "heart.",
+    ),
 }
-ABOUT_NETWORKS = (
-    "It reads a segment as one long row of numbers.",
-    "Best on log-mel datasets. Dropout, one kind of regularisation, keeps it from learning by "
-    "heart.",
-)
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -106,8 +108,8 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
         network = st.radio(
             "Network",
             list(NETWORKS),
-            format_func=NETWORKS.__getitem__,
-            captions=ABOUT_NETWORKS,
+            format_func=lambda name: NETWORKS[name][0],
+            captions=[about for _, about in NETWORKS.values()],
             key="network",
             bind="query-params",
         )
