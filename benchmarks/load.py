@@ -30,7 +30,8 @@ SIMPLE_GOAL = 0.3
 MEMORY_GOAL = 1.1
 # How long a session is kept for a visitor who may come back: shorter here than usual.
 KEEP_SECONDS = 10
-FORGET_SECONDS = 20.0
+# Until they are forgotten, and the processes that listen have let go of their songs.
+FORGET_SECONDS = 80.0
 JOB_SECONDS = 120.0
 SONG_SECONDS = 20
 
@@ -132,11 +133,13 @@ async def _crowd(measured: Load, server: Server, stay: float, seed: int) -> None
 
 
 async def _first_visit(server: Server) -> None:
-    """What a server does once, not for each visitor: import pages, remember what all share."""
+    """What a server does once, not for each visitor: load libraries, remember what all share."""
     async with open_tab(server.url) as tab:
         for page in PAGES * 2:
             await tab.go(page)
         await tab.upload("song.wav", _song(0))
+        visitor = Visitor(tab, Load(1), perf_counter(), random.Random(0))
+        await visitor.train()
     await asyncio.sleep(2)
 
 

@@ -30,6 +30,7 @@ def aside(function, *arguments, **named):
 def test_a_small_crowd_loses_nothing(monkeypatch):
     monkeypatch.setattr(load, "THINK_SECONDS", (0.1, 0.3))
     monkeypatch.setattr(load, "KEEP_SECONDS", 2)
+    monkeypatch.setattr(load, "FORGET_SECONDS", 3)
     crowd = aside(load.load, visitors=3, stay=10)
     assert crowd.lost == []
     for action in ("hear an upload", "job: import", "job: train", "go neuron"):
@@ -46,21 +47,26 @@ def test_a_small_crowd_loses_nothing(monkeypatch):
 
 
 def test_what_a_visitor_brought_goes_some_time_after_him(tmp_path):
-    def uploaded(url: str) -> float:
+    def kept(url: str, what: str) -> float:
         with urllib.request.urlopen(f"{url}/_stcore/metrics") as answer:
-            found = re.search(r'UploadedFile\w*"\S* (\d+)', answer.read().decode())
-        return float(found[1]) if found else 0.0
+            found = re.findall(
+                rf"^cache_memory_bytes.*{what}\S* (\d+)$", answer.read().decode(), re.M
+            )
+        return sum(map(float, found))
 
-    async def visit(url: str) -> float:
+    async def visit(url: str) -> tuple[float, float]:
         async with open_tab(url) as tab:
+            await tab.go("")
             await tab.go("train")
             await tab.upload("data.npz", bytes(100_000))
-            return uploaded(url)
+            return kept(url, "UploadedFile"), kept(url, "st_cache_data")
 
     with running(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as server:
-        assert aside(lambda: asyncio.run(visit(server.url))) >= 100_000
+        uploaded, shared = aside(lambda: asyncio.run(visit(server.url)))
+        assert uploaded >= 100_000
+        assert shared > 0
         until = time.monotonic() + PATIENCE
-        while uploaded(server.url):
+        while kept(server.url, "UploadedFile") or kept(server.url, "st_cache_data"):
             assert time.monotonic() < until, "nobody else left, and it is still there"
             time.sleep(0.2)
 

@@ -38,7 +38,7 @@ from streamlit import config, net_util
 import genrekit.app
 from genrekit.app import logs, storage, visit
 from genrekit.app.logs import event
-from genrekit.app.memory import forget_sessions, settle
+from genrekit.app.memory import forget_visitors, settle, share_arena
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.memory import give_back
@@ -66,6 +66,7 @@ def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = 
         Makes the first verdict quick, and raises where there can be none; run by a thread
     closers : functions that end what was started, each within a few seconds
     """
+    share_arena()
     logs.install()
     try:
         host = Host(settings(), warm, closers)
@@ -295,7 +296,7 @@ async def _tidy() -> None:
 
     while True:
         await asyncio.sleep(_TIDY_SECONDS)
-        if forget_sessions():
+        if forget_visitors():
             await to_thread.run_sync(give_back)
 
 
