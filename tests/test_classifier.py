@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from genrekit import classifier
 from genrekit.classifier import NETWORKS, CourseMLP, GenreCNN, build_network, count_parameters
 from genrekit.errors import SettingsError
 
@@ -14,7 +15,8 @@ def test_the_courses_network_has_its_parameters():
     assert count_parameters(network) == 1_014_218
     layers = [(m.in_features, m.out_features) for m in network if isinstance(m, nn.Linear)]
     assert layers == [(1690, 512), (512, 256), (256, 64), (64, 10)]
-    assert [type(m).__name__ for m in network] == ["Flatten", *["Linear", "ReLU"] * 3, "Linear"]
+    kinds = (nn.Flatten, *(nn.Linear, nn.ReLU) * 3, nn.Linear)
+    assert all(isinstance(m, kind) for m, kind in zip(network, kinds, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(130, 13), (32, 7), (1, 128)])
@@ -41,6 +43,46 @@ def test_the_formula_of_the_network():
         if i < 3:
             a = np.maximum(a, 0)
     np.testing.assert_allclose(network(torch.from_numpy(x)).detach().numpy(), a, atol=1e-5)
+
+
+def plain(network):
+    """The same network of PyTorch's own layers."""
+    layers = [
+        nn.Linear(m.in_features, m.out_features) if isinstance(m, nn.Linear) else type(m)()
+        for m in network
+    ]
+    copy = nn.Sequential(*layers)
+    copy.load_state_dict(network.state_dict())
+    return copy
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("rows", [1, 32, 700])
+def test_logits_and_slopes_are_those_of_pytorchs_layers(rows, onednn, monkeypatch):
+    if not onednn:
+        monkeypatch.setattr(classifier, "_ONEDNN", None)
+    network = build_network("mlp", (130, 13), 10, seed=0)
+    x = torch.randn(rows, 130, 13, requires_grad=True)
+    results = []
+    for one in (network, plain(network)):
+        x.grad = None
+        logits = one(x)
+        nn.functional.cross_entropy(logits, torch.arange(rows) % 10).backward()
+        results.append([logits.detach(), x.grad.clone(), *(p.grad for p in one.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+def test_where_onednn_is_there_it_is_used(monkeypatch):
+    asked = []
+    monkeypatch.setattr(classifier, "_product", lambda *of: asked.append(of) or of[0] @ of[1].T)
+    network = build_network("mlp", (4, 3), 2, seed=0)
+    network(torch.randn(6, 4, 3))
+    assert len(asked) == (3 if classifier._ONEDNN is not None else 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.randn(6, 4, 3)).dtype == torch.bfloat16
+    assert network.double()(torch.randn(6, 4, 3).double()).dtype == torch.float64
+    assert len(asked) <= 3, "those are left to PyTorch"
 
 
 @pytest.mark.parametrize("name", NETWORKS)
