@@ -37,6 +37,7 @@ from streamlit import config, net_util
 
 import genrekit.app
 from genrekit.app import logs, storage, visit
+from genrekit.app.compression import CompressScripts
 from genrekit.app.logs import event
 from genrekit.app.memory import forget_visitors, settle, share_arena
 from genrekit.app.settings import Settings, settings
@@ -242,7 +243,7 @@ class Host:
     @staticmethod
     def middleware() -> list[Middleware]:
         """What looks at every request."""
-        return [Middleware(_WatchUploads)]
+        return [Middleware(CompressScripts), Middleware(_WatchUploads)]
 
     # -- the end ------------------------------------------------------------------------------
 

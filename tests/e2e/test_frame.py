@@ -69,3 +69,37 @@ def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
     page.evaluate("new WebSocket('ws://elsewhere.invalid/z')")
     page.wait_for_timeout(500)
     assert {f"{elsewhere}/x", f"{elsewhere}/y.png", "ws://elsewhere.invalid/z"} <= set(outside)
+
+
+FIRST_BYTES = 4_000_000
+WARM_BYTES = 300_000
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_little_travels_at_first_and_next_to_nothing_again(
+    app_url: str, browser: Any, address: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    first, again = (bytes_of(context, f"{app_url}/{address}") for _ in range(2))
+    context.close()
+    assert 500_000 < first < FIRST_BYTES
+    assert 1_000 < again < WARM_BYTES
+
+
+def bytes_of(context: Any, address: str) -> int:
+    """What comes over the network until a page stands: files and messages."""
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    received: list[int] = []
+    network.on("Network.loadingFinished", lambda e: received.append(int(e["encodedDataLength"])))
+    network.on(
+        "Network.webSocketFrameReceived",
+        lambda e: received.append(3 * len(e["response"]["payloadData"]) // 4),  # base64
+    )
+    network.send("Network.enable")
+    page.goto(address)
+    page.get_by_role("heading", level=1).first.wait_for()
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    page.wait_for_load_state("networkidle")
+    page.close()
+    return sum(received)

@@ -1,0 +1,88 @@
+"""Sends the browser's part of Streamlit compressed: 3 MB for a page with charts instead of 10.
+
+Streamlit sends its scripts as they are, since compressing them for every visitor would keep the
+server busy. Here each is compressed once, when it is first asked for, and kept: their names
+change with their content, and there are 23 MB of them in all.
+"""
+
+import gzip
+import re
+from typing import Final
+
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["CompressScripts"]
+
+_SCRIPT: Final = re.compile(r"/static/(js|css)/[\w.-]+\.(js|css)\Z")
+_LEAST_BYTES: Final = 1000
+# The fastest: what the slowest would still save is not worth the first visitor's time.
+_LEVEL: Final = 1
+# These describe the file as it is on disk.
+_OF_THE_FILE: Final = ("content-length", "accept-ranges", "etag", "last-modified")
+
+
+class CompressScripts:
+    """Middleware that looks at requests for scripts and style sheets only."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._kept: dict[str, Response] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _may_be_compressed(scope):
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in self._kept:
+            whole = _Whole()
+            await self._app(scope, receive, whole.add)
+            if not whole.worth_it:
+                await whole.send_on(send)
+                return
+            self._kept[path] = await to_thread.run_sync(whole.compressed)
+        await self._kept[path](scope, receive, send)
+
+
+def _may_be_compressed(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "GET" or not _SCRIPT.search(scope["path"]):
+        return False
+    headers = Headers(scope=scope)
+    return "gzip" in headers.get("accept-encoding", "") and "range" not in headers
+
+
+class _Whole:
+    """An answer, collected."""
+
+    def __init__(self) -> None:
+        self._start: Message = {}
+        self._body = bytearray()
+
+    async def add(self, message: Message) -> None:
+        """What the app sends."""
+        if message["type"] == "http.response.start":
+            self._start = message
+        else:
+            self._body += message.get("body", b"")
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether it is a file of some size, as it is on disk."""
+        plain = "content-encoding" not in Headers(raw=self._start["headers"])
+        return bool(self._start["status"] == 200 and plain and len(self._body) >= _LEAST_BYTES)
+
+    async def send_on(self, send: Send) -> None:
+        """Send it as it is."""
+        await send(self._start)
+        await send({"type": "http.response.body", "body": bytes(self._body)})
+
+    def compressed(self) -> Response:
+        """The same with its body compressed."""
+        headers = MutableHeaders(raw=list(self._start["headers"]))
+        for name in _OF_THE_FILE:
+            del headers[name]
+        headers["content-encoding"] = "gzip"
+        headers.add_vary_header("Accept-Encoding")
+        return Response(gzip.compress(self._body, _LEVEL, mtime=0), headers=dict(headers))
