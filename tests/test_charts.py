@@ -174,3 +174,13 @@ def test_nothing_of_the_theme_comes_from_elsewhere():
     text = (ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8")
     assert "http" not in text
     assert "url(" not in STYLE
+
+
+def test_a_genre_has_its_symbol_whatever_stands_beside_it():
+    def symbols(genres):
+        colours = charts.genre_colours(genres)
+        return {genre: charts.genre_symbol(colours[genre]) for genre in genres}
+
+    assert symbols(GTZAN[3:5]) == {name: symbols(GTZAN)[name] for name in GTZAN[3:5]}
+    assert len(set(symbols(GTZAN).values())) == 8
+    assert len(set(symbols([f"genre {i}" for i in range(40)]).values())) > 1

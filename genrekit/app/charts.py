@@ -21,6 +21,7 @@ __all__ = [
     "dressed",
     "figure",
     "genre_colours",
+    "genre_symbol",
 ]
 
 BLUE: Final = "#0072B2"
@@ -55,6 +56,7 @@ _GENRES: Final = {
     "drumandbass": "#867E42",
 }
 _OTHERS: Final = (*_GENRES.values(), "#C43EAA", "#D36EA5")
+_SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon")
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
@@ -119,3 +121,8 @@ def genre_colours(genres: Sequence[str]) -> dict[str, str]:
         free = (colour for colour in order if colour not in colours.values())
         colours[genre] = next(free, order[0])
     return {genre: colours[genre] for genre in genres}
+
+
+def genre_symbol(colour: str) -> str:
+    """The symbol that goes with one of `genre_colours`, so that it is not told by colour alone."""
+    return _SYMBOLS[_OTHERS.index(colour) % len(_SYMBOLS)]

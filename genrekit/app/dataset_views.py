@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app.charts import figure, genre_colours
+from genrekit.app.charts import figure, genre_colours, genre_symbol
 from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape, list_skipped
 from genrekit.dataset import Dataset, Skipped
@@ -25,7 +25,6 @@ __all__ = [
 
 # Enough to see the shape of the cloud, few enough to travel and to draw quickly.
 _POINTS: Final = 3000
-_SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
@@ -198,7 +197,7 @@ def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
                 name=genre,
                 marker={
                     "color": colours[genre],
-                    "symbol": _SYMBOLS[i % len(_SYMBOLS)],
+                    "symbol": genre_symbol(colours[genre]),
                     "size": 7,
                     "opacity": 0.75,
                 },

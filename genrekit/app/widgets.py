@@ -22,6 +22,7 @@ from genrekit.errors import GenreKitError
 __all__ = [
     "chart",
     "escape",
+    "first_step",
     "list_skipped",
     "page_header",
     "plain_errors",
@@ -36,6 +37,12 @@ def page_header(title: str, see: str, try_: str) -> None:
     st.title(title, anchor=False)
     st.markdown(see)
     st.markdown(f":material/lightbulb: **Try:** {try_}")
+
+
+def first_step(page: str, label: str, icon: str) -> None:
+    """The way to what must come first, on a page that cannot begin without it."""
+    with st.container(key="first_step"):
+        st.page_link(page, label=label, icon=icon)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from genrekit.app.jobs import Job
 from genrekit.app.settings import settings
 from genrekit.app.sounds import audio_folder
 from genrekit.app.training_views import show_curves, show_exam, show_leak
-from genrekit.app.widgets import page_header, plain_errors
+from genrekit.app.widgets import first_step, page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.train_params import RECIPES, TrainParams
@@ -62,7 +62,7 @@ def choose_dataset() -> Job | None:
         if current is not None:
             job_panel(current)  # it failed, and says why
         st.info("First prepare a dataset: the demo one takes about fifteen seconds.")
-        st.page_link("build/dataset.py", label="Prepare a dataset", icon=":material/library_music:")
+        first_step("build/dataset.py", "Prepare a dataset", ":material/library_music:")
     with st.expander("Use a dataset file of your own"):
         upload_dataset()
     return current if known else None

@@ -6,7 +6,7 @@ from genrekit.app import listening, visit
 from genrekit.app import verdict_views as views
 from genrekit.app.glossary import words
 from genrekit.app.listening import Heard, Listener
-from genrekit.app.widgets import page_header, plain_errors
+from genrekit.app.widgets import first_step, page_header, plain_errors
 
 
 def nothing_yet() -> None:
@@ -72,7 +72,7 @@ with plain_errors():
     found = listening.listeners()
     if not found:
         st.info("There is no model yet: train one first.")
-        st.page_link("build/train.py", label="Train a classifier")
+        first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
         listener = listening.choose_listener(found)
         sounds = listening.choose_sounds()
