@@ -110,6 +110,12 @@ def test_the_image_runs_as_nobody_special_and_checks_its_health():
     assert order.index("USER") > max(i for i, name in enumerate(order) if name in ("RUN", "COPY"))
 
 
+def test_the_app_may_change_nothing_in_the_image_and_its_jobs_are_private():
+    runs = [rest for name, rest in stages()[-1] if name == "RUN"]
+    assert any("--owner=genrekit" in run and "--mode=700 /jobs" in run for run in runs)
+    assert not any(re.search(r"\b(chown|chmod)\b", rest) for _, rest in stages()[-1])
+
+
 def test_no_build_tools_reach_the_image():
     last = " ".join(rest for _, rest in stages()[-1])
     assert not re.search(r"\b(pip|apt-get|gcc|make|git|curl)\b", last)
@@ -186,6 +192,21 @@ def test_uploads_may_be_as_large_as_the_app_takes_and_nothing_else_may():
     assert "client_max_body_size 64k;" in site()
 
 
+def test_a_slow_upload_keeps_no_replica_busy():
+    upload = location("/_stcore/upload_file/a/b")
+    assert "proxy_request_buffering on;" in upload
+    assert re.search(r"client_body_timeout +\d+s;", upload)
+
+
+@pytest.mark.parametrize(
+    ("uri", "zone"),
+    [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads")],
+)
+def test_a_flood_from_one_address_is_slowed_down(uri, zone):
+    assert re.search(rf"limit_req zone={zone} burst=\d+ nodelay;", location(uri))
+    assert re.search(rf"limit_req_zone +\$binary_remote_addr zone={zone}:\d+m +rate=", site())
+
+
 def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
     stream = location("/_stcore/stream")
     assert "proxy_set_header Upgrade    $http_upgrade;" in stream
@@ -216,6 +237,27 @@ def test_headers_are_set_once_for_all_locations():
         assert f"add_header {header}" in site()
 
 
+def test_headers_keep_addresses_and_pages_to_ourselves():
+    headers = dict(re.findall(r"add_header (\S+) +\"?(.*?)\"? always;", site()))
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin", "an address holds the ids of jobs"
+    assert {"camera=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
+    policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
+    own = {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert {policy.get(name) for name in own} == {"'self'"}
+    assert policy["object-src"] == "'none'"
+    sources = {source for some in policy.values() for source in some.split()}
+    quoted = {source for source in sources if source.startswith("'")}
+    assert sources - quoted == {"blob:", "data:"}, "nothing from elsewhere"
+
+
+def test_the_connection_is_safe_and_the_proxy_does_not_boast():
+    (protocols,) = re.findall(r"ssl_protocols +(.*?);", site())
+    assert set(protocols.split()) == {"TLSv1.2", "TLSv1.3"}
+    assert site().count("server_tokens off;") == site().count("\nserver {") == 2
+    assert re.search(r"proxy_cookie_flags +_streamlit_xsrf secure;", site())
+
+
 def test_the_policy_knows_streamlits_inline_scripts_by_their_hashes():
     import streamlit
 
@@ -237,6 +279,8 @@ def test_the_access_log_has_no_query_strings():
     log = re.search(r"log_format genrekit.*?;", site(), re.DOTALL)[0]
     assert not re.search(r"\$(request|request_uri|args|query_string|http_referer)\b", log)
     assert "escape=json" in log
+    assert re.findall(r"access_log (.*?);", site()) == ["off", "/dev/stdout genrekit"]
+    assert re.findall(r"error_log \S+ (.*?);", site()) == ["crit"], "others quote addresses"
 
 
 def matches(variable: str, value: str) -> str:
@@ -259,6 +303,7 @@ def matches(variable: str, value: str) -> str:
 def test_the_cookie_follows_the_websocket(kind, cookie, answered, written):
     result = matches("replica_cookie", f"{kind}:{cookie}:{answered}")
     assert result.startswith("genrekit_replica=$answered") is written
+    assert result.endswith("; Secure; HttpOnly; SameSite=Lax") is written
 
 
 @pytest.mark.parametrize(
@@ -268,6 +313,15 @@ def test_the_cookie_follows_the_websocket(kind, cookie, answered, written):
 )  # fmt: skip
 def test_kinds_of_addresses(uri, kind):
     assert matches("kind", uri) == kind
+
+
+@pytest.mark.parametrize(
+    ("uri", "logged"),
+    [("/_stcore/upload_file/visit/file", "$endpoint"), ("/media/0123abcd.wav", "/media"),
+     ("/classify", "default")],
+)  # fmt: skip
+def test_the_access_log_has_no_ids_of_visits_or_files(uri, logged):
+    assert matches("logged_path", uri) == logged
 
 
 @pytest.mark.parametrize(
@@ -319,9 +373,16 @@ def test_the_replicas_share_jobs_and_secret_and_only_nginx_is_published(compose)
             in (replica["environment"]["STREAMLIT_SERVER_COOKIE_SECRET"])
         )
         assert "ports" not in replica
-        assert replica["read_only"] is True
-        assert replica["cap_drop"] == ["ALL"]
     assert "jobs" in compose["volumes"]
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx"])
+def test_no_container_may_do_more_than_it_has_to(compose, name):
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "mem_limit" in service or name == "nginx"
 
 
 def test_one_number_is_the_largest_upload_everywhere(compose):
@@ -395,6 +456,8 @@ def test_pods_are_bounded_unprivileged_and_write_to_two_places_only(pod):
     (container,) = pod["containers"]
     security = container["securityContext"]
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False, "it has nothing to ask the cluster"
     assert security["readOnlyRootFilesystem"] is True
     assert security["allowPrivilegeEscalation"] is False
     assert security["capabilities"]["drop"] == ["ALL"]
@@ -402,6 +465,7 @@ def test_pods_are_bounded_unprivileged_and_write_to_two_places_only(pod):
     assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
     assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+    assert all("sizeLimit" in v["emptyDir"] for v in pod["volumes"] if "emptyDir" in v)
 
 
 def test_the_pod_runs_as_the_user_that_the_image_has_made(pod):
@@ -441,7 +505,15 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
     traefik = cluster["Service", "genrekit"]["metadata"]["annotations"]
     assert traefik["traefik.ingress.kubernetes.io/service.sticky.cookie"] == "true"
     assert all(isinstance(v, str) for v in (*notes.values(), *traefik.values()))
+    assert int(notes["nginx.ingress.kubernetes.io/limit-rps"]) > 0
+    assert int(notes["nginx.ingress.kubernetes.io/limit-connections"]) > 0
     (rule,) = ingress["spec"]["rules"]
+    leads = {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]}
+    assert leads == {
+        "/_stcore/metrics": "genrekit-nowhere", "/_stcore/agent": "genrekit-nowhere",
+        "/": "genrekit",
+    }  # fmt: skip
+    assert "selector" not in cluster["Service", "genrekit-nowhere"]["spec"]
     for path in rule["http"]["paths"]:
         service = path["backend"]["service"]
         ports = cluster["Service", service["name"]]["spec"]["ports"]

@@ -121,6 +121,7 @@ def test_streamlits_own_configuration_is_the_careful_one():
     assert config["server"]["maxUploadSize"] == Settings().upload_megabytes
     assert config["server"]["enableXsrfProtection"] is True
     assert config["server"]["enableCORS"] is True
+    assert config["server"]["maxMessageSize"] <= 50
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"] == {"showErrorDetails": "none", "toolbarMode": "minimal"}
     assert config["logger"]["hideWelcomeMessage"] is True, "it asks for the address elsewhere"

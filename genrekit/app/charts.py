@@ -56,7 +56,8 @@ _GENRES: Final = {
     "drumandbass": "#867E42",
 }
 _OTHERS: Final = (*_GENRES.values(), "#C43EAA", "#D36EA5")
-_SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon")
+# Seven, so that no two colours that look somewhat alike share one.
+_SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star")
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
