@@ -2,13 +2,19 @@
 
 import ctypes
 import gc
+import math
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-__all__ = ["free_memory", "give_back", "scratch_folder"]
+__all__ = ["free_memory", "give_back", "rows_at_once", "scratch_folder"]
+
+_VALUES_AT_ONCE: Final = 1 << 22
+_ROWS_AT_ONCE: Final = 1024
 
 
 def free_memory() -> int:
@@ -28,6 +34,16 @@ def give_back() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):  # only glibc knows how
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def rows_at_once(shape: Sequence[int]) -> int:
+    """How many rows of float32 features to take at a time: at most 1024, and 16 MB.
+
+    Parameters
+    ----------
+    shape : sequence of int, of one row
+    """
+    return max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(1, math.prod(shape))))
 
 
 def scratch_folder() -> Path:

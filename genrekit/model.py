@@ -24,6 +24,7 @@ from genrekit.audio import AudioSource, load_audio
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _CARD_FILE: Final = "model.json"
 _WEIGHTS_FILE: Final = "weights.safetensors"
 # -60 dBFS: quieter than the noise floor of most recordings of music.
 _SILENCE_PEAK: Final = 1e-3
-_ROWS_AT_ONCE: Final = 1024
 # This far from a blind guess towards certainty, a confidence is no leaning at all.
 _EVEN: Final = 0.1
 
@@ -139,8 +139,9 @@ class GenreModel:
         device = next(self.network.parameters()).device
         results = [np.empty((0, len(self.genres)), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(features if rows is None else rows), _ROWS_AT_ONCE):
-                part = slice(start, start + _ROWS_AT_ONCE)
+            step = rows_at_once(self.params.shape)
+            for start in range(0, len(features if rows is None else rows), step):
+                part = slice(start, start + step)
                 batch = features[part if rows is None else rows[part]] - self.mean
                 batch /= self.std
                 results.append(self.network(torch.from_numpy(batch).to(device)).cpu().numpy())

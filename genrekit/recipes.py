@@ -53,9 +53,9 @@ class CourseRecipe:
         target = self._y[rows]
         logits = self.judge(self._x[rows])
         loss = cross_entropy(logits, target)
-        self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        self._optimizer.zero_grad()  # gives their memory back
         return loss.detach(), (logits.detach().argmax(dim=1) == target).sum()
 
     def state(self) -> dict[str, Any]:
@@ -137,9 +137,9 @@ class RobustRecipe:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
             logits = self._network(masked(x)).float()
         loss = cross_entropy(logits, target)
-        self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        self._optimizer.zero_grad()  # gives their memory back
         self._schedule.step()
         self._steps += 1
         self._average()

@@ -30,6 +30,7 @@ from genrekit.errors import ModelError, SettingsError
 from genrekit.evaluation import measure
 from genrekit.features import extract
 from genrekit.files import plain_os_errors, replacing
+from genrekit.memory import rows_at_once
 from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model import GenreModel
 from genrekit.outliers import render_outliers
@@ -39,7 +40,6 @@ from genrekit.train_params import TrainParams
 
 __all__ = ["EpochStats", "Training", "train"]
 
-_ROWS_AT_ONCE: Final = 1024
 _ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
 
@@ -232,8 +232,9 @@ class Training:
             return float("nan"), float("nan")
         judge = self._recipe.judge.eval()
         with torch.inference_mode():
-            starts = range(0, len(y), _ROWS_AT_ONCE)
-            logits = torch.cat([judge(x[start : start + _ROWS_AT_ONCE]) for start in starts])
+            step = rows_at_once(self.dataset.params.shape)
+            starts = range(0, len(y), step)
+            logits = torch.cat([judge(x[start : start + step]) for start in starts])
         hits = (logits.argmax(dim=1) == y).sum()
         return float(cross_entropy(logits, y)), float(hits) / len(y)
 

@@ -15,7 +15,7 @@ from genrekit import training as training_module
 from genrekit.dataset import Dataset, ParquetRows
 from genrekit.errors import DatasetError
 from genrekit.evaluation import measure
-from genrekit.memory import free_memory, scratch_folder
+from genrekit.memory import free_memory, rows_at_once, scratch_folder
 from genrekit.splits import by_track
 from genrekit.train_params import TrainParams
 from genrekit.training import train
@@ -110,6 +110,12 @@ def test_a_control_group_counts(tmp_path, monkeypatch):
     original = memory.Path
     monkeypatch.setattr(memory, "Path", lambda name: original(files.get(str(name), name)))
     assert free_memory() == 400_000
+
+
+def test_rows_are_taken_as_many_as_are_small():
+    assert [rows_at_once(shape) for shape in ((130, 13), (130, 128), (1,), (9999, 9999))] == [
+        *(1024, 252, 1024, 1),
+    ]
 
 
 def test_where_large_files_go(tmp_path, monkeypatch):

@@ -62,7 +62,7 @@ def test_probabilities_by_the_formula(untrained, demo):
 
 def test_many_rows_at_once_or_few(untrained, demo, monkeypatch):
     whole = untrained.logits(demo.features)
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(module, "rows_at_once", lambda _: 5)
     np.testing.assert_allclose(untrained.logits(demo.features), whole, atol=1e-5)
 
 

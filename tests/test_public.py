@@ -42,7 +42,7 @@ SURFACE = {
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
-    "genrekit.memory": "free_memory give_back scratch_folder",
+    "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
     "genrekit.remote": "Place PlaceName RemoteFile fetched place",
     "genrekit.projection": "SegmentMap segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
