@@ -1,5 +1,7 @@
 """Songs heard by the server's pool of processes: the same answers, and no harm from bad files."""
 
+import ast
+import inspect
 import io
 import os
 import re
@@ -13,14 +15,16 @@ import worker_jobs as jobs
 from page_tools import texts
 
 from genrekit import hearing
-from genrekit.app import ears
+from genrekit.app import ears, listening, visit
 from genrekit.app.settings import settings
+from genrekit.app.widgets import wav_bytes
+from genrekit.audio import load_audio
 from genrekit.errors import AudioError
 from genrekit.hearing import ModelFile, Song
 from genrekit.model import DEFAULT_MODEL, MODELS
 from genrekit.stress import Stress
 from genrekit.synth import render
-from genrekit.workers import WorkerBusy
+from genrekit.workers import WorkerBusy, Workers
 
 MODEL = ModelFile.at(MODELS / DEFAULT_MODEL)
 
@@ -167,6 +171,76 @@ def test_a_pool_that_was_closed_says_so(monkeypatch):
     settings.cache_clear()
 
 
+def test_the_pool_is_bounded_as_the_host_has_set(monkeypatch):
+    class Noted(Workers):
+        def __init__(self, *given, **named):
+            self.given = inspect.signature(Workers).bind(*given, **named).arguments
+            super().__init__(0, 1, 1)
+
+    chosen = {"listeners": 3, "listen_seconds": 7, "listen_megabytes": 777, "listen_waiting": 5}
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"GENREKIT_{name.upper()}", str(value))
+    settings.cache_clear()
+    ears._workers.clear()
+    monkeypatch.setattr(ears, "Workers", Noted)
+    given = ears._workers().given
+    names = ("count", "seconds", "megabytes", "waiting", "patience")
+    assert [given[name] for name in names] == [3, 7, 777, 5, 7]
+    ears._workers.clear()
+    settings.cache_clear()
+
+
+def test_a_song_is_bounded_as_the_host_has_set(monkeypatch):
+    monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
+    monkeypatch.setenv("GENREKIT_SONG_CHANNELS", "2")
+    settings.cache_clear()
+    one = listening._song(song(10.0).content)
+    settings.cache_clear()
+    assert (one.max_seconds, one.max_channels) == (6.0, 2)
+    asked = []
+
+    def load(content, rate, *, max_seconds=None):
+        asked.append(max_seconds)
+        return load_audio(content, rate, max_seconds=max_seconds)
+
+    monkeypatch.setattr(hearing, "load_audio", load)
+    assert len(hearing.samples_of(one, 8000)) == 6 * 8000
+    assert asked == [7.0], "no more is decoded than tells whether there is more"
+
+
+def test_what_is_kept_of_one_song_is_not_used_for_another():
+    params = MODEL.load().params
+    low, high = (Song(wav_bytes(np.sin(np.arange(90_000) * f), 22050), 60.0) for f in (0.1, 0.9))
+    first, second = (hearing._features(one, params, (0.0,)) for one in (low, high))
+    assert not np.array_equal(first, second)
+
+
+def test_ffmpeg_is_told_which_of_its_formats_to_read(monkeypatch):
+    import av
+
+    asked, opened, one = [], av.open, aac()
+
+    def note(*given, **named):
+        asked.append(named.get("format"))
+        return opened(*given, **named)
+
+    monkeypatch.setattr(av, "open", note)
+    assert hearing.samples_of(one, 8000).size
+    assert set(asked) == {"mov"}
+
+
+def test_a_question_is_asked_in_its_visitors_turn(monkeypatch):
+    class Recorder:
+        def call(self, *_, **named):
+            return named
+
+    monkeypatch.setattr(ears, "_workers", Recorder)
+    monkeypatch.setattr(visit, "owner", lambda: "me")
+    assert ears.listen(hearing.judge, about="a song") == {"owner": "", "about": "a song"}
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: object())
+    assert ears.listen(hearing.judge, about="a song") == {"owner": "me", "about": "a song"}
+
+
 def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
     monkeypatch.setenv("GENREKIT_LISTENERS", "1")
     settings.cache_clear()
@@ -197,3 +271,21 @@ def test_only_our_own_clip_is_decoded_by_the_server_itself():
         file.name for file in files if re.search(r"\b(load_audio|probe)\(", file.read_text())
     }
     assert decoding == {"story.py"}
+    for file in files:
+        assert not questions_answered_by(ast.parse(file.read_text())), file.name
+
+
+def questions_answered_by(code: ast.AST) -> set[str]:
+    """Functions that decode a song and are called, instead of being handed to the pool."""
+    decoding = {name for name in hearing.__all__ if takes_a_song(getattr(hearing, name))}
+    assert {"hear", "judge", "samples_of", "excerpt_sound"} <= decoding
+    known = {f"hearing.{name}" for name in decoding}
+    for node in ast.walk(code):
+        if isinstance(node, ast.ImportFrom) and node.module == "genrekit.hearing":
+            known |= {one.asname or one.name for one in node.names if one.name in decoding}
+    calls = (node.func for node in ast.walk(code) if isinstance(node, ast.Call))
+    return known & {ast.unparse(function) for function in calls}
+
+
+def takes_a_song(function: object) -> bool:
+    return inspect.isfunction(function) and "song" in inspect.signature(function).parameters

@@ -135,6 +135,7 @@ def test_good_zip_becomes_genre_folders(box, root, method):
     ]
     assert others == []
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in paths)
+    assert stat.S_IMODE((box / "in").stat().st_mode) == 0o700
 
 
 def test_raw_builder_agrees_with_zipfile():

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit import config, net_util
@@ -25,10 +26,11 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 from websockets.sync.client import connect
 
-from genrekit.app import logs, memory
+from genrekit.app import logs, memory, widgets
 from genrekit.app.jobs import Job, Jobs
 from genrekit.app.server import Host
 from genrekit.app.settings import Settings
+from genrekit.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
@@ -324,6 +326,52 @@ def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):
     host.check()
     assert not is_url_from_allowed_origins("https://another.example")
     assert asked == []
+
+
+def test_an_error_names_no_place_on_the_server_and_obeys_no_markdown(host, monkeypatch):
+    shown = []
+    monkeypatch.setattr(widgets.st, "error", lambda text, **_: shown.append(text))
+    job = host._settings.jobs_folder / ("j" * 22)
+    for place in (f"{job}/audio/[a](b).wav", f"../{job.name}/audio/[a](b).wav"):
+        widgets.show_error(f"{place} cannot be read.")
+    assert set(shown) == {r"audio/\[a\]\(b\)\.wav cannot be read\."}
+
+
+def test_a_page_says_of_what_nobody_foresaw_only_that_it_happened(host, monkeypatch):
+    shown = []
+    monkeypatch.setattr(widgets.st, "error", lambda text, **_: shown.append(text))
+    with widgets.plain_errors():
+        raise ValueError(SECRET)
+    (said,) = shown
+    assert "Something went wrong on our side" in said
+    assert SECRET not in said
+
+
+def test_a_jobs_folder_that_takes_no_file_is_refused(host, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(30, "no")))
+    with pytest.raises(SettingsError, match="where nothing can be written"):
+        host.check()
+
+
+def test_what_visitors_who_stay_away_brought_along_is_let_go_of(monkeypatch):
+    from streamlit.runtime.memory_session_storage import MemorySessionStorage
+
+    ended = []
+    storage = MemorySessionStorage(ttl_seconds=1)
+    for name in ("one", "two"):
+        session = SimpleNamespace(id=name, shutdown=lambda name=name: ended.append(name))
+        storage.save(SimpleNamespace(session=session))
+    manager = SimpleNamespace(
+        _session_mgr=SimpleNamespace(_session_storage=storage),
+        state=memory.RuntimeState.NO_SESSIONS_CONNECTED,
+    )
+    monkeypatch.setattr(memory, "get_instance", lambda: manager)
+    monkeypatch.setattr(memory.st.cache_data, "clear", lambda: ended.append("cache"))
+    assert memory.forget_visitors() == 0
+    time.sleep(1.1)
+    assert memory.forget_visitors() == 2
+    assert ended[-1] == "cache"
+    assert set(ended) == {"one", "two", "cache"}
 
 
 def test_it_is_not_ready_when_nothing_can_be_written_or_the_disk_is_full(host, monkeypatch):

@@ -1,16 +1,19 @@
 """Disk space of jobs: who makes room, who never has to, and what crashes leave behind."""
 
+import io
 import os
 import shutil
 import signal
 import time
+import zipfile
 from collections import namedtuple
 
 import pytest
+from page_tools import button, texts
 
-from genrekit.app import storage
+from genrekit.app import storage, visit
 from genrekit.app.jobs import Job, JobRefused, Jobs
-from genrekit.app.settings import Settings
+from genrekit.app.settings import Settings, settings
 
 MEGABYTE = 1_000_000
 RUN = [["demo-data", "audio"]]
@@ -60,6 +63,7 @@ def test_a_folder_weighs_what_its_files_do_and_links_weigh_nothing(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "much").write_bytes(b"0" * 50_000)
     (tmp_path / "in" / "link").symlink_to(tmp_path / "out", target_is_directory=True)
+    (tmp_path / "in" / "song").symlink_to(tmp_path / "out" / "much")
     assert 1234 <= storage.bytes_below(tmp_path / "in") < 5000
 
 
@@ -177,6 +181,49 @@ def test_a_job_that_runs_is_not_looked_into(tmp_path):
     assert file.exists()
     assert storage.remove_leftovers(tmp_path, frozenset(), ids) == 1
     assert not file.exists()
+
+
+def test_what_links_lead_to_is_not_touched(tmp_path):
+    outside, root = tmp_path / "outside", tmp_path / "jobs"
+    file = outside / ".data.parquet.1.tmp"
+    job, link = root / ("j" * 22), root / ("k" * 22)
+    outside.mkdir()
+    job.mkdir(parents=True)
+    file.touch()
+    for one in (link, job / ".upload-x"):
+        one.symlink_to(outside, target_is_directory=True)
+    for one in (file, outside, job / ".upload-x"):
+        os.utime(one, (0, 0), follow_symlinks=False)
+    storage.remove_leftovers(root, frozenset(), frozenset({job.name, link.name}))
+    assert file.exists()
+    assert not (job / ".upload-x").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("source", "go_on"), [("A folder", "Look inside"), ("Single files", "Add them")]
+)
+def test_no_way_in_takes_more_than_an_upload_may_be(app, monkeypatch, source, go_on):
+    monkeypatch.setenv("GENREKIT_UPLOAD_MEGABYTES", "0.1")
+    settings.cache_clear()
+    at = app("build/dataset.py", music_source=source)
+    for field in at.text_input:
+        field.input("jazz")
+    at.file_uploader[0].set_value([("jazz/a.wav", bytes(150_000), "audio/wav")]).run()
+    button(at, go_on).click().run()
+    assert "0.1 MB are the most that can be taken" in texts(at)
+    assert [path.name for path in visit.jobs().root.iterdir()] == ["queue.lock"]
+
+
+def test_no_more_is_unpacked_than_a_visitor_may_keep(app, monkeypatch):
+    monkeypatch.setenv("GENREKIT_JOB_MEGABYTES", "1")
+    settings.cache_clear()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("jazz/a.wav", b"abcdefghijklmnop" * 40 + os.urandom(1_200_000))
+    at = app("build/dataset.py", music_source="A zip file")
+    at.file_uploader[0].set_value(("my.zip", packed.getvalue(), "application/zip")).run()
+    button(at, "Look inside").click().run()
+    assert "The files are too large, over 1 MB unpacked" in texts(at)
 
 
 def test_a_job_whose_folder_is_removed_ends(tmp_path):

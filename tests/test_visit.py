@@ -1,5 +1,10 @@
-"""Who a visitor is, as far as quotas need to know."""
+"""Who a visitor is, as far as quotas need to know, and what of others is out of reach."""
 
+from types import SimpleNamespace
+
+from page_tools import texts
+
+from genrekit.app import visit
 from genrekit.app.visit import _browser
 
 # The same secret behind two masks, as one browser's cookie shows it before and after a reload.
@@ -12,8 +17,36 @@ def test_a_browser_keeps_its_name_over_reloads():
     assert _browser(FIRST) == _browser(AGAIN) is not None
     assert _browser(FIRST) != _browser(OTHER)
     assert _browser(FIRST) not in FIRST
+    secret = 0x7F9314B7 ^ 0xC1DB664B
+    assert f"{secret:08x}" not in _browser(FIRST)
 
 
 def test_what_is_no_token_names_nobody():
     for token in ("", "x", "1|a|b|c", "2|zz|zz|1", "2||00|1", "2|7f9314b7||1", "2|7f|c1|d|e"):
         assert _browser(token) is None
+
+
+def test_a_new_visit_of_the_same_browser_has_no_fresh_quota(monkeypatch):
+    def owner(token, session):
+        context = SimpleNamespace(cookies={"_streamlit_xsrf": token})
+        monkeypatch.setattr(visit, "st", SimpleNamespace(context=context, session_state=session))
+        return visit.owner()
+
+    assert owner(FIRST, {}) == owner(AGAIN, {}) != owner(OTHER, {})
+    session = {}
+    assert owner("", session) == owner("", session) != owner("", {})
+
+
+def test_without_their_links_nobody_meets_the_jobs_of_others(app):
+    theirs = []
+    for kind in visit.KINDS:
+        folder = visit.jobs().new_folder()
+        (folder / "started").write_text("0")
+        (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
+        theirs.append(visit.jobs().add(folder, kind, "Private", [], "they"))
+    for page in ("build/dataset.py", "build/train.py", "listen/classify.py"):
+        at = app(page)
+        shown = texts(at) + str([box.options for box in at.selectbox]) + str(at.query_params)
+        assert "Private" not in shown, page
+        assert not any(job.id in shown for job in theirs), page
+    assert "First prepare a dataset" in texts(app("build/train.py"))

@@ -154,7 +154,9 @@ def test_a_pool_of_none_works_in_this_process():
 # -- bad files --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("deed", [jobs.crash, jobs.end, jobs.shout, jobs.huge_answer])
+@pytest.mark.parametrize(
+    "deed", [jobs.crash, jobs.end, jobs.shout, jobs.huge_answer, jobs.odd_error]
+)
 def test_a_crash_costs_one_process_and_says_so_plainly(pool, deed):
     before = set(pool.processes)
     with pytest.raises(WorkerLost, match="made the decoder crash"):
@@ -195,7 +197,7 @@ def test_a_killed_process_is_noticed_by_its_caller(pool):
         (victim,) = set(pool.processes) - {other}
         os.kill(victim, signal.SIGKILL)
         with pytest.raises(WorkerLost, match="crash"):
-            asked.result(LATE)
+            asked.result(10)  # long before it has slept enough
     assert whole_again(pool)
 
 
@@ -246,6 +248,25 @@ def test_a_call_that_does_not_even_fit_is_not_tried_for_ever(make):
     with pytest.raises(WorkerLost, match="memory"):
         workers.call(jobs.total, bytes(200_000_000), np.ones(3))
     assert workers.call(jobs.echo)
+
+
+def test_a_call_that_kills_processes_before_it_is_there_is_not_tried_for_ever(make):
+    workers = make(megabytes=600, warm=jobs.die_when_called)
+    with pytest.raises(WorkerLost, match="crash"):
+        workers.call(jobs.total, bytes(50_000_000), np.ones(3))
+
+
+def test_a_process_that_speaks_unasked_is_replaced(make):
+    workers = make()
+    old = workers.call(jobs.speak_soon, 0.1)
+    wait_for(lambda: is_gone(old), 5)
+    assert workers.call(jobs.process) != old
+
+
+def test_what_libraries_print_goes_nowhere(pool, capfd):
+    assert pool.call(jobs.chatter) in pool.processes
+    assert whole_again(pool)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_no_process_lives_for_ever(make, monkeypatch):
@@ -344,6 +365,42 @@ def test_a_process_reaches_no_network_no_program_and_no_other_process(pool):
         "signal": "PermissionError",
         "thread": "done",
     }
+
+
+# By the kernel's tables, for x86_64 and aarch64.
+CALLS = {
+    "connect": (42, 203),
+    "socketpair": (53, 199),
+    "execveat": (322, 281),
+    "tgkill": (234, 131),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_getfd": (438, 438),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "bpf": (321, 280),
+    "keyctl": (250, 219),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "io_uring_setup": (425, 425),
+}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
+def test_the_kernel_refuses_what_could_reach_others_by_any_number(pool):
+    column = ("x86_64", "aarch64").index(platform.machine())
+    asked = {name: numbers[column] for name, numbers in CALLS.items()}
+    found = pool.call(jobs.kernel_says, asked | {"socket, as x32": 0x40000029, "clone3": 435})
+    # Its flags cannot be looked at: who is told that it is not there takes clone.
+    assert found.pop("clone3") == "ENOSYS"
+    assert found == dict.fromkeys(found, "EPERM")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
+def test_a_thread_that_was_there_before_is_shut_in_too(make):
+    assert make(warm=jobs.warm_thread).call(jobs.ask_thread) == "PermissionError"
 
 
 @pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")

@@ -1,13 +1,19 @@
 """What tests have worker processes do, some of it very bad: workers find it here by name."""
 
+import contextlib
 import ctypes
+import errno
+import fcntl
 import mmap
 import os
 import resource
+import select
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from genrekit.errors import AudioError, GenreKitError, SettingsError
+from genrekit.wire import Wire
 
 remembered: list[str] = []
 
@@ -51,6 +58,46 @@ def rest():
 
 def broken_warm():
     raise RuntimeError("secret.wav")
+
+
+_asked, _answered = threading.Event(), threading.Event()
+
+
+def warm_thread():
+    """A thread that is older than the filter, as those of a library are."""
+
+    def reach():
+        _asked.wait()
+        remembered.append(_outcome(lambda: socket.socket().close()))
+        _answered.set()
+
+    threading.Thread(target=reach, daemon=True).start()
+
+
+def ask_thread():
+    _asked.set()
+    _answered.wait(10)
+    return remembered[-1]
+
+
+def die_when_called():
+    """Die when a call comes in, before it is there whole."""
+
+    def look():
+        select.select([_pipe(os.O_RDONLY)], [], [])
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _pipe(way):
+    """The pipe that calls come in or answers go out by."""
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+            if stat.S_ISFIFO(os.fstat(number).st_mode) and mode == way:
+                return number
+    raise AssertionError("there is no such pipe")
 
 
 def slow_warm():
@@ -98,9 +145,22 @@ def end():
     os._exit(0)
 
 
-def crash_soon(seconds):
-    """Answer, and die when nobody is looking."""
-    ctypes.CDLL(None).alarm(seconds)
+def speak_soon(seconds):
+    """Answer, and say more when nobody has asked."""
+    threading.Timer(seconds, os.write, (_pipe(os.O_WRONLY), b"more")).start()
+    return os.getpid()
+
+
+def odd_error():
+    """Name as the kind of an error what is none."""
+    os.write(_pipe(os.O_WRONLY), b"".join(Wire([]).pack(("error", "__loader__", "x"))))
+    time.sleep(30)
+
+
+def chatter():
+    """Print as libraries do, who know nothing of pipes."""
+    for number in (1, 2):
+        os.write(number, b"noise")
     return os.getpid()
 
 
@@ -218,9 +278,19 @@ def reach_out(server):
     }
 
 
-def _start_thread():
-    import threading
+def kernel_says(numbers):
+    """What the kernel says to calls of these numbers, with arguments that make no sense."""
+    library = ctypes.CDLL(None, use_errno=True)
+    nonsense = [ctypes.c_long(-1)] * 6
+    return {
+        name: errno.errorcode[ctypes.get_errno()]
+        if library.syscall(ctypes.c_long(number), *nonsense) == -1
+        else "done"
+        for name, number in numbers.items()
+    }
 
+
+def _start_thread():
     thread = threading.Thread(target=int)
     thread.start()
     thread.join()
