@@ -84,7 +84,10 @@ def _load(options: argparse.Namespace) -> int:
     from benchmarks.load import load
     from benchmarks.load_browser import paints
 
-    print(f"\n{paints() or 'No Chromium: first paints are not measured.'}", flush=True)
+    print(
+        f"\n{paints() or 'No Chromium or no Playwright: first paints are not measured.'}",
+        flush=True,
+    )
     crowd = load(options.visitors, options.stay)
     print(f"\n{crowd}", flush=True)
     return 1 if crowd.lost else 0

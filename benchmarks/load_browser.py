@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -68,10 +69,10 @@ class Paints:
 
 
 def paints() -> Paints | None:
-    """Measure with a fresh server for each page; None where there is no Chromium."""
+    """Measure with a fresh server for each page; None without Chromium or Playwright."""
     names = ("chromium", "chromium-browser", "google-chrome")
     chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
+    if chromium is None or find_spec("playwright") is None:
         return None
     found = Paints()
     with _chromium(chromium) as browser:

@@ -155,7 +155,7 @@ def make(browser: Browser, url: str) -> str:
     page.goto(f"{url}/train?{urlsplit(page.url).query}&epochs=15")
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_role("heading", name="What is taken for what").wait_for()
-    page.get_by_role("button", name="Leak meter: all three splits").click()
+    page.get_by_role("button", name="Leak meter: every split").click()
     page.get_by_text("had met in training").wait_for()
     made = urlsplit(page.url).query
     page.context.close()

@@ -94,10 +94,15 @@ def _results(
             f"The cluster's scheduler is lost ({type(error).__name__}): start it and run again; "
             "what was finished is kept."
         ) from None
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
+        lacking = str(error)
+        if isinstance(error, RuntimeError):
+            if "deserialization" not in lacking:
+                raise
+            lacking = "its scheduler lacks a package"
         raise DatasetError(
-            f"The cluster's workers cannot do the work ({error}): install the same GenreKit "
-            "there, with all that it needs."
+            f"The cluster cannot do the work ({lacking}): install the same GenreKit for its "
+            "scheduler and its workers, with all that it needs."
         ) from None
     finally:
         with warnings.catch_warnings():

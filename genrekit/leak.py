@@ -114,15 +114,18 @@ def _bar(dataset: Dataset, draws: list[Split], scores: tuple[float, ...]) -> Lea
 def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
     """What the bars say, in one sentence."""
     first, last = bars[0], bars[-1]
-    lost = 100 * (first.accuracy - last.accuracy)
+    # As they stand above the bars, so that whoever subtracts finds the same.
+    before, after = round(100 * first.accuracy), round(100 * last.accuracy)
+    lost = before - after
     met = {"track": "songs", "artist": "songs and artists"}[last.split]
+    strange = {"track": "tracks", "artist": "music by artists"}[last.split]
     if lost < 3:
         return (
-            f"The score hardly changes ({lost:+.0f} points) when whole {last.split}s are held "
+            f"The score hardly changes ({lost:+d} points) when whole {last.split}s are held "
             "out: this network owes little to having met the music before."
         )
     return (
-        f"{lost:.0f} of the {100 * first.accuracy:.0f} points under the segment split are owed to "
-        f"{met} that the network had met in training; on music by {last.split}s it has never "
-        f"met, expect {100 * last.accuracy:.0f}%."
+        f"{lost} of the {before} points under the segment split are owed to "
+        f"{met} that the network had met in training; on {strange} it has never met, "
+        f"expect {after}%."
     )

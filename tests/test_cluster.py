@@ -223,3 +223,22 @@ def test_a_worker_that_does_not_see_the_folder(music, small, tmp_path):
         preprocess.read_track_elsewhere(task, small, None)
     seen = task._replace(root=music)
     assert "no such file" in preprocess.read_track_elsewhere(seen, small, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (ModuleNotFoundError("No module named 'genrekit'"), DatasetError, "named 'genrekit'"),
+        (RuntimeError("Error during deserialization of it"), DatasetError, "lacks a package"),
+        (RuntimeError("some other fault"), RuntimeError, "some other fault"),
+    ],
+)
+def test_a_cluster_without_genrekit_is_told_so(error, expected, said, monkeypatch):
+    def parallel(jobs):
+        yield from ()
+        raise error
+
+    monkeypatch.setattr("joblib.Parallel", lambda **_: parallel)
+    monkeypatch.setattr(cluster, "_backend", lambda _: "sequential")
+    with pytest.raises(expected, match=said):
+        list(cluster._results(None, len, ["x"], [0]))

@@ -72,4 +72,8 @@ def test_the_sentence_says_how_much_is_leak():
     three = [bar("segment", 0.8), bar("track", 0.7), bar("artist", 0.6)]
     assert leak_sentence(three).startswith("20 of the 80 points under the segment split are owed")
     assert "expect 60%" in leak_sentence(three)
+    assert "on music by artists it has never met" in leak_sentence(three)
+    two = [bar("segment", 0.884), bar("track", 0.645)]
+    assert leak_sentence(two).startswith("24 of the 88 points")
+    assert leak_sentence(two).endswith("on tracks it has never met, expect 64%.")
     assert "hardly changes (+1 points)" in leak_sentence([bar("segment", 0.8), bar("track", 0.79)])

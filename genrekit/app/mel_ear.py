@@ -29,8 +29,8 @@ TESTS: Final = {
 def ear_test() -> None:
     page_header(
         "Trust your ears",
-        "Two steps up, A and B, each from a low tone to a higher one. Play both, say which step "
-        "sounds larger, and only then see what they were.",
+        "Two sounds that climb, A and B. Play both, answer the question, and only then see what "
+        "they were.",
         "go through tests 1 to 3, then the staircases. Start with the volume low.",
     )
     words("ear")

@@ -156,7 +156,7 @@ def show_preview(job: Job) -> bool:
     tiles[0].metric("Files", len(inspection.files))
     tiles[1].metric("Genres", len(inspection.genres))
     tiles[2].metric("Minutes", f"{inspection.seconds / 60:.1f}")
-    tiles[3].metric("Suspicious", sum(file.problem is not None for file in inspection.files))
+    tiles[3].metric("To look at", len(_problems(inspection)))
     st.caption("Formats: " + ", ".join(f"{n} {name}" for name, n in inspection.containers.items()))
     if len(inspection.genres) < 2:
         st.warning("There is one genre only: a classifier needs at least two to tell apart.")
@@ -182,11 +182,16 @@ def _show_genres(inspection: Inspection) -> None:
     st.dataframe(rows, hide_index=True)
 
 
-def _show_problems(inspection: Inspection) -> None:
+def _problems(inspection: Inspection) -> list[dict[str, str]]:
     rows = [{"file": f.path, "what": f.problem} for f in inspection.files if f.problem]
-    rows += [{"file": other.track, "what": other.reason} for other in inspection.others]
+    return rows + [{"file": other.track, "what": other.reason} for other in inspection.others]
+
+
+def _show_problems(inspection: Inspection) -> None:
+    rows = _problems(inspection)
     if rows:
-        with st.expander(f"{len(rows)} files to look at", icon=":material/warning:"):
+        count = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        with st.expander(f"{count} to look at", icon=":material/warning:"):
             st.dataframe(rows, hide_index=True)
 
 
@@ -195,9 +200,8 @@ def _show_duplicates(inspection: Inspection, audio: Path) -> None:
         st.success("No recording is in it twice.", icon=":material/check:")
         return
     count = len(inspection.duplicates)
-    with st.expander(
-        f"{count} recordings are in it more than once", icon=":material/content_copy:"
-    ):
+    said = "1 recording is" if count == 1 else f"{count} recordings are"
+    with st.expander(f"{said} in it more than once", icon=":material/content_copy:"):
         st.caption(
             "A recording in both parts of a split flatters the score, and one under two genres "
             "is wrong in one of them. Listen, and remove what should not be there."

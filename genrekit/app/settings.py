@@ -197,7 +197,7 @@ def _plain(number: float) -> str:
 def table() -> str:
     """The settings as a table in Markdown."""
     rows = [
-        "| variable | default | where public | allowed | meaning |",
+        "| variable | default | if public | allowed | meaning |",
         "|---|---|---|---|---|",
     ]
     for setting in fields(Settings):

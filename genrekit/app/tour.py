@@ -11,6 +11,8 @@ from typing import Final
 
 import streamlit as st
 
+from genrekit.model import DEFAULT_MODEL
+
 __all__ = [
     "PRESENT",
     "STOPS",
@@ -43,6 +45,7 @@ class Stop:
     action : str, what the link does that sets this up; empty where nothing needs it
     query : the settings that this link brings
     enter : those that tell this stop from others on its page
+    later : those of what follows this stop on its page, from where the way on is the same
     """
 
     page: str
@@ -53,6 +56,7 @@ class Stop:
     action: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     enter: Mapping[str, str] = field(default_factory=dict)
+    later: Mapping[str, str] = field(default_factory=dict)
 
 
 STOPS: Final = (
@@ -70,7 +74,7 @@ STOPS: Final = (
         "The mel scale",
         1,
         "Play both staircases. One climbs in equal steps of hertz, the other in equal steps of "
-        "mel. Ask the room which of them sounds even.",
+        "mel. Which of them sounds even?",
         "Open the staircases",
         {"mel_view": "Ear test", "mel_test": "Staircases"},
     ),
@@ -84,6 +88,7 @@ STOPS: Final = (
         "Take a piece in the classical style",
         {"mel_view": "Sound to MFCC", "mel_clip": "Music: classical"},
         {"mel_view": "Sound to MFCC"},
+        {"mel_view": "Trace a number"},
     ),
     Stop(
         "learn/neuron.py",
@@ -140,9 +145,9 @@ STOPS: Final = (
         "Classify a song",
         2,
         "See the verdict, how sure it is, and which places of the music spoke for it. Then drop "
-        "in a song of your own.",
-        "Take an example, and ask why",
-        {"source": "An example", "look": "Why"},
+        "in a song of your own, and let the model that you have trained hear it, too.",
+        "Let the shipped model hear an example, and ask why",
+        {"listener": f"Shipped: {DEFAULT_MODEL}", "source": "An example", "look": "Why"},
     ),
 )
 
@@ -152,9 +157,14 @@ def stop_at(address: str, query: Mapping[str, str]) -> int | None:
     here = [
         number
         for number, stop in enumerate(STOPS)
-        if stop.address == address and all(query.get(k) == v for k, v in stop.enter.items())
+        if stop.address == address
+        and (_holds(stop.enter, query) or (stop.later and _holds(stop.later, query)))
     ]
     return here[-1] if here else None
+
+
+def _holds(settings: Mapping[str, str], query: Mapping[str, str]) -> bool:
+    return all(query.get(name) == value for name, value in settings.items())
 
 
 # -- the modes ----------------------------------------------------------------------------------
@@ -252,14 +262,14 @@ def _bar(number: int, stop: Stop) -> None:
                 on_click=switch,
                 args=(TOUR, False),
             )
-        st.markdown(stop.show)
-        if stop.action:
+        if stop.action:  # above the text, which speaks of what it sets up
             st.page_link(
                 stop.page,
                 label=stop.action,
                 icon=":material/tune:",
                 query_params={**stop.query, **_modes()},
             )
+        st.markdown(stop.show)
 
 
 def end(address: str) -> None:

@@ -95,6 +95,11 @@ def show_table(results: Sequence[Heard]) -> Heard:
     chosen = picked.selection.rows if picked else []
     index = chosen[0] if chosen and chosen[0] < len(results) else first
     st.caption("Choose a row to see its evidence below; a click on a heading sorts.")
+    refused = [one for one in results if isinstance(one.outcome, str)]
+    if refused:
+        with st.expander(f"Why {len(refused)} cannot be used", icon=":material/warning:"):
+            for one in refused:
+                st.markdown(f"**{escape(one.sound.name)}**: {escape(str(one.outcome))}")
     return results[index]
 
 
@@ -211,8 +216,9 @@ def worth(listener: Listener) -> str:
     if measured.get("tracks"):
         score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} held-out tracks"
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
+    whose = " of the dataset that it learned from" if listener.own else ""
     return (
-        f"How far to trust it: this model was right on {score} (split by {kind}). "
+        f"How far to trust it: this model was right on {score}{whose} (split by {kind}). "
         f"{escape(split['worth'])}"
     )
 

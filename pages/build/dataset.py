@@ -102,7 +102,7 @@ def start(params: FeatureParams, source: Job | None) -> None:
     folder = "audio" if source is None else f"../{source.id}/audio"
     last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
-    title = source.title if source else "Demo dataset"
+    title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
     jobs = visit.jobs()
     job = jobs.add(jobs.new_folder(), "dataset", title, commands, visit.owner())
     visit.remember("dataset", job.id)

@@ -204,7 +204,7 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
             start(dataset_job, "model", f"Classifier on {name}, split by {split}", command)
     with leak:
         if dataset.tracks is not None and st.button(
-            "Leak meter: all three splits",
+            "Leak meter: every split",
             icon=":material/water_drop:",
             disabled=busy("leak"),
             help="Trains the same network under each split, and shows how much of the score is "
@@ -261,8 +261,8 @@ def show_model_card(job: Job, card: dict[str, Any]) -> None:
             f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
             f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
             f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
-            f"- **Calibration:** its probabilities were set right on {calibration}; they are off "
-            f"by {100 * card['measured']['calibration_error']:.0f} points on average."
+            f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
+            f"off by {100 * card['measured']['calibration_error']:.0f} points on average."
         )
         st.download_button(
             "Download the model (zip)",
@@ -299,7 +299,8 @@ with plain_errors():
         st.markdown(f"{len(dataset):,} segments, {tracks} tracks, {len(dataset.genres)} genres.")
         params, split = choose_recipe(dataset)
         buttons(dataset_job, dataset, params, split)
-    for kind, show in (("model", show_model_job), ("leak", show_leak_job)):
-        job = visit.current(kind)
-        if job is not None:
-            show(job)
+    shows = {"model": show_model_job, "leak": show_leak_job}
+    current = [job for job in map(visit.current, shows) if job is not None]
+    # The newest first: what was just asked for appears below the buttons.
+    for job in sorted(current, key=lambda job: -job.created):
+        shows[job.kind](job)
