@@ -53,7 +53,7 @@ def test_good_files_are_judged_and_a_bad_one_does_not_stop_them(app_url: str, pa
     )
     page.get_by_role("heading", name="3 files, 2 judged").wait_for()
     page.get_by_text("Why 1 cannot be used").click()
-    says(page, "This is not a sound file that can be read")
+    says(page, "It is not audio in a format GenreKit reads")
     page.get_by_role("heading", name="song <b>.ogg").wait_for()
     says(page, "segments, taken alone, say the same")
     with page.expect_download() as download:
