@@ -18,8 +18,8 @@ from genrekit.errors import SettingsError
 __all__ = ["NETWORKS", "CourseMLP", "GenreCNN", "build_network", "count_parameters"]
 
 
-# oneDNN's product of float32 matrices, which PyTorch keeps for what it compiles. Its eager products
-# are MKL's: as exact, and half as fast on AMD's processors.
+# oneDNN's product of float32 matrices, which PyTorch keeps for what it compiles. Otherwise it asks
+# MKL, which took twice as long on an AMD EPYC: see benchmarks/README.md.
 _ONEDNN: Final[Any] = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
