@@ -405,7 +405,7 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
             "Dataset",
             "Segments as numbers, each with its label and the track it comes from.",
             "A file to take away, as Parquet, NPZ or JSON.",
-            "dataset train",
+            "dataset train classify",
         ),
         _t(
             "Parquet, NPZ and JSON",
