@@ -31,7 +31,8 @@ class Server:
         headers = {"etag": '"1"', "cache-control": "immutable"}
         if "packed" in request.url.path:
             headers["content-encoding"] = "br"
-        return Response(b"1;" if small else SCRIPT, 200 if found else 404, headers)
+        kind = "text/html" if "nowhere" in request.url.path else "text/javascript"
+        return Response(b"1;" if small else SCRIPT, 200 if found else 404, headers, kind)
 
     def ask(self, path=PATH, method="GET", **headers):
         """Status, headers and body of the answer."""
@@ -77,8 +78,10 @@ def test_a_script_comes_compressed_and_the_server_is_asked_once(server):
         assert int(headers["content-length"]) == len(body) < len(SCRIPT) / 10
         assert gzip.decompress(body) == SCRIPT
     assert server.asked == 1
-    server.ask("/app/static/css/other.css")
-    assert server.asked == 2
+    for path in ("/static/css/other.css", "/_stcore/bidi-components/genrekit.story/story.js"):
+        for before in ("", "/app"):
+            assert server.ask(before + path)[1]["content-encoding"] == "gzip"
+    assert server.asked == 3
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,7 @@ def test_a_script_comes_compressed_and_the_server_is_asked_once(server):
         ("/static/js/missing.js", {}),
         ("/static/js/small.js", {}),
         ("/static/js/packed.js", {}),
+        ("/static/js/nowhere.js", {}),
         ("/static/media/font.woff2", {}),
         ("/media/song.js", {}),
         ("/static/js/index.js/more", {}),

@@ -216,7 +216,8 @@ def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
 
 @pytest.mark.parametrize(
     "uri", ["/_stcore/metrics", "/dataset/_stcore/metrics", "/_stcore/agent/interact",
-            "/_stcore/agent/mcp", "/_stcore/script-health-check", "/_stcore/metrics/"],
+            "/_stcore/agent/mcp", "/_stcore/script-health-check", "/_stcore/metrics/",
+            "/_stcore/bidi-components/other.part/part.js"],
 )  # fmt: skip
 def test_what_visitors_have_no_use_for_is_not_found(uri):
     assert "return 404;" in location(uri)
@@ -224,7 +225,8 @@ def test_what_visitors_have_no_use_for_is_not_found(uri):
 
 @pytest.mark.parametrize(
     "uri", ["/", "/classify", "/_stcore/health", "/dataset/_stcore/host-config",
-            "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.wav", "/static/js/a.js"],
+            "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.wav", "/static/js/a.js",
+            "/_stcore/bidi-components/genrekit.network_view/network_view.js"],
 )  # fmt: skip
 def test_what_visitors_need_reaches_a_replica(uri):
     assert "proxy_pass http://$group;" in location(uri)

@@ -26,7 +26,7 @@ SOURCES = {
     "backprop": [
         "learn/backprop.py",
         "app/network_view.py:_HTML",
-        "app/network_view.js",
+        "app/browser/network_view.js",
         "app/playground_settings.py",
         "app/playground_panels.py",
         "app/playground_formulas.py",
@@ -39,7 +39,7 @@ SOURCES = {
         "app/listening.py",
         "app/verdict_views.py",
         "app/evidence_player.py:_HTML",
-        "app/evidence_player.js",
+        "app/browser/evidence_player.js",
     ],
 }
 

@@ -1,8 +1,8 @@
-"""Sends the browser's part of Streamlit compressed: 3 MB for a page with charts instead of 10.
+"""Sends what runs in the browser compressed: 3 MB for a page with charts instead of 10.
 
-Streamlit sends its scripts as they are, since compressing them for every visitor would keep the
-server busy. Here each is compressed once, when it is first asked for, and kept: their names
-change with their content, and there are 23 MB of them in all.
+Streamlit sends its scripts, and ours, as they are, since compressing them for every visitor would
+keep the server busy. Here each is compressed once, when it is first asked for, and kept: they do
+not change while a server runs, and there are 23 MB of them in all.
 """
 
 import gzip
@@ -16,7 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["CompressScripts"]
 
-_SCRIPT: Final = re.compile(r"/static/(js|css)/[\w.-]+\.(js|css)\Z")
+_SCRIPT: Final = re.compile(
+    r"(/static/(js|css)|/_stcore/bidi-components/genrekit\.\w+)/[\w.-]+\.(js|css)\Z"
+)
+_KINDS: Final = ("application/javascript", "text/javascript", "text/css")
 _LEAST_BYTES: Final = 1000
 # The fastest: what the slowest would still save is not worth the first visitor's time.
 _LEVEL: Final = 1
@@ -32,25 +35,29 @@ class CompressScripts:
         self._kept: dict[str, Response] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _may_be_compressed(scope):
+        name = _script(scope)
+        if name is None:
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        if path not in self._kept:
+        if name not in self._kept:
             whole = _Whole()
             await self._app(scope, receive, whole.add)
             if not whole.worth_it:
                 await whole.send_on(send)
                 return
-            self._kept[path] = await to_thread.run_sync(whole.compressed)
-        await self._kept[path](scope, receive, send)
+            self._kept[name] = await to_thread.run_sync(whole.compressed)
+        await self._kept[name](scope, receive, send)
 
 
-def _may_be_compressed(scope: Scope) -> bool:
-    if scope["type"] != "http" or scope["method"] != "GET" or not _SCRIPT.search(scope["path"]):
-        return False
+def _script(scope: Scope) -> str | None:
+    """The script that is asked for, if it may go compressed; less what stands before its path."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return None
     headers = Headers(scope=scope)
-    return "gzip" in headers.get("accept-encoding", "") and "range" not in headers
+    if "gzip" not in headers.get("accept-encoding", "") or "range" in headers:
+        return None
+    found = _SCRIPT.search(scope["path"])
+    return found.group() if found else None
 
 
 class _Whole:
@@ -69,9 +76,16 @@ class _Whole:
 
     @property
     def worth_it(self) -> bool:
-        """Whether it is a file of some size, as it is on disk."""
-        plain = "content-encoding" not in Headers(raw=self._start["headers"])
-        return bool(self._start["status"] == 200 and plain and len(self._body) >= _LEAST_BYTES)
+        """Whether it is a script of some size, as it is on disk.
+
+        Streamlit answers addresses that lead nowhere with a page; keeping one for each such
+        address that somebody invents would fill the memory.
+        """
+        headers = Headers(raw=self._start["headers"])
+        plain = "content-encoding" not in headers
+        kind = headers.get("content-type", "").startswith(_KINDS)
+        large = len(self._body) >= _LEAST_BYTES
+        return bool(self._start["status"] == 200 and plain and kind and large)
 
     async def send_on(self, send: Send) -> None:
         """Send it as it is."""

@@ -10,15 +10,14 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 from streamlit import config, runtime
 
 from genrekit.app.charts import GREY, NEGATIVE, POSITIVE
+from genrekit.app.component import component
 from genrekit.errors import SettingsError
 from genrekit.model import SegmentVerdict
 
@@ -98,13 +97,7 @@ _HTML: Final = """
 """
 
 
-def _asset(suffix: str) -> str:
-    return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
-
-
-_mount: Final[Any] = st.components.v2.component(
-    "genrekit_evidence_player", html=_HTML, css=_asset(".css"), js=_asset(".js")
-)
+_mount: Final = component("evidence_player", _HTML)
 
 
 def media_url(content: bytes, mime: str, key: str) -> str | None:

@@ -7,13 +7,12 @@ budget of bytes. The browser keeps what it got, so its replay asks nothing of th
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import streamlit as st
 
 from genrekit.app.charts import NEGATIVE, POSITIVE
+from genrekit.app.component import component
 from genrekit.insight import look
 from genrekit.playground import EpochRecord, Frame, Run
 
@@ -57,13 +56,7 @@ _HTML: Final = """
 """
 
 
-def _asset(suffix: str) -> str:
-    return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
-
-
-_mount: Final[Any] = st.components.v2.component(
-    "genrekit_network_view", html=_HTML, css=_asset(".css"), js=_asset(".js")
-)
+_mount: Final = component("network_view", _HTML)
 
 
 def unit_names(sizes: Sequence[int]) -> list[list[str]]:

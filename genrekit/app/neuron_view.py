@@ -1,24 +1,16 @@
 """A drawing of one neuron: sign by colour, dash and figure, size by thickness."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Final
-
-import streamlit as st
+from typing import Final
 
 from genrekit.app.charts import NEGATIVE, POSITIVE
+from genrekit.app.component import component
 from genrekit.mlp import NeuronOutput
 
 __all__ = ["neuron_view"]
 
 
-def _asset(suffix: str) -> str:
-    return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
-
-
-_mount: Final[Any] = st.components.v2.component(
-    "genrekit_neuron_view", html='<svg role="img"></svg>', css=_asset(".css"), js=_asset(".js")
-)
+_mount: Final = component("neuron_view", '<svg role="img"></svg>')
 
 
 def neuron_view(

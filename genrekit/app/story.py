@@ -7,7 +7,6 @@ for as the classify page asks, by a thread: nobody's first look at the page wait
 import base64
 from concurrent.futures import Future
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from genrekit.app import listening
 from genrekit.app.charts import NEGATIVE, POSITIVE, genre_colours
 from genrekit.app.clips import Clip
+from genrekit.app.component import component
 from genrekit.app.evidence_player import media_url
 from genrekit.app.server import when_settled
 from genrekit.app.settings import settings
@@ -80,13 +80,7 @@ _HTML: Final = """
 """
 
 
-def _asset(suffix: str) -> str:
-    return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
-
-
-_mount: Final[Any] = st.components.v2.component(
-    "genrekit_story", html=_HTML, css=_asset(".css"), js=_asset(".js")
-)
+_mount: Final = component("story", _HTML)
 
 
 def story(clip: Clip) -> None:
