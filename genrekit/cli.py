@@ -71,6 +71,7 @@ def _demo_data(options: argparse.Namespace) -> int:
         tracks_per_style=options.tracks,
         seconds=options.seconds,
         seed=options.seed,
+        workers=options.workers,
     )
     total = options.tracks * len(STYLES)
     written = _plainly(paths, options.folder)
@@ -329,6 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--tracks", type=int, default=12, help="tracks of each style (%(default)s)")
     sub.add_argument("--seconds", type=float, default=12.0, help="length of each (%(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="other seeds, other music (%(default)s)")
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
     _progress_option(sub)
 
     sub = command(

@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from genrekit.errors import SettingsError
+from genrekit.errors import GenreKitError, SettingsError
+from genrekit.pool import compute_in_order
 
 __all__ = ["STYLES", "render", "write_demo_dataset"]
 
@@ -682,8 +683,9 @@ def write_demo_dataset(
     seconds: float = 12.0,
     seed: int = 0,
     styles: Sequence[str] = STYLES,
+    workers: int | None = None,
 ) -> Iterator[Path]:
-    """Write generated tracks in the layout of a genre dataset, one for each step of the iterator.
+    """Write generated tracks in the layout of a genre dataset.
 
     The tracks are `<folder>/<style>/<style>.00000.flac` (16 bit, 22050 Hz, mono); a style's
     artists take turns. After the last, `<folder>/tracks.csv` names the artist of each track.
@@ -701,46 +703,80 @@ def write_demo_dataset(
         Another seed gives other tracks by the same artists.
     styles : Sequence[str]
         Some of `STYLES`.
+    workers : int or None
+        Processes, each composing one track at a time; None for one per processor. The files are
+        the same for any number.
 
     Yields
     ------
     Path
-        The track just written. Nothing is written before the first step.
+        A track that is written; with several workers a few more may be. Nothing is written before
+        the first step.
 
     Raises
     ------
     SettingsError
         At the call, if a style is unknown or a number is out of its range.
+    GenreKitError
+        Under way, if the system has ended a process.
     """
     for style in styles:
         _check(style, seed=seed, artist=0, seconds=seconds, sample_rate=22050)
     _check_range("tracks_per_style", tracks_per_style, 1, 100_000)
     _check_range("artists_per_style", artists_per_style, 1, 100_000)
-    return _write(Path(folder), tracks_per_style, artists_per_style, seconds, seed, styles)
+    if workers is not None:
+        _check_range("workers", workers, 1, math.inf)
+    tracks = [
+        _DemoTrack(Path(folder), style, number, number % artists_per_style, seconds, seed)
+        for style in styles
+        for number in range(tracks_per_style)
+    ]
+    return _write(Path(folder), tracks, workers or os.cpu_count() or 1)
 
 
-def _write(
-    folder: Path, tracks: int, artists: int, seconds: float, seed: int, styles: Sequence[str]
-) -> Iterator[Path]:
-    import soundfile  # here, so that rendering needs NumPy alone
+@dataclass(frozen=True)
+class _DemoTrack:
+    folder: Path
+    style: str
+    number: int
+    artist: int
+    seconds: float
+    seed: int
 
-    rows = [("track", "artist")]
-    for style in styles:
+    @property
+    def name(self) -> str:
+        return f"{self.style}/{self.style}.{self.number:05d}"
+
+
+def _write(folder: Path, tracks: Sequence[_DemoTrack], workers: int) -> Iterator[Path]:
+    for style in dict.fromkeys(track.style for track in tracks):
         (folder / style).mkdir(parents=True, exist_ok=True)
-        for number in range(tracks):
-            track, artist = f"{style}/{style}.{number:05d}", number % artists
-            audio = render(style, seed=seed * 100_000 + number, artist=artist, seconds=seconds)
-            path = folder / f"{track}.flac"
-            with _replacing(path) as temporary:
-                soundfile.write(temporary, audio, 22050, subtype="PCM_16", format="FLAC")
-            rows.append((track, f"{style} artist {artist}"))
-            yield path
+    yield from compute_in_order(_write_track, tracks, workers, _crashed)
+    rows = [("track", "artist"), *((t.name, f"{t.style} artist {t.artist}") for t in tracks)]
     folder.mkdir(parents=True, exist_ok=True)
     with (
         _replacing(folder / "tracks.csv") as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _write_track(track: _DemoTrack) -> Path:
+    import soundfile  # here, so that rendering needs NumPy alone
+
+    seed = track.seed * 100_000 + track.number
+    audio = render(track.style, seed=seed, artist=track.artist, seconds=track.seconds)
+    path = track.folder / f"{track.name}.flac"
+    with _replacing(path) as temporary:
+        soundfile.write(temporary, audio, 22050, subtype="PCM_16", format="FLAC")
+    return path
+
+
+def _crashed() -> Path:
+    raise GenreKitError(
+        "The system ended a process that composed, perhaps for lack of memory: "
+        "run again with fewer workers."
+    )
 
 
 @contextmanager

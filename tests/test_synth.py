@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from genrekit import synth
-from genrekit.errors import SettingsError
+from genrekit.errors import GenreKitError, SettingsError
 from genrekit.synth import STYLES, render, write_demo_dataset
 
 ARTISTS, SEEDS, RATE = 4, 3, 22050
@@ -186,7 +187,7 @@ def test_dataset(tmp_path):
 
 def test_dataset_is_written_step_by_step_and_again(tmp_path):
     folder = tmp_path / "new" / "demo"
-    steps = write_demo_dataset(folder, styles=["metal"], tracks_per_style=2, seconds=0.2)
+    steps = write_demo_dataset(folder, styles=["metal"], tracks_per_style=2, seconds=0.2, workers=1)
     assert not folder.exists()
     first = next(steps)
     assert [path for path in folder.rglob("*") if path.is_file()] == [first]
@@ -198,6 +199,27 @@ def test_dataset_is_written_step_by_step_and_again(tmp_path):
     assert first.read_bytes() == before
     other = write_demo_dataset(folder, styles=["metal"], tracks_per_style=1, seconds=0.2, seed=1)
     assert next(other).read_bytes() != before
+
+
+def test_processes_write_the_same_files_in_the_same_order(tmp_path):
+    options = {"styles": ["blues", "disco"], "tracks_per_style": 3, "seconds": 0.2}
+    alone, together = (
+        list(write_demo_dataset(tmp_path / str(workers), workers=workers, **options))
+        for workers in (1, 3)
+    )
+    assert [path.name for path in alone] == [path.name for path in together]
+    for name in [*(path.relative_to(tmp_path / "1") for path in alone), "tracks.csv"]:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
+
+
+def test_a_process_that_the_system_ends_is_told_in_plain_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(synth, "_write_track", end)
+    with pytest.raises(GenreKitError, match="run again with fewer workers"):
+        list(write_demo_dataset(tmp_path, styles=["disco"], tracks_per_style=2, workers=2))
+
+
+def end(track):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -240,6 +262,7 @@ def test_render_rejects(options, message):
         ({"styles": ["jazz", "polka"]}, "Unknown style 'polka'"),
         ({"tracks_per_style": 0}, "tracks_per_style is 0: choose a number from 1 to 100000"),
         ({"artists_per_style": 0}, "artists_per_style is 0"),
+        ({"workers": 0}, "workers is 0: choose a number 1 or more"),
         ({"seconds": 0}, "seconds is 0"),
         ({"seed": -1}, "seed is -1"),
     ],
