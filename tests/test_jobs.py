@@ -8,7 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from genrekit.app import jobs as module
 from genrekit.app.jobs import Job, JobRefused, Jobs
@@ -224,14 +226,20 @@ def test_a_server_that_stops_takes_no_new_work(make_jobs):
             ask()
 
 
-def test_cancelling_ends_all_that_a_job_has_started(make_jobs):
+def test_cancelling_ends_all_that_a_job_has_started(make_jobs, tmp_path):
     jobs = make_jobs()
-    compose = ["demo-data", "audio", "--tracks", "20", "--seconds", "6", "--progress", "json"]
-    prepare = ["preprocess", "audio", "-o", "data.parquet", "--workers", "2", "--progress", "json"]
-    job = add(jobs, compose, prepare)
+    for genre, tone in (("high", 880), ("low", 110)):
+        (tmp_path / "audio" / genre).mkdir(parents=True)
+        first = tmp_path / "audio" / genre / "0.wav"
+        soundfile.write(first, np.sin(np.arange(6 * 22050) * tone / 3500), 22050)
+        for number in range(1, 300):
+            first.with_stem(str(number)).hardlink_to(first)
+    prepare = ["preprocess", str(tmp_path / "audio"), "-o", "data.parquet", "--workers", "2"]
+    job = add(jobs, [*prepare, "--progress", "json"])
     wait(lambda: any("segments" in event for event in job.events()))
     group = int((job.folder / "started").read_text())
     jobs.cancel(job)
+    assert job.status == "cancelled", "it was at work still"
 
     def ended():
         try:

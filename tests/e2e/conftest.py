@@ -144,17 +144,26 @@ def _first_visit(browser: Any, app_url: str) -> None:
     tab.close()
 
 
+@pytest.fixture(scope="session")
+def _context(browser: Any) -> Any:
+    """All tests' pages share the browser's store of scripts: to read those takes longest."""
+    return browser.new_context(viewport={"width": 1280, "height": 900})
+
+
 @pytest.fixture
-def page(browser: Any, _first_visit: None) -> Iterator[Any]:
-    """A fresh browser page of 1280 x 900; the errors it met are in `page.problems`."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
+def page(_context: Any, _first_visit: None) -> Iterator[Any]:
+    """The page of a new visitor, of 1280 x 900; the errors it met are in `page.problems`."""
+    tab = _context.new_page()
     problems: list[str] = []
     tab.on("console", lambda message: _note(message, problems))
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.problems = problems
     yield tab
-    context.close()
+    tab.evaluate("() => { try { localStorage.clear(); } catch { /* no page was opened */ } }")
+    for one in _context.pages:
+        one.close()
+    _context.clear_cookies()
+    _context.clear_permissions()
 
 
 def _note(message: Any, problems: list[str]) -> None:

@@ -90,20 +90,3 @@ def test_the_presenter_view_survives_a_page_switch_and_is_left_with_escape(home:
     home.get_by_test_id("stSidebar").wait_for()
     assert "present" not in home.url
     assert home.evaluate(size) == usual
-
-
-def test_a_look_at_home_is_small(app_url: str, browser: Any) -> None:
-    """Bytes as they travel; Plotly alone would be more than 4 MB."""
-    context = browser.new_context()
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    sizes: list[int] = []
-    session.send("Network.enable")
-    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    for limit in (4_000_000, 300_000):
-        sizes.clear()
-        page.goto(app_url)
-        page.get_by_role("heading", name="Verdict: ").wait_for()
-        page.wait_for_timeout(500)
-        assert 0 < sum(sizes) < limit
-    context.close()
