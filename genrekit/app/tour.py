@@ -124,7 +124,7 @@ STOPS: Final = (
         "dataset",
         "Prepare a dataset",
         1,
-        "Press **Make the demo dataset**. In about fifteen seconds 144 pieces are composed, cut "
+        "Press **Make the demo dataset**. In about six seconds 144 pieces are composed, cut "
         "up and measured. On the map, choose a point to hear it.",
         "Show the map when it is made",
         {"view": "Map of all segments"},
