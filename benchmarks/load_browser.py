@@ -1,6 +1,5 @@
 """How soon pages are there in Chromium: after a start, when switched to, and when changed."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from benchmarks.chromium import CHROMIUM, FLAGS
 from benchmarks.load import PAGES, verdict
 from benchmarks.load_server import Server, running
 
@@ -21,10 +21,6 @@ ROUNDS = 4
 # Buttons of the neuron page, which set its widgets.
 GATES = ("OR", "AND", "OR", "AND")
 _PATIENCE_MS = 60_000.0
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 # Whether the script has ended, and its heading and what stands below it can be seen.
 _THERE = """() =>
   document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning" &&
@@ -70,12 +66,10 @@ class Paints:
 
 def paints() -> Paints | None:
     """Measure with a fresh server for each page; None without Chromium or Playwright."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None or find_spec("playwright") is None:
+    if CHROMIUM is None or find_spec("playwright") is None:
         return None
     found = Paints()
-    with _chromium(chromium) as browser:
+    with _chromium() as browser:
         for page in PAGES:
             with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
                 tab, found.first[page] = _first_paint(browser, server, page)
@@ -88,11 +82,11 @@ def paints() -> Paints | None:
 
 
 @contextmanager
-def _chromium(path: str) -> Iterator[Any]:
+def _chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 

@@ -18,7 +18,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
 
-from conftest import CHROMIUM, FLAGS, run_server  # noqa: E402
+from conftest import run_server  # noqa: E402
+
+from benchmarks.chromium import CHROMIUM, FLAGS  # noqa: E402
 
 PATIENT_MS = 300_000
 WIDTHS = (1280, 390)

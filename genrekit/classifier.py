@@ -1,7 +1,7 @@
 """The networks that tell genres apart, in PyTorch.
 
 A network maps features of shape (n, frames, coefficients), float32, already normalised, to
-logits of shape (n, genres). `NETWORKS` names them; a new one is added there and nowhere else.
+logits of shape (n, genres). `NETWORKS` names them; docs/extend.md adds one.
 """
 
 from collections.abc import Callable

@@ -171,8 +171,8 @@ page_header(
     "Prepare a dataset",
     "A network cannot listen; it reads numbers. Here tracks are cut into segments, and each "
     "segment becomes a small table of numbers (its MFCCs) with the genre as its label.",
-    "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about "
-    "fifteen seconds.",
+    "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about six "
+    "seconds.",
 )
 words("dataset")
 with plain_errors():

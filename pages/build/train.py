@@ -61,7 +61,7 @@ def choose_dataset() -> Job | None:
     else:
         if current is not None:
             job_panel(current)  # it failed, and says why
-        st.info("First prepare a dataset: the demo one takes about fifteen seconds.")
+        st.info("First prepare a dataset: the demo one takes about six seconds.")
         first_step("build/dataset.py", "Prepare a dataset", ":material/library_music:")
     with st.expander("Use a dataset file of your own"):
         upload_dataset()

@@ -5,7 +5,6 @@ fail instead, so that no build passes by not looking.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,22 +19,10 @@ from typing import Any
 import pytest
 import soundfile
 
+from benchmarks.chromium import CHROMIUM, FLAGS
 from genrekit.synth import render
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_SECONDS = 120
 # Streamlit looks for its endpoints below the page's path first, and means nothing by it.
 HARMLESS = ("/_stcore/health", "/_stcore/host-config")
