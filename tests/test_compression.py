@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from genrekit.app.compression import CompressScripts
@@ -34,8 +34,8 @@ class Server:
         kind = "text/html" if "nowhere" in request.url.path else "text/javascript"
         return Response(b"1;" if small else SCRIPT, 200 if found else 404, headers, kind)
 
-    def ask(self, path=PATH, method="GET", **headers):
-        """Status, headers and body of the answer."""
+    def ask(self, path=PATH, method="GET", gone=False, **headers):
+        """Status, headers and body of the answer; whoever is gone does not wait for it."""
         sent = {"accept-encoding": "gzip, br"} | {
             k.replace("_", "-"): v for k, v in headers.items()
         }
@@ -49,7 +49,9 @@ class Server:
         messages = []
 
         async def receive():
-            return {"type": "http.request", "body": b""}
+            if not gone:
+                await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
 
         async def send(message):
             messages.append(message)
@@ -106,4 +108,44 @@ def test_all_else_is_left_as_it_is(server, path, given):
         assert headers.get("content-encoding") == ("br" if "packed" in path else None)
         assert headers["etag"] == '"1"'
         assert body == (b"1;" if "small" in path else SCRIPT)
+        assert server.asked == count
+
+
+async def in_pieces():
+    for start in range(0, len(SCRIPT), 1000):
+        await asyncio.sleep(0)
+        yield SCRIPT[start : start + 1000]
+
+
+def test_whoever_leaves_while_a_script_is_read_spoils_it_for_nobody(server):
+    whole = {"content-length": str(len(SCRIPT))}
+
+    async def app(scope, receive, send):
+        server.asked += 1
+        answer = StreamingResponse(in_pieces(), 200, whole, "text/javascript")
+        await answer(scope, receive, send)
+
+    server.app = app
+    assert len(server.ask(gone=True)[2]) < len(SCRIPT), "Starlette stops where nobody listens"
+    server.app, server.asked = CompressScripts(app), 0
+    server.ask(gone=True)
+    for _ in range(2):
+        assert gzip.decompress(server.ask()[2]) == SCRIPT
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_half_a_script_is_not_kept(server, more):
+    async def half(scope, receive, send):
+        server.asked += 1
+        headers = {"content-type": "text/javascript"}
+        if not more:
+            headers["content-length"] = str(2 * len(SCRIPT))
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.body", "body": SCRIPT, "more_body": more})
+
+    server.app = CompressScripts(half)
+    for count in (1, 2):
+        assert "content-encoding" not in server.ask()[1]
         assert server.asked == count

@@ -9,7 +9,7 @@ import gzip
 import re
 from typing import Final
 
-from anyio import to_thread
+from anyio import Event, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +41,7 @@ class CompressScripts:
             return
         if name not in self._kept:
             whole = _Whole()
-            await self._app(scope, receive, whole.add)
+            await self._app(scope, _patient(receive), whole.add)
             if not whole.worth_it:
                 await whole.send_on(send)
                 return
@@ -60,12 +60,25 @@ def _script(scope: Scope) -> str | None:
     return found.group() if found else None
 
 
+def _patient(receive: Receive) -> Receive:
+    """Does not say when the visitor goes: the file would end there, for all who come after."""
+
+    async def hear() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            await Event().wait()
+        return message
+
+    return hear
+
+
 class _Whole:
     """An answer, collected."""
 
     def __init__(self) -> None:
         self._start: Message = {}
         self._body = bytearray()
+        self._ended = False
 
     async def add(self, message: Message) -> None:
         """What the app sends."""
@@ -73,10 +86,11 @@ class _Whole:
             self._start = message
         else:
             self._body += message.get("body", b"")
+            self._ended = not message.get("more_body", False)
 
     @property
     def worth_it(self) -> bool:
-        """Whether it is a script of some size, as it is on disk.
+        """Whether it is all of a script of some size, as it is on disk.
 
         Streamlit answers addresses that lead nowhere with a page; keeping one for each such
         address that somebody invents would fill the memory.
@@ -85,7 +99,9 @@ class _Whole:
         plain = "content-encoding" not in headers
         kind = headers.get("content-type", "").startswith(_KINDS)
         large = len(self._body) >= _LEAST_BYTES
-        return bool(self._start["status"] == 200 and plain and kind and large)
+        length = headers.get("content-length", str(len(self._body)))
+        complete = self._ended and length == str(len(self._body))
+        return bool(self._start["status"] == 200 and plain and kind and large and complete)
 
     async def send_on(self, send: Send) -> None:
         """Send it as it is."""
