@@ -81,8 +81,8 @@ def test_it_trains_smoothly_stops_at_once_and_replays_alone(page: Any, app_url: 
     # The best second counts, and others' work on the machine is not the playground's.
     assert any(updates_a_second(view) * busy() >= 5 for _ in range(8))
     updates = view.number("updates") - first
-    assert sum(view.received[received:]) / updates < 100_000
-    assert max(view.received[received:]) < 100_000
+    assert sum(view.received[received:]) / updates < 60_000
+    assert max(view.received[received:]) < 60_000
     assert view.number("seen") > seen + 3000
 
     assert any(seconds_to_pause(view) < 0.5 * busy() for _ in range(4))

@@ -223,7 +223,6 @@ def test_an_uploaded_file_is_drawn(page: Any, app_url: str) -> None:
 def test_nothing_sticks_out_on_a_phone(page: Any, app_url: str, section: str, title: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_section(page, app_url, section, title)
-    page.wait_for_timeout(500)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("box => box.scrollWidth <= box.clientWidth")
     for chart in page.locator(".js-plotly-plot").all():

@@ -95,9 +95,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def visit(browser: Any, url: str) -> Iterator[Callable[..., Any]]:
+def visit(browser: Any, _context: Any, url: str) -> Iterator[Callable[..., Any]]:
     """A function that opens the player; whatever the console complains of fails the test."""
-    contexts, problems = [], []
+    contexts, tabs, problems = [], [], []
 
     def go(
         query: str = "",
@@ -105,9 +105,13 @@ def visit(browser: Any, url: str) -> Iterator[Callable[..., Any]]:
         prepare: Callable[[Any], Any] = lambda tab: None,
         **options: Any,
     ) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
+        context = _context
+        if options:
+            context = browser.new_context(**options)
+            contexts.append(context)
         tab = context.new_page()
+        tabs.append(tab)
+        tab.set_viewport_size({"width": width, "height": 900})
         tab.on("console", lambda message: _note(message, problems))
         tab.on("pageerror", lambda error: problems.append(str(error)))
         prepare(tab)
@@ -125,8 +129,8 @@ def visit(browser: Any, url: str) -> Iterator[Callable[..., Any]]:
         return tab
 
     yield go
-    for context in contexts:
-        context.close()
+    for one in (*tabs, *contexts):
+        one.close()
     assert problems == []
 
 
