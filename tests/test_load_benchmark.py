@@ -31,7 +31,7 @@ def test_a_small_crowd_loses_nothing(monkeypatch):
     monkeypatch.setattr(load, "THINK_SECONDS", (0.1, 0.3))
     monkeypatch.setattr(load, "KEEP_SECONDS", 2)
     monkeypatch.setattr(load, "FORGET_SECONDS", 3)
-    crowd = aside(load.load, visitors=3, stay=5)
+    crowd = aside(load.load, visitors=3, stay=3)
     assert crowd.lost == []
     for action in ("hear an upload", "job: import", "job: train", "go neuron"):
         assert len(crowd.seconds[action]) >= 1, action

@@ -202,7 +202,7 @@ def test_a_killed_process_is_noticed_by_its_caller(pool):
 
 
 def test_others_are_not_disturbed(make):
-    workers = make(count=2, seconds=5)
+    workers = make(count=2, seconds=3)
     assert workers.ready(60)
     stop = threading.Event()
     times = []
@@ -221,7 +221,7 @@ def test_others_are_not_disturbed(make):
         stop.set()
         others.result(10)
     assert len(times) > 3
-    assert max(times) < 5
+    assert max(times) < 3
 
 
 def test_a_process_that_dies_with_nothing_to_do_costs_nobody_anything(make):

@@ -50,7 +50,7 @@ STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 _FIRST_PAGE_SECONDS: Final = 2.0
-_TIDY_SECONDS: Final = 10.0
+_TIDY_SECONDS: Final = 4.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
 

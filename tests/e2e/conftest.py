@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,17 +142,35 @@ def _context(browser: Any) -> Any:
 @pytest.fixture
 def page(_context: Any, _first_visit: None) -> Iterator[Any]:
     """The page of a new visitor, of 1280 x 900; the errors it met are in `page.problems`."""
-    tab = _context.new_page()
-    problems: list[str] = []
-    tab.on("console", lambda message: _note(message, problems))
-    tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.problems = problems
+    tab = _watched(_context.new_page())
     yield tab
     tab.evaluate("() => { try { localStorage.clear(); } catch { /* no page was opened */ } }")
     for one in _context.pages:
         one.close()
     _context.clear_cookies()
     _context.clear_permissions()
+
+
+@pytest.fixture
+def visitor(browser: Any, _first_visit: None) -> Iterator[Callable[..., Any]]:
+    """A function that opens a page in a browser of its own, which has never seen the app."""
+    contexts = []
+
+    def come(**options: Any) -> Any:
+        contexts.append(browser.new_context(**options))
+        return _watched(contexts[-1].new_page())
+
+    yield come
+    for context in contexts:
+        context.close()
+
+
+def _watched(tab: Any) -> Any:
+    problems: list[str] = []
+    tab.on("console", lambda message: _note(message, problems))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.problems = problems
+    return tab
 
 
 def _note(message: Any, problems: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What every page owes every visitor."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,17 @@ def test_every_page_is_looked_at() -> None:
     assert frame.count("st.Page(") == len(PAGES)
 
 
+FIRST_BYTES = 4_000_000
+WARM_BYTES = 300_000
+
+
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_opens_by_its_address_without_errors_or_requests_outside(
-    app_url: str, page: Any, address: str
+def test_a_page_opens_by_its_address_whole_light_and_alone(
+    app_url: str, visitor: Callable[..., Any], address: str
 ) -> None:
+    page = visitor(viewport={"width": 390, "height": 844})
     outside = watch(page, app_url)
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{app_url}/{address}")
-    page.wait_for_selector("[data-test-script-state=notRunning]")
-    page.get_by_role("heading", level=1).first.wait_for()
+    first = bytes_of(page, f"{app_url}/{address}")
     assert PAGES[address] in page.get_by_role("heading", level=1).first.inner_text()
     assert page.problems == []
     assert page.get_by_text("Something went wrong").count() == 0
@@ -42,6 +45,27 @@ def test_a_page_opens_by_its_address_without_errors_or_requests_outside(
         page.set_viewport_size({"width": width, "height": 844})
         page.wait_for_timeout(300)
         assert main.evaluate("main => main.scrollWidth <= main.clientWidth"), "nothing is cut off"
+    page.close()
+    again = bytes_of(page.context.new_page(), f"{app_url}/{address}")
+    assert 500_000 < first < FIRST_BYTES
+    assert 1_000 < again < WARM_BYTES
+
+
+def bytes_of(page: Any, address: str) -> int:
+    """What comes over the network until a page stands: files and messages."""
+    network = page.context.new_cdp_session(page)
+    received: list[int] = []
+    network.on("Network.loadingFinished", lambda e: received.append(int(e["encodedDataLength"])))
+    network.on(
+        "Network.webSocketFrameReceived",
+        lambda e: received.append(3 * len(e["response"]["payloadData"]) // 4),  # base64
+    )
+    network.send("Network.enable")
+    page.goto(address)
+    page.get_by_role("heading", level=1).first.wait_for()
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    page.wait_for_load_state("networkidle")
+    return sum(received)
 
 
 def watch(page: Any, app_url: str) -> list[str]:
@@ -67,37 +91,3 @@ def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
     page.evaluate("new WebSocket('ws://elsewhere.invalid/z')")
     page.wait_for_timeout(500)
     assert {f"{elsewhere}/x", f"{elsewhere}/y.png", "ws://elsewhere.invalid/z"} <= set(outside)
-
-
-FIRST_BYTES = 4_000_000
-WARM_BYTES = 300_000
-
-
-@pytest.mark.parametrize("address", PAGES)
-def test_little_travels_at_first_and_next_to_nothing_again(
-    app_url: str, browser: Any, address: str
-) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    first, again = (bytes_of(context, f"{app_url}/{address}") for _ in range(2))
-    context.close()
-    assert 500_000 < first < FIRST_BYTES
-    assert 1_000 < again < WARM_BYTES
-
-
-def bytes_of(context: Any, address: str) -> int:
-    """What comes over the network until a page stands: files and messages."""
-    page = context.new_page()
-    network = context.new_cdp_session(page)
-    received: list[int] = []
-    network.on("Network.loadingFinished", lambda e: received.append(int(e["encodedDataLength"])))
-    network.on(
-        "Network.webSocketFrameReceived",
-        lambda e: received.append(3 * len(e["response"]["payloadData"]) // 4),  # base64
-    )
-    network.send("Network.enable")
-    page.goto(address)
-    page.get_by_role("heading", level=1).first.wait_for()
-    page.wait_for_selector("[data-test-script-state=notRunning]")
-    page.wait_for_load_state("networkidle")
-    page.close()
-    return sum(received)

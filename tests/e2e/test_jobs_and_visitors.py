@@ -1,5 +1,6 @@
 """Jobs outlive pages, browsers and servers, and visitors do not meet."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def test_a_job_goes_on_when_browser_and_server_are_gone(browser: Any, tmp_path: 
         page.context.close()
 
 
-def test_two_visitors_wait_their_turn_and_see_their_own(app_url: str, browser: Any) -> None:
-    first, second = (browser.new_context().new_page() for _ in range(2))
+def test_two_visitors_wait_their_turn_and_see_their_own(
+    app_url: str, visitor: Callable[..., Any]
+) -> None:
+    first, second = visitor(), visitor()
     make_demo(first, app_url)
     make_demo(second, app_url)
     second.get_by_text("it is next").wait_for(timeout=PATIENT_MS)
@@ -41,5 +44,3 @@ def test_two_visitors_wait_their_turn_and_see_their_own(app_url: str, browser: A
     second.get_by_role("button", name="Resume").click()
     first.get_by_role("heading", name="What you have now").wait_for(timeout=PATIENT_MS)
     second.get_by_role("heading", name="What you have now").wait_for(timeout=PATIENT_MS)
-    for page in (first, second):
-        page.context.close()
