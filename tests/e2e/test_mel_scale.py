@@ -23,7 +23,7 @@ def open_section(page: Any, app_url: str, section: str, title: str, **settings: 
 
 
 def settle(page: Any) -> None:
-    """Wait until the script has been at rest for half a second."""
+    """Wait until the script has been at rest for 0.3 s."""
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid="stApp"]');
@@ -31,7 +31,7 @@ def settle(page: Any) -> None:
                 && !document.querySelector('[data-testid="stSkeleton"]');
             if (!rests) { window.restingSince = undefined; return false; }
             window.restingSince ??= performance.now();
-            return performance.now() - window.restingSince > 500;
+            return performance.now() - window.restingSince > 300;
         }""",
         timeout=TIMEOUT,
     )
