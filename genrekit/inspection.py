@@ -204,7 +204,6 @@ def inspect_folder(
     if not 0 < segment_seconds < np.inf:
         raise SettingsError(f"A segment of {segment_seconds:g} s is impossible: use more than 0 s.")
     tracks, others = find_tracks(folder, artists)
-    workers = min(workers or os.cpu_count() or 1, len(tracks))
     return _inspect(Path(folder), tracks, others, segment_seconds, workers)
 
 
@@ -213,7 +212,7 @@ def _inspect(
     tracks: Sequence[Track],
     others: Sequence[Skipped],
     segment_seconds: float,
-    workers: int,
+    workers: int | None,
 ) -> Iterator[InspectProgress]:
     heard = compute_in_order(
         partial(hear, segment_seconds=segment_seconds),

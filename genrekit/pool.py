@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 def compute_in_order(
     job: Callable[[Item], Result],
     items: Sequence[Item],
-    workers: int,
+    workers: int | None,
     crashed: Callable[[], Result],
 ) -> Generator[Result, None, None]:
     """The result of each item's job in order, a few ahead of what is asked for.
@@ -43,11 +43,13 @@ def compute_in_order(
     ----------
     job : function of an item, one that can be pickled; it raises for no bad file
     items : sequence of what can be pickled, such as Path
-    workers : int, >= 1; 1 works in this process
+    workers : int, >= 1, or None
+        Processes, never more than items; 1 works in this process, None has one per processor.
     crashed : function without arguments
         Gives the result for an item whose job kills its process.
     """
-    if workers == 1 or len(items) < 2:
+    workers = min(workers or os.cpu_count() or 1, len(items))
+    if workers <= 1:
         for item in items:
             yield job(item)
         return

@@ -187,7 +187,6 @@ def build_dataset(
     if scheduler is not None:
         compute = partial(_compute_on_cluster, scheduler=scheduler)
     else:
-        workers = min(workers or os.cpu_count() or 1, len(tracks))
         compute = partial(_compute_in_order, workers=workers)
     return _build(tracks, others, parts, compute)
 
@@ -352,7 +351,7 @@ def _too_short(samples: NDArray[np.float32], params: FeatureParams) -> str:
 
 
 def _compute_in_order(
-    tracks: Sequence[Track], parts: "_Parts", workers: int
+    tracks: Sequence[Track], parts: "_Parts", workers: int | None
 ) -> Generator[_Place | str, None, None]:
     """The part of each track in order, a few ahead of what is asked for."""
     return compute_in_order(

@@ -731,7 +731,7 @@ def write_demo_dataset(
         for style in styles
         for number in range(tracks_per_style)
     ]
-    return _write(Path(folder), tracks, workers or os.cpu_count() or 1)
+    return _write(Path(folder), tracks, workers)
 
 
 @dataclass(frozen=True)
@@ -748,7 +748,7 @@ class _DemoTrack:
         return f"{self.style}/{self.style}.{self.number:05d}"
 
 
-def _write(folder: Path, tracks: Sequence[_DemoTrack], workers: int) -> Iterator[Path]:
+def _write(folder: Path, tracks: Sequence[_DemoTrack], workers: int | None) -> Iterator[Path]:
     for style in dict.fromkeys(track.style for track in tracks):
         (folder / style).mkdir(parents=True, exist_ok=True)
     yield from compute_in_order(_write_track, tracks, workers, _crashed)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit import preprocess
+from genrekit import pool, preprocess
 from genrekit.audio import load_audio
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
@@ -661,13 +661,13 @@ def test_a_file_that_kills_its_process_costs_that_file_only(music, build, output
 
 def test_no_more_workers_than_tracks(music, build, monkeypatch):
     asked = []
-    original = preprocess._compute_in_order
+    original = pool._processes
 
-    def noting(tracks, parts, workers):
+    def noting(workers):
         asked.append(workers)
-        return original(tracks, parts, 1)
+        return original(1)
 
-    monkeypatch.setattr(preprocess, "_compute_in_order", noting)
+    monkeypatch.setattr(pool, "_processes", noting)
     build(music, workers=10_000)
     assert asked == [6]
 
