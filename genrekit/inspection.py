@@ -27,7 +27,7 @@ from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
 from genrekit.fingerprint import linked, similar_pairs
-from genrekit.pool import CRASHED, compute_in_order
+from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.preprocess import TRACK_SECONDS, Track, find_tracks
 
 __all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
@@ -199,8 +199,7 @@ def inspect_folder(
     SettingsError
         At the call: a number is out of range.
     """
-    if workers is not None and workers < 1:
-        raise SettingsError(f"{workers} workers cannot work: use at least 1.")
+    check_workers(workers)
     if not 0 < segment_seconds < np.inf:
         raise SettingsError(f"A segment of {segment_seconds:g} s is impossible: use more than 0 s.")
     tracks, others = find_tracks(folder, artists)

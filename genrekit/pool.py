@@ -14,7 +14,9 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
-__all__ = ["CRASHED", "compute_in_order"]
+from genrekit.errors import SettingsError
+
+__all__ = ["CRASHED", "check_workers", "compute_in_order"]
 
 CRASHED: Final = "Reading it made the decoder crash: convert it to wav or remove it."
 
@@ -26,6 +28,12 @@ _PR_SET_PDEATHSIG: Final = 1
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise SettingsError for fewer processes than 1; None is one per processor."""
+    if workers is not None and workers < 1:
+        raise SettingsError(f"{workers} workers cannot work: use at least 1.")
 
 
 def compute_in_order(

@@ -31,7 +31,7 @@ from genrekit.dataset import ParquetRows, Skipped, TrackRecord, make_card
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors
-from genrekit.pool import CRASHED, compute_in_order
+from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
 
@@ -175,8 +175,7 @@ def build_dataset(
             f"{track_seconds:g} s of each track cannot be used: give a number from one segment, "
             f"{params.segment_seconds:g} s, upwards."
         )
-    if workers is not None and workers < 1:
-        raise SettingsError(f"{workers} workers cannot work: use at least 1.")
+    check_workers(workers)
     root, target = place(folder), place(output)
     _check_output(target)
     tracks, others = find_tracks(root, artists)

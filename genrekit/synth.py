@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from genrekit.errors import GenreKitError, SettingsError
-from genrekit.pool import compute_in_order
+from genrekit.pool import check_workers, compute_in_order
 
 __all__ = ["STYLES", "render", "write_demo_dataset"]
 
@@ -724,8 +724,7 @@ def write_demo_dataset(
         _check(style, seed=seed, artist=0, seconds=seconds, sample_rate=22050)
     _check_range("tracks_per_style", tracks_per_style, 1, 100_000)
     _check_range("artists_per_style", artists_per_style, 1, 100_000)
-    if workers is not None:
-        _check_range("workers", workers, 1, math.inf)
+    check_workers(workers)
     tracks = [
         _DemoTrack(Path(folder), style, number, number % artists_per_style, seconds, seed)
         for style in styles

@@ -40,7 +40,7 @@ SURFACE = {
     "genrekit.inspection": "Duplicate FileFacts InspectProgress Inspection inspect_folder",
     "genrekit.intake": "UploadLimits safe_name store_files store_folder unpack_zip",
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
-    "genrekit.pool": "CRASHED compute_in_order",
+    "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
     "genrekit.remote": "Place PlaceName RemoteFile fetched place",

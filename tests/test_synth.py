@@ -262,7 +262,7 @@ def test_render_rejects(options, message):
         ({"styles": ["jazz", "polka"]}, "Unknown style 'polka'"),
         ({"tracks_per_style": 0}, "tracks_per_style is 0: choose a number from 1 to 100000"),
         ({"artists_per_style": 0}, "artists_per_style is 0"),
-        ({"workers": 0}, "workers is 0: choose a number 1 or more"),
+        ({"workers": 0}, "0 workers cannot work: use at least 1"),
         ({"seconds": 0}, "seconds is 0"),
         ({"seed": -1}, "seed is -1"),
     ],

@@ -25,7 +25,8 @@ def component(name: str, html: str) -> Callable[..., Any]:
     name : str
         Of its files in the folder `browser`: NAME.js, which exports a function, and NAME.css
     html : str
-        What the script finds when it begins
+        What the script finds when it begins. It may come a second later than this: a part that
+        takes the visitor's touch is `inert` here, and the script ends that.
     """
 
     def mount(**options: Any) -> Any:

@@ -47,7 +47,7 @@ _MIME_TYPES: Final = {
 _SALT: Final = secrets.token_bytes(32)
 
 _HTML: Final = """
-<div data-part="player" role="group" aria-label="The song and its segments">
+<div data-part="player" inert role="group" aria-label="The song and its segments">
   <audio data-part="sound" preload="auto"></audio>
   <div class="stage">
     <svg data-part="scale" aria-hidden="true"></svg>

@@ -25,7 +25,7 @@ RECENT: Final = 10
 CURVE_POINTS: Final = 300
 
 _HTML: Final = """
-<div data-part="view">
+<div data-part="view" inert>
   <div class="row">
     <span class="key"><i class="positive"></i>positive</span>
     <span class="key"><i class="negative"></i>negative (dashed)</span>

@@ -10,7 +10,7 @@ from genrekit.mlp import NeuronOutput
 __all__ = ["neuron_view"]
 
 
-_mount: Final = component("neuron_view", '<svg role="img"></svg>')
+_mount: Final = component("neuron_view", '<svg role="img" aria-label="A neuron"></svg>')
 
 
 def neuron_view(

@@ -44,22 +44,26 @@ _HTML: Final = """
   <ol>
     <li>
       <h2>A sound</h2>
-      <svg data-part="wave" role="img" viewBox="0 0 200 100" preserveAspectRatio="none"></svg>
+      <svg data-part="wave" role="img" aria-label="Sound wave" viewBox="0 0 200 100"
+        preserveAspectRatio="none"></svg>
       <p>Air moves to and fro, written down 22,050 times a second.</p>
     </li>
     <li>
       <h2>A picture</h2>
-      <canvas data-part="mel" role="img"></canvas>
+      <canvas data-part="mel" role="img"
+        aria-label="Its mel spectrogram: bright where a pitch is loud."></canvas>
       <p>Time to the right, pitch upwards, loud is bright: a mel spectrogram.</p>
     </li>
     <li>
       <h2>Numbers</h2>
-      <canvas data-part="mfcc" role="img"></canvas>
+      <canvas data-part="mfcc" role="img"
+        aria-label="Its MFCCs: 13 rows, blue above their mean, orange below."></canvas>
       <p>Each moment of it in 13 numbers, called MFCCs.</p>
     </li>
     <li>
       <h2>A network</h2>
-      <svg data-part="network" role="img" viewBox="0 0 200 130"></svg>
+      <svg data-part="network" role="img" viewBox="0 0 200 130"
+        aria-label="A network: 13 numbers enter, two layers follow, ten genres come out."></svg>
       <p>It multiplies, adds and bends what comes in, layer after layer.</p>
     </li>
     <li>

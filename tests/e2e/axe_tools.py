@@ -14,6 +14,11 @@ STREAMLITS_OWN = (
 # parts, and both have thousands.
 _DRAWN = (".katex-html", ".js-plotly-plot > *")
 _SCHEME = "getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
+# The app's style sheet is among the last that Streamlit fetches.
+_STYLED = """async () => {
+  await document.fonts.ready;
+  return [...document.querySelectorAll("style")].some((one) => /katex/.test(one.textContent));
+}"""
 _FIND = """async ({ ignored, drawn, rules }) => {
   const found = await axe.run({ exclude: drawn }, { resultTypes: ["violations"], ...rules });
   const owed = (rule, node) => ignored.some(([id, selector]) => id === rule
@@ -35,6 +40,7 @@ def _axe() -> str:
 
 def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -> list[str]:
     """Violations of serious or critical impact, and headings out of order, in light and dark."""
+    page.wait_for_function(_STYLED)
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe())
     nameless = page.locator("[data-testid=stPlotlyChart]:not([aria-label])").count()

@@ -40,6 +40,17 @@ def test_no_page_bars_anybody(app_url: str, page: Any) -> None:
     assert found == []
 
 
+def test_a_drawing_that_is_not_there_yet_bars_nobody(app_url: str, page: Any) -> None:
+    scripts = "**/_stcore/bidi-components/**"
+    page.route(scripts, lambda on_its_way: None)
+    found = []
+    for address in ("", "neuron?nr_n=2&nr_bias=true"):
+        open_page(page, app_url, address, STATES[address])
+        found += [f"/{address}: {one}" for one in barriers(page)]
+    page.unroute(scripts)
+    assert found == []
+
+
 def test_what_is_let_pass_is_there_to_be_let_pass(app_url: str, page: Any) -> None:
     open_page(page, app_url, "train", STATES["train"])
     found = {one.split()[1] for one in barriers(page, ignored=())}

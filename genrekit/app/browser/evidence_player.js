@@ -32,6 +32,7 @@ export default function (component) {
   }
   player.send = component.setTriggerValue;
   player.receive(component.data);
+  player.view.inert = false;
   return () => player.rest();
 }
 

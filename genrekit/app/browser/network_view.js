@@ -17,6 +17,7 @@ export default function (component) {
   }
   view.send = component.setTriggerValue;
   view.receive(component.data);
+  view.find("view").inert = false;
   return () => view.stop();
 }
 

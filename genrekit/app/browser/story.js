@@ -75,9 +75,6 @@ class Story {
     this.part.play.disabled = !data.sound;
     this.part.about.textContent = data.about;
     this.part.wave.setAttribute("aria-label", `Sound wave of ${data.title}, ${Math.round(data.seconds)} seconds.`);
-    this.part.mel.setAttribute("aria-label", "Its mel spectrogram: bright where a pitch is loud.");
-    this.part.mfcc.setAttribute("aria-label", "Its MFCCs: 13 rows, blue above their mean, orange below.");
-    this.part.network.setAttribute("aria-label", "A network: 13 numbers enter, two layers follow, ten genres come out.");
     if (this.part.sound.paused) this.rest();
   }
 
