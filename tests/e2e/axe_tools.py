@@ -15,10 +15,8 @@ STREAMLITS_OWN = (
 _DRAWN = (".katex-html", ".js-plotly-plot > *")
 _SCHEME = "getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
 # The app's style sheet is among the last that Streamlit fetches.
-_STYLED = """async () => {
-  await document.fonts.ready;
-  return [...document.querySelectorAll("style")].some((one) => /katex/.test(one.textContent));
-}"""
+_STYLED = """() => document.fonts.status === "loaded"
+  && [...document.querySelectorAll("style")].some((one) => /st-key-way_on/.test(one.textContent))"""
 _FIND = """async ({ ignored, drawn, rules }) => {
   const found = await axe.run({ exclude: drawn }, { resultTypes: ["violations"], ...rules });
   const owed = (rule, node) => ignored.some(([id, selector]) => id === rule
