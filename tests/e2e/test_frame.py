@@ -91,3 +91,19 @@ def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
     page.evaluate("new WebSocket('ws://elsewhere.invalid/z')")
     page.wait_for_timeout(500)
     assert {f"{elsewhere}/x", f"{elsewhere}/y.png", "ws://elsewhere.invalid/z"} <= set(outside)
+
+
+def test_a_drawing_that_does_not_come_says_so_plainly(app_url: str, page: Any) -> None:
+    page.route("**/_stcore/bidi-components/**", lambda script: script.abort())
+    page.goto(f"{app_url}/neuron")
+    alert = page.locator(".stBidiComponent").get_by_test_id("stAlertContentError")
+    alert.wait_for()
+    page.wait_for_function(
+        "part => getComputedStyle(part).fontSize === '0px'", arg=alert.element_handle()
+    )
+    said = alert.evaluate("part => getComputedStyle(part, '::before').content")
+    assert "Load the page again" in said
+    assert not alert.get_by_test_id("stErrorElementStack").is_visible()
+    page.unroute("**/_stcore/bidi-components/**")
+    page.reload()
+    page.get_by_role("img", name="A neuron:").wait_for()
