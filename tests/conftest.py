@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,21 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = FeatureParams(
     sample_rate=8000, segment_seconds=1.0, n_fft=512, hop_length=256, n_mels=24, n_mfcc=7
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_searched_once():
+    """AppTest reads about every installed package at each run: a tenth of a second."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
+
+@pytest.fixture(autouse=True)
+def drawn_alike():
+    """What a test draws from PyTorch's own generator does not depend on the tests before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ def _axe() -> str:
 def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -> list[str]:
     """Violations of serious or critical impact, and headings out of order, in light and dark."""
     page.wait_for_function(_STYLED)
+    page.add_style_tag(content="* { transition: none !important; }")  # colours would fade over
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe())
     nameless = page.locator("[data-testid=stPlotlyChart]:not([aria-label])").count()
@@ -49,7 +50,6 @@ def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -
         if scheme != now:
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function(f"scheme => {_SCHEME} === scheme", arg=scheme)
-            page.wait_for_timeout(300)  # colours fade over
         how = {"ignored": ignored, "drawn": _DRAWN, "rules": rules}
         found += [f"{scheme}: {one}" for one in page.evaluate(_FIND, how)]
     return found
