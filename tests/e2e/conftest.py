@@ -151,6 +151,12 @@ def page(_context: Any, _first_visit: None) -> Iterator[Any]:
     _context.clear_permissions()
 
 
+@pytest.fixture(scope="session")
+def drawings() -> str:
+    """Where the scripts of the app's drawings come from, for `page.route`."""
+    return "**/_stcore/bidi-components/**"
+
+
 @pytest.fixture
 def visitor(browser: Any, _first_visit: None) -> Iterator[Callable[..., Any]]:
     """A function that opens a page in a browser of its own, which has never seen the app."""

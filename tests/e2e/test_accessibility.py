@@ -40,14 +40,15 @@ def test_no_page_bars_anybody(app_url: str, page: Any) -> None:
     assert found == []
 
 
-def test_a_drawing_that_is_not_there_yet_bars_nobody(app_url: str, page: Any) -> None:
-    scripts = "**/_stcore/bidi-components/**"
-    page.route(scripts, lambda on_its_way: None)
+def test_a_drawing_that_is_not_there_yet_bars_nobody(
+    app_url: str, page: Any, drawings: str
+) -> None:
+    page.route(drawings, lambda on_its_way: None)
     found = []
     for address in ("", "neuron?nr_n=2&nr_bias=true"):
         open_page(page, app_url, address, STATES[address])
         found += [f"/{address}: {one}" for one in barriers(page)]
-    page.unroute(scripts)
+    page.unroute(drawings)
     assert found == []
 
 

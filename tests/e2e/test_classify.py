@@ -83,14 +83,15 @@ def test_the_microphone_is_heard(app_url: str, page: Any) -> None:
     assert page.problems == []
 
 
-def test_a_segment_is_chosen_in_the_picture_and_the_link_keeps_it(app_url: str, page: Any) -> None:
-    scripts = "**/_stcore/bidi-components/**"
-    page.route(scripts, lambda on_its_way: None)
+def test_a_segment_is_chosen_in_the_picture_and_the_link_keeps_it(
+    app_url: str, page: Any, drawings: str
+) -> None:
+    page.route(drawings, lambda on_its_way: None)
     open_page(page, app_url, "source=An+example&example=Freshly+composed&style=reggae&take=3")
     page.get_by_role("heading", name="reggae-3.wav").wait_for()
     # Nothing that is pressed too early is lost: until its script is there it cannot be pressed.
     assert page.locator("[data-part=player]").evaluate("part => part.inert")
-    page.unroute(scripts)  # now it comes
+    page.unroute(drawings)  # now it comes
     page.locator("[data-part=player]:not([inert])").wait_for()
     strip = page.locator("[data-part=strip]")
     box = strip.bounding_box()

@@ -93,8 +93,10 @@ def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
     assert {f"{elsewhere}/x", f"{elsewhere}/y.png", "ws://elsewhere.invalid/z"} <= set(outside)
 
 
-def test_a_drawing_that_does_not_come_says_so_plainly(app_url: str, page: Any) -> None:
-    page.route("**/_stcore/bidi-components/**", lambda script: script.abort())
+def test_a_drawing_that_does_not_come_says_so_plainly(
+    app_url: str, page: Any, drawings: str
+) -> None:
+    page.route(drawings, lambda script: script.abort())
     page.goto(f"{app_url}/neuron")
     alert = page.locator(".stBidiComponent").get_by_test_id("stAlertContentError")
     alert.wait_for()
@@ -104,6 +106,6 @@ def test_a_drawing_that_does_not_come_says_so_plainly(app_url: str, page: Any) -
     said = alert.evaluate("part => getComputedStyle(part, '::before').content")
     assert "Load the page again" in said
     assert not alert.get_by_test_id("stErrorElementStack").is_visible()
-    page.unroute("**/_stcore/bidi-components/**")
+    page.unroute(drawings)
     page.reload()
     page.get_by_role("img", name="A neuron:").wait_for()
