@@ -147,6 +147,24 @@ def test_group_by_group(full, tmp_path, monkeypatch):
     same(Dataset.read(tmp_path / "many.parquet"), full)
 
 
+def test_some_rows_after_the_other(full, tmp_path, monkeypatch):
+    full.write(tmp_path / "d.parquet")
+    monkeypatch.setattr(module, "_ROWS_PER_READ", 5)
+    same(Dataset.read(tmp_path / "d.parquet"), full)
+
+
+def test_writing_and_reading_import_no_more_than_they_need(full, tmp_path, run_python):
+    full.write(tmp_path / "d.parquet")
+    done = run_python(
+        "-c",
+        "import sys; from genrekit.dataset import Dataset;"
+        "Dataset.read(sys.argv[1]).write(sys.argv[1]);"
+        "print(sorted({'pandas', 'pyarrow.compute', 'pyarrow.parquet'} & set(sys.modules)))",
+        str(tmp_path / "d.parquet"),
+    )
+    assert done.stdout.strip() == "['pyarrow.parquet']", done.stderr
+
+
 def test_rows_wait_for_a_full_group_and_no_longer(full, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_ROWS_PER_GROUP", 4)
     written = []
