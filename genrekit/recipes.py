@@ -30,8 +30,8 @@ class Recipe(Protocol):
 
     judge: nn.Module
 
-    def step(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, and how many were right."""
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later: tensors and plain values."""
@@ -48,15 +48,15 @@ class CourseRecipe:
         self._x, self._y = x, y
         self._optimizer = torch.optim.Adam(network.parameters(), learning_rate, fused=True)
 
-    def step(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, and how many were right."""
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
         target = self._y[rows]
         logits = self.judge(self._x[rows])
         loss = cross_entropy(logits, target)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._optimizer.zero_grad()  # gives their memory back
-        return loss.detach(), (logits.detach().argmax(dim=1) == target).sum()
+        return loss.detach(), logits.detach(), target
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later."""
@@ -130,8 +130,8 @@ class RobustRecipe:
         )
         self._steps = 0
 
-    def step(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, and how many were right."""
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
         x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
         self._network.train()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
@@ -143,7 +143,7 @@ class RobustRecipe:
         self._schedule.step()
         self._steps += 1
         self._average()
-        return loss.detach(), (logits.detach().argmax(dim=1) == target.argmax(dim=1)).sum()
+        return loss.detach(), logits.detach(), target.argmax(dim=1)
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later."""

@@ -90,19 +90,19 @@ class Training:
         while len(self.history) < params.epochs:
             start = perf_counter()
             self._network.train()
-            loss_sum = torch.zeros((), device=self._device)
-            hits = torch.zeros((), dtype=torch.int64, device=self._device)
+            batches = []
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed((params.seed + (len(self.history) << 40)) % 2**63)
                 order = torch.randperm(count, generator=self._order)
                 for rows in torch.split(order, params.batch_size):
-                    loss, right = recipe.step(rows)
-                    # Sums stay tensors: reading each one would wait for the device.
-                    loss_sum += loss * len(rows)
-                    hits += right
+                    batches.append(recipe.step(rows))
+            # Not before: reading a batch's figures waits for the device, and takes its time.
+            losses, logits, genres = zip(*batches, strict=True)
+            sizes = torch.tensor([len(batch) for batch in genres], device=self._device)
+            hits = (torch.cat(logits).argmax(dim=1) == torch.cat(genres)).sum()
             stats = EpochStats(
                 len(self.history) + 1,
-                float(loss_sum) / count,
+                float((torch.stack(losses) * sizes).sum()) / count,
                 float(hits) / count,
                 *self._validate(*valid),
                 perf_counter() - start,
