@@ -22,6 +22,22 @@ SMALL = FeatureParams(
 )
 
 
+def pytest_xdist_auto_num_workers(config):
+    """All tests run in two processes, a chosen few in this one."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """One process for all tests in the browser, beginning with them; the others file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "browser" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def packages_searched_once():
     """AppTest reads about every installed package at each run: a tenth of a second."""

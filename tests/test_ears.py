@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import streamlit as st
 import worker_jobs as jobs
 from page_tools import texts
 
@@ -245,6 +246,7 @@ def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
     monkeypatch.setenv("GENREKIT_LISTENERS", "1")
     settings.cache_clear()
     ears._workers.clear()
+    st.cache_data.clear()  # it may have been heard by a test before
     try:
         # What a decoder does with a file made for it.
         monkeypatch.setattr(hearing, "hear", jobs.crash_on)
