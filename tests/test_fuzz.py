@@ -115,7 +115,7 @@ def test_most_sound_files_still_say_what_they_are(sources):
 
 # -- what counts as a failure -----------------------------------------------------------------
 
-LIMITS = Limits(processor_seconds=2, seconds=5.0, memory_mb=100, address_mb=1000)
+LIMITS = Limits(processor_seconds=1, seconds=5.0, memory_mb=100, address_mb=1000)
 
 
 def misbehave(folder, out):
@@ -171,7 +171,7 @@ ENDINGS = {
     "refuse": "It is no good: choose another.",
     "abort": "ended by SIGABRT",
     "exit": "ended with status 3",
-    "spin": "no end after 2 s of processor time",
+    "spin": "no end after 1 s of processor time",
     "sleep": "no end after 5 s$",
     "raise": r"ZeroDivisionError: by zero \(",
     "leave": "SystemExit",

@@ -17,6 +17,13 @@ _SCHEME = "getComputedStyle(document.querySelector('[data-testid=stApp]')).color
 # The app's style sheet is among the last that Streamlit fetches.
 _STYLED = """() => document.fonts.status === "loaded"
   && [...document.querySelectorAll("style")].some((one) => /st-key-way_on/.test(one.textContent))"""
+# While a script runs, Streamlit makes what it is about to replace pale.
+_AT_REST = """() => {
+  const rests = document.querySelector("[data-test-script-state=notRunning]")
+    && !document.querySelector("[data-stale=true]");
+  window.axeRests = rests ? window.axeRests ?? performance.now() : undefined;
+  return rests && performance.now() - window.axeRests > 500;
+}"""
 _FIND = """async ({ ignored, drawn, rules }) => {
   const found = await axe.run({ exclude: drawn }, { resultTypes: ["violations"], ...rules });
   const owed = (rule, node) => ignored.some(([id, selector]) => id === rule
@@ -51,5 +58,7 @@ def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function(f"scheme => {_SCHEME} === scheme", arg=scheme)
         how = {"ignored": ignored, "drawn": _DRAWN, "rules": rules}
-        found += [f"{scheme}: {one}" for one in page.evaluate(_FIND, how)]
+        if page.evaluate(_FIND, how):  # what is left when nothing moves is a barrier
+            page.wait_for_function(_AT_REST)
+            found += [f"{scheme}: {one}" for one in page.evaluate(_FIND, how)]
     return found
