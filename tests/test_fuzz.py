@@ -115,7 +115,7 @@ def test_most_sound_files_still_say_what_they_are(sources):
 
 # -- what counts as a failure -----------------------------------------------------------------
 
-LIMITS = Limits(processor_seconds=1, seconds=5.0, memory_mb=100, address_mb=1000)
+LIMITS = Limits(processor_seconds=1, seconds=10.0, memory_mb=100, address_mb=1000)
 
 
 def misbehave(folder, out):
@@ -172,7 +172,7 @@ ENDINGS = {
     "abort": "ended by SIGABRT",
     "exit": "ended with status 3",
     "spin": "no end after 1 s of processor time",
-    "sleep": "no end after 5 s$",
+    "sleep": "no end after 10 s$",
     "raise": r"ZeroDivisionError: by zero \(",
     "leave": "SystemExit",
     "ramble": r"Not one plain sentence: 'Two\\nlines",
