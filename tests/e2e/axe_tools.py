@@ -59,6 +59,7 @@ def barriers(page: Any, ignored: tuple[tuple[str, str], ...] = STREAMLITS_OWN) -
             page.wait_for_function(f"scheme => {_SCHEME} === scheme", arg=scheme)
         how = {"ignored": ignored, "drawn": _DRAWN, "rules": rules}
         if page.evaluate(_FIND, how):  # what is left when nothing moves is a barrier
+            page.evaluate("delete window.axeRests")
             page.wait_for_function(_AT_REST)
             found += [f"{scheme}: {one}" for one in page.evaluate(_FIND, how)]
     return found
