@@ -282,10 +282,12 @@ def test_the_next_server_goes_on_with_the_jobs_warms_up_and_ends_well(folder, jo
         assert len(listeners) > Settings().listeners, "the pool's, and the job's"
         assert server.stop() < STOP_SECONDS
         assert [number for number in listeners if Path(f"/proc/{number}").exists()] == []
-        # That a job's process has ended is noted by a thread of its own, and may come after.
-        last = [event for event in server.events() if event["event"] != "job ended"][-1]
-        assert last["event"] == "server stopped"
-        assert last["forced"] is False
+        assert server.events()[-1]["event"] == "server stopped"
+        assert server.events()[-1]["forced"] is False
+        endings = [
+            e["event"] for e in server.events() if e["event"] in ("job ended", "job put back")
+        ]
+        assert endings == ["job ended", "job put back"]
         assert job.status == "waiting"
         assert processes_of(job) == []
     finally:

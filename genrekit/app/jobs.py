@@ -177,6 +177,7 @@ class Jobs:
                 _kill(job)
             for job in mine:
                 _wait_until_unlocked(job)
+                _wait_until_reaped(job)
                 _forget_run(job)
                 event("job put back", job=short(job.id), kind=job.kind)
 
@@ -412,7 +413,18 @@ def _start(job: Job) -> None:
         _write_whole(job.folder / "server", str(os.getpid()))
         _write_whole(job.folder / "started", str(process.pid))
     event("job started", job=short(job.id), kind=job.kind)
-    threading.Thread(target=_reap, args=(job, process), name="reaper", daemon=True).start()
+    threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True).start()
+
+
+def _reaper(job: Job) -> str:
+    return f"reaper of {job.id}"
+
+
+def _wait_until_reaped(job: Job) -> None:
+    """So that what became of its process is logged before what becomes of the job."""
+    for thread in threading.enumerate():
+        if thread.name == _reaper(job):
+            thread.join(_DIE_SECONDS)
 
 
 def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
