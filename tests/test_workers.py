@@ -77,6 +77,16 @@ def wait_for(condition, seconds=20.0):
         time.sleep(0.02)
 
 
+@contextmanager
+def calling(workers, *call):
+    """A call under way; a test that is done with it does not wait for it."""
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            yield threads.submit(workers.call, *call)
+        finally:
+            workers.close()
+
+
 # -- calls ------------------------------------------------------------------------------------
 
 
@@ -191,17 +201,19 @@ def test_within_the_limit_memory_may_be_used(pool):
     assert pool.call(jobs.balloon, 100) == 100
 
 
-def test_a_killed_process_is_noticed_by_its_caller(pool):
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(pool.call, jobs.sleep, 30)
-        wait_for(lambda: not pool.ready(0))
-        # Which of the two has it, nobody tells: the one that is asked next is the other.
-        other = pool.call(jobs.process)
-        (victim,) = set(pool.processes) - {other}
-        os.kill(victim, signal.SIGKILL)
+def test_a_killed_process_is_noticed_by_its_caller(make):
+    workers = make(count=2, seconds=60)
+    with calling(workers, jobs.sleep_in_sight, 50) as asked:
+
+        def asleep():
+            there = list(workers._processes.values())
+            return [one for one in there if Path(one._folder, jobs.ASLEEP).exists()]
+
+        wait_for(asleep)
+        os.kill(asleep()[0].id, signal.SIGKILL)
         with pytest.raises(WorkerLost, match="crash"):
-            asked.result(10)  # long before it has slept enough
-    assert whole_again(pool)
+            asked.result(30)  # long before it has slept enough
+        assert whole_again(workers)
 
 
 def test_others_are_not_disturbed(make):
@@ -544,16 +556,6 @@ def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplo
         workers.call(jobs.process)
     wait_for(lambda: caplog.text.count("did not get ready: fault RuntimeError") >= 2)
     assert "secret" not in caplog.text
-
-
-@contextmanager
-def calling(workers, *call):
-    """A call under way; a test that is done with it does not wait for it."""
-    with ThreadPoolExecutor(1) as threads:
-        try:
-            yield threads.submit(workers.call, *call)
-        finally:
-            workers.close()
 
 
 @pytest.mark.parametrize("warm", [jobs.crash, jobs.end, jobs.shout, jobs.broken_warm])

@@ -122,6 +122,15 @@ def sleep(seconds):
     return os.getpid()
 
 
+ASLEEP = "asleep"
+
+
+def sleep_in_sight(seconds):
+    """As `sleep`, with a file in the process's folder that tells when it has begun."""
+    Path(ASLEEP).touch()
+    return sleep(seconds)
+
+
 def nap(word):
     time.sleep(0.05)
     remembered.append(word)
