@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from streamlit import config
 
 from deploy.replicas import ROOT, main, make_certificate, missing, render, write_nginx
 from genrekit.app.jobs import Jobs
@@ -102,7 +103,7 @@ def test_the_image_runs_as_nobody_special_and_checks_its_health():
     uid, gid = last["USER"].split(":")
     assert int(uid) > 0
     assert int(gid) > 0
-    assert "/_stcore/health" in last["HEALTHCHECK"]
+    assert ":8501/healthz" in last["HEALTHCHECK"], "it answers there whatever the base path is"
     assert last["VOLUME"] == "/jobs"
     assert "GENREKIT_JOBS_FOLDER=/jobs" in last["ENV"]
     assert "streamlit_app.py" in last["CMD"]
@@ -217,7 +218,9 @@ def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
 @pytest.mark.parametrize(
     "uri", ["/_stcore/metrics", "/dataset/_stcore/metrics", "/_stcore/agent/interact",
             "/_stcore/agent/mcp", "/_stcore/script-health-check", "/_stcore/metrics/",
-            "/_stcore/bidi-components/other.part/part.js"],
+            "/_stcore/bidi-components/other.part/part.js",
+            "/healthz", "/readyz", "/readyz/", "/music/healthz", "/music/readyz",
+            "/music/_stcore/metrics", "/_stcore/metrics/static/a.js"],
 )  # fmt: skip
 def test_what_visitors_have_no_use_for_is_not_found(uri):
     assert "return 404;" in location(uri)
@@ -226,10 +229,18 @@ def test_what_visitors_have_no_use_for_is_not_found(uri):
 @pytest.mark.parametrize(
     "uri", ["/", "/classify", "/_stcore/health", "/dataset/_stcore/host-config",
             "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.wav", "/static/js/a.js",
-            "/_stcore/bidi-components/genrekit.network_view/network_view.js"],
+            "/_stcore/bidi-components/genrekit.network_view/network_view.js",
+            "/music/", "/music/classify", "/music/_stcore/stream", "/music/media/a.wav",
+            "/music/static/js/a.js", "/music/_stcore/upload_file/a/b"],
 )  # fmt: skip
 def test_what_visitors_need_reaches_a_replica(uri):
     assert "proxy_pass http://$group;" in location(uri)
+
+
+@pytest.mark.parametrize("uri", ["/static/js/a.js", "/media/a.wav", "/component/a/a.js"])
+def test_below_a_base_path_everything_is_treated_as_at_the_root(uri):
+    assert location(f"/music{uri}") == location(uri) != location("/")
+    assert location(f"/our/music{uri}") == location(uri)
 
 
 def test_headers_are_set_once_for_all_locations():
@@ -311,7 +322,8 @@ def test_the_cookie_follows_the_websocket(kind, cookie, answered, written):
 @pytest.mark.parametrize(
     ("uri", "kind"),
     [("/_stcore/stream", "stream"), ("/a/_stcore/stream", "stream"), ("/_stcore/health", "part"),
-     ("/media/x", "part"), ("/static/x", "part"), ("/classify", "default"), ("/", "default")],
+     ("/media/x", "part"), ("/static/x", "part"), ("/classify", "default"), ("/", "default"),
+     ("/music/media/x", "part"), ("/our/music/static/x", "part"), ("/music/", "default")],
 )  # fmt: skip
 def test_kinds_of_addresses(uri, kind):
     assert matches("kind", uri) == kind
@@ -320,7 +332,7 @@ def test_kinds_of_addresses(uri, kind):
 @pytest.mark.parametrize(
     ("uri", "logged"),
     [("/_stcore/upload_file/visit/file", "$endpoint"), ("/media/0123abcd.wav", "/media"),
-     ("/classify", "default")],
+     ("/music/media/0123abcd.wav", "/media"), ("/classify", "default")],
 )  # fmt: skip
 def test_the_access_log_has_no_ids_of_visits_or_files(uri, logged):
     assert matches("logged_path", uri) == logged
@@ -396,21 +408,27 @@ def test_one_number_is_the_largest_upload_everywhere(compose):
     assert services["nginx"]["environment"]["UPLOAD_MEGABYTES"] == default
 
 
-def test_compose_passes_settings_that_exist_with_their_defaults(compose):
-    environment = compose["services"]["replica-1"]["environment"]
-    given = {}
-    for name, value in environment.items():
-        if name.startswith("GENREKIT_"):
-            given[name] = re.fullmatch(r"\$\{\w+:-(.*)\}", value)[1]
-    assert len(given) > 5
-    assert Settings.from_environment(given) == Settings()
-    assert set(given) <= {"GENREKIT_" + name.upper() for name in Settings.__dataclass_fields__}
+def test_every_setting_can_be_written_into_the_file_that_is_filled_in(compose):
+    """What compose.yaml sets itself would decide before it, and before the mode's defaults."""
+    for number in (1, 2):
+        replica = compose["services"][f"replica-{number}"]
+        assert replica["env_file"] == ".env"
+        own = {name for name in replica["environment"] if name.startswith("GENREKIT_")}
+        assert own == {"GENREKIT_UPLOAD_MEGABYTES"}, "which is nginx's number too"
+
+
+def test_the_settings_in_the_example_exist():
+    given = dict(re.findall(r"^# (GENREKIT_\w+)=(.*)", text("example.env"), re.MULTILINE))
+    assert Settings.from_environment(given).mode == "public"
+    asked = re.findall(r"^# STREAMLIT_(\w+?)_(\w+)=", text("example.env"), re.MULTILINE)
+    assert asked == [("SERVER", "BASE_URL_PATH")]
+    assert config.get_options_for_section("server")["baseUrlPath"] == ""
 
 
 def test_the_example_names_what_compose_asks_for():
     asked = set(re.findall(r"\$\{(\w+):[?-]", text("compose.yaml")))
     named = set(re.findall(r"^#? ?([A-Z_]+)=", text("example.env"), re.MULTILINE))
-    assert named <= asked
+    assert {name for name in named if f"\n{name}=" in text("example.env")} <= asked
     assert {"STREAMLIT_SERVER_COOKIE_SECRET", "TORCH_INDEX_URL"} <= named
     assert "STREAMLIT_SERVER_COOKIE_SECRET=\n" in text("example.env"), "no secret is given away"
 
@@ -479,7 +497,7 @@ def test_the_pod_runs_as_the_user_that_the_image_has_made(pod):
 def test_every_probe_asks_for_the_health_on_a_port_that_is_there(pod):
     (container,) = pod["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    paths = {"startupProbe": "/_stcore/health", "livenessProbe": "/_stcore/health"}
+    paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz"}
     for probe, path in (paths | {"readinessProbe": "/readyz"}).items():
         assert container[probe]["httpGet"]["path"] == path
         assert ports[container[probe]["httpGet"]["port"]] == 8501

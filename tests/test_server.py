@@ -272,11 +272,15 @@ def test_told_to_stop_it_is_gone_in_time_and_its_jobs_wait_for_the_next(troubled
 def test_the_next_server_goes_on_with_the_jobs_warms_up_and_ends_well(folder, job, troubled):
     wait(lambda: troubled.process.poll() is not None, 1)
     assert job.status == "waiting"
-    server = Server(ROOT / "streamlit_app.py", folder)
+    server = Server(ROOT / "streamlit_app.py", folder, STREAMLIT_SERVER_BASE_URL_PATH="/music/")
     try:
         wait(lambda: job.status == "running")
         wait(lambda: server.status("/readyz") == 200, 2 * PATIENCE)
-        assert set(server.ask("/readyz")[1]["checks"].values()) == {True}
+        # Below the base path, where Streamlit would answer with its page, and at the root.
+        for place in ("", "/music"):
+            assert set(server.ask(f"{place}/readyz")[1]["checks"].values()) == {True}
+            assert server.ask(f"{place}/healthz") == (200, {"alive": True})
+            assert server.ask(f"{place}/healthz/") == (200, {"alive": True})
         wait(lambda: "warmed up" in [event["event"] for event in server.events()], 5)
         listeners = children(server.process.pid)
         assert len(listeners) > Settings().listeners, "the pool's, and the job's"
@@ -321,6 +325,19 @@ def test_streamlit_takes_as_much_as_the_settings_say(host, tmp_path):
     assert config.get_option("server.maxUploadSize") == 7
     host.check()
     assert config.get_option("server.maxUploadSize") == 100
+
+
+@pytest.mark.parametrize("base", ["", "/", "music", "/music", "/our/music/"])
+def test_its_probes_are_below_the_base_path_and_at_the_root(host, base):
+    before = config.get_option("server.baseUrlPath")
+    config.set_option("server.baseUrlPath", base)
+    try:
+        paths = {route.path for route in host.routes()}
+    finally:
+        config.set_option("server.baseUrlPath", before)
+    places = {"", base.strip("/") and f"/{base.strip('/')}"}
+    names = ("healthz", "healthz/", "readyz", "readyz/")
+    assert paths == {f"{place}/{name}" for place in places for name in names}
 
 
 def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):

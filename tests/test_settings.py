@@ -9,9 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import streamlit
+from streamlit import config
 
 from genrekit.app.server import Host
-from genrekit.app.settings import Settings, table
+from genrekit.app.settings import Settings, settings, table
 from genrekit.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +76,81 @@ def test_where_anybody_comes_the_limits_are_tighter():
     assert read(MODE="public", JOB_MINUTES="25").job_minutes == 25, "what is given counts"
 
 
+@pytest.fixture
+def secrets(tmp_path, monkeypatch):
+    """A function that gives Streamlit secrets, as the text of a file or of several."""
+    before = config.get_option("secrets.files")
+    names = set(os.environ)
+
+    def give(*texts: str | bytes) -> None:
+        files = [tmp_path / f"{number}.toml" for number in range(max(1, len(texts)))]
+        for file, text in zip(files, texts, strict=False):
+            file.write_bytes(text.encode() if isinstance(text, str) else text)
+        config.set_option("secrets.files", [str(file) for file in files])
+
+    monkeypatch.setattr(streamlit, "secrets", type(streamlit.secrets)())
+    for name in list(os.environ):
+        if name.startswith("GENREKIT_"):
+            monkeypatch.delenv(name)
+    settings.cache_clear()
+    yield give
+    settings.cache_clear()
+    config.set_option("secrets.files", before)
+    for name in set(os.environ) - names:
+        del os.environ[name]
+
+
+def test_secrets_are_settings_too(secrets):
+    secrets(
+        'GENREKIT_MODE = "public"\nGENREKIT_UPLOAD_MEGABYTES = 7\nGENREKIT_SONG_MINUTES = 2.5\n'
+        'password = "x"\non = true\n[database]\nuser = "me"\n'
+    )
+    found = settings()
+    assert (found.mode, found.upload_megabytes, found.song_minutes) == ("public", 7, 2.5)
+    assert found.job_minutes == read(MODE="public").job_minutes
+
+
+def test_of_several_files_of_secrets_the_last_decides(secrets):
+    secrets("GENREKIT_JOBS_AT_ONCE = 2\nGENREKIT_LISTENERS = 3", "GENREKIT_JOBS_AT_ONCE = 4")
+    assert (settings().jobs_at_once, settings().listeners) == (4, 3)
+
+
+def test_the_environment_decides_before_the_secrets(secrets, monkeypatch):
+    secrets("GENREKIT_UPLOAD_MEGABYTES = 7\nGENREKIT_JOB_MINUTES = 3")
+    monkeypatch.setenv("GENREKIT_UPLOAD_MEGABYTES", "8")
+    for _ in range(2):  # Streamlit writes secrets into the environment
+        assert (settings().upload_megabytes, settings().job_minutes) == (8, 3)
+        settings.cache_clear()
+
+
+@pytest.mark.parametrize("texts", [(), ("",), ("# nothing\n[section]\n",)])
+def test_without_settings_among_the_secrets_there_are_the_defaults(secrets, texts):
+    secrets(*texts)
+    assert settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("GENREKIT_UPLOAD_MEGABYTES = 0", 'GENREKIT_UPLOAD_MEGABYTES is "0": use a number from'),
+        ("GENREKIT_JOBS_AT_ONCE = 1.5", "without decimals"),
+        ("GENREKIT_UPLOAD_MEGABYTE = 5", "is GENREKIT_UPLOAD_MEGABYTES meant?"),
+        ("GENREKIT_LISTENERS = true", "GENREKIT_LISTENERS is neither text nor a number"),
+        ('GENREKIT_FOLDERS = ["/tmp"]', "GENREKIT_FOLDERS is neither text nor a number"),
+        ('GENREKIT_MODE = "public"\nGENREKIT_FOLDERS = "/tmp"', "take one of the two away"),
+        ("[a.b]\nGENREKIT_LISTENERS = 1", 'GENREKIT_LISTENERS stands in the section "b"'),
+        ('GENREKIT_MODE = public\npassword = "hush"', "The secrets cannot be read: Error parsing"),
+        (b"GENREKIT_MODE = '\xff'", "The secrets cannot be read: they are not UTF-8"),
+    ],
+)
+def test_secrets_that_cannot_be_used_are_refused_by_name(secrets, text, says):
+    secrets(text)
+    with pytest.raises(SettingsError, match=re.escape(says)) as refused:
+        settings()
+    assert "hush" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_folders_of_the_server_are_not_for_anybody(tmp_path):
     assert read(FOLDERS=str(tmp_path)).folders == (tmp_path.resolve(),)
     with pytest.raises(SettingsError, match="GENREKIT_FOLDERS is set while GENREKIT_MODE is publi"):
@@ -117,15 +194,15 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
 
 
 def test_streamlits_own_configuration_is_the_careful_one():
-    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
-    assert config["server"]["maxUploadSize"] == Settings().upload_megabytes
-    assert config["server"]["enableXsrfProtection"] is True
-    assert config["server"]["enableCORS"] is True
-    assert config["server"]["maxMessageSize"] <= 50
-    assert config["browser"]["gatherUsageStats"] is False
-    assert config["client"] == {"showErrorDetails": "none", "toolbarMode": "minimal"}
-    assert config["logger"]["hideWelcomeMessage"] is True, "it asks for the address elsewhere"
-    assert config["logger"]["enableRich"] is False
+    configured = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert configured["server"]["maxUploadSize"] == Settings().upload_megabytes
+    assert configured["server"]["enableXsrfProtection"] is True
+    assert configured["server"]["enableCORS"] is True
+    assert configured["server"]["maxMessageSize"] <= 50
+    assert configured["browser"]["gatherUsageStats"] is False
+    assert configured["client"] == {"showErrorDetails": "none", "toolbarMode": "minimal"}
+    assert configured["logger"]["hideWelcomeMessage"] is True, "it asks for the address elsewhere"
+    assert configured["logger"]["enableRich"] is False
 
 
 @pytest.mark.parametrize(

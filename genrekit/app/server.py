@@ -179,9 +179,8 @@ class Host:
         """Tell whoever started it where it is. Streamlit would ask a server of others for that."""
         if self._settings.mode == "local":
             port = config.get_option("server.port")
-            base = str(config.get_option("server.baseUrlPath")).strip("/")
             scheme = "https" if config.get_option("server.sslCertFile") else "http"
-            sys.stdout.write(f"\n  GenreKit is at {scheme}://localhost:{port}/{base}\n\n")
+            sys.stdout.write(f"\n  GenreKit is at {scheme}://localhost:{port}{_base_path()}/\n\n")
             sys.stdout.flush()
 
     def _warm_up(self, settled: threading.Event) -> None:
@@ -200,8 +199,18 @@ class Host:
     # -- health -------------------------------------------------------------------------------
 
     def routes(self) -> list[Route]:
-        """Whether the process lives, and whether it can be sent visitors."""
-        return [Route("/healthz", _alive), Route("/readyz", self._ready)]
+        """Whether the process lives, and whether it can be sent visitors.
+
+        Both answer below the base path, where Streamlit would send its page, with status 200; and
+        at the root, so that who asks the process itself need not know of it.
+        """
+        answers = {"healthz": _alive, "readyz": self._ready}
+        return [
+            Route(f"{folder}/{name}{end}", answer)
+            for folder in dict.fromkeys(("", _base_path()))
+            for name, answer in answers.items()
+            for end in ("", "/")
+        ]
 
     async def _ready(self, _: Request) -> JSONResponse:
         from anyio import to_thread
@@ -283,6 +292,12 @@ class Host:
                 event("could not be ended", level=logging.ERROR, error=error)
         event("server stopped", forced=False)
         self._stopped.set()
+
+
+def _base_path() -> str:
+    """Where all addresses of the app begin, such as "/music"; empty at the root."""
+    base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
 
 
 def _import_pages() -> None:

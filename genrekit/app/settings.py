@@ -1,4 +1,4 @@
-"""What the host decides, from environment variables, read once when the app starts.
+"""What the host decides, from environment variables or secrets, read once when the app starts.
 
 Each setting is a field of `Settings`: its default, its range, its unit and what it is for stand
 there and nowhere else. The README's table is `table()`, and a test holds the two together.
@@ -234,5 +234,58 @@ def _allowed(setting: Field[Any]) -> str:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings.from_environment()
+    """The settings of this process: the environment decides, then Streamlit's secrets.
+
+    Raises
+    ------
+    SettingsError
+        As `Settings.from_environment`; or the secrets cannot be read.
+    """
+    environment = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
+    secrets = _from_secrets()
+    os.environ.update(environment)  # Streamlit writes secrets there, over what there is
+    return Settings.from_environment(secrets | environment)
+
+
+def _from_secrets() -> dict[str, str]:
+    """The settings among Streamlit's secrets, as texts."""
+    found = {}
+    for name, value in _secrets().items():
+        if name.startswith(_PREFIX):
+            if type(value) not in (str, int, float):
+                raise SettingsError(
+                    f"{name} is neither text nor a number in the secrets: write one of the two "
+                    "after its = sign."
+                )
+            found[name] = str(value)
+        elif isinstance(value, Mapping):
+            _refuse_inside(name, value)
+    return found
+
+
+def _refuse_inside(section: str, secrets: Mapping[str, Any]) -> None:
+    """In TOML all that stands below a section's heading belongs to it, as is easily forgotten."""
+    for name, value in secrets.items():
+        if name.startswith(_PREFIX):
+            raise SettingsError(
+                f'{name} stands in the section "{section}" of the secrets, where it has no '
+                "effect: write it above all sections."
+            )
+        if isinstance(value, Mapping):
+            _refuse_inside(name, value)
+
+
+def _secrets() -> Mapping[str, Any]:
+    """Streamlit's secrets; none where no file holds any."""
+    import streamlit as st
+    from streamlit.errors import StreamlitSecretNotFoundError
+
+    try:
+        return st.secrets.to_dict()
+    except UnicodeDecodeError:
+        reason = "they are not UTF-8"
+    except (StreamlitSecretNotFoundError, OSError) as error:
+        if getattr(error, "error_id", None) == "no-secrets-found":
+            return {}
+        reason = str(error).rstrip(".")
+    raise SettingsError(f"The secrets cannot be read: {reason}. Correct them, or take them away.")
