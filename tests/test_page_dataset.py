@@ -165,7 +165,7 @@ def looked_into(source):
     return visit.jobs().add(folder, "music", source, [], "they").id
 
 
-@pytest.mark.parametrize(("source", "other"), pairwise((*UPLOADS, UPLOADS[0])))
+@pytest.mark.parametrize(("source", "other"), list(pairwise((*UPLOADS, UPLOADS[0]))))
 def test_music_of_one_source_is_not_offered_under_another(app, source, other):
     assert not offered(app("build/dataset.py", music_source=other, music=looked_into(source)))
 

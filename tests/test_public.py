@@ -78,7 +78,7 @@ SURFACE = {
     "by_track from_file "
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
-    "genrekit.tables": "match_tracks read_track_table",
+    "genrekit.tables": "loosely match_tracks read_track_table",
     "genrekit.train_params": "RECIPES TrainParams",
     "genrekit.training": "EpochStats Training train",
 }

@@ -59,8 +59,9 @@ def choose_source() -> tuple[str, Job | None]:
 
 def _looked_into(source: str, chosen: str) -> Job | None:
     """The job that looked into what is chosen; where nothing is, the last one of this source."""
-    current = visit.current("music")
-    for job in [current] * (current is not None) + visit.known("music"):
+    for job in (visit.current("music"), *visit.known("music")):
+        if job is None:
+            continue
         with suppress(OSError, ValueError):
             of_source, of_chosen = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
             if source == of_source and chosen in ("", of_chosen):
