@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from genrekit.audio import AudioSource, load_audio
+from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
@@ -71,7 +72,8 @@ class Verdict:
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
-        note = f"{self.note} Only the first {seconds / 60:g} minutes were heard.".strip()
+        part = the_first(seconds)
+        note = f"{self.note} Only {part} {'were' if part.endswith('s') else 'was'} heard.".strip()
         return replace(self, note=note)
 
 
