@@ -206,7 +206,7 @@ class Neighbours:
             raise DatasetError(
                 f"{len(names)} training tracks are too few to compare with: use two or more."
             )
-        embedded = embeddings(model, dataset.features[rows])
+        embedded = embeddings(model, dataset.features, rows)
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
@@ -454,12 +454,14 @@ _ARRAYS: Final[dict[str, type[np.generic]]] = {
 }
 
 
-def embeddings(model: GenreModel, features: Array) -> Array:
+def embeddings(model: GenreModel, features: Array, rows: NDArray[np.int64] | None = None) -> Array:
     """What the network's last linear layer takes in.
 
     Parameters
     ----------
     features : ndarray, float32, shape (n, *model.params.shape)
+    rows : ndarray, int64, or None
+        Only these rows of the features, taken a batch at a time; None means all.
 
     Returns
     -------
@@ -485,7 +487,7 @@ def embeddings(model: GenreModel, features: Array) -> Array:
         taken.append(given[0].detach().flatten(1).float().cpu().numpy())
 
     layers[-1].register_forward_pre_hook(keep)
-    private.logits(features)
+    private.logits(features, rows)
     return np.concatenate(taken)
 
 

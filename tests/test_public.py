@@ -44,7 +44,7 @@ SURFACE = {
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
     "genrekit.remote": "Place PlaceName RemoteFile fetched place",
-    "genrekit.projection": "SegmentMap segment_map segment_summary",
+    "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
