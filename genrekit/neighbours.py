@@ -37,9 +37,10 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from genrekit.dataset import Dataset
-from genrekit.errors import DatasetError, ModelError, SettingsError
+from genrekit.errors import DatasetError, ModelError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
+from genrekit.ranges import check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -244,8 +245,7 @@ class Neighbours:
         SettingsError
             `k` is below 1.
         """
-        if k < 1:
-            raise SettingsError(f"{k} neighbours were asked for: ask for at least 1.")
+        check_whole("k", k, 1)
         self.check(model)
         if not len(features):
             return Nearest((), (), 0, "There is no whole segment to compare.")

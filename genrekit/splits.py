@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
+from genrekit.ranges import check_number, check_whole
 from genrekit.tables import loosely, match_tracks, read_track_table
 
 __all__ = [
@@ -242,13 +243,14 @@ def _by_group(
     kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
 ) -> Split:
     """Give each group whole to the part that lacks most of the group's genre."""
+    for fraction in fractions:
+        check_number("A part's fraction", fraction)
     wanted = np.asarray(fractions, dtype=float)
-    if wanted.shape != (3,) or (wanted < 0).any() or not abs(wanted.sum() - 1) <= 1e-9:
+    if wanted.shape != (3,) or (wanted < 0).any() or abs(wanted.sum() - 1) > 1e-9:
         raise SettingsError(
             f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
         )
-    if seed < 0:
-        raise SettingsError(f"The seed of a split is {seed}: use a whole number of at least 0.")
+    check_whole("seed", seed, 0)
     count = int(groups.max()) + 1
     # Rows of each genre in each group; a group of several genres counts as its commonest.
     table = np.zeros((count, len(dataset.genres)), np.int64)

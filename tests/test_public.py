@@ -43,6 +43,7 @@ SURFACE = {
     "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
+    "genrekit.ranges": "check_number check_switch check_whole",
     "genrekit.remote": "Place PlaceName RemoteFile fetched place",
     "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
