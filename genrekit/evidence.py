@@ -136,7 +136,11 @@ class SongMap:
 
 
 def song_map(
-    maps: Array, starts: NDArray[np.floating], params: FeatureParams, columns: int | None = None
+    maps: Array,
+    starts: NDArray[np.floating],
+    params: FeatureParams,
+    columns: int | None = None,
+    seconds: float | None = None,
 ) -> SongMap:
     """Lay the segments' maps side by side, averaged where they overlap.
 
@@ -146,6 +150,7 @@ def song_map(
     starts : ndarray, shape (n,), s, where each segment begins, >= 0
     params : FeatureParams of the model
     columns : int or None, of the picture; None for about one a moment, at most 1200
+    seconds : float or None, s, > 0, the picture's length; None for the end of the last segment
 
     Returns
     -------
@@ -164,8 +169,8 @@ def song_map(
             "of at least one map."
         )
     n, bands, moments = maps.shape
-    end = float(starts.max()) + params.segment_seconds
-    length = params.segment_seconds / moments
+    end = float(starts.max()) + params.segment_step if seconds is None else seconds
+    length = params.segment_step / moments
     if columns is None:
         columns = min(_COLUMNS_MAX, max(1, round(end / length)))
     if columns < 1:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, mel_filterbank
@@ -120,6 +120,28 @@ class FeatureParams:
     def segment_samples(self) -> int:
         """Samples in a segment."""
         return int(self.sample_rate * self.segment_seconds)
+
+    @property
+    def segment_step(self) -> float:
+        """Seconds from the start of a segment to the start of the next.
+
+        That is `segment_seconds` rounded down to whole samples: after an hour of segments of
+        0.25 s at 22050 Hz, the two are 0.3 s apart.
+        """
+        return self.segment_samples / self.sample_rate
+
+    def segment_starts(self, places: ArrayLike) -> NDArray[np.float64]:
+        """Where segments of a track begin; whoever cuts, draws or plays segments asks here.
+
+        Parameters
+        ----------
+        places : int, or array of int, counted from 0
+
+        Returns
+        -------
+        ndarray, the same shape, s from the start of the track
+        """
+        return np.asarray(places, np.int64) * self.segment_samples / self.sample_rate
 
     @property
     def frames(self) -> int:

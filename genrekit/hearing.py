@@ -353,13 +353,9 @@ def explain(
     samples = _decoded(song, params.sample_rate).samples
     asked = [starts[i] for i in which]
     maps = occlusion(network, _cut(samples, asked, params), network.genres.index(genre))
-    picture = song_map(maps, np.array(asked), params)
-    # The picture ends with the last segment that was asked, the song later.
-    width = float(picture.seconds[1])
-    columns = max(picture.values.shape[1], round(len(samples) / params.sample_rate / width))
-    values = np.zeros((len(picture.values), columns), np.float32)
-    values[:, : picture.values.shape[1]] = np.nan_to_num(picture.values)
-    return Why(genre, values, words(picture, genre), tuple(which))
+    seconds = len(samples) / params.sample_rate
+    picture = song_map(maps, np.array(asked), params, seconds=seconds)
+    return Why(genre, np.nan_to_num(picture.values), words(picture, genre), tuple(which))
 
 
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:

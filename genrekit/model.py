@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -189,14 +190,14 @@ class GenreModel:
             note = (
                 "No genre stands out: it sounds unlike all the music this model has learned from."
             )
-        length = self.params.segment_seconds
+        starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=self.genres[best] if sure else None,
             confidence=confidence,
             probabilities=self._named(mean),
             segments=tuple(
-                SegmentVerdict(i * length, min((i + 1) * length, seconds), self._named(row))
-                for i, row in enumerate(rows)
+                SegmentVerdict(start, min(end, seconds), self._named(row))
+                for (start, end), row in zip(pairwise(starts), rows, strict=True)
             ),
             note="" if sure else note,
         )

@@ -210,13 +210,15 @@ class Neighbours:
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
-        step = dataset.params.segment_seconds if step_seconds is None else step_seconds
+        starts = dataset.params.segment_starts(places[rows])
+        if step_seconds is not None:
+            starts = places[rows] * step_seconds
         return cls(
             vectors=vectors,
             tracks=tuple(names.tolist()),
             track_of=track_of.astype(np.int32),
             places=places[rows].astype(np.int32),
-            starts=(places[rows] * step).astype(np.float32),
+            starts=starts.astype(np.float32),
             genres=dataset.genres,
             labels=dataset.labels[rows].astype(np.int32),
             centre=centre,

@@ -230,6 +230,17 @@ def test_no_samples_no_segments(name):
     assert split_segments(np.empty(0, np.float32), params).shape == (0, params.segment_samples)
 
 
+@pytest.mark.parametrize("seconds", [0.25, 0.3001, 1.7, 3.0])
+def test_segments_begin_where_their_starts_say(seconds):
+    params = FeatureParams(segment_seconds=seconds)
+    samples = np.arange(50 * params.segment_samples + 1, dtype=np.float64)
+    segments = split_segments(samples, params)
+    starts = params.segment_starts(np.arange(len(segments)))
+    np.testing.assert_array_equal(np.rint(starts * params.sample_rate), segments[:, 0])
+    assert params.segment_starts(7) == starts[7]
+    assert params.segment_step == starts[1]
+
+
 def test_thirty_seconds_are_ten_segments_in_order():
     samples = np.arange(661500, dtype=np.float32)
     segments = split_segments(samples, COURSE)
