@@ -36,6 +36,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_mel
 from genrekit.mel import mel_frequencies
@@ -89,6 +90,7 @@ def occlusion(
         raise SettingsError(f"There is no genre {genre_index}: use 0 to {len(model.genres) - 1}.")
     if instead not in get_args(Instead):
         raise SettingsError(f'Unknown replacement "{instead}": use softer or average.')
+    segments = usable_samples(segments, ndim=2)
     rows, columns = _parts(params.n_mels, bands, "bands"), _parts(params.frames, moments, "moments")
     places = [(column, row) for row in rows for column in columns]
     results = [np.empty((0, bands, moments), np.float32)]

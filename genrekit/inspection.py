@@ -29,6 +29,7 @@ from genrekit.files import plain_os_errors, replacing
 from genrekit.fingerprint import linked, similar_pairs
 from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.preprocess import TRACK_SECONDS, Track, find_tracks
+from genrekit.remote import local_path
 
 __all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
 
@@ -140,7 +141,7 @@ class Inspection:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `write` wrote; DatasetError where that fails."""
-        path = Path(path)
+        path = local_path(path)
         with plain_os_errors("read", path):
             try:
                 return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -151,7 +152,7 @@ class Inspection:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, or leave what stood there and raise DatasetError."""
-        path = Path(path)
+        path = local_path(path)
         with plain_os_errors("written", path), replacing(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
@@ -203,7 +204,7 @@ def inspect_folder(
     if not 0 < segment_seconds < np.inf:
         raise SettingsError(f"A segment of {segment_seconds:g} s is impossible: use more than 0 s.")
     tracks, others = find_tracks(folder, artists)
-    return _inspect(Path(folder), tracks, others, segment_seconds, workers)
+    return _inspect(local_path(folder), tracks, others, segment_seconds, workers)
 
 
 def _inspect(

@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -40,6 +39,7 @@ from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, ModelError, SettingsError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
+from genrekit.remote import local_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -210,9 +210,11 @@ class Neighbours:
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
-        starts = dataset.params.segment_starts(places[rows])
-        if step_seconds is not None:
-            starts = places[rows] * step_seconds
+        starts = (
+            dataset.params.segment_starts(places[rows])
+            if step_seconds is None
+            else places[rows] * step_seconds
+        )
         return cls(
             vectors=vectors,
             tracks=tuple(names.tolist()),
@@ -361,7 +363,7 @@ class Neighbours:
         text = json.dumps(about, ensure_ascii=False, allow_nan=False)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         content = save_arrays(arrays, {_METADATA_KEY: text})
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("written", path, ModelError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
@@ -381,7 +383,7 @@ class Neighbours:
         ModelError
             There is none, it is damaged or something else, or belongs to another model.
         """
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("read", path, ModelError):
             content = path.read_bytes()
         try:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
+from genrekit.remote import local_path
 from genrekit.tables import match_tracks, read_track_table
 
 __all__ = [
@@ -156,7 +157,7 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
     DatasetError
         The file cannot be used, or gives nothing to train or to measure on.
     """
-    assigned = _assigned(dataset, Path(path), column)
+    assigned = _assigned(dataset, local_path(path), column)
     unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
     if unknown:
         shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unknown[0])
@@ -179,7 +180,7 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
     DatasetError
         The file cannot be used, or nothing is in this fold or outside it.
     """
-    assigned = _assigned(dataset, Path(path), column)
+    assigned = _assigned(dataset, local_path(path), column)
     held_out = assigned == fold
     none = np.empty(0, np.int64)
     train = np.flatnonzero((assigned != "") & ~held_out)

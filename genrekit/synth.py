@@ -37,6 +37,7 @@ import numpy as np
 
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.pool import check_workers, compute_in_order
+from genrekit.remote import local_path
 
 __all__ = ["STYLES", "render", "write_demo_dataset"]
 
@@ -676,7 +677,7 @@ def render(
 
 
 def write_demo_dataset(
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     tracks_per_style: int = 12,
     artists_per_style: int = 4,
@@ -693,7 +694,7 @@ def write_demo_dataset(
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         Made if it does not exist.
     tracks_per_style : int, in [1, 100000]
     artists_per_style : int, in [1, 100000]
@@ -725,12 +726,13 @@ def write_demo_dataset(
     _check_range("tracks_per_style", tracks_per_style, 1, 100_000)
     _check_range("artists_per_style", artists_per_style, 1, 100_000)
     check_workers(workers)
+    root = local_path(folder)
     tracks = [
-        _DemoTrack(Path(folder), style, number, number % artists_per_style, seconds, seed)
+        _DemoTrack(root, style, number, number % artists_per_style, seconds, seed)
         for style in styles
         for number in range(tracks_per_style)
     ]
-    return _write(Path(folder), tracks, workers)
+    return _write(root, tracks, workers)
 
 
 @dataclass(frozen=True)

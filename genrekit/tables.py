@@ -5,16 +5,17 @@ part of its id, as lists made elsewhere do.
 """
 
 import csv
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from genrekit.errors import DatasetError
 from genrekit.files import plain_os_errors
+from genrekit.remote import local_path
 
 __all__ = ["match_tracks", "read_track_table"]
 
 
-def read_track_table(path: Path, column: str) -> dict[str, str]:
+def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str]:
     """The column `column` by the column track.
 
     Raises
@@ -22,6 +23,7 @@ def read_track_table(path: Path, column: str) -> dict[str, str]:
     DatasetError
         The file cannot be read, or lacks a column.
     """
+    path = local_path(path)
     with plain_os_errors("read", path):
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from genrekit import cli, hearing
-from genrekit.audio import load_audio
+from genrekit.audio import decode, load_audio
 from genrekit.classifier import build_network
 from genrekit.errors import AudioError
 from genrekit.features import FeatureParams, split_segments
@@ -56,11 +56,11 @@ def decodings(monkeypatch):
     """The rates at which a file was decoded, one for each time."""
     rates = []
 
-    def counted(source, rate, **options):
+    def counted(source, rate, max_seconds):
         rates.append(rate)
-        return load_audio(source, rate, **options)
+        return decode(source, rate, max_seconds)
 
-    monkeypatch.setattr(hearing, "load_audio", counted)
+    monkeypatch.setattr(hearing, "decode", counted)
     return rates
 
 
@@ -78,6 +78,18 @@ def test_the_verdict_is_that_of_the_library(song, model):
     assert (heard.info.container, heard.info.channels, heard.rate) == ("wav", 1, RATE)
     assert not heard.cut
     assert hearing.judge(song, model) == heard.verdict
+
+
+def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
+    one = music(4.5)
+    song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
+    heard = hearing.hear(song, model)
+    plain = hearing.hear(Song(coded(one, subtype="FLOAT"), 60), model)
+    assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
+    assert heard.picture.values.max() == 255
+    note = "Its channels cancel each other out, so only the loudest was heard."
+    assert heard.verdict.note == f"{plain.verdict.note} {note}".strip()
+    assert heard.verdict == GenreModel.load(model.folder).classify_file(song.content)
 
 
 def test_prepared_segments_are_answered_as_by_the_library(model):
@@ -293,7 +305,7 @@ def test_stress_is_put_on_what_the_model_hears(song, model):
     test = hearing.stress_test(song, model, stress)
     network = GenreModel.load(model.folder)
     samples = hearing.apply_stress(load_audio(song.content, RATE), RATE, stress)
-    assert test.after == network.classify(samples)
+    assert test.after == network.classify(samples, sample_rate=RATE)
     assert test.after.probabilities != test.before.probabilities
 
 
