@@ -26,6 +26,7 @@ __all__ = [
     "WHY",
     "ask_why",
     "choose_look",
+    "forget_another_question",
     "show_comparison",
     "show_evidence",
     "show_reasons",
@@ -244,6 +245,7 @@ def show_evidence(one: Heard, heard: Hearing, why: Why | None) -> int | None:
         verdict=verdict.genre,
         colours=genre_colours(list(verdict.probabilities)),
         why=None if why is None else why.values,
+        explained=None if why is None else why.genre,
         key=f"player-{song.digest[:16]}",
     )
     if heard.mime is None:
@@ -266,6 +268,15 @@ def choose_look() -> str | None:
 
 
 # -- why --------------------------------------------------------------------------------------
+
+
+def forget_another_question(one: Heard, listener: Listener) -> None:
+    """Let go of what was asked about another song, or of another model: which genre to explain."""
+    now = (one.sound.song.digest, listener.file)
+    if st.session_state.setdefault("asked_about", now) != now:
+        st.session_state["asked_about"] = now
+        st.session_state.pop("why_genre", None)
+        st.query_params.pop("why_genre", None)
 
 
 def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why:
