@@ -26,7 +26,6 @@ __all__ = [
     "WHY",
     "ask_why",
     "choose_look",
-    "forget_another_question",
     "show_comparison",
     "show_evidence",
     "show_reasons",
@@ -270,20 +269,15 @@ def choose_look() -> str | None:
 # -- why --------------------------------------------------------------------------------------
 
 
-def forget_another_question(one: Heard, listener: Listener) -> None:
-    """Let go of what was asked about another song, or of another model: which genre to explain."""
-    now = (one.sound.song.digest, listener.file)
-    if st.session_state.setdefault("asked_about", now) != now:
-        st.session_state["asked_about"] = now
-        st.session_state.pop("why_genre", None)
-        st.query_params.pop("why_genre", None)
-
-
 def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why:
     """Let the visitor choose the genre and the part, and compute."""
     order = [genre for genre, _ in hearing.ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
     left, right = st.columns(2)
+    about = (one.sound.song.digest, listener.file)
+    if st.session_state.setdefault("explained", about) != about:
+        # The genre was chosen for another song, or another model.
+        st.session_state.update(explained=about, why_genre=order[0])
     genre = left.selectbox(
         "What spoke for …",
         order,

@@ -24,7 +24,6 @@ def nothing_yet() -> None:
 
 def song(one: Heard, listener: Listener, found: list[Listener]) -> None:
     """Everything about one song; the closer look is computed when it is chosen."""
-    views.forget_another_question(one, listener)
     heard = views.show_song(one, listener)
     if heard is None:
         return
