@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -41,6 +40,7 @@ from genrekit.errors import DatasetError, ModelError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
 from genrekit.ranges import check_whole
+from genrekit.remote import local_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -211,13 +211,17 @@ class Neighbours:
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
-        step = dataset.params.segment_seconds if step_seconds is None else step_seconds
+        starts = (
+            dataset.params.segment_starts(places[rows])
+            if step_seconds is None
+            else places[rows] * step_seconds
+        )
         return cls(
             vectors=vectors,
             tracks=tuple(names.tolist()),
             track_of=track_of.astype(np.int32),
             places=places[rows].astype(np.int32),
-            starts=(places[rows] * step).astype(np.float32),
+            starts=starts.astype(np.float32),
             genres=dataset.genres,
             labels=dataset.labels[rows].astype(np.int32),
             centre=centre,
@@ -359,7 +363,7 @@ class Neighbours:
         text = json.dumps(about, ensure_ascii=False, allow_nan=False)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         content = save_arrays(arrays, {_METADATA_KEY: text})
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("written", path, ModelError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
@@ -379,7 +383,7 @@ class Neighbours:
         ModelError
             There is none, it is damaged or something else, or belongs to another model.
         """
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("read", path, ModelError):
             content = path.read_bytes()
         try:

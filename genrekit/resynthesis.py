@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import features
+from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import FeatureParams
 from genrekit.mel import mel_filterbank
@@ -70,6 +71,7 @@ def resynthesise(
     """
     if stage not in get_args(Stage):
         raise SettingsError(f'Unknown stage "{stage}": use "spectrogram", "mel" or "mfcc".')
+    samples = usable_samples(samples)
     if stage == "spectrogram":
         power = power_spectrogram(samples, params)
     else:
@@ -187,6 +189,7 @@ def match_level(sound: Array, reference: Array) -> Array:
 
     Both of shape (samples,); so that stages are compared by what they keep, not by loudness.
     """
+    sound, reference = usable_samples(sound), usable_samples(reference)
     power = float(np.mean(sound.astype(np.float64) ** 2))
     if power == 0:
         return sound

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.ranges import check_number, check_whole
+from genrekit.remote import local_path
 from genrekit.tables import loosely, match_tracks, read_track_table
 
 __all__ = [
@@ -162,7 +163,7 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
     DatasetError
         The file cannot be used, or gives nothing to train or to measure on.
     """
-    assigned = _assigned(dataset, Path(path), column)
+    assigned = _assigned(dataset, local_path(path), column)
     unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
     if unknown:
         raise DatasetError(
@@ -186,7 +187,7 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
     DatasetError
         The file cannot be used, or nothing is in this fold or outside it.
     """
-    assigned = _assigned(dataset, Path(path), column)
+    assigned = _assigned(dataset, local_path(path), column)
     held_out = assigned == loosely(fold)
     if not held_out.any():
         folds = ", ".join(map(_shown, sorted(set(assigned.tolist()) - {""})[:10]))

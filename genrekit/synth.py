@@ -38,6 +38,7 @@ import numpy as np
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.pool import check_workers, compute_in_order
 from genrekit.ranges import check_number, check_whole
+from genrekit.remote import local_path
 
 __all__ = ["STYLES", "render", "write_demo_dataset"]
 
@@ -677,7 +678,7 @@ def render(
 
 
 def write_demo_dataset(
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     tracks_per_style: int = 12,
     artists_per_style: int = 4,
@@ -694,7 +695,7 @@ def write_demo_dataset(
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         Made if it does not exist.
     tracks_per_style : int, in [1, 100000]
     artists_per_style : int, in [1, 100000]
@@ -726,12 +727,13 @@ def write_demo_dataset(
     check_whole("tracks_per_style", tracks_per_style, 1, 100_000)
     check_whole("artists_per_style", artists_per_style, 1, 100_000)
     check_workers(workers)
+    root = local_path(folder)
     tracks = [
-        _DemoTrack(Path(folder), style, number, number % artists_per_style, seconds, seed)
+        _DemoTrack(root, style, number, number % artists_per_style, seconds, seed)
         for style in styles
         for number in range(tracks_per_style)
     ]
-    return _write(Path(folder), tracks, workers)
+    return _write(root, tracks, workers)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,22 @@ the way accents are encoded, spaces around it and a file's suffix do not matter.
 """
 
 import csv
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from genrekit.errors import DatasetError
 from genrekit.files import plain_os_errors
+from genrekit.remote import local_path
 
 __all__ = ["loosely", "match_tracks", "read_track_table"]
 
 _SUFFIX: Final = re.compile(r"\.[a-z][a-z0-9]{1,3}$")
 
 
-def read_track_table(path: Path, column: str) -> dict[str, str]:
+def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str]:
     """The column `column` by the column track.
 
     Raises
@@ -28,6 +29,7 @@ def read_track_table(path: Path, column: str) -> dict[str, str]:
     DatasetError
         The file cannot be read, or lacks a column.
     """
+    path = local_path(path)
     with plain_os_errors("read", path):
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import features
+from genrekit.audio import usable_samples
 from genrekit.errors import AudioError
 from genrekit.features import FeatureParams
 from genrekit.mel import FilterNorm, MelFormula, mel_filterbank, mel_frequencies
@@ -44,6 +45,7 @@ def clip_params(samples: Array, params: FeatureParams) -> FeatureParams:
     AudioError
         The clip is shorter than 0.3 s, or silent. The message begins with "It".
     """
+    samples = usable_samples(samples)
     seconds = len(samples) / params.sample_rate
     if seconds < MIN_CLIP_SECONDS:
         raise AudioError(
@@ -68,7 +70,7 @@ def stft(samples: Array, params: FeatureParams) -> NDArray[np.complex64]:
     """
     import scipy.fft
 
-    framed = features.frames(samples[np.newaxis], params)[0]
+    framed = features.frames(usable_samples(samples)[np.newaxis], params)[0]
     spectrum: NDArray[np.complex64] = scipy.fft.rfft(framed * features.hann_window(params.n_fft))
     return spectrum
 
@@ -145,7 +147,7 @@ def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: i
         ("coefficient", coefficient, params.n_mfcc),
     ):
         check_whole(name, value, 0, count - 1)
-    segment = samples[np.newaxis]
+    segment = usable_samples(samples)[np.newaxis]
     log_mel = features.log_mel(segment, params)[0]
     power = power_spectrogram(samples, params)[frame]
     bank = mel_filterbank(

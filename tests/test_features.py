@@ -147,7 +147,7 @@ def test_float64_and_integers_are_taken_as_they_are():
 
 @pytest.mark.parametrize("shape", [(66150,), (1, 66149), (1, 1, 66150)])
 def test_segments_that_do_not_fit_are_refused(shape):
-    with pytest.raises(SettingsError, match=r"do not fit: give \(segments, 66150\)"):
+    with pytest.raises(SettingsError, match=r"do not fit: give \(segments, (66150|samples)\)"):
         extract(np.zeros(shape, np.float32), COURSE)
 
 
@@ -228,6 +228,17 @@ def test_a_short_last_piece_is_kept_exactly_when_its_frames_are_all_there(name):
 def test_no_samples_no_segments(name):
     params = PARAMS[name]
     assert split_segments(np.empty(0, np.float32), params).shape == (0, params.segment_samples)
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.3001, 1.7, 3.0])
+def test_segments_begin_where_their_starts_say(seconds):
+    params = FeatureParams(segment_seconds=seconds)
+    samples = np.arange(50 * params.segment_samples + 1, dtype=np.float64)
+    segments = split_segments(samples, params)
+    starts = params.segment_starts(np.arange(len(segments)))
+    np.testing.assert_array_equal(np.rint(starts * params.sample_rate), segments[:, 0])
+    assert params.segment_starts(7) == starts[7]
+    assert params.segment_step == starts[1]
 
 
 def test_thirty_seconds_are_ten_segments_in_order():

@@ -44,7 +44,7 @@ SURFACE = {
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
     "genrekit.ranges": "check_number check_switch check_whole",
-    "genrekit.remote": "Place PlaceName RemoteFile fetched place",
+    "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
     "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",
@@ -57,7 +57,8 @@ SURFACE = {
     "genrekit.trace": "BankReport CellTrace clip_params inspect_bank power_spectrogram stft "
     "trace_cell",
     "genrekit": "__version__",
-    "genrekit.audio": "AUDIO_SUFFIXES AudioInfo AudioSource load_audio probe",
+    "genrekit.audio": "AUDIO_SUFFIXES CANCELLED_POWER AudioInfo AudioSource Decoded decode "
+    "load_audio probe resampled usable_samples",
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
