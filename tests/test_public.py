@@ -28,6 +28,7 @@ SURFACE = {
     "ranked report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
+    "genrekit.wording": "agree counted numeral",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
     "genrekit.maps": "ErrorMap error_map neuron_surface",
@@ -71,7 +72,7 @@ SURFACE = {
     "genrekit.metrics": "accuracy choose_threshold confusion_matrix expected_calibration_error "
     "fit_temperature mean_by_group precision_recall softmax",
     "genrekit.mlp": "ACTIVATIONS INITIALISERS MLP TASKS Activation EpochReport NeuronOutput Step "
-    "make_task neuron numerical_derivatives sigmoid sum_task",
+    "make_task neuron numerical_gradients sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
     "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment "

@@ -111,8 +111,8 @@ class Packer:
             packed = [
                 frame.seen,
                 round(frame.epoch, 4),
-                _finite(frame.error),
-                _finite(frame.held_out_error),
+                _finite(frame.mse),
+                _finite(frame.held_out_mse),
                 _base64(row),
             ]
             kept = self.packed[frame.seen] = (frame, packed)
@@ -173,7 +173,7 @@ def _curve(history: Sequence[EpochRecord]) -> str:
     at = range(len(history))
     if len(history) > CURVE_POINTS:
         at = np.linspace(0, len(history) - 1, CURVE_POINTS).astype(int).tolist()
-    rows = [(history[i].epoch, history[i].error, history[i].held_out_error) for i in at]
+    rows = [(history[i].epoch, history[i].mse, history[i].held_out_mse) for i in at]
     with np.errstate(over="ignore"):
         return _base64(np.array(rows, dtype=np.float64).astype("<f4"))
 

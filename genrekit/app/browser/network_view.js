@@ -2,8 +2,8 @@
 //
 // Each update brings frames (a frame is the network after so many examples). They are kept
 // here by the number of examples seen, so every frame that ever arrived can be shown again.
-// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, weight
-// derivatives, bias derivatives; layer by layer, rows before columns.
+// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
+// weights, gradients of biases; layer by layer, rows before columns.
 
 const SVG = "http://www.w3.org/2000/svg";
 const views = new WeakMap();
@@ -59,8 +59,8 @@ function layout(sizes, bias) {
     biases: bias ? take(units) : none,
     activations: take(sizes),
     deltas: take(units),
-    derivatives: take(pairs),
-    biasDerivatives: bias ? take(units) : none,
+    gradients: take(pairs),
+    biasGradients: bias ? take(units) : none,
   };
 }
 
@@ -153,7 +153,7 @@ class View {
           const offset = from * sizes[layer + 1] + to;
           list.push({ layer, from, to,
             value: this.places.weights[layer] + offset,
-            slope: this.places.derivatives[layer] + offset });
+            gradient: this.places.gradients[layer] + offset });
         }
       }
     }
@@ -162,7 +162,7 @@ class View {
         for (let to = 0; to < sizes[layer + 1]; to++) {
           list.push({ layer, from: null, to,
             value: this.places.biases[layer] + to,
-            slope: this.places.biasDerivatives[layer] + to });
+            gradient: this.places.biasGradients[layer] + to });
         }
       }
     }
@@ -316,7 +316,7 @@ class View {
   }
 
   drawEdges(row) {
-    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.slope];
+    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.gradient];
     const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
     const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
     const { positive, negative } = this.data.colours;
@@ -356,7 +356,7 @@ class View {
     const weight = this.weightList[at === null ? this.selected : at];
     if (!weight) return;
     out.textContent = `${this.label(weight)}: weight ${number(frame.row[weight.value], 4)}, ` +
-      `gradient ${number(frame.row[weight.slope], 4)}`;
+      `gradient ${number(frame.row[weight.gradient], 4)}`;
   }
 
   drawEditor(frame) {
