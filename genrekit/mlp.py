@@ -204,7 +204,7 @@ class Step:
         """Whether all numbers of the step are in the range that a computer can hold."""
         kept = (self.net_inputs, self.activations, self.deltas, self.gradients)
         after = (self.bias_gradients, self.weights_after, self.biases_after)
-        every = [self.loss, *(array for arrays in (*kept, *after) for array in arrays)]
+        every = [np.array(self.loss), *(array for arrays in (*kept, *after) for array in arrays)]
         return all(bool(np.isfinite(values).all()) for values in every)
 
 

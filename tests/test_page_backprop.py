@@ -1,5 +1,6 @@
 """The backprop page without a browser: settings, controls, panels, links and refusals."""
 
+import json
 import math
 import re
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_tools import texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import playground
@@ -18,7 +20,7 @@ from genrekit.app.playground_panels import gradient_table, proof_table
 from genrekit.experiments import EXPERIMENTS
 from genrekit.insight import check_gradient, look, rehearse
 from genrekit.mlp import numerical_gradients
-from genrekit.playground import Run, Weight
+from genrekit.playground import MAX_FRAMES, Run, Weight
 from genrekit.run_settings import RunSettings
 
 PAGE = str(Path(__file__).parent.parent / "pages/learn/backprop.py")
@@ -330,6 +332,30 @@ def test_every_task_has_a_map(task: str, shown: str) -> None:
     assert len(at.get("plotly_chart")) == 1
 
 
+def test_what_the_map_shows_is_what_is_chosen_above_it() -> None:
+    at = opened(bp_map="truth")
+    chosen = at.segmented_control(key="bp_map")
+    assert (chosen.options, chosen.value) == (["error", "answer", "truth"], "truth")
+    at.selectbox(key="bp_task").set_value("own").run()
+    chosen = at.segmented_control(key="bp_map")
+    # Between own numbers nobody knows the truth, nor the error.
+    assert (chosen.options, chosen.value) == (["answer"], "answer")
+    drawn = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert drawn["colorbar"]["title"]["text"] == chosen.value
+
+
+@pytest.mark.parametrize("look", ["Error map", "Slow motion", "Prove the gradient", "Take away"])
+def test_numbers_beyond_all_numbers_are_said_in_words(look: str) -> None:
+    at = opened(bp_act="identity", bp_high="5", bp_lr="10", bp_n="200", bp_speed="flat out",
+                bp_look=look)  # fmt: skip
+    state(at).tick("flat out")
+    at.run()
+    assert state(at).run.broken
+    said = texts(at) + " ".join(code.value for code in at.code).split("print(")[-1]
+    assert not re.search(r"\b(nan|inf)\b|not a number|e[+-]\d\d", said, re.IGNORECASE), said
+    assert "beyond what a computer can hold" in said
+
+
 def test_own_numbers_of_other_widths() -> None:
     at = opened(bp_task="own", bp_table="1,2,3,4\n0.1,0.2,0.3,0.4")
     assert state(at).run.mlp.layer_sizes == (3, 5, 1)
@@ -376,6 +402,19 @@ def test_what_travels_is_small_even_for_the_largest_network() -> None:
         assert size < max(budget, 45_000) * 1.05
         assert frames[-1][0] == run.seen
         assert frames[0][0] == 0
+
+
+def test_what_is_packed_is_forgotten_with_the_runs_frames() -> None:
+    run, packer = Run(RunSettings(examples=4), epochs=2000), Packer()
+    while not run.finished:
+        run.advance(4)
+        packer.frames(run, [0.3, 0.1], 0.4)
+        assert len(packer.packed) <= len(run.frames) <= MAX_FRAMES
+    assert all(
+        frame is kept
+        for frame in run.frames
+        for kept, _ in [packer.packed.get(frame.seen, (frame, None))]
+    )
 
 
 def test_packed_frames_hold_weights_then_what_the_question_does() -> None:

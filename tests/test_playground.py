@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,21 @@ def test_a_weight_can_be_set_and_changes_the_answer() -> None:
     assert ask(run, [0.3, 0.1]).answer != before
 
 
+def test_of_many_changes_between_two_examples_the_last_is_remembered() -> None:
+    run = Run(little())
+    for value in range(200):
+        run.set_weight(Weight(0, 1, 2), value / 100)
+        run.set_weight(Weight(1, 0, 0), 1.0)
+    run.advance(1)
+    run.learning_rate = 0.3
+    run.learning_rate = 0.5
+    assert [(change.seen, change.value) for change in run.changes] == [
+        (0, 1.99),
+        (0, 1.0),
+        (1, 0.5),
+    ]
+
+
 @pytest.mark.parametrize(
     "weight", [Weight(0, 2, 0), Weight(2, 0, 0), Weight(0, None, 0), Weight(0, -1, 0)]
 )
@@ -284,6 +300,41 @@ def test_an_overflow_stops_the_run() -> None:
     # Numbers that overflowed become null: NaN is not JSON.
     saved = json.loads(network_json(run), parse_constant=pytest.fail)
     assert saved["mse"] is None or math.isfinite(saved["mse"])
+
+
+def test_a_run_that_broke_tells_no_numbers_that_are_none(run_python: Any) -> None:
+    run = Run(little(activation="identity", high=5.0), learning_rate=10.0)
+    run.advance(ALL)
+    assert ask(run, [0.1, 0.1]).answer is None
+    assert ask(run, [0.1, 0.1]).error is None
+    assert all(math.isfinite(record.mse) for record in run.history)
+    assert all(math.isfinite(record.held_out_mse or 0) for record in run.history)
+    done = run_python("-c", run_script(run))
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + history_csv(run) + " ".join(f.message for f in health(run))
+    assert "could not hold them" in done.stdout
+    assert not re.search(r"\b(nan|inf)\b", told)
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 of 6 units is"), (2, "2 of 6 units are")])
+def test_units_in_trouble_are_counted_in_grammar(count: int, said: str) -> None:
+    for activation, kind, value in (("relu", "dead", -900.0), ("sigmoid", "saturated", 900.0)):
+        run = Run(little(activation=activation, output_activation="identity"))
+        for unit in range(count):
+            for source in (0, 1):
+                run.set_weight(Weight(0, source, unit), value)
+        finding = next(f for f in health(run) if f.kind == kind)
+        assert finding.message.startswith(f"{said} {kind}:")
+
+
+def test_a_unit_that_answers_to_a_single_example_is_not_dead() -> None:
+    rows = "\n".join(f"{-1 - i / 1000},{i % 2}" for i in range(601))
+    run = Run(RunSettings(task="own", table=rows + "\n5,1", hidden=(1,), activation="relu"))
+    run.set_weight(Weight(0, 0, 0), 1.0)
+    run.set_weight(Weight(1, 0, 0), 1.0)
+    assert "dead" not in [f.kind for f in health(run)]
+    run.set_weight(Weight(0, 0, 0), 0.0)
+    assert "dead" in [f.kind for f in health(run)]
 
 
 def test_saturated_units_are_noticed() -> None:

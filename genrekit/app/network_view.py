@@ -82,7 +82,8 @@ def weight_names(run: Run) -> list[str]:
 
 @dataclass
 class Packer:
-    """Packs frames for the browser; what was packed for the same question is kept."""
+    """Packs frames for the browser; what was packed for the same question is kept, for as long as
+    the run keeps the frame."""
 
     question: tuple[float, ...] = ()
     target: float = 0.0
@@ -94,6 +95,8 @@ class Packer:
         """The newest frames and a selection of the older ones, within `budget` bytes."""
         if (tuple(question), target) != (self.question, self.target):
             self.question, self.target, self.packed = tuple(question), target, {}
+        here = {frame.seen for frame in run.frames}
+        self.packed = {seen: kept for seen, kept in self.packed.items() if seen in here}
         newest = [self._pack(run, frame) for frame in run.frames[-RECENT:]]
         size = max(len(frame[-1]) for frame in newest) + 60
         older = run.frames[:-RECENT]

@@ -5,7 +5,7 @@ with as many digits as it takes for them to give the result that is shown.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from genrekit.insight import answer_after
@@ -164,9 +164,9 @@ def _gradient(step: Step, weight: Weight, names: Names) -> tuple[str, str]:
 def _update(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
     layer, bias = weight.layer, weight.source is None
     at = weight.target if bias else (weight.source, weight.target)
-    before = (step.biases_before if bias else step.weights_before)[layer][at]
-    after = (step.biases_after if bias else step.weights_after)[layer][at]
-    gradient = (step.bias_gradients if bias else step.gradients)[layer][at]
+    before = float((step.biases_before if bias else step.weights_before)[layer][at])
+    after = float((step.biases_after if bias else step.weights_after)[layer][at])
+    gradient = float((step.bias_gradients if bias else step.gradients)[layer][at])
     what, w = ("bias", "b") if bias else ("weight", "w")
     return [
         (
@@ -259,7 +259,7 @@ def number(value: float, bracket: bool = False, digits: int = DIGITS) -> str:
 # -- formulas, as arithmetic and as LaTeX ---------------------------------------------------------
 
 
-def _mixed(a: Sequence[float], b: Sequence[float]) -> list[float]:
+def _mixed(a: Iterable[float], b: Iterable[float]) -> list[float]:
     return [v for pair in zip(a, b, strict=True) for v in pair]
 
 
