@@ -66,7 +66,7 @@ STOPS: Final = (
         "Home",
         1,
         "Press **Play the clip** and follow the line: a wave becomes a picture, the picture "
-        "numbers, and the numbers a verdict that changes as the music goes on.",
+        "becomes numbers, and the numbers become bars that change with the music.",
     ),
     Stop(
         "learn/mel_scale.py",
