@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import AudioError, SettingsError
+from genrekit.wording import counted, numeral
 
 __all__ = ["AUDIO_SUFFIXES", "AudioInfo", "AudioSource", "load_audio", "probe"]
 
@@ -91,7 +92,7 @@ def load_audio(
         )
     if max_seconds is not None and not 0 < max_seconds < np.inf:
         raise SettingsError(
-            f"{max_seconds:g} seconds of audio were asked for: ask for more than 0, or for None."
+            f"{numeral(max_seconds)} s of audio cannot be read: ask for more than 0, or for None."
         )
     with _opened(source) as file, _reading(file) as (info, blocks):
         parts = list(_resampled(blocks, info.sample_rate, sample_rate, max_seconds))
@@ -185,7 +186,8 @@ def _reading(file: BinaryIO) -> Iterator[tuple[AudioInfo, Iterator[NDArray[np.fl
     with reader(file, container) as (info, blocks):
         if not 1 <= info.channels <= MAX_CHANNELS:
             raise AudioError(
-                f"It has {info.channels} channels, more than {MAX_CHANNELS}: mix it down first."
+                f"It has {counted(info.channels, 'channel')}, not 1 to {MAX_CHANNELS}: mix it down "
+                "first."
             )
         if not RATE_RANGE_HZ[0] <= info.sample_rate <= RATE_RANGE_HZ[1]:
             raise AudioError(

@@ -40,6 +40,7 @@ from genrekit.errors import SettingsError
 from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_mel
 from genrekit.mel import mel_frequencies
 from genrekit.model import GenreModel
+from genrekit.wording import counted
 
 __all__ = ["SOFTER_DB", "Instead", "SongMap", "band_edges", "occlusion", "song_map", "words"]
 
@@ -160,8 +161,8 @@ def song_map(
     starts = np.asarray(starts, np.float64)
     if not len(maps) or starts.shape != (len(maps),):
         raise SettingsError(
-            f"{len(maps)} maps and {starts.size} starts make no picture: give one start for each "
-            "of at least one map."
+            f"{counted(len(maps), 'map')} and {counted(starts.size, 'start')} make no "
+            "picture: give one start for each of at least one map."
         )
     n, bands, moments = maps.shape
     end = float(starts.max()) + params.segment_seconds

@@ -33,6 +33,7 @@ from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel, Verdict
 from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
 from genrekit.stress import Stress
 from genrekit.stress import apply as apply_stress
+from genrekit.wording import agree, counted
 
 __all__ = [
     "STRESS_SECONDS",
@@ -627,8 +628,9 @@ def _decoded(song: Song, rate: int) -> _Decoded:
         info = probe(song.content)
         if info.channels > song.max_channels:
             raise AudioError(
-                f"It has {info.channels} channels, and {song.max_channels} are the most that can "
-                "be heard here: mix it down first."
+                f"It has {counted(info.channels, 'channel')}, and {song.max_channels} "
+                f"{agree(song.max_channels, 'is', 'are')} the most that can be heard here: mix it "
+                "down first."
             )
         # A second more than is heard tells whether there is more.
         samples = load_audio(song.content, rate, max_seconds=song.max_seconds + 1)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.wording import counted
 
 __all__ = [
     "FilterNorm",
@@ -170,7 +171,7 @@ def mel_filterbank(
             "use a positive rate and n_fft of at least 2."
         )
     if n_mels < 1:
-        raise SettingsError(f"{n_mels} mel bands were asked for: ask for at least 1.")
+        raise SettingsError(f"{counted(n_mels, 'mel band')} were asked for: ask for at least 1.")
     if norm not in get_args(FilterNorm):
         raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
     nyquist = sample_rate / 2

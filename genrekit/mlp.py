@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.wording import agree, counted, numeral
 
 __all__ = [
     "ACTIVATIONS",
@@ -151,7 +152,8 @@ def neuron(
     x, w = np.asarray(inputs, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if x.ndim != 1 or x.shape != w.shape:
         raise SettingsError(
-            f"{x.size} inputs do not fit {w.size} weights: give one weight for each input."
+            f"{counted(x.size, 'input')} {agree(x.size, 'does', 'do')} not fit "
+            f"{counted(w.size, 'weight')}: give one weight for each input."
         )
     products = x * w
     net_input = float(products.sum() + bias)
@@ -369,7 +371,8 @@ class MLP:
         rows = self._rows(np.asarray(error, dtype=np.float64), self.layer_sizes[-1], "errors")
         if len(rows) != len(p.target):
             raise SettingsError(
-                f"{len(rows)} errors do not fit the last forward pass of {len(p.target)} examples."
+                f"{counted(len(rows), 'error')} {agree(len(rows), 'does', 'do')} not fit the last "
+                f"forward pass of {counted(len(p.target), 'example')}."
             )
         np.negative(rows, out=p.passed_back[-1])
         with np.errstate(over="ignore", invalid="ignore"):
@@ -416,8 +419,9 @@ class MLP:
         x, t = self._examples(inputs, targets)
         if epochs < 0 or batch_size < 1 or not 0 < learning_rate < np.inf:
             raise SettingsError(
-                f"epochs {epochs}, batch size {batch_size} and learning rate {learning_rate:g} "
-                "cannot train: they must be at least 0, at least 1, and above 0 but finite."
+                f"{counted(epochs, 'epoch')}, a batch size of {batch_size} and a learning rate of "
+                f"{numeral(learning_rate)} cannot train: they must be at least 0, at least 1, and "
+                "above 0 but finite."
             )
         return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
 
@@ -550,7 +554,9 @@ class MLP:
         x = self._rows(x, self.layer_sizes[0], "inputs")
         t = self._rows(t, self.layer_sizes[-1], "targets")
         if len(x) != len(t):
-            raise SettingsError(f"{len(x)} inputs and {len(t)} targets: give one target each.")
+            raise SettingsError(
+                f"{counted(len(x), 'input')} and {counted(len(t), 'target')}: give one target each."
+            )
         if not (np.isfinite(x).all() and np.isfinite(t).all()):
             raise SettingsError("The examples hold numbers that are not finite: remove them.")
         return x, t
@@ -649,7 +655,8 @@ def make_task(
         raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
     if count < 1 or not -np.inf < low < high < np.inf or not 0 <= noise < np.inf:
         raise SettingsError(
-            f"{count} examples in [{low:g}, {high:g}) with noise {noise:g} cannot be drawn: "
+            f"{counted(count, 'example')} from {numeral(low)} to {numeral(high)} with a noise of "
+            f"{numeral(noise)} cannot be drawn: "
             "use at least 1 example, a lower end below the upper, and noise of at least 0, "
             "all of them finite."
         )

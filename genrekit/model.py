@@ -26,6 +26,7 @@ from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
+from genrekit.wording import agree, numeral
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,8 @@ class Verdict:
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
-        note = f"{self.note} Only the first {seconds / 60:g} minutes were heard.".strip()
+        heard = f"{numeral(seconds / 60)} {agree(seconds / 60, 'minute was', 'minutes were')} heard"
+        note = f"{self.note} Only the first {heard}.".strip()
         return replace(self, note=note)
 
 

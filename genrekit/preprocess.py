@@ -34,6 +34,7 @@ from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
 
@@ -232,7 +233,7 @@ def _build(
             yield BuildProgress(i, len(tracks), track.id, track.genre, rows, failed, resumed, new)
         if join is None:
             raise DatasetError(
-                f"Not one segment could be made from {len(tracks)} files. "
+                f"Not one segment could be made from {counted(len(tracks), 'file')}. "
                 f"{skipped[-1].track}, for instance: {skipped[-1].reason}"
             )
         if {track.genre for track in kept} == set(genres):

@@ -19,6 +19,7 @@ from genrekit.errors import SettingsError
 from genrekit.features import FeatureParams
 from genrekit.mel import mel_filterbank
 from genrekit.trace import power_spectrogram, stft
+from genrekit.wording import counted
 
 __all__ = [
     "Stage",
@@ -84,7 +85,10 @@ def resynthesise(
 def _mfcc(log_mel: Array, keep: int) -> Array:
     n_mels = log_mel.shape[1]
     if not 1 <= keep <= n_mels:
-        raise SettingsError(f"{keep} MFCCs cannot be kept of {n_mels} bands: use 1 to {n_mels}.")
+        bands = counted(n_mels, "band")
+        raise SettingsError(
+            f"{counted(keep, 'MFCC')} cannot be kept of {bands}: use 1 to {n_mels}."
+        )
     return log_mel @ features.dct_matrix(keep, n_mels)
 
 

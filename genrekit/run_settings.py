@@ -7,6 +7,7 @@ from typing import Final
 
 from genrekit.errors import SettingsError
 from genrekit.mlp import ACTIVATIONS, INITIALISERS, TASKS
+from genrekit.wording import counted, numeral
 
 __all__ = ["LIMITS", "OWN", "Limits", "RunSettings"]
 
@@ -74,8 +75,8 @@ class RunSettings:
         _known("weight initialisation", self.init, INITIALISERS)
         if len(self.hidden) > LIMITS.layers or any(not 1 <= n <= LIMITS.units for n in self.hidden):
             raise SettingsError(
-                f"Hidden layers {self.hidden} are out of range: use up to {LIMITS.layers} layers "
-                f"of 1 to {LIMITS.units} units."
+                f"Hidden layers {self.hidden} are out of range: use up to "
+                f"{counted(LIMITS.layers, 'layer')} of 1 to {counted(LIMITS.units, 'unit')}."
             )
         for name, value in (("examples", self.examples), ("batch size", self.batch_size)):
             if not 1 <= value <= LIMITS.examples:
@@ -84,11 +85,12 @@ class RunSettings:
                 )
         if self.seed < 0 or not (math.isfinite(self.noise) and self.noise >= 0):
             raise SettingsError(
-                f"Seed {self.seed} or noise {self.noise:g} is below 0: use 0 or more."
+                f"A seed of {self.seed} with a noise of {numeral(self.noise)} cannot be used: each "
+                "must be 0 or more."
             )
         if not -math.inf < self.low < self.high < math.inf:
             raise SettingsError(
-                f"The range from {self.low:g} to {self.high:g} is empty: "
+                f"The range from {numeral(self.low)} to {numeral(self.high)} is empty: "
                 "set the lower end below the upper one."
             )
 

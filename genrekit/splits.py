@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = [
     "COURSE_FRACTIONS",
@@ -263,8 +264,8 @@ def _checked(
         )
     if not len(train) or not len(valid) + len(test):
         raise DatasetError(
-            f"Split by {kind}, the dataset of {len(dataset)} segments leaves nothing to train on "
-            "or nothing to measure with: use more tracks or another split."
+            f"Split by {kind}, the dataset of {counted(len(dataset), 'segment')} leaves nothing to "
+            "train on or nothing to measure with: use more tracks or another split."
         )
     shares = None
     if dataset.tracks is not None:

@@ -42,6 +42,7 @@ from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
+from genrekit.wording import agree, counted, numeral
 
 __all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
@@ -303,10 +304,11 @@ class Jobs:
         wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
         most = self._most_for_one()
         if wanted > 1e6 * most:
+            hours = self.settings.job_keep_hours
             raise JobRefused(
                 f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
                 f"{most:,.0f} MB are the most: send less, or wait until older results are "
-                f"removed, {self.settings.job_keep_hours:g} hours after they are made."
+                f"removed, {numeral(hours)} {agree(hours, 'hour', 'hours')} after they are made."
             )
         if not self._shrink(sizes, size):
             raise JobRefused("The server has no room for more work now: try again later.")
@@ -328,12 +330,14 @@ class Jobs:
         mine = sum(job.owner == owner for job in active)
         if mine >= self.settings.jobs_per_visitor:
             raise JobRefused(
-                f"You have {mine} jobs under way already: wait for one to end, or cancel one."
+                f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
+                "cancel one."
             )
         waiting = sum(job.status == "waiting" for job in active)
         if waiting >= max(1, self.settings.jobs_waiting):
             raise JobRefused(
-                f"{waiting} jobs are waiting already, and no more fit: try again in a few minutes."
+                f"{counted(waiting, 'job')} {agree(waiting, 'is', 'are')} waiting already, and no "
+                "more fit: try again in a few minutes."
             )
 
     # -- the thread -------------------------------------------------------------------------

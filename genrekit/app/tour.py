@@ -12,6 +12,7 @@ from typing import Final
 import streamlit as st
 
 from genrekit.model import DEFAULT_MODEL
+from genrekit.wording import counted
 
 __all__ = [
     "PRESENT",
@@ -245,7 +246,7 @@ def _current(address: str) -> int | None:
 def _bar(number: int, stop: Stop) -> None:
     with st.container(key="tour", gap="xsmall"):
         with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
-            minutes = "1 minute" if stop.minutes == 1 else f"{stop.minutes} minutes"
+            minutes = counted(stop.minutes, "minute")
             st.markdown(
                 f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {minutes}",
                 width="stretch",
