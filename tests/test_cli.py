@@ -151,7 +151,7 @@ def test_preprocess_tells_its_progress(run, demo_folder, tmp_path, demo_file):
     }
     assert tracks[-1]["segments"] == 36
     assert done["type"] == "done"
-    assert "; 1 files failed" in done["message"]
+    assert "; 1 file failed" in done["message"]
     np.testing.assert_array_equal(Dataset.read(output).features, Dataset.read(demo_file).features)
 
 

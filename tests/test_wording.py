@@ -22,6 +22,9 @@ NOUNS = (
 # What is counted there is never 1, or is a limit that says so of itself.
 NEVER_ONE = {
     "app/mel_ear.py: count steps",  # a slider from 4 on
+    "app/dataset_views.py: len(dataset) segments",  # more than are drawn
+    "app/verdict_views.py: len(starts) segments",  # more than are asked
+    "app/verdict_views.py: total segments",
     "app/verdict_views.py: count models",  # two who agree
     "app/verdict_views.py: len(verdicts) models",  # two who do not
     "app/mel_sound.py: MAX_CLIP_SECONDS seconds",

@@ -160,7 +160,7 @@ def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
     rows = np.arange(len(dataset))
     if len(rows) > _POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _POINTS, replace=False))
-        st.caption(f"A random {_POINTS:,} of {counted(len(dataset), 'segment')} are drawn.")
+        st.caption(f"A random {_POINTS:,} of the {len(dataset):,} segments are drawn.")
     picked = chart(
         figure(
             *_clouds(dataset, points, rows),

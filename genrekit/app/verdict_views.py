@@ -289,7 +289,7 @@ def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why
     around = None
     if len(starts) > hearing.WHY_SEGMENTS:
         part = right.segmented_control(
-            f"{hearing.WHY_SEGMENTS} of {counted(len(starts), 'segment')} are asked",
+            f"{hearing.WHY_SEGMENTS} of the {len(starts)} segments are asked",
             [_SPREAD, _AROUND],
             default=_SPREAD,
             required=True,
@@ -307,7 +307,7 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
     asked, total = len(why.segments), len(heard.verdict.segments)
     st.markdown(f":material/search_insights: **{escape(why.sentence)}**")
     verb = agree(asked, "was", "were")
-    part = "" if asked == total else f" {asked} of {counted(total, 'segment')} {verb} asked."
+    part = "" if asked == total else f" {asked} of the {total} segments {verb} asked."
     st.caption(
         "How this is found: each segment is divided into 8 ranges of pitch and 6 moments. One "
         "such place at a time is turned down by 20 decibels, and the model is asked again. Where "
