@@ -227,12 +227,7 @@ def _train(options: argparse.Namespace) -> int:
             if options.progress == "json":
                 _emit("epoch", **asdict(epoch))
             else:
-                _say(
-                    f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
-                    f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
-                    f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
-                    options.progress,
-                )
+                _say(_epoch_line(asdict(epoch)), options.progress)
             if stop.is_set():
                 break
     model = training.model(options.about)
@@ -580,6 +575,13 @@ def _finish(options: argparse.Namespace, message: str, **values: Any) -> int:
 
 def _emit(kind: str, **values: Any) -> None:
     print(json.dumps(without_nan({"type": kind, **values}), ensure_ascii=False), flush=True)
+
+
+def _epoch_line(epoch: dict[str, Any]) -> str:
+    line = "epoch {epoch:3d}  train loss {train_loss:.4f} acc {train_accuracy:.4f}  "
+    if epoch["valid_loss"] == epoch["valid_loss"]:  # NaN where nothing is held out
+        line += "valid loss {valid_loss:.4f} acc {valid_accuracy:.4f}  "
+    return (line + "{seconds:.2f} s").format(**epoch)
 
 
 def _score(measured: dict[str, Any]) -> str:

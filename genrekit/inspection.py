@@ -29,6 +29,7 @@ from genrekit.files import plain_os_errors, replacing
 from genrekit.fingerprint import linked, similar_pairs
 from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.preprocess import TRACK_SECONDS, Track, find_tracks
+from genrekit.wording import numeral
 
 __all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
 
@@ -201,7 +202,9 @@ def inspect_folder(
     """
     check_workers(workers)
     if not 0 < segment_seconds < np.inf:
-        raise SettingsError(f"A segment of {segment_seconds:g} s is impossible: use more than 0 s.")
+        raise SettingsError(
+            f"A segment of {numeral(segment_seconds)} s is impossible: use more than 0 s."
+        )
     tracks, others = find_tracks(folder, artists)
     return _inspect(Path(folder), tracks, others, segment_seconds, workers)
 

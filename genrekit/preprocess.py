@@ -34,7 +34,7 @@ from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
-from genrekit.wording import counted
+from genrekit.wording import counted, numeral
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
 
@@ -173,8 +173,8 @@ def build_dataset(
     params = params or FeatureParams()
     if track_seconds is not None and not params.segment_seconds <= track_seconds < np.inf:
         raise SettingsError(
-            f"{track_seconds:g} s of each track cannot be used: give a number from one segment, "
-            f"{params.segment_seconds:g} s, upwards."
+            f"{numeral(track_seconds)} cannot be the seconds of each track: give a number from one "
+            f"segment, {params.segment_seconds:g} s, upwards."
         )
     check_workers(workers)
     root, target = place(folder), place(output)

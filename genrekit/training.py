@@ -37,6 +37,7 @@ from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
 from genrekit.train_params import TrainParams
+from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "train"]
 
@@ -245,7 +246,7 @@ class Training:
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
             raise ModelError(
                 f"The loss grew beyond all numbers in epoch {stats.epoch}: "
-                f"use a learning rate below {self.params.learning_rate:g}."
+                f"use a learning rate below {numeral(self.params.learning_rate)}."
             )
         if self.params.keep == "last" or not len(self.split.valid):
             self.kept_epoch = stats.epoch

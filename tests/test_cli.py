@@ -237,6 +237,20 @@ def test_train_prints_an_epoch_a_line(run, demo_file, tmp_path):
     assert len(err.splitlines()) == 2
 
 
+def test_where_nothing_is_held_out_to_choose_by_no_epoch_says_nan(run, demo_file, tmp_path):
+    tracks = sorted({record.id for record in Dataset.read(demo_file).records})
+    parts = ["test" if i % 3 == 0 else "train" for i in range(len(tracks))]
+    lines = [f"{track},{part}" for track, part in zip(tracks, parts, strict=True)]
+    (tmp_path / "split.csv").write_text("\n".join(["track,part", *lines]))
+    split = tmp_path / "split.csv"
+    status, out, err = run(
+        "train", demo_file, "-o", tmp_path / "m", "--epochs", 1, "--split", split
+    )
+    assert status == 0, err
+    assert re.fullmatch(r"epoch +1  train loss [\d.]+ acc [\d.]+  [\d.]+ s", err.strip())
+    assert "nan" not in out
+
+
 def test_where_a_model_cannot_go_is_told_before_the_work(run, demo_file, tmp_path, monkeypatch):
     from genrekit import training
 
@@ -390,7 +404,10 @@ REFUSED = [
     ("preprocess {music} -o {tmp}/d.parquet --kind chroma", 'features "chroma"'),
     ("preprocess {music} -o {tmp}/d.parquet --track-seconds 1", "1 s of each track cannot be used"),
     ("preprocess {music} -o {tmp}/d.parquet --track-seconds inf", "inf s of each track"),
-    ("preprocess {music} -o {tmp}/d.parquet --track-seconds nan", "nan s of each track"),
+    (
+        "preprocess {music} -o {tmp}/d.parquet --track-seconds nan",
+        "not a number cannot be the seconds of each track",
+    ),
     ("preprocess {music} -o {tmp}/d.parquet --workers 0", "0 workers cannot work"),
     ("preprocess {music} -o {tmp}/d.parquet --artists {none}", "no such file"),
     ("demo-data {file}", "cannot be written"),

@@ -66,6 +66,14 @@ def test_a_sum_of_nothing_is_0_and_does_not_fire() -> None:
     assert "e-" not in at.latex[0].value
 
 
+def test_a_tiny_answer_is_written_as_people_write_it() -> None:
+    at = opened(nr_n="5", **{f"nr_x{i}": "2" for i in range(1, 6)},
+                **{f"nr_w{i}": "-3" for i in range(1, 6)})  # fmt: skip
+    assert answer(at) == pytest.approx(1 / (1 + math.exp(30)))
+    assert "e" not in at.code[0].value
+    assert r"9.35762 \cdot 10^{-14}" in at.latex[0].value
+
+
 def test_moving_a_slider_changes_the_numbers() -> None:
     at = opened()
     at.slider(key="nr_w2").set_value(-1.0).run()

@@ -6,6 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from genrekit import tones
+from genrekit.audio import load_audio
+from genrekit.errors import GenreKitError
+from genrekit.inspection import inspect_folder
+from genrekit.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
+from genrekit.mlp import MLP, make_task
+from genrekit.playground import Run, Weight
+from genrekit.preprocess import build_dataset
+from genrekit.run_examples import parse_table
+from genrekit.run_settings import RunSettings
 from genrekit.wording import agree, counted, numeral
 
 ROOT = Path(__file__).parent.parent
@@ -84,6 +94,39 @@ def test_nobody_else_chooses_between_one_and_many():
             for line in path.read_text(encoding="utf-8").splitlines():
                 assert "'s' if" not in line, f"{path}: {line}"
                 assert not (choice.search(line) and re.search(r"[a-z]s[\"']", line)), line
+
+
+NAN, MANY = float("nan"), 3e15
+REFUSED = [
+    lambda bad: hz_to_mel([440, -bad]),
+    lambda bad: mel_to_hz(1e6 if bad == bad else bad),
+    lambda bad: mel_frequencies(3, bad, 8000),
+    lambda bad: mel_filterbank(bad if bad != bad else -bad, 2048),
+    lambda bad: mel_filterbank(22050, 2048, fmax=MANY),
+    lambda bad: tones.melody([bad]),
+    lambda bad: make_task("sum", 1, low=bad, high=0),
+    lambda bad: sum_net().train([[0.1, 0.2]], [0.3], epochs=1, learning_rate=-bad),
+    lambda bad: RunSettings(noise=-bad),
+    lambda bad: RunSettings(low=bad),
+    lambda bad: Run(RunSettings(examples=1), learning_rate=-bad),
+    lambda bad: Run(RunSettings(examples=1)).set_weight(Weight(0, 0, 0), bad),
+    lambda bad: parse_table("1,2\n3,3e15"),
+    lambda bad: load_audio(b"", 22050, max_seconds=-bad),
+    lambda bad: inspect_folder(".", segment_seconds=-bad),
+    lambda bad: build_dataset(".", "x.parquet", track_seconds=-bad),
+]
+
+
+def sum_net():
+    return MLP(2, [3], 1)
+
+
+@pytest.mark.parametrize("bad", [NAN, MANY])
+@pytest.mark.parametrize("refused", REFUSED)
+def test_no_refusal_reads_nan_or_an_exponent(refused, bad):
+    with pytest.raises(GenreKitError) as caught:
+        refused(bad)
+    assert not re.search(r"\b(nan|inf)\b|\de[+-]?\d", str(caught.value)), caught.value
 
 
 @pytest.mark.parametrize(

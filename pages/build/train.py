@@ -21,7 +21,7 @@ from genrekit.app.widgets import first_step, page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.train_params import RECIPES, TrainParams
-from genrekit.wording import counted
+from genrekit.wording import counted, numeral
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
@@ -131,7 +131,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 "Learning rate (how far each step goes)",
                 RATES,
                 usual.learning_rate,
-                format_func=lambda value: f"{value:g}",
+                format_func=numeral,
                 help=tip("Learning rate"),
                 key=f"rate{own}",
                 bind="query-params",
@@ -262,8 +262,8 @@ def show_model_card(job: Job, card: dict[str, Any]) -> None:
             f"{counted(card['split']['segments']['train'], 'segment')} to train on, "
             f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
             f"- **Recipe:** {counted(training['epochs_run'], 'epoch')}, batches of "
-            f"{training['batch_size']}, "
-            f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
+            f"{training['batch_size']}, learning rate {numeral(training['learning_rate'])}; kept: "
+            f"epoch {training['kept_epoch']}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )

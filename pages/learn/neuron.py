@@ -9,6 +9,7 @@ import streamlit as st
 from genrekit.app.charts import BLUE, GREY, ORANGE, figure
 from genrekit.app.glossary import words
 from genrekit.app.neuron_view import neuron_view
+from genrekit.app.playground_formulas import number
 from genrekit.app.widgets import chart, page_header, plain_errors
 from genrekit.maps import neuron_surface
 from genrekit.mlp import ACTIVATIONS, NeuronOutput, neuron
@@ -103,10 +104,11 @@ def arithmetic(
     general = r"\sum x_i w_i" + (" + b" if bias is not None else "")
     st.latex(
         rf"\begin{{aligned}} h &= {general} \\ &= {rows(terms)} \\ &= {rows(products)} \\ "
-        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {result.activation:.6g} \end{{aligned}}"
+        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {number(result.activation, digits=6)} "
+        r"\end{aligned}"
     )
     st.markdown("The neuron's answer, to the last digit:")
-    st.code(repr(result.activation), language=None)
+    st.code(np.format_float_positional(result.activation, trim="0"), language=None)
 
 
 def rows(terms: Sequence[str]) -> str:

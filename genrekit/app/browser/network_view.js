@@ -37,8 +37,8 @@ function number(value, digits = 3) {
 }
 
 // 0.00059 as 5.9 × 10⁻⁴.
-function powerOfTen(value) {
-  const [mantissa, exponent] = value.toExponential(1).split("e");
+function powerOfTen(value, digits = 1) {
+  const [mantissa, exponent] = value.toExponential(digits).split("e");
   const raised = [...exponent.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
   return `${mantissa.replace("-", "−")} × 10${raised}`;
 }
@@ -528,6 +528,6 @@ function niceStep(rough) {
 
 function tickText(value) {
   if (value === 0) return "0";
-  if (value < 1e-4 || value >= 1e5) return value.toExponential(0).replace("e+", "e");
+  if (value < 1e-4 || value >= 1e5) return powerOfTen(value, 0).replace(/^1 × /, "");
   return String(Number(value.toPrecision(3)));
 }
