@@ -402,8 +402,14 @@ REFUSED = [
     ("preprocess {music} -o {tmp}/d.parquet --n-fft 4", "n_fft is 4"),
     ("preprocess {music} -o {tmp}/d.parquet --segment-seconds nan", "segment_seconds is nan"),
     ("preprocess {music} -o {tmp}/d.parquet --kind chroma", 'features "chroma"'),
-    ("preprocess {music} -o {tmp}/d.parquet --track-seconds 1", "1 s of each track cannot be used"),
-    ("preprocess {music} -o {tmp}/d.parquet --track-seconds inf", "inf s of each track"),
+    (
+        "preprocess {music} -o {tmp}/d.parquet --track-seconds 1",
+        "1 cannot be the seconds of each track",
+    ),
+    (
+        "preprocess {music} -o {tmp}/d.parquet --track-seconds inf",
+        "infinity cannot be the seconds of each track",
+    ),
     (
         "preprocess {music} -o {tmp}/d.parquet --track-seconds nan",
         "not a number cannot be the seconds of each track",

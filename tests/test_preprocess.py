@@ -299,9 +299,9 @@ def test_folders_that_may_not_be_read(music, build, output, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"track_seconds": 0.5}, "0.5 s of each track cannot be used"),
-        ({"track_seconds": float("nan")}, "nan s of each track cannot be used"),
-        ({"track_seconds": float("inf")}, "inf s of each track cannot be used"),
+        ({"track_seconds": 0.5}, "0.5 cannot be the seconds of each track"),
+        ({"track_seconds": float("nan")}, "not a number cannot be the seconds"),
+        ({"track_seconds": float("inf")}, "infinity cannot be the seconds"),
         ({"workers": 0}, "0 workers cannot work: use at least 1"),
         ({"workers": -1}, "use at least 1"),
     ],
