@@ -22,13 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
-from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
 from genrekit.remote import local_path
+from genrekit.wording import the_first
 
 if TYPE_CHECKING:
     from torch import nn

@@ -41,6 +41,7 @@ from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
 from genrekit.ranges import check_whole
 from genrekit.remote import local_path
+from genrekit.wording import agree, counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -205,7 +206,7 @@ class Neighbours:
         names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
         if len(names) < 2:
             raise DatasetError(
-                f"{len(names)} training tracks are too few to compare with: use two or more."
+                f"{counted(len(names), 'training track')} cannot be compared: use two or more."
             )
         embedded = embeddings(model, dataset.features, rows)
         centre, axes = _components(embedded)
@@ -330,8 +331,9 @@ class Neighbours:
             return "No segment is a near copy of anything that the model was trained on."
         track = self.tracks[int(copies.sum(axis=0).argmax())]
         start = (
-            f"{copied} of {of} segments sound to the network all but exactly like segments it was "
-            f'trained on, most of them of the track "{track}"'
+            f"{copied} of {counted(of, 'segment')} {agree(copied, 'sounds', 'sound')} to the "
+            f"network all but exactly like {agree(copied, 'one', 'segments')} it was trained on, "
+            f'{agree(copied, "", "most of them ")}of the track "{track}"'
         )
         if 2 * copied >= of:
             return (

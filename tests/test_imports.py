@@ -17,7 +17,7 @@ HEAVY = (
 
 # The picture in the order of its arrows; a module may import what stands above it.
 LAYERS = [
-    {"errors", "durations"},
+    {"errors", "wording"},
     {"remote", "ranges"},
     {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},

@@ -151,7 +151,7 @@ def test_places_are_counted_where_they_are_not_known(plain, dataset):
 def test_what_cannot_be_fitted(plain, dataset, small):
     with pytest.raises(DatasetError, match="does not know its tracks"):
         Neighbours.fit(plain, replace(dataset, tracks=None), np.arange(9))
-    with pytest.raises(DatasetError, match="1 training tracks are too few"):
+    with pytest.raises(DatasetError, match="1 training track cannot be compared"):
         Neighbours.fit(plain, dataset, np.arange(3))
     with pytest.raises(DatasetError, match="0 training tracks"):
         Neighbours.fit(plain, dataset, np.arange(0))

@@ -28,6 +28,7 @@ SURFACE = {
     "ranked report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
+    "genrekit.wording": "agree counted duration numeral the_first",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
     "genrekit.maps": "ErrorMap error_map neuron_surface",
@@ -62,7 +63,6 @@ SURFACE = {
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
-    "genrekit.durations": "in_words the_first",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
     "genrekit.evaluation": "Measurement evaluate measure",
     "genrekit.exchange": "export_dataset import_dataset",
@@ -74,7 +74,7 @@ SURFACE = {
     "genrekit.metrics": "accuracy choose_threshold confusion_matrix expected_calibration_error "
     "fit_temperature mean_by_group precision_recall softmax",
     "genrekit.mlp": "ACTIVATIONS INITIALISERS MLP TASKS Activation EpochReport NeuronOutput Step "
-    "make_task neuron numerical_derivatives sigmoid sum_task",
+    "make_task neuron numerical_gradients sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
     "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment "
