@@ -96,6 +96,7 @@ def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from genrekit.durations import in_words
     from genrekit.inspection import inspect_folder
 
     steps = inspect_folder(
@@ -120,7 +121,7 @@ def _inspect(options: argparse.Namespace) -> int:
     _finish(
         options,
         f"{counted(len(inspection.files), 'file')} in {counted(len(inspection.genres), 'genre')}, "
-        f"{inspection.seconds / 60:.1f} minutes; {unreadable} unreadable; "
+        f"{in_words(inspection.seconds)}; {unreadable} unreadable; "
         f"{counted(len(inspection.duplicates), 'group')} of duplicates. "
         f"All of it is in {options.output}.",
     )

@@ -36,7 +36,7 @@ from genrekit.model import GenreModel
 from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
-from genrekit.train_params import TrainParams
+from genrekit.train_params import RECIPES, TrainParams
 from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "train"]
@@ -244,9 +244,12 @@ class Training:
         finite = all(weights.isfinite().all() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
+            given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate
             raise ModelError(
-                f"The loss grew beyond all numbers in epoch {stats.epoch}: "
-                f"use a learning rate below {numeral(self.params.learning_rate)}."
+                f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
+                f"{numeral(given)}: use a far lower one, such as "
+                f"{numeral(min(usual, given / 100))}, or bring the features to one scale "
+                "(normalise)."
             )
         if self.params.keep == "last" or not len(self.split.valid):
             self.kept_epoch = stats.epoch

@@ -299,11 +299,11 @@ def test_folders_that_may_not_be_read(music, build, output, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"track_seconds": 0.5}, "0.5 cannot be the seconds of each track"),
-        ({"track_seconds": float("nan")}, "not a number cannot be the seconds"),
-        ({"track_seconds": float("inf")}, "infinity cannot be the seconds"),
-        ({"workers": 0}, "0 workers cannot work: use at least 1"),
-        ({"workers": -1}, "use at least 1"),
+        ({"track_seconds": 0.5}, "0.5 s of each track cannot be used"),
+        ({"track_seconds": float("nan")}, "track_seconds is not a number: use a finite number"),
+        ({"track_seconds": float("inf")}, "track_seconds is infinite"),
+        ({"workers": 0}, "workers is 0: use a whole number of at least 1"),
+        ({"workers": -1}, "workers is -1"),
     ],
 )
 def test_settings_are_refused_at_the_call(music, output, small, options, match):

@@ -41,8 +41,9 @@ from typing import Any, Final, Literal
 from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
+from genrekit.durations import in_words
 from genrekit.errors import GenreKitError
-from genrekit.wording import agree, counted, numeral
+from genrekit.wording import agree, counted
 
 __all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
@@ -304,11 +305,10 @@ class Jobs:
         wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
         most = self._most_for_one()
         if wanted > 1e6 * most:
-            hours = self.settings.job_keep_hours
             raise JobRefused(
                 f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
                 f"{most:,.0f} MB are the most: send less, or wait until older results are "
-                f"removed, {numeral(hours)} {agree(hours, 'hour', 'hours')} after they are made."
+                f"removed, {in_words(3600 * self.settings.job_keep_hours)} after they are made."
             )
         if not self._shrink(sizes, size):
             raise JobRefused("The server has no room for more work now: try again later.")
