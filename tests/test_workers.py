@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import worker_jobs as jobs
 
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.workers import WorkerBusy, WorkerFault, WorkerLost, Workers
+from genrekit.workers import WorkerBusy, WorkerFault, WorkerLost, Workers, _Process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -30,6 +31,7 @@ SECONDS = 2.0
 MEGABYTES = 300
 # A worker is killed within a look of the limit; the rest is a machine that has other things to do.
 LATE = 1.0
+UNABLE = "cannot listen to songs at the moment"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,16 @@ def wait_for(condition, seconds=20.0):
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
+
+
+@contextmanager
+def calling(workers, *call):
+    """A call under way; a test that is done with it does not wait for it."""
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            yield threads.submit(workers.call, *call)
+        finally:
+            workers.close()
 
 
 # -- calls ------------------------------------------------------------------------------------
@@ -155,7 +167,8 @@ def test_a_pool_of_none_works_in_this_process():
 
 
 @pytest.mark.parametrize(
-    "deed", [jobs.crash, jobs.end, jobs.shout, jobs.huge_answer, jobs.odd_error]
+    "deed",
+    [jobs.crash, jobs.end, jobs.shout, jobs.half_an_answer, jobs.huge_answer, jobs.odd_error],
 )
 def test_a_crash_costs_one_process_and_says_so_plainly(pool, deed):
     before = set(pool.processes)
@@ -188,17 +201,19 @@ def test_within_the_limit_memory_may_be_used(pool):
     assert pool.call(jobs.balloon, 100) == 100
 
 
-def test_a_killed_process_is_noticed_by_its_caller(pool):
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(pool.call, jobs.sleep, 30)
-        wait_for(lambda: not pool.ready(0))
-        # Which of the two has it, nobody tells: the one that is asked next is the other.
-        other = pool.call(jobs.process)
-        (victim,) = set(pool.processes) - {other}
-        os.kill(victim, signal.SIGKILL)
+def test_a_killed_process_is_noticed_by_its_caller(make):
+    workers = make(count=2, seconds=60)
+    with calling(workers, jobs.sleep_in_sight, 50) as asked:
+
+        def asleep():
+            there = list(workers._processes.values())
+            return [one for one in there if Path(one._folder, jobs.ASLEEP).exists()]
+
+        wait_for(asleep)
+        os.kill(asleep()[0].id, signal.SIGKILL)
         with pytest.raises(WorkerLost, match="crash"):
-            asked.result(10)  # long before it has slept enough
-    assert whole_again(pool)
+            asked.result(30)  # long before it has slept enough
+        assert whole_again(workers)
 
 
 def test_others_are_not_disturbed(make):
@@ -541,6 +556,83 @@ def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplo
         workers.call(jobs.process)
     wait_for(lambda: caplog.text.count("did not get ready: fault RuntimeError") >= 2)
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("warm", [jobs.crash, jobs.end, jobs.shout, jobs.broken_warm])
+def test_a_call_to_processes_that_die_while_they_get_ready_has_an_end(make, warm):
+    workers = make(count=2, warm=warm, patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(make, monkeypatch):
+    monkeypatch.setattr("genrekit.workers._RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(_Process, "begin", lambda process: process.kill())
+    workers = make(patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_whose_process_dies_early_does_not_wait_for_ever_for_the_next(make, monkeypatch):
+    """It has lost its patience in a process; put back into the queue, it is to leave."""
+    workers = make(seconds=60, patience=0.05)
+    assert workers.ready(60)
+    (first,) = workers.processes
+    os.kill(first, signal.SIGSTOP)  # it does not take the call in
+    tired = threading.Event()
+    withdraw = workers._withdraw
+
+    def lose_patience(call):
+        gone = withdraw(call)
+        tired.set()
+        return gone
+
+    monkeypatch.setattr(workers, "_withdraw", lose_patience)
+    workers._tasks = workers._tasks._replace(warm="worker_jobs:broken_warm")
+    with calling(workers, jobs.process) as asked:
+        assert tired.wait(30)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            asked.result(30)
+        assert not workers._queues
+
+
+def test_without_a_place_for_temporary_files_calls_are_refused_until_there_is_one(
+    make, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("genrekit.workers._RETRY_SECONDS", (0.01, 0.01))
+
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.gettempdir", nowhere)
+        workers = make(patience=0.2)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            workers.call(jobs.process)
+    assert workers.ready(60)
+    assert workers.call(jobs.process)
+
+
+def test_a_process_that_cannot_die_holds_up_neither_the_next_one_nor_the_end(make, monkeypatch):
+    """As one that hangs in the kernel, waiting for a disk."""
+    workers = make()
+    assert workers.ready(60)
+    (stuck,) = workers._processes.values()
+    reap = subprocess.Popen.wait
+
+    def wait(process, timeout=None):
+        if process is stuck._process:
+            assert timeout is not None, "that would be for ever"
+            raise subprocess.TimeoutExpired("", timeout)
+        return reap(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    with pytest.raises(WorkerLost):
+        workers.call(jobs.crash)
+    assert workers.call(jobs.process) != stuck.id
+    workers.close()
+    reap(stuck._process)
 
 
 @pytest.mark.parametrize("deed", ["sleep, 60", "hold_the_interpreter", "process"])

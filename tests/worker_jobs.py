@@ -122,6 +122,15 @@ def sleep(seconds):
     return os.getpid()
 
 
+ASLEEP = "asleep"
+
+
+def sleep_in_sight(seconds):
+    """As `sleep`, with a file in the process's folder that tells when it has begun."""
+    Path(ASLEEP).touch()
+    return sleep(seconds)
+
+
 def nap(word):
     time.sleep(0.05)
     remembered.append(word)
@@ -213,6 +222,12 @@ def shout():
         except OSError:
             continue
     time.sleep(30)
+
+
+def half_an_answer():
+    """Die in the middle of it."""
+    os.write(_pipe(os.O_WRONLY), Wire([]).pack(("value", None))[0])
+    os._exit(1)
 
 
 def huge_answer():
