@@ -93,6 +93,7 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "precision",
         "recall",
         "confusion",
+        "left_out",
         "worth",
     }
     measured = demo_model.card["measured"]
@@ -277,7 +278,10 @@ def test_classify_as_json(run, demo_bundle, demo_folder, tmp_path):
     results = json.loads(out, parse_constant=pytest.fail)
     assert [r["file"] for r in results] == [str(f) for f in (songs[0], bad, missing, songs[1])]
     for result in (results[0], results[3]):
-        assert list(result) == ["file", "genre", "confidence", "probabilities", "segments", "note"]
+        assert list(result) == [
+            *("file", "genre", "confidence", "probabilities", "segments", "note", "novelty")
+        ]
+        assert 0 <= result["novelty"] <= 1
         assert set(result["probabilities"]) == {p.parent.name for p in demo_folder.glob("*/*.flac")}
         assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert [list(s) for s in result["segments"]] == [["start", "end", "probabilities"]] * 3

