@@ -26,7 +26,7 @@ LAYERS = [
     {"dataset", "fingerprint", "trace", "playground"},
     {"preprocess", "exchange", "melfile", "splits", "projection", "resynthesis"},
     {"insight", "maps", "health", "takeaway"},
-    {"augment", "checks", "classifier"},
+    {"augment", "checks", "classifier", "dense"},
     {"inspection", "recipes"},
     {"model"},
     {"evaluation", "evidence", "neighbours"},

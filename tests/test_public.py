@@ -57,6 +57,7 @@ SURFACE = {
     "trace_cell",
     "genrekit": "__version__",
     "genrekit.audio": "AUDIO_SUFFIXES AudioInfo AudioSource load_audio probe",
+    "genrekit.dense": "DenseChain",
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
