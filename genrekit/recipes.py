@@ -219,4 +219,4 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is native there, and so faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
