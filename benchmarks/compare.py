@@ -148,7 +148,7 @@ def seconds_said(output: str) -> float:
 
 def machine() -> str:
     """What the figures were measured on."""
-    packages = "numpy scipy numba librosa soundfile torch pyarrow joblib".split()
+    packages = "numpy scipy numba librosa soundfile torch pyarrow".split()
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     # More waiting work than cores before anything has begun: the figures will be poor.
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
