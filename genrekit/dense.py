@@ -6,7 +6,7 @@ share evenly, and gradients are written where the last ones were. The figures ar
 benchmarks/README.md.
 """
 
-from typing import Final
+from typing import Final, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -30,14 +30,14 @@ class DenseChain:
     """
 
     def __init__(self, network: nn.Sequential) -> None:
-        for parameter in network.parameters():
-            parameter.grad = torch.zeros_like(parameter)
         layers = [layer for layer in network if isinstance(layer, nn.Linear)]
         self._layers = [(layer.weight.detach(), layer.bias.detach()) for layer in layers]
-        self._gradients = [(layer.weight.grad, layer.bias.grad) for layer in layers]
+        self._gradients = [(torch.zeros_like(w), torch.zeros_like(b)) for w, b in self._layers]
+        for layer, (weight, bias) in zip(layers, self._gradients, strict=True):
+            layer.weight.grad, layer.bias.grad = weight, bias
 
     @staticmethod
-    def fits(network: nn.Module) -> bool:
+    def fits(network: nn.Module) -> TypeGuard[nn.Sequential]:
         """Return whether it is `Flatten` and linear layers with a ReLU between each two.
 
         Every layer must have a bias, be in float32, and be trained.
@@ -68,7 +68,8 @@ class DenseChain:
         logits : Tensor, shape (n, genres)
         """
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            inputs, values = [], x.flatten(1).T
+            inputs: list[Tensor] = []
+            values = x.flatten(1).T
             for weight, bias in self._layers:
                 if inputs:
                     values.relu_()
