@@ -35,6 +35,7 @@ class DenseChain:
         self._gradients = [(torch.zeros_like(w), torch.zeros_like(b)) for w, b in self._layers]
         for layer, (weight, bias) in zip(layers, self._gradients, strict=True):
             layer.weight.grad, layer.bias.grad = weight, bias
+        self._answers = torch.eye(len(bias), device=bias.device)
 
     @staticmethod
     def fits(network: nn.Module) -> TypeGuard[nn.Sequential]:
@@ -67,19 +68,19 @@ class DenseChain:
         loss : Tensor, shape (), in nats
         logits : Tensor, shape (n, genres)
         """
-        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            inputs: list[Tensor] = []
-            values = x.flatten(1).T
-            for weight, bias in self._layers:
-                if inputs:
-                    values.relu_()
-                inputs.append(values)
-                values = torch.addmm(bias[:, None], weight, values)
-            log_probabilities = values.T.log_softmax(dim=1)
-            errors = log_probabilities.exp()
-            errors[torch.arange(len(x), device=x.device), target] -= 1
-            self._backward(inputs, errors.div_(len(x)).T.contiguous())
-            return nll_loss(log_probabilities, target), values.T
+        inputs: list[Tensor] = []
+        values = x.flatten(1).T
+        for weight, bias in self._layers:
+            if inputs:
+                values.relu_()
+            inputs.append(values)
+            # With a place for the result, autocast leaves a product in float32.
+            place = values.new_empty(len(weight), len(x))
+            values = torch.addmm(bias[:, None], weight, values, out=place)
+        log_probabilities = values.T.log_softmax(dim=1)
+        errors = log_probabilities.exp().sub_(self._answers.index_select(0, target))
+        self._backward(inputs, errors.div_(len(x)).T.contiguous())
+        return nll_loss(log_probabilities, target), values.T
 
     def _backward(self, inputs: list[Tensor], gradient: Tensor) -> None:
         """Go back through the layers, from the loss's gradient with respect to the logits."""
@@ -89,7 +90,8 @@ class DenseChain:
             _multiply_in_groups(gradient, values.T, weight_gradient)
             if values is not inputs[0]:
                 # ReLUs let through whatever is above 0: there their sign is 1, elsewhere 0.
-                gradient = (weight.T @ gradient).mul_(values.sign())
+                place = torch.empty_like(values)
+                gradient = torch.mm(weight.T, gradient, out=place).mul_(values.sign())
 
 
 def _multiply_in_groups(a: Tensor, b: Tensor, out: Tensor) -> None:
