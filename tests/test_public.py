@@ -60,6 +60,7 @@ SURFACE = {
     "genrekit": "__version__",
     "genrekit.audio": "AUDIO_SUFFIXES CANCELLED_POWER AudioInfo AudioSource Decoded decode "
     "load_audio probe resampled usable_samples",
+    "genrekit.dense": "DenseChain",
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
