@@ -19,7 +19,8 @@ from genrekit.app.sounds import audio_folder
 from genrekit.app.training_views import show_curves, show_exam, show_leak
 from genrekit.app.widgets import first_step, page_header, plain_errors
 from genrekit.dataset import Dataset
-from genrekit.errors import DatasetError
+from genrekit.errors import DatasetError, GenreKitError
+from genrekit.splits import held_out_in_words, make_split
 from genrekit.train_params import RECIPES, TrainParams
 
 SPLITS = {
@@ -88,17 +89,18 @@ def upload_dataset() -> None:
     st.rerun()
 
 
-def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
+def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
     left, right = st.columns(2)
     with left:
         split = st.radio(
-            "How to hold out 30% for the exam",
+            "How to hold out about 30% for the exam",
             offered_splits(dataset),
             format_func=SPLITS.__getitem__,
             help=tip("Split"),
             key="split",
             bind="query-params",
         )
+        held_out = st.empty()
         if dataset.tracks is None:
             st.warning(
                 "This dataset does not say which segments come from the same song, so songs may "
@@ -160,6 +162,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 key="normalise",
                 bind="query-params",
             )
+    held_out.caption(say_held_out(str(job.folder / "data.parquet"), split or "segment", int(seed)))
     params = replace(
         usual,
         epochs=epochs,
@@ -170,6 +173,16 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
         normalise=normalise,
     )
     return params, split or "segment"
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def say_held_out(path: str, how: str, seed: int) -> str:
+    """How much this split holds out, which is seldom 30% to the point."""
+    dataset = read(path)
+    try:
+        return f"Held out: {held_out_in_words(dataset, make_split(dataset, how, seed))}."
+    except GenreKitError as error:
+        return str(error)
 
 
 def offered_splits(dataset: Dataset) -> list[str]:
@@ -254,11 +267,12 @@ def trained_on(job: Job) -> Job | None:
 def show_model_card(job: Job, card: dict[str, Any]) -> None:
     with st.expander("The model card, and the model to take away"):
         training, calibration = card["training"], card["calibrated_on"]
+        segments = card["split"]["segments"]
         st.markdown(
             f"- **Network:** {training['network']}, {card['parameters']:,} weights\n"
             f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
-            f"{card['split']['segments']['train']} segments to train on, "
-            f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
+            f"{segments['train']} segments to train on, {segments['valid']} held out "
+            f"({segments['valid'] / sum(segments.values()):.0%}). {card['split']['worth']}\n"
             f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
             f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
@@ -297,7 +311,7 @@ with plain_errors():
         dataset = read(str(dataset_job.folder / "data.parquet"))
         tracks = "unknown" if dataset.tracks is None else len(dataset.records)
         st.markdown(f"{len(dataset):,} segments, {tracks} tracks, {len(dataset.genres)} genres.")
-        params, split = choose_recipe(dataset)
+        params, split = choose_recipe(dataset_job, dataset)
         buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}
     current = [job for job in map(visit.current, shows) if job is not None]
