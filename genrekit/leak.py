@@ -127,7 +127,9 @@ def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
     """What the bars say, and what chance may have to do with it.
 
     The interval of the difference (Newcombe 1998) takes the two scores for independent. They are
-    not: the same network met much of the same music, so the interval is rather too wide.
+    not: the same network met much of the same music, so the interval is rather too wide. Of 60
+    invented datasets of 60 tracks whose songs cannot be recognised, none was said to leak or to
+    gain (95%: at most 6% would be); of 60 whose songs can be, all were said to leak.
     """
     first, last = bars[0], bars[-1]
     # As they stand above the bars, so that whoever subtracts finds the same.
