@@ -22,7 +22,7 @@ HEAVY = (
 LAYERS = [
     {"errors", "wording"},
     {"remote", "ranges"},
-    {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
+    {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine", "commentary"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
     {"run_settings", "train_params"},
     {"conversion", "features", "intake", "run_examples", "experiments", "stress", "workers"},
