@@ -203,7 +203,7 @@ def _import(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from genrekit.dataset import Dataset
-    from genrekit.splits import make_split
+    from genrekit.splits import held_out_in_words, make_split
     from genrekit.training import train
 
     params = _train_params(options)
@@ -221,6 +221,7 @@ def _train(options: argparse.Namespace) -> int:
             test=len(split.test),
             genres=dataset.genres,
             worth=split.worth,
+            held_out=held_out_in_words(dataset, split),
         )
     with _stop_on_interrupt() as stop:
         for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
@@ -236,7 +237,7 @@ def _train(options: argparse.Namespace) -> int:
     return _finish(
         options,
         f"The model is in {options.output}. Measured on {measured['part']}, split by "
-        f"{split.kind}: {_score(measured)}. {split.worth}",
+        f"{split.kind}, {held_out_in_words(dataset, split)}: {_score(measured)}. {split.worth}",
         measured=measured,
     )
 
@@ -261,7 +262,10 @@ def _leak_meter(options: argparse.Namespace) -> int:
         return _finish(options, sentence, bars=bars)
     for bar in last.bars:
         segments = counted(bar.segments, "segment")
-        print(f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right. {bar.worth}")
+        print(
+            f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
+            f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
+        )
     print(sentence)
     return OK
 
@@ -283,10 +287,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
     print(f"Calibration error {measured.calibration_error:.3f}")
     width = max(map(len, measured.genres))
-    for genre, precision, recall in zip(
-        measured.genres, measured.precision, measured.recall, strict=True
-    ):
-        print(f"{genre:{width}}  precision {precision:.3f}  recall {recall:.3f}")
+    for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
+        precision = _share_of(row[i], sum(column[i] for column in measured.confusion))
+        recall = _share_of(row[i], sum(row))
+        print(f"{genre:{width}}  precision {precision}  recall {recall}")
     return OK
 
 
@@ -470,7 +474,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="track",
         metavar="segment|track|artist|FILE.csv[:COLUMN]",
-        help="how to hold out 30%% (%(default)s); FILE.csv has columns track and part (or "
+        help="how to hold out about 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
     _recipe_options(parser)
@@ -589,11 +593,21 @@ def _epoch_line(epoch: dict[str, Any]) -> str:
 
 
 def _score(measured: dict[str, Any]) -> str:
-    text = f"{measured['segment_accuracy']:.3f} of {counted(measured['segments'], 'segment')} right"
-    if measured["tracks"]:
-        tracks = counted(measured["tracks"], "track")
-        text = f"{measured['track_accuracy']:.3f} of {tracks} right, " + text
-    return text
+    from genrekit.evaluation import accuracy_interval
+
+    said = []
+    for of in ("track", "segment") if measured["tracks"] else ("segment",):
+        low, high = accuracy_interval(measured, of)
+        said.append(
+            f"{measured[f'{of}_accuracy']:.3f} of {counted(measured[f'{of}s'], of)} right "
+            f"(95% interval {low:.3f} to {high:.3f})"
+        )
+    return ", ".join(said)
+
+
+def _share_of(hits: int, count: int) -> str:
+    """A share of few, with how few they are."""
+    return f"{hits / count:.3f} of {count}" if count else "unknown"
 
 
 def _verdict_line(result: dict[str, Any]) -> str:

@@ -124,9 +124,9 @@ def _processes(workers: int) -> Executor:
             warnings.simplefilter("ignore", DeprecationWarning)
             copies.submit(int)
         return copies
-    from joblib.externals import loky
+    from loky import ProcessPoolExecutor as FreshProcesses
 
-    fresh: Executor = loky.ProcessPoolExecutor(workers, initializer=_begin)
+    fresh: Executor = FreshProcesses(workers, initializer=_begin)
     return fresh
 
 

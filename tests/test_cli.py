@@ -70,7 +70,9 @@ def test_the_whole_chain_in_processes_of_its_own(tmp_path, run_python):
     out = command("preprocess", music, "-o", data, "--workers", 2)
     assert out == f"48 segments of 130x13 from 24 tracks are in {data}.\n"
     out = command("train", data, "-o", model, "--epochs", 2)
-    assert out.startswith(f"The model is in {model}. Measured on valid, split by track: ")
+    said = f"The model is in {model}. Measured on valid, split by track, "
+    assert re.match(re.escape(said) + r"\d+% of the segments, \d+ of \d+ tracks: ", out)
+    assert re.search(r"tracks right \(95% interval 0\.\d{3} to [01]\.\d{3}\), ", out)
     assert out.endswith("Fair: no track stands on both sides of the split.\n")
     out = command("classify", "--json", "--model", model, *sorted(music.glob("*/*.00000.flac")))
     verdicts = json.loads(out)
@@ -91,6 +93,8 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "calibration_error",
         "genres",
         "precision",
+        "segment_interval",
+        "track_interval",
         "recall",
         "confusion",
         "left_out",
@@ -102,7 +106,11 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
     assert result["worth"].startswith("Fair")
     status, out, _ = run("evaluate", demo_bundle, demo_file, "--split", "segment")
     assert status == 0
-    assert re.search(r"^Measured on valid: [01]\.\d{3} of \d+ tracks right, ", out)
+    shares = r"[01]\.\d{3} of \d+ {} right \(95% interval [01]\.\d{3} to [01]\.\d{3}\)"
+    both = f"{shares.replace('{}', 'tracks')}, {shares.replace('{}', 'segments')}"
+    assert re.search(f"^Measured on valid: {both}", out)
+    assert re.search(r"recall ([01]\.\d{3} of \d+|unknown)", out)
+    assert "nan" not in out
     assert "Flattering: the model was trained on another split" in out
     assert out.count("precision") == len(demo_model.genres)
 
