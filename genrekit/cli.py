@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
+from genrekit.threads import MAX_THREADS, computing_in
 from genrekit.train_params import RECIPES, TrainParams
 
 __all__ = ["main"]
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        with _threads(options):
+            status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
         if getattr(options, "progress", None) == "json":
@@ -58,6 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
     return status
+
+
+def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """What a command computes in: several processes of one thread have no such option."""
+    if not hasattr(options, "threads"):
+        return nullcontext()
+    return computing_in(options.threads, options.usual_threads)
 
 
 # -- commands ---------------------------------------------------------------------------------
@@ -421,11 +430,14 @@ def _parser() -> argparse.ArgumentParser:
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
     )
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads_option(sub)
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
+    # A song's segments are too few for several: on two free processors, two gain nothing.
+    _threads_option(sub, 1)
     return parser
 
 
@@ -484,6 +496,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+    _threads_option(parser)
 
 
 @contextmanager
@@ -512,6 +525,17 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
     return replace(usual, **given)
+
+
+def _threads_option(parser: argparse.ArgumentParser, usual: int | None = None) -> None:
+    about = "one for each processor" if usual is None else str(usual)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
+    )
+    parser.set_defaults(usual_threads=usual)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:

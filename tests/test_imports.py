@@ -19,6 +19,7 @@ HEAVY = (
 LAYERS = [
     {"errors"},
     {"remote"},
+    {"threads"},
     {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
     {"run_settings", "train_params"},

@@ -50,6 +50,7 @@ SURFACE = {
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
     "note_frequency step_from step_size",
     "genrekit.confine": "die_with limit_files limit_memory shut_in write_below",
+    "genrekit.threads": "MAX_THREADS computing_in variables",
     "genrekit.wire": "Incoming Wire WireError named",
     "genrekit.worker_process": "BEGIN BEGUN main",
     "genrekit.workers": "WorkerBusy WorkerFault WorkerLost Workers",
