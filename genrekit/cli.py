@@ -23,6 +23,7 @@ from genrekit import __version__
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.memory import NOT_ENOUGH, lacks_memory, require_memory
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
 from genrekit.threads import MAX_THREADS, computing_in
@@ -33,6 +34,10 @@ __all__ = ["main"]
 OK: Final = 0
 SOME_FAILED: Final = 1
 USAGE: Final = 2
+# With less, libraries end the process while they are loaded, or wait for ever for their threads.
+_LEAST_MEGABYTES: Final = 60
+_CLASSIFY_MEGABYTES: Final = 200
+_TRAIN_MEGABYTES: Final = 350
 
 _T = TypeVar("_T")
 
@@ -44,14 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
+        require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
         with _threads(options):
             status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
-        if getattr(options, "progress", None) == "json":
-            _emit("error", message=str(error))
-        print(f"genrekit: {error}", file=sys.stderr)
-        return USAGE
+        return _refuse(options, str(error))
     except KeyboardInterrupt:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
@@ -59,7 +62,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: what Python still holds for it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+    except Exception as error:
+        if lacks_memory(error):
+            return _refuse(options, NOT_ENOUGH)
+        raise
     return status
+
+
+def _refuse(options: argparse.Namespace, message: str) -> int:
+    if getattr(options, "progress", None) == "json":
+        _emit("error", message=message)
+    print(f"genrekit: {message}", file=sys.stderr)
+    return USAGE
 
 
 def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
@@ -303,9 +317,12 @@ def _classify(options: argparse.Namespace) -> int:
     for file in _bar(options.files, len(options.files), "Listening", "file", "bar"):
         try:
             result = {"file": str(file), **asdict(model.classify_file(file))}
-        except GenreKitError as error:
+        except Exception as error:
+            if not (isinstance(error, GenreKitError) or lacks_memory(error)):
+                raise
             failed += 1
-            result = {"file": str(file), "error": str(error)}
+            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+            result = {"file": str(file), "error": message}
         results.append(result)
         if not options.json:
             print(_verdict_line(result), flush=True)
@@ -437,7 +454,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
     # A song's segments are too few for several: on two free processors, two gain nothing.
-    _threads_option(sub, 1)
+    _threads_option(sub, 1, _CLASSIFY_MEGABYTES)
     return parser
 
 
@@ -527,7 +544,10 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
     return replace(usual, **given)
 
 
-def _threads_option(parser: argparse.ArgumentParser, usual: int | None = None) -> None:
+def _threads_option(
+    parser: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+) -> None:
+    """For a command that needs PyTorch, and so much memory to load all that it needs."""
     about = "one for each processor" if usual is None else str(usual)
     parser.add_argument(
         "--threads",
@@ -535,7 +555,7 @@ def _threads_option(parser: argparse.ArgumentParser, usual: int | None = None) -
         metavar="N",
         help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
     )
-    parser.set_defaults(usual_threads=usual)
+    parser.set_defaults(usual_threads=usual, megabytes=megabytes)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,8 @@ SURFACE = {
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
-    "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
+    "genrekit.memory": "NOT_ENOUGH free_memory give_back lacks_memory require_memory rows_at_once "
+    "scratch_folder",
     "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
     "genrekit.projection": "SegmentMap segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
