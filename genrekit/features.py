@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, mel_filterbank
+from genrekit.ranges import check_number, check_switch, check_whole
 
 __all__ = [
     "DecibelReference",
@@ -82,25 +83,23 @@ class FeatureParams:
 
     def __post_init__(self) -> None:
         for setting in fields(self):
-            value = getattr(self, setting.name)
-            if "low" not in setting.metadata:
+            value, about = getattr(self, setting.name), setting.metadata
+            if "low" not in about:
                 continue
-            if setting.type is int and not (isinstance(value, int) and not isinstance(value, bool)):
-                raise SettingsError(f"{setting.name} is {value!r}: use a whole number.")
-            low, high = setting.metadata["low"], setting.metadata["high"]
-            if not isinstance(value, int | float) or not low <= value <= high:
-                unit = setting.metadata["unit"] and " " + setting.metadata["unit"]
-                raise SettingsError(
-                    f"{setting.name} is {value!r}: use a number from {low:g} to {high:g}{unit}."
-                )
+            if setting.type is int:
+                check_whole(setting.name, value, about["low"], about["high"], about["unit"])
+            else:
+                check_number(setting.name, value, about["low"], about["high"], about["unit"])
+            if isinstance(value, np.generic):  # which is no JSON
+                object.__setattr__(self, setting.name, value.item())
         if self.kind not in get_args(FeatureKind):
             raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
         if self.mel_formula not in get_args(MelFormula):
             raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
         if self.ref not in get_args(DecibelReference):
             raise SettingsError(f'Unknown reference "{self.ref}" of decibels: use one or max.')
-        if not isinstance(self.center, bool):
-            raise SettingsError(f"center is {self.center!r}: use true or false.")
+        check_switch("center", self.center)
+        object.__setattr__(self, "center", bool(self.center))
         if self.n_mfcc > self.n_mels:
             raise SettingsError(
                 f"{self.n_mfcc} MFCCs cannot be made from {self.n_mels} mel bands: "

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
+from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
@@ -73,7 +74,8 @@ class Verdict:
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
-        return self.noting(f"Only the first {seconds / 60:g} minutes were heard.")
+        part = the_first(seconds)
+        return self.noting(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
 
     def noting(self, sentence: str) -> Self:
         """The same, with one more sentence in the note."""

@@ -36,9 +36,10 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from genrekit.dataset import Dataset
-from genrekit.errors import DatasetError, ModelError, SettingsError
+from genrekit.errors import DatasetError, ModelError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
+from genrekit.ranges import check_whole
 from genrekit.remote import local_path
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Neighbours:
             raise DatasetError(
                 f"{len(names)} training tracks are too few to compare with: use two or more."
             )
-        embedded = embeddings(model, dataset.features[rows])
+        embedded = embeddings(model, dataset.features, rows)
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
@@ -248,8 +249,7 @@ class Neighbours:
         SettingsError
             `k` is below 1.
         """
-        if k < 1:
-            raise SettingsError(f"{k} neighbours were asked for: ask for at least 1.")
+        check_whole("k", k, 1)
         self.check(model)
         if not len(features):
             return Nearest((), (), 0, "There is no whole segment to compare.")
@@ -458,12 +458,14 @@ _ARRAYS: Final[dict[str, type[np.generic]]] = {
 }
 
 
-def embeddings(model: GenreModel, features: Array) -> Array:
+def embeddings(model: GenreModel, features: Array, rows: NDArray[np.int64] | None = None) -> Array:
     """What the network's last linear layer takes in.
 
     Parameters
     ----------
     features : ndarray, float32, shape (n, *model.params.shape)
+    rows : ndarray, int64, or None
+        Only these rows of the features, taken a batch at a time; None means all.
 
     Returns
     -------
@@ -489,7 +491,7 @@ def embeddings(model: GenreModel, features: Array) -> Array:
         taken.append(given[0].detach().flatten(1).float().cpu().numpy())
 
     layers[-1].register_forward_pre_hook(keep)
-    private.logits(features)
+    private.logits(features, rows)
     return np.concatenate(taken)
 
 

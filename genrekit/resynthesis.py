@@ -19,6 +19,7 @@ from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import FeatureParams
 from genrekit.mel import mel_filterbank
+from genrekit.ranges import check_whole
 from genrekit.trace import power_spectrogram, stft
 
 __all__ = [
@@ -85,8 +86,7 @@ def resynthesise(
 
 def _mfcc(log_mel: Array, keep: int) -> Array:
     n_mels = log_mel.shape[1]
-    if not 1 <= keep <= n_mels:
-        raise SettingsError(f"{keep} MFCCs cannot be kept of {n_mels} bands: use 1 to {n_mels}.")
+    check_whole("n_coefficients", keep, 1, n_mels)
     return log_mel @ features.dct_matrix(keep, n_mels)
 
 
@@ -151,8 +151,8 @@ def griffin_lim(
     SettingsError
         There are no iterations to do.
     """
-    if iterations < 1:
-        raise SettingsError(f"{iterations} iterations estimate no phase: use at least 1.")
+    check_whole("iterations", iterations, 1)
+    check_whole("seed", seed, 0)
     magnitude = magnitude.astype(np.float32, copy=False)
     turns = np.random.default_rng(seed).random(magnitude.shape, dtype=np.float32)
     phase = np.exp(np.complex64(2j * np.pi) * turns)

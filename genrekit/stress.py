@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from genrekit.audio import load_audio, usable_samples
 from genrekit.errors import AudioError, SettingsError
+from genrekit.ranges import check_number, check_whole
 
 __all__ = [
     "ROBUSTNESS",
@@ -98,23 +99,18 @@ class Stress:
 
     def __post_init__(self) -> None:
         for name, (low, high), unit in (
-            ("level_db", _LEVEL_RANGE_DB, " dB"),
-            ("low_pass_hz", _LOW_PASS_RANGE_HZ, " Hz"),
-            ("noise_db", _NOISE_RANGE_DB, " dB"),
+            ("level_db", _LEVEL_RANGE_DB, "dB"),
+            ("low_pass_hz", _LOW_PASS_RANGE_HZ, "Hz"),
+            ("noise_db", _NOISE_RANGE_DB, "dB"),
             ("phone", (0.0, 1.0), ""),
         ):
             value = getattr(self, name)
             optional = name in ("low_pass_hz", "noise_db")
-            if (value is None and optional) or _is_within(value, low, high):
-                continue
-            off = ", or None" if optional else ""
-            raise SettingsError(
-                f"{name} is {value!r}: use a number from {low:g} to {high:g}{unit}{off}."
-            )
+            if not (value is None and optional):
+                check_number(name, value, low, high, unit + ", or None" * optional)
         if self.noise_colour not in get_args(NoiseColour):
             raise SettingsError(f'Unknown noise "{self.noise_colour}": use pink or white.')
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise SettingsError(f"The seed is {self.seed!r}: use a whole number of at least 0.")
+        check_whole("seed", self.seed, 0)
 
 
 def apply(samples: Array, sample_rate: float, stress: Stress) -> Array:
@@ -288,11 +284,6 @@ ROBUSTNESS: Final[Mapping[str, Transform]] = MappingProxyType(
 
 
 # -- pieces -----------------------------------------------------------------------------------
-
-
-def _is_within(value: object, low: float, high: float) -> bool:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return number and low <= value <= high  # type: ignore[operator]
 
 
 def _rms(samples: Array) -> float:

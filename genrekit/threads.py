@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from genrekit.errors import SettingsError
+from genrekit.ranges import check_whole
 
 __all__ = ["MAX_THREADS", "computing_in", "variables"]
 
@@ -45,8 +45,8 @@ def computing_in(threads: int | None, usual: int | None = None) -> Iterator[None
     SettingsError
         The number is out of range.
     """
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise SettingsError(f"{threads} threads cannot compute: use 1 to {MAX_THREADS}.")
+    if threads is not None:
+        check_whole("threads", threads, 1, MAX_THREADS)
     if threads is None and "OMP_NUM_THREADS" not in os.environ:
         threads = usual
     wanted = variables(threads)

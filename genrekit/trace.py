@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from genrekit import features
 from genrekit.audio import usable_samples
-from genrekit.errors import AudioError, SettingsError
+from genrekit.errors import AudioError
 from genrekit.features import FeatureParams
 from genrekit.mel import FilterNorm, MelFormula, mel_filterbank, mel_frequencies
+from genrekit.ranges import check_whole
 
 __all__ = [
     "BankReport",
@@ -145,8 +146,7 @@ def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: i
         ("frame", frame, params.frames),
         ("coefficient", coefficient, params.n_mfcc),
     ):
-        if not 0 <= value < count:
-            raise SettingsError(f"There is no {name} {value}: use 0 to {count - 1}.")
+        check_whole(name, value, 0, count - 1)
     segment = usable_samples(samples)[np.newaxis]
     log_mel = features.log_mel(segment, params)[0]
     power = power_spectrogram(samples, params)[frame]

@@ -108,7 +108,7 @@ def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
     assert heard.seconds == 3
     assert len(heard.verdict.segments) == 3
     assert heard.verdict == GenreModel.load(model.folder).classify_file(song.content, 3.0)
-    assert "Only the first 0.05 minutes were heard." in heard.verdict.note
+    assert "Only the first 3 seconds were heard." in heard.verdict.note
 
 
 def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):

@@ -140,9 +140,9 @@ def test_what_cannot_be_inspected(tmp_path):
         inspect_folder(tmp_path / "none")
     with pytest.raises(DatasetError, match="no genre folders with audio"):
         inspect_folder(tmp_path)
-    with pytest.raises(SettingsError, match="0 workers"):
+    with pytest.raises(SettingsError, match="workers is 0"):
         inspect_folder(tmp_path, workers=0)
-    with pytest.raises(SettingsError, match="segment of 0 s"):
+    with pytest.raises(SettingsError, match="segment_seconds is 0"):
         inspect_folder(tmp_path, segment_seconds=0)
 
 

@@ -160,13 +160,15 @@ def test_of_a_long_song_the_start_is_heard(untrained, song):
     soundfile.write(file, np.tile(song, 3), 8000, format="WAV", subtype="FLOAT")
     verdict = untrained.classify_file(file, max_seconds=6)
     assert len(verdict.segments) == 6
-    assert verdict.note == "Only the first 0.1 minutes were heard."
+    assert verdict.note == "Only the first 6 seconds were heard."
     whole = untrained.classify_file(file, max_seconds=10.2)
     assert len(whole.segments) == 10
     assert whole.note == ""
+    one = untrained.classify_file(file, max_seconds=9).of_the_start(60)
+    assert one.note.endswith(" Only the first minute was heard.")
     unsure = dataclasses.replace(untrained, threshold=1.0).classify_file(file, max_seconds=6)
     assert unsure.genre is None
-    assert unsure.note.endswith(". Only the first 0.1 minutes were heard.")
+    assert unsure.note.endswith(". Only the first 6 seconds were heard.")
 
 
 @pytest.mark.parametrize("content", [b"", b"no music", b"RIFF" + bytes(40)])

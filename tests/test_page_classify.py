@@ -235,7 +235,7 @@ def test_only_the_start_of_a_long_song_is_heard_and_that_is_said(app, own_model,
     monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
     listening.settings.cache_clear()
     at = upload(app(PAGE, model=own_model.id), ("long.wav", jazz(10)))
-    assert "Only the first 0.1 minutes were heard" in texts(at)
+    assert "Only the first 6 seconds were heard" in texts(at)
     assert "heard: the first 6 s" in texts(at)
 
 

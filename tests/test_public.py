@@ -44,8 +44,9 @@ SURFACE = {
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "NOT_ENOUGH free_memory give_back lacks_memory require_memory rows_at_once "
     "scratch_folder",
+    "genrekit.ranges": "check_number check_switch check_whole",
     "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
-    "genrekit.projection": "SegmentMap segment_map segment_summary",
+    "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
@@ -63,6 +64,7 @@ SURFACE = {
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
+    "genrekit.durations": "in_words the_first",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
     "genrekit.evaluation": "Measurement evaluate measure",
     "genrekit.exchange": "export_dataset import_dataset",
@@ -81,7 +83,7 @@ SURFACE = {
     "by_track from_file "
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
-    "genrekit.tables": "match_tracks read_track_table",
+    "genrekit.tables": "loosely match_tracks read_track_table",
     "genrekit.train_params": "RECIPES TrainParams",
     "genrekit.training": "EpochStats Training train",
 }
