@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -23,8 +23,10 @@ from genrekit import __version__
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.memory import NOT_ENOUGH, lacks_memory, require_memory
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
+from genrekit.threads import MAX_THREADS, computing_in
 from genrekit.train_params import RECIPES, TrainParams
 from genrekit.wording import agree, counted, duration
 
@@ -33,6 +35,10 @@ __all__ = ["main"]
 OK: Final = 0
 SOME_FAILED: Final = 1
 USAGE: Final = 2
+# With less, libraries end the process while they are loaded, or wait for ever for their threads.
+_LEAST_MEGABYTES: Final = 60
+_CLASSIFY_MEGABYTES: Final = 200
+_TRAIN_MEGABYTES: Final = 350
 
 _T = TypeVar("_T")
 
@@ -44,13 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
+        with _threads(options):
+            status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
-        if getattr(options, "progress", None) == "json":
-            _emit("error", message=str(error))
-        print(f"genrekit: {error}", file=sys.stderr)
-        return USAGE
+        return _refuse(options, str(error))
     except KeyboardInterrupt:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
@@ -58,7 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: what Python still holds for it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+    except Exception as error:
+        if lacks_memory(error):
+            return _refuse(options, NOT_ENOUGH)
+        raise
     return status
+
+
+def _refuse(options: argparse.Namespace, message: str) -> int:
+    if getattr(options, "progress", None) == "json":
+        _emit("error", message=message)
+    print(f"genrekit: {message}", file=sys.stderr)
+    return USAGE
+
+
+def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """What a command computes in: several processes of one thread have no such option."""
+    if not hasattr(options, "threads"):
+        return nullcontext()
+    return computing_in(options.threads, options.usual_threads)
 
 
 # -- commands ---------------------------------------------------------------------------------
@@ -302,9 +325,12 @@ def _classify(options: argparse.Namespace) -> int:
     for file in _bar(options.files, len(options.files), "Listening", "file", "bar"):
         try:
             result = {"file": str(file), **asdict(model.classify_file(file))}
-        except GenreKitError as error:
+        except Exception as error:
+            if not (isinstance(error, GenreKitError) or lacks_memory(error)):
+                raise
             failed += 1
-            result = {"file": str(file), "error": str(error)}
+            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+            result = {"file": str(file), "error": message}
         results.append(result)
         if not options.json:
             print(_verdict_line(result), flush=True)
@@ -433,11 +459,14 @@ def _parser() -> argparse.ArgumentParser:
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
     )
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads_option(sub)
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
+    # A song's segments are too few for several: on two free processors, two gain nothing.
+    _threads_option(sub, 1, _CLASSIFY_MEGABYTES)
     return parser
 
 
@@ -496,6 +525,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+    _threads_option(parser)
 
 
 @contextmanager
@@ -524,6 +554,20 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
     return replace(usual, **given)
+
+
+def _threads_option(
+    parser: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+) -> None:
+    """For a command that needs PyTorch, and so much memory to load all that it needs."""
+    about = "one for each processor" if usual is None else str(usual)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
+    )
+    parser.set_defaults(usual_threads=usual, megabytes=megabytes)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:

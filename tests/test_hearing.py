@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from coded_sounds import KINDS, free_format_mp3
+from coded_sounds import coded as coded_sound
 
 from genrekit import cli, hearing
-from genrekit.audio import decode, load_audio
+from genrekit.audio import AudioInfo, decode, load_audio
 from genrekit.classifier import build_network
 from genrekit.errors import AudioError
 from genrekit.features import FeatureParams, split_segments
@@ -266,6 +268,26 @@ def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime
     heard = hearing.hear(Song(coded(noise, rate, kind, subtype), 60), model)
     assert heard.mime == mime
     assert heard.info.channels == channels
+
+
+# Whatever these containers promise, Chromium does not play what is in them.
+RENDERED = [
+    *[("wav", codec) for codec in ("pcm_32", "double", "ms_adpcm")],
+    *[("m4a", codec) for codec in ("alac", "ac3", "eac3")],
+    *[("mp3", "mp2"), ("aiff", "pcm_16"), ("webm", "alac"), ("wma", "wmav2")],
+]
+
+
+@pytest.mark.parametrize(("container", "codec"), KINDS)
+def test_a_file_is_announced_by_its_codec(container, codec, model):
+    heard = hearing.hear(Song(coded_sound(container, codec, 1.2), 60), model)
+    assert (heard.mime is None) == ((container, codec) in RENDERED)
+
+
+def test_codecs_that_browsers_refuse_are_rendered(model):
+    assert hearing.hear(Song(free_format_mp3(), 60), model).mime is None
+    for codec in ("amr_nb", "amr_wb", "dts", "truehd", "a codec of tomorrow"):
+        assert hearing._mime(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
 
 
 def test_the_rendering_is_what_was_heard(song):

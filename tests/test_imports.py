@@ -22,6 +22,7 @@ HEAVY = (
 LAYERS = [
     {"errors", "wording"},
     {"remote", "ranges"},
+    {"threads"},
     {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine", "commentary"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
     {"run_settings", "train_params"},

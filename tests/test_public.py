@@ -45,7 +45,8 @@ SURFACE = {
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
-    "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
+    "genrekit.memory": "NOT_ENOUGH free_memory give_back lacks_memory require_memory rows_at_once "
+    "scratch_folder",
     "genrekit.ranges": "check_number check_switch check_whole",
     "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
     "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
@@ -54,6 +55,7 @@ SURFACE = {
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
     "note_frequency step_from step_size",
     "genrekit.confine": "die_with limit_files limit_memory shut_in write_below",
+    "genrekit.threads": "MAX_THREADS computing_in variables",
     "genrekit.wire": "Incoming Wire WireError named",
     "genrekit.worker_process": "BEGIN BEGUN main",
     "genrekit.workers": "WorkerBusy WorkerFault WorkerLost Workers",
