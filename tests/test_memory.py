@@ -18,7 +18,6 @@ from genrekit.errors import DatasetError
 from genrekit.evaluation import evaluate, measure
 from genrekit.exchange import export_dataset
 from genrekit.memory import free_memory, rows_at_once, scratch_folder
-from genrekit.neighbours import embeddings
 from genrekit.projection import genre_averages, segment_map
 from genrekit.splits import by_track
 from genrekit.train_params import TrainParams
@@ -168,7 +167,7 @@ def judge(mapped):
         lambda data, model, folder: genre_averages(data),
         lambda data, model, folder: evaluate(model, data, "artist"),
         lambda data, model, folder: evaluate(model, data),
-        lambda data, model, folder: embeddings(model, data.features, by_track(data).train),
+        lambda data, model, folder: model.embeddings(data.features, by_track(data).train),
         lambda data, model, folder: data.fingerprint,
         lambda data, model, folder: data.write(folder / "d.parquet"),
         lambda data, model, folder: export_dataset(data, folder / "d.json"),
