@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from genrekit.features import FeatureParams
 from genrekit.recordings import cepstra
 
-__all__ = ["EDGE", "UNLIKE", "Space", "colours", "distances_between", "whitened", "without_own"]
+__all__ = [
+    "EDGE",
+    "UNLIKE",
+    "Space",
+    "colours",
+    "distances_between",
+    "moments",
+    "whitened",
+    "without_own",
+]
 
 Array = NDArray[np.float32]
 
@@ -32,7 +41,8 @@ UNLIKE: Final = 0.975
 SONGS_COMPARED: Final = 300
 _FEWEST_SONGS: Final = 10
 _SHRINKAGE: Final = 0.05
-_VALUES_AT_ONCE: Final = 1 << 21
+_VALUES_AT_ONCE: Final = 1 << 17
+_ROWS_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +119,21 @@ def whitened(values: Array) -> tuple[Array, Array]:
     -------
     ndarray, shape (e,), and ndarray, shape (e, e)
     """
-    centre = values.mean(axis=0, dtype=np.float64)
-    power, directions = np.linalg.eigh(np.cov(values.astype(np.float64).T, bias=True))
+    centre, covariance = moments(values)
+    power, directions = np.linalg.eigh(covariance)
     power = np.maximum(power, 0)
     axes = directions / np.sqrt(power + _SHRINKAGE * max(power.mean(), 1e-6))
     return centre.astype(np.float32), axes.astype(np.float32)
+
+
+def moments(values: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, shape (e,), and covariance, shape (e, e), of values, shape (n, e), a few at a time."""
+    centre = values.mean(axis=0, dtype=np.float64)
+    covariance = np.zeros((values.shape[1],) * 2)
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = values[start : start + _ROWS_AT_ONCE] - centre
+        covariance += part.T @ part
+    return centre, covariance / len(values)
 
 
 def without_own(vectors: Array, song_of: NDArray[np.integer[Any]], group_of: NDArray[Any]) -> Array:

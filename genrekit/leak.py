@@ -13,6 +13,7 @@ import numpy as np
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
+from genrekit.evaluation import Measurement
 from genrekit.metrics import interval_in_words
 from genrekit.ranges import check_whole
 from genrekit.splits import Split, by_artist, by_segment, by_track
@@ -99,27 +100,27 @@ def _run(
     bars: list[LeakBar] = []
     done = 0
     for draws in splits:
-        measured: list[dict[str, Any]] = []
+        measured: list[Measurement] = []
         for split in draws:
             seeded = TrainParams(**asdict(params) | {"seed": split.seed})
             training = train(dataset, split, seeded)
             for epoch in training:
                 done += 1
                 if epoch.epoch == params.epochs:
-                    measured.append(training.model().card["measured"])
+                    measured.append(training.measured())
                     if len(measured) == len(draws):
                         bars.append(_bar(dataset, draws, measured))
                 yield LeakProgress(done, total, split.kind, tuple(bars))
 
 
-def _bar(dataset: Dataset, draws: list[Split], measured: list[dict[str, Any]]) -> LeakBar:
+def _bar(dataset: Dataset, draws: list[Split], measured: list[Measurement]) -> LeakBar:
     kind, worth = draws[0].kind, draws[0].worth
     held_out = [set(dataset.labels[draw.valid].tolist()) for draw in draws]
     missing = [g for i, g in enumerate(dataset.genres) if any(i not in held for held in held_out)]
     if missing:
         worth += f" Not always held out, for want of {kind}s: {', '.join(missing)}."
-    low, high = np.mean([each["segment_interval"] for each in measured], axis=0).tolist()
-    accuracies = tuple(each["segment_accuracy"] for each in measured)
+    low, high = np.mean([each.segment_interval for each in measured], axis=0).tolist()
+    accuracies = tuple(each.segment_accuracy for each in measured)
     segments = int(np.mean([len(draw.valid) for draw in draws]))
     return LeakBar(kind, worth, segments, accuracies, (low, high))
 

@@ -42,11 +42,13 @@ from genrekit.familiarity import (
     Space,
     colours,
     distances_between,
+    moments,
     whitened,
     without_own,
 )
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
+from genrekit.memory import rows_at_once
 from genrekit.ranges import check_whole
 from genrekit.recordings import OVERLAP_SECONDS, ROW_SECONDS, Prints, Recording, sound_print
 from genrekit.remote import local_path
@@ -68,10 +70,13 @@ COMPONENTS: Final = 32
 # As many held-out tracks tell how far music of the same kind lies; fewer, and training tracks do.
 HELD_OUT_LEAST: Final = 20
 
+# Of more than this, every second, third, ... of each track is kept; the prints are of all.
+SEGMENTS_KEPT: Final = 10_000
+
 _FORMAT: Final = 2
 _METADATA_KEY: Final = "genrekit"
 _QUANTILES: Final = 1001
-_PAIRS: Final = 200_000
+_PAIRS: Final = 40_000
 _ROWS_AT_ONCE: Final = 1024
 _SMALLEST_COMPONENT: Final = 1e-5
 _WHOLE_SHARE: Final = 0.6
@@ -233,10 +238,14 @@ class Neighbours:
             )
         starts = dataset.params.segment_starts(places[rows])
         bounds = np.flatnonzero(np.diff(track_of, prepend=-1, append=len(names)))
-        prints = [
+        prints = Prints.of(
             sound_print(dataset.features[rows[a:b]], starts[a:b], dataset.params)
             for a, b in pairwise(bounds)
-        ]
+        )
+        place_in_track = np.arange(len(rows)) - bounds[track_of]
+        kept = place_in_track % -(-len(rows) // SEGMENTS_KEPT) == 0
+        rows, track_of, starts = rows[kept], track_of[kept], starts[kept]
+        held_out = held_out[:SEGMENTS_KEPT]
         held_out = held_out[~np.isin(dataset.tracks[held_out], names)]
         embedded = model.embeddings(dataset.features, rows)
         centre, axes = _components(embedded)
@@ -250,7 +259,7 @@ class Neighbours:
         return cls(
             heard=heard,
             sound=sound,
-            prints=Prints.of(prints),
+            prints=prints,
             tracks=tuple(names.tolist()),
             files=tuple(known_files.get(name, "") for name in names.tolist()),
             track_of=track_of.astype(np.int32),
@@ -613,7 +622,8 @@ class _SameKind:
 
 def _colours(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float]) -> Array:
     """The rows' colours, taken a few rows at a time."""
-    parts = [rows[at : at + _ROWS_AT_ONCE] for at in range(0, len(rows), _ROWS_AT_ONCE)] or [rows]
+    step = rows_at_once(dataset.params.shape)
+    parts = [rows[at : at + step] for at in range(0, len(rows), step)] or [rows]
     return np.concatenate([colours(dataset.features[part], dataset.params, band) for part in parts])
 
 
@@ -632,24 +642,26 @@ def _places(dataset: Dataset) -> NDArray[np.int64]:
 
 def _components(embedded: Array) -> tuple[Array, Array]:
     """The mean, shape (e,), and the scaled principal components, shape (e, d)."""
-    centre = embedded.mean(axis=0, dtype=np.float64)
-    centred = embedded - centre
-    scale = np.sqrt(np.mean(np.sum(centred**2, axis=1)))
+    centre, covariance = moments(embedded)
+    scale = np.sqrt(np.trace(covariance))
     if not np.isfinite(scale) or scale <= 1e-6 * (1 + np.abs(centre).max()):
         raise ModelError(
             "The network hears no difference between the training segments: train it again, "
             "with a lower learning rate."
         )
-    _, strength, directions = np.linalg.svd(centred, full_matrices=False)
+    power, directions = np.linalg.eigh(covariance)
+    strength = np.sqrt(np.maximum(power[::-1], 0))
     count = min(COMPONENTS, int((strength > _SMALLEST_COMPONENT * strength[0]).sum()))
-    axes = directions[:count].T / scale
+    axes = directions[:, ::-1][:, :count] / scale
     return centre.astype(np.float32), axes.astype(np.float32)
 
 
 def _between_tracks(vectors: Array, track_of: NDArray[np.integer[Any]]) -> Array:
-    """Quantiles of the distances between tracks, of at most 200,000 pairs drawn at random."""
+    """Quantiles of the distances between tracks, of at most 40,000 pairs drawn at random."""
     rng = np.random.default_rng(0)
     one, other = rng.integers(len(vectors), size=(2, _PAIRS))
     apart = track_of[one] != track_of[other]
-    between = np.linalg.norm(vectors[one[apart]] - vectors[other[apart]], axis=1)
-    return np.quantile(between, np.linspace(0, 1, _QUANTILES)).astype(np.float32)
+    one, other = one[apart], other[apart]
+    steps = [slice(at, at + _ROWS_AT_ONCE) for at in range(0, len(one), _ROWS_AT_ONCE)]
+    between = [np.linalg.norm(vectors[one[s]] - vectors[other[s]], axis=1) for s in steps]
+    return np.quantile(np.concatenate(between), np.linspace(0, 1, _QUANTILES)).astype(np.float32)

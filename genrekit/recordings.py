@@ -14,7 +14,7 @@ That line was measured with 639 prints of music clips of 30 s; benchmarks/README
 It is for music: pieces put together from the same loops or by the same rules may pass it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -77,9 +77,9 @@ class Prints:
     spread: Array
 
     @classmethod
-    def of(cls, cepstra: Sequence[Array]) -> "Prints":
-        """Keep what `sound_print` gave for each recording (every phase)."""
-        rows = [one[::_PHASES] - (one.mean(axis=0) if len(one) else 0) for one in cepstra]
+    def of(cls, found: Iterable[Array]) -> "Prints":
+        """Keep what `sound_print` gave for each recording."""
+        rows = [one[::_PHASES] - (one.mean(axis=0) if len(one) else 0) for one in found]
         lengths = np.array([len(one) for one in rows], np.int32)
         values = np.concatenate(rows)
         power = np.square(values).sum(axis=0) / max(1, len(values))

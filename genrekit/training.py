@@ -28,7 +28,7 @@ from genrekit.augment import KEPT_BAND
 from genrekit.classifier import build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
-from genrekit.evaluation import measure
+from genrekit.evaluation import Measurement, measure
 from genrekit.features import extract
 from genrekit.files import plain_os_errors, replacing
 from genrekit.memory import rows_at_once
@@ -173,12 +173,32 @@ class Training:
         ModelError
             No epoch has been run yet.
         """
+        model = self._uncalibrated()
+        temperature, threshold = self._calibration(model)
+        model = replace(model, temperature=temperature, threshold=threshold)
+        card = {"about": about, "genrekit": __version__} | self._card(model)
+        return replace(model, card=card, neighbours=self.neighbours(model))
+
+    def measured(self) -> Measurement:
+        """How often the network as it stands is right on what the split holds out.
+
+        It is not calibrated, which changes no verdict, but the calibration error.
+
+        Raises
+        ------
+        ModelError
+            No epoch has been run yet.
+        """
+        part = self.split.measured_part
+        return measure(self._uncalibrated(), self.dataset, self.split.measured, part)
+
+    def _uncalibrated(self) -> GenreModel:
         if not self.kept_epoch:
             raise ModelError("Nothing has been learned yet: run at least one epoch first.")
         network = copy.deepcopy(self._recipe.judge).cpu()
         if self._best is not None:
             network.load_state_dict(self._best[1])
-        model = GenreModel(
+        return GenreModel(
             network.eval(),
             self.params.network,
             self.dataset.params,
@@ -186,10 +206,6 @@ class Training:
             self._mean,
             self._std,
         )
-        temperature, threshold = self._calibration(model)
-        model = replace(model, temperature=temperature, threshold=threshold)
-        card = {"about": about, "genrekit": __version__} | self._card(model)
-        return replace(model, card=card, neighbours=self.neighbours(model))
 
     def neighbours(self, model: GenreModel) -> Neighbours | None:
         """What `model` was trained on; None where the tracks are unknown, or too few to tell."""

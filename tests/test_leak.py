@@ -11,7 +11,7 @@ from genrekit.leak import LeakBar, leak_meter, leak_sentence
 from genrekit.metrics import wilson_interval
 from genrekit.splits import by_track
 from genrekit.train_params import TrainParams
-from genrekit.training import train
+from genrekit.training import Training, train
 
 PARAMS = TrainParams(epochs=6, batch_size=16, learning_rate=1e-3, normalise=True, device="cpu")
 
@@ -45,6 +45,12 @@ def test_progress_counts_every_epoch_and_the_scores_are_those_of_training(make_d
     training = train(data, by_track(data, PARAMS.seed), PARAMS)
     expected = [epoch.valid_accuracy for epoch in training][-1]
     assert steps[-1].bars[1].accuracies == (expected,)
+
+
+def test_a_run_is_measured_without_making_a_model_of_it(make_dataset, monkeypatch):
+    monkeypatch.setattr(Training, "model", lambda self: pytest.fail("a whole model was made"))
+    *_, last = leak_meter(make_dataset(), PARAMS)
+    assert len(last.bars) == 3
 
 
 def test_without_artists_there_are_two_bars(make_dataset):

@@ -173,11 +173,12 @@ def judge(mapped):
         lambda data, model, folder: evaluate(model, data, "artist"),
         lambda data, model, folder: evaluate(model, data),
         lambda data, model, folder: Neighbours.fit(model, data, by_track(data).train),
+        lambda data, model, folder: model.embeddings(data.features, by_track(data).train),
         lambda data, model, folder: data.fingerprint,
         lambda data, model, folder: data.write(folder / "d.parquet"),
         lambda data, model, folder: export_dataset(data, folder / "d.json"),
     ],
-    ids="map averages by-artist own neighbours fingerprint write json".split(),
+    ids="map averages by-artist own neighbours embeddings fingerprint write json".split(),
 )
 def test_nothing_takes_a_mapped_dataset_as_a_whole(mapped, judge, use, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_ROWS_AT_ONCE", 64)

@@ -151,6 +151,18 @@ def test_what_is_remembered_of_each_segment(plain, make_dataset):
     assert known == expected
 
 
+def test_of_many_segments_some_of_each_track_are_kept(plain, make_dataset, monkeypatch):
+    dataset = make_dataset(segments=5)
+    rows = np.arange(len(dataset))
+    whole = Neighbours.fit(plain, dataset, rows)
+    monkeypatch.setattr("genrekit.neighbours.SEGMENTS_KEPT", len(dataset) // 2)
+    found = Neighbours.fit(plain, dataset, rows)
+    np.testing.assert_array_equal(found.places, np.tile([0, 2, 4], len(whole.tracks)))
+    assert found.tracks == whole.tracks
+    np.testing.assert_array_equal(found.prints.rows, whole.prints.rows)
+    assert found._is_sound()
+
+
 def test_places_are_counted_where_they_are_not_known(plain, dataset):
     bare = replace(dataset, segments=None)
     order = np.random.default_rng(1).permutation(len(dataset))

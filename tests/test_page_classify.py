@@ -317,7 +317,7 @@ def test_why_shows_the_evidence_and_what_was_heard_in_training(app, own_model):
     at = example(app, own_model, look="Why", segment="2")
     shown = texts(at)
     assert "What it heard in training that sounds alike" in shown
-    assert "whether the model was trained on this recording" in shown
+    assert "It matches none of the 9 recordings the model was trained on." in shown
     assert "Nearest to segment 2" in shown.replace("*", "")
     table = at.dataframe[0].value
     assert len(table) == 5

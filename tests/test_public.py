@@ -15,7 +15,8 @@ SURFACE = {
     "genrekit.checks": "Heard hear",
     "genrekit.evidence": "SOFTER_DB Instead SongMap band_edges occlusion song_map words",
     "genrekit.neighbours": "NEIGHBOURS_FILE Embedder Nearest Neighbours SegmentMatch TrackMatch",
-    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between whitened without_own",
+    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between moments "
+    "whitened without_own",
     "genrekit.recordings": "OVERLAP_SECONDS SIMILAR Prints Recording cepstra sound_print",
     "genrekit.stress": "ROBUSTNESS SAMPLE_RATE NoiseColour Stress Transform apply late_start "
     "louder mild_equaliser mp3_64k mp3_bytes noise phone_bandwidth quieter stereo_44k stereo_48k",
