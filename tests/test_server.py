@@ -144,7 +144,10 @@ def processes_of(job: Job) -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if job.id in str((path / "cwd").readlink()) or job.id in (path / "cmdline").read_text():
+            if (
+                job.id in str((path / "cwd").readlink())
+                or job.id.encode() in (path / "cmdline").read_bytes()
+            ):
                 found.append(path.name)
     return found
 
@@ -154,7 +157,7 @@ def children(process: int) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
             if int(parent) == process and state != "Z":
                 found.append(int(path.parent.name))
     return found
