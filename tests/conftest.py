@@ -157,7 +157,21 @@ def run_python():
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch):
+def warm_jobs(monkeypatch):
+    """Jobs are processes all the same, but do not import everything anew: seconds each."""
+    from types import SimpleNamespace
+
+    from warm import Warm
+
+    from genrekit.app import jobs
+
+    monkeypatch.setattr(
+        jobs, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=jobs.subprocess.DEVNULL)
+    )
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch, warm_jobs):
     """A function that opens the app at a page, with jobs of its own."""
     monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
     monkeypatch.setenv("GENREKIT_LISTENERS", "0")

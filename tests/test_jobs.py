@@ -21,6 +21,8 @@ QUICK = ["demo-data", "audio", "--tracks", "1", "--seconds", "1", "--progress", 
 SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
 PATIENCE = 60.0
 
+pytestmark = pytest.mark.usefixtures("warm_jobs")
+
 
 @pytest.fixture
 def make_jobs(tmp_path):
