@@ -95,6 +95,7 @@ def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from genrekit.durations import in_words
     from genrekit.inspection import inspect_folder
 
     steps = inspect_folder(
@@ -119,7 +120,7 @@ def _inspect(options: argparse.Namespace) -> int:
     _finish(
         options,
         f"{len(inspection.files)} files in {len(inspection.genres)} genres, "
-        f"{inspection.seconds / 60:.1f} minutes; {unreadable} unreadable; "
+        f"{in_words(inspection.seconds)}; {unreadable} unreadable; "
         f"{len(inspection.duplicates)} groups of duplicates. All of it is in {options.output}.",
     )
     return SOME_FAILED if unreadable else OK

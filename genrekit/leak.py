@@ -13,6 +13,7 @@ import numpy as np
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
+from genrekit.ranges import check_whole
 from genrekit.splits import Split, by_artist, by_segment, by_track
 from genrekit.train_params import TrainParams
 from genrekit.training import train
@@ -59,7 +60,7 @@ def leak_meter(
     ----------
     dataset : Dataset with tracks
     params : TrainParams
-    runs : int, >= 1
+    runs : int, 1 to 1000
         Each split is drawn this often, with seeds from ``params.seed`` on.
 
     Yields
@@ -71,9 +72,12 @@ def leak_meter(
     ------
     DatasetError
         The dataset does not know its tracks, or is too small to be split.
+    SettingsError
+        `runs` is out of range.
     """
     params = params or TrainParams()
-    seeds = range(params.seed, params.seed + max(1, runs))
+    check_whole("runs", runs, 1, 1000)
+    seeds = range(params.seed, params.seed + runs)
     splits = [[by_segment(dataset, seed) for seed in seeds]]
     splits.append([by_track(dataset, seed) for seed in seeds])
     # Where no artists are known, or too few, two bars still tell something.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_whole
 
 __all__ = [
     "FilterNorm",
@@ -115,8 +116,9 @@ def mel_frequencies(
     SettingsError
         The range is empty, or count is below 1.
     """
-    if count < 1:
-        raise SettingsError(f"{count} mel frequencies were asked for: ask for at least 1.")
+    check_whole("count", count, 1)
+    check_number("fmin", fmin)
+    check_number("fmax", fmax)
     if not 0 <= fmin < fmax:
         raise SettingsError(
             f"The range {fmin:g} to {fmax:g} Hz is empty: the lower edge must be at least 0 "
@@ -164,17 +166,14 @@ def mel_filterbank(
     Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
     ``norm=None``.
     """
-    if not 0 < sample_rate < np.inf or n_fft < 2:
-        raise SettingsError(
-            f"Sample rate {sample_rate:g} Hz and n_fft {n_fft} make no spectrum: "
-            "use a positive rate and n_fft of at least 2."
-        )
-    if n_mels < 1:
-        raise SettingsError(f"{n_mels} mel bands were asked for: ask for at least 1.")
+    check_number("sample_rate", sample_rate, 0, unit="Hz", above=True)
+    check_whole("n_fft", n_fft, 2)
+    check_whole("n_mels", n_mels, 1)
     if norm not in get_args(FilterNorm):
         raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
     nyquist = sample_rate / 2
     fmax = nyquist if fmax is None else fmax
+    check_number("fmax", fmax)
     if fmax > nyquist:
         raise SettingsError(
             f"The upper edge {fmax:g} Hz is above half the sample rate ({nyquist:g} Hz): lower it."

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_whole
 
 __all__ = [
     "ACTIVATIONS",
@@ -256,10 +257,8 @@ class MLP:
         output_activation: str | None = None,
     ) -> None:
         self.layer_sizes = (num_inputs, *num_hidden, num_outputs)
-        if min(self.layer_sizes) < 1:
-            raise SettingsError(
-                f"Layer sizes {self.layer_sizes} hold an empty layer: give each at least 1 neuron."
-            )
+        for size in self.layer_sizes:
+            check_whole("A layer's size", size, 1)
         if init not in INITIALISERS:
             raise SettingsError(
                 f'Unknown weight initialisation "{init}": use one of {", ".join(INITIALISERS)}.'
@@ -395,11 +394,9 @@ class MLP:
             At once, when shapes or ranges do not fit.
         """
         x, t = self._examples(inputs, targets)
-        if epochs < 0 or batch_size < 1 or not 0 < learning_rate < np.inf:
-            raise SettingsError(
-                f"epochs {epochs}, batch size {batch_size} and learning rate {learning_rate:g} "
-                "cannot train: they must be at least 0, at least 1, and above 0 but finite."
-            )
+        check_whole("epochs", epochs, 0)
+        check_whole("batch_size", batch_size, 1)
+        check_number("learning_rate", learning_rate, 0, above=True)
         return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
 
     def step(self, inputs: ArrayLike, target: ArrayLike, learning_rate: float = 0.1) -> Step:
@@ -621,7 +618,10 @@ def make_task(
     """
     if name not in TASKS:
         raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
-    if count < 1 or not -np.inf < low < high < np.inf or not 0 <= noise < np.inf:
+    check_whole("count", count)
+    for name_of_number, number in (("low", low), ("high", high), ("noise", noise)):
+        check_number(name_of_number, number)
+    if count < 1 or not low < high or noise < 0:
         raise SettingsError(
             f"{count} examples in [{low:g}, {high:g}) with noise {noise:g} cannot be drawn: "
             "use at least 1 example, a lower end below the upper, and noise of at least 0, "

@@ -13,19 +13,22 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
-from genrekit.audio import AudioSource, load_audio
+from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
+from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
+from genrekit.remote import local_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,8 +74,12 @@ class Verdict:
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
-        note = f"{self.note} Only the first {seconds / 60:g} minutes were heard.".strip()
-        return replace(self, note=note)
+        part = the_first(seconds)
+        return self.noting(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
+
+    def noting(self, sentence: str) -> Self:
+        """The same, with one more sentence in the note."""
+        return replace(self, note=f"{self.note} {sentence}".strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +166,22 @@ class GenreModel:
         """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
         return softmax(self.logits(features, rows), self.temperature)
 
-    def classify(self, samples: NDArray[np.float32]) -> Verdict:
+    def classify(self, samples: ArrayLike, *, sample_rate: float) -> Verdict:
         """Judge a song.
 
         Parameters
         ----------
-        samples : ndarray, float32, shape (samples,), at ``params.sample_rate``
+        samples : array-like, shape (samples,), as `genrekit.audio.usable_samples` takes them
+            Floats with full scale 1, or integers of 16 or 32 bits.
+        sample_rate : float, Hz
+            They are resampled where it is not ``params.sample_rate``.
+
+        Raises
+        ------
+        AudioError, SettingsError
+            The samples cannot be used.
         """
+        samples = resampled(usable_samples(samples), sample_rate, self.params.sample_rate)
         seconds = len(samples) / self.params.sample_rate
         segments = split_segments(samples, self.params)
         if not len(segments):
@@ -189,31 +205,41 @@ class GenreModel:
             note = (
                 "No genre stands out: it sounds unlike all the music this model has learned from."
             )
-        length = self.params.segment_seconds
+        starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=self.genres[best] if sure else None,
             confidence=confidence,
             probabilities=self._named(mean),
             segments=tuple(
-                SegmentVerdict(i * length, min((i + 1) * length, seconds), self._named(row))
-                for i, row in enumerate(rows)
+                SegmentVerdict(start, min(end, seconds), self._named(row))
+                for (start, end), row in zip(pairwise(starts), rows, strict=True)
             ),
             note="" if sure else note,
         )
 
-    def classify_file(self, source: AudioSource, max_seconds: float = MAX_SONG_SECONDS) -> Verdict:
+    def classify_file(
+        self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
+    ) -> Verdict:
         """Judge a sound file; of a longer one, the first `max_seconds`, which the note says.
 
         Raises
         ------
-        AudioError
+        AudioError, SettingsError
             As `genrekit.audio.load_audio`.
         """
-        rate = self.params.sample_rate
-        samples = load_audio(source, rate, max_seconds=max_seconds + 1)
-        heard = samples[: int(max_seconds * rate)]
-        verdict = self.classify(heard)
-        return verdict if len(heard) == len(samples) else verdict.of_the_start(max_seconds)
+        return self.judge(decode(source, self.params.sample_rate, max_seconds), max_seconds)
+
+    def judge(self, heard: Decoded, max_seconds: float | None) -> Verdict:
+        """Judge what was decoded of a song at ``params.sample_rate``, at most `max_seconds`.
+
+        The note says whether there is more, and how the channels were mixed.
+        """
+        verdict = self.classify(heard.samples, sample_rate=self.params.sample_rate)
+        if heard.note:
+            verdict = verdict.noting(heard.note)
+        return (
+            verdict if max_seconds is None or not heard.cut else verdict.of_the_start(max_seconds)
+        )
 
     def _named(self, row: NDArray[np.floating]) -> dict[str, float]:
         return dict(zip(self.genres, row.astype(float).tolist(), strict=True))
@@ -231,7 +257,7 @@ class GenreModel:
         import torch
         from safetensors.torch import save as save_tensors
 
-        folder = Path(folder)
+        folder = local_path(folder)
         tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
         tensors["mean"] = torch.from_numpy(self.mean)
         tensors["std"] = torch.from_numpy(self.std)
@@ -262,7 +288,9 @@ class GenreModel:
         ModelError
             There is none, or it is damaged.
         """
-        folder = MODELS / name_or_folder if _is_name(name_or_folder) else Path(name_or_folder)
+        folder = local_path(name_or_folder)
+        if _is_name(os.fspath(name_or_folder)):
+            folder = MODELS / folder
         if not (folder / _CARD_FILE).is_file():
             raise ModelError(
                 f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
@@ -342,7 +370,6 @@ def _undecided(note: str) -> Verdict:
     return Verdict(None, 0.0, {}, (), note)
 
 
-def _is_name(name_or_folder: str | os.PathLike[str]) -> bool:
+def _is_name(name: str) -> bool:
     """Whether it is the bare name of a model that ships; a folder of that name comes second."""
-    name = os.fspath(name_or_folder)
     return Path(name).name == name and (MODELS / name / _CARD_FILE).is_file()

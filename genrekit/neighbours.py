@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -37,9 +36,11 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from genrekit.dataset import Dataset
-from genrekit.errors import DatasetError, ModelError, SettingsError
+from genrekit.errors import DatasetError, ModelError
 from genrekit.files import plain_os_errors, replacing
 from genrekit.model import GenreModel
+from genrekit.ranges import check_whole
+from genrekit.remote import local_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -206,17 +207,21 @@ class Neighbours:
             raise DatasetError(
                 f"{len(names)} training tracks are too few to compare with: use two or more."
             )
-        embedded = embeddings(model, dataset.features[rows])
+        embedded = embeddings(model, dataset.features, rows)
         centre, axes = _components(embedded)
         vectors = ((embedded - centre) @ axes).astype(np.float16)
         between, copy_distance = _typical_distances(vectors.astype(np.float32), track_of)
-        step = dataset.params.segment_seconds if step_seconds is None else step_seconds
+        starts = (
+            dataset.params.segment_starts(places[rows])
+            if step_seconds is None
+            else places[rows] * step_seconds
+        )
         return cls(
             vectors=vectors,
             tracks=tuple(names.tolist()),
             track_of=track_of.astype(np.int32),
             places=places[rows].astype(np.int32),
-            starts=(places[rows] * step).astype(np.float32),
+            starts=starts.astype(np.float32),
             genres=dataset.genres,
             labels=dataset.labels[rows].astype(np.int32),
             centre=centre,
@@ -244,8 +249,7 @@ class Neighbours:
         SettingsError
             `k` is below 1.
         """
-        if k < 1:
-            raise SettingsError(f"{k} neighbours were asked for: ask for at least 1.")
+        check_whole("k", k, 1)
         self.check(model)
         if not len(features):
             return Nearest((), (), 0, "There is no whole segment to compare.")
@@ -359,7 +363,7 @@ class Neighbours:
         text = json.dumps(about, ensure_ascii=False, allow_nan=False)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         content = save_arrays(arrays, {_METADATA_KEY: text})
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("written", path, ModelError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
@@ -379,7 +383,7 @@ class Neighbours:
         ModelError
             There is none, it is damaged or something else, or belongs to another model.
         """
-        path = Path(folder) / NEIGHBOURS_FILE
+        path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("read", path, ModelError):
             content = path.read_bytes()
         try:
@@ -454,12 +458,14 @@ _ARRAYS: Final[dict[str, type[np.generic]]] = {
 }
 
 
-def embeddings(model: GenreModel, features: Array) -> Array:
+def embeddings(model: GenreModel, features: Array, rows: NDArray[np.int64] | None = None) -> Array:
     """What the network's last linear layer takes in.
 
     Parameters
     ----------
     features : ndarray, float32, shape (n, *model.params.shape)
+    rows : ndarray, int64, or None
+        Only these rows of the features, taken a batch at a time; None means all.
 
     Returns
     -------
@@ -485,7 +491,7 @@ def embeddings(model: GenreModel, features: Array) -> Array:
         taken.append(given[0].detach().flatten(1).float().cpu().numpy())
 
     layers[-1].register_forward_pre_hook(keep)
-    private.logits(features)
+    private.logits(features, rows)
     return np.concatenate(taken)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from genrekit.errors import SettingsError
 from genrekit.mlp import MLP
+from genrekit.ranges import check_number, check_whole
 from genrekit.run_examples import make_examples
 from genrekit.run_settings import LIMITS, OWN, RunSettings
 
@@ -101,6 +102,7 @@ class Run:
     def __init__(
         self, settings: RunSettings, *, learning_rate: float = 0.1, epochs: int = 50
     ) -> None:
+        check_whole("epochs", epochs, 0)
         self.settings = settings
         examples = make_examples(settings)
         self.inputs, self.targets = examples.inputs, examples.targets
@@ -236,8 +238,7 @@ class Run:
         """
         if weight not in self.all_weights():
             raise SettingsError("This network has no such weight: choose one from the drawing.")
-        if not math.isfinite(value) or abs(value) > LIMITS.value:
-            raise SettingsError(f"{value} cannot be a weight: use a number up to {LIMITS.value:g}.")
+        check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
         array, at = _place(self.mlp, weight)
         array[at] = value
         self.changes.append(Change(self.seen, value, weight))
@@ -308,8 +309,7 @@ class Run:
 
 
 def _rate(value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise SettingsError(f"Learning rate {value:g} cannot train: use a number above 0.")
+    check_number("Learning rate", value, 0, LIMITS.value, above=True)
     return float(value)
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
-from genrekit.errors import SettingsError
+from genrekit.ranges import check_whole
 
 __all__ = ["CRASHED", "check_workers", "compute_in_order"]
 
@@ -32,8 +32,8 @@ Result = TypeVar("Result")
 
 def check_workers(workers: int | None) -> None:
     """Raise SettingsError for fewer processes than 1; None is one per processor."""
-    if workers is not None and workers < 1:
-        raise SettingsError(f"{workers} workers cannot work: use at least 1.")
+    if workers is not None:
+        check_whole("workers", workers, 1)
 
 
 def compute_in_order(

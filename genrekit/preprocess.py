@@ -32,6 +32,7 @@ from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, check_workers, compute_in_order
+from genrekit.ranges import check_number
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
 
@@ -170,11 +171,13 @@ def build_dataset(
         A number is out of range.
     """
     params = params or FeatureParams()
-    if track_seconds is not None and not params.segment_seconds <= track_seconds < np.inf:
-        raise SettingsError(
-            f"{track_seconds:g} s of each track cannot be used: give a number from one segment, "
-            f"{params.segment_seconds:g} s, upwards."
-        )
+    if track_seconds is not None:
+        check_number("track_seconds", track_seconds)
+        if track_seconds < params.segment_seconds:
+            raise SettingsError(
+                f"{track_seconds:g} s of each track cannot be used: give a number from one "
+                f"segment, {params.segment_seconds:g} s, upwards."
+            )
     check_workers(workers)
     root, target = place(folder), place(output)
     _check_output(target)

@@ -218,7 +218,7 @@ def measure(options: argparse.Namespace, dataset: Dataset) -> None:
 
 def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
     """The likeliest genre, sure or not; "" for nothing to hear."""
-    probabilities = model.classify(samples).probabilities
+    probabilities = model.classify(samples, sample_rate=model.params.sample_rate).probabilities
     return max(probabilities, key=probabilities.__getitem__) if probabilities else ""
 
 
@@ -239,7 +239,8 @@ def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
         kinds["speech"] = [load_audio(path, rate) for path in sorted(speech.iterdir())]
     sure = {}
     for name, sounds in kinds.items():
-        count = sum(model.classify(sound).genre is not None for sound in sounds)
+        verdicts = [model.classify(sound, sample_rate=rate) for sound in sounds]
+        count = sum(verdict.genre is not None for verdict in verdicts)
         sure[name] = f"{count} of {len(sounds)}"
     return sure
 

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from genrekit import audio
-from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, load_audio, probe
+from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
 from genrekit.errors import AudioError, SettingsError
 from genrekit.synth import render
 
@@ -199,11 +199,63 @@ def test_samples_beyond_full_scale_are_kept():
     assert np.abs(load_audio(file)).max() == pytest.approx(1.5, abs=1e-3)
 
 
-def test_opposite_channels_cancel():
-    one = tone(22050)
+def stereo_file(*channels, rate=22050):
     file = io.BytesIO()
-    soundfile.write(file, np.stack([one, -one], axis=1), 22050, format="WAV", subtype="FLOAT")
-    assert np.abs(load_audio(file)).max() == 0
+    soundfile.write(file, np.stack(channels, axis=1), rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("others", [[-0.9], [-1.0], [-1.1, -0.1], [-0.3, -0.4, -0.5]])
+@pytest.mark.parametrize("rate", [22050, 16000])
+def test_channels_that_cancel_are_heard_by_the_loudest(others, rate, monkeypatch):
+    monkeypatch.setattr(audio, "_BLOCK_VALUES", 5000)
+    one = music(22050, 1.5)[:, 0]
+    channels = [one, *(gain * one for gain in others)]
+    loudest = max(channels, key=lambda channel: np.square(channel).sum())
+    decoded = decode(stereo_file(*channels), rate, 60)
+    np.testing.assert_allclose(
+        decoded.samples, load_audio(stereo_file(loudest), rate), atol=1e-6, rtol=0
+    )
+    assert decoded.cancelled
+    assert "cancel each other out" in decoded.note
+    np.testing.assert_array_equal(load_audio(stereo_file(*channels), rate), decoded.samples)
+
+
+def test_channels_that_cancel_behind_what_is_heard_do_not_matter():
+    one = music(22050, 1)[:, 0]
+    content = stereo_file(np.tile(one, 6), np.concatenate([one, *[-one] * 5]))
+    assert decode(content, 22050, 60).cancelled
+    start = load_audio(content, 22050, max_seconds=1)
+    np.testing.assert_allclose(start, one, atol=1e-6)
+
+
+def test_all_containers_are_heard_alike_where_channels_cancel():
+    one = music(48000, 1.5, 2)[:, 0]
+    for suffix in (".flac", ".ogg", ".m4a"):
+        decoded = decode(encoded(np.stack([one, -one], 1), 48000, suffix), 48000, 60)
+        assert decoded.cancelled, suffix
+        assert loudness(decoded.samples) == pytest.approx(loudness(one), abs=0.6)
+
+
+def test_channels_that_do_not_cancel_are_averaged_as_ever():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0, 0.1, (2, 30_000)).astype(np.float32)
+    rest = [np.zeros(30_000, np.float32)] * 6
+    # Hard left and right, one of eight channels, widened by as much of the opposite, silence.
+    for channels in ([first, second], [first, *rest], [first + second, first - second], rest):
+        decoded = decode(stereo_file(*channels), 22050, 60)
+        assert not decoded.cancelled
+        assert decoded.note == ""
+        np.testing.assert_allclose(decoded.samples, np.mean(channels, axis=0), atol=1e-6)
+
+
+def test_the_start_is_told_from_all_of_it():
+    content = stereo_file(tone(22050, 3.0))
+    whole, start = decode(content, 22050, None), decode(content, 22050, 2.5)
+    assert (whole.cut, len(whole.samples)) == (False, 3 * 22050)
+    assert (start.cut, len(start.samples)) == (True, round(2.5 * 22050))
+    np.testing.assert_array_equal(start.samples, whole.samples[: len(start.samples)])
+    assert not decode(content, 22050, 3.0).cut
 
 
 def test_one_sample_and_silence_are_sound():

@@ -52,7 +52,7 @@ def test_a_mix_that_overflows_or_cancels(tmp_path):
     samples[:, 1] *= -1
     path = tmp_path / "a.wav"
     path.write_bytes(float_wav(samples))
-    assert hear(path, 0.5).problem.startswith("Its channels cancel each other")
+    assert hear(path, 0.5).problem.startswith("It contains samples far beyond full scale")
 
 
 def test_a_sound_that_comes_after_the_last_whole_block(tmp_path):

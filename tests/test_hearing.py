@@ -12,8 +12,10 @@ import soundfile
 from alike import assert_alike
 
 from genrekit import cli, hearing
-from genrekit.audio import load_audio
+from genrekit.audio import decode, load_audio
+from genrekit.classifier import build_network
 from genrekit.errors import AudioError
+from genrekit.features import FeatureParams, split_segments
 from genrekit.hearing import ModelFile, Song
 from genrekit.model import GenreModel, SegmentVerdict, Verdict
 from genrekit.neighbours import Neighbours
@@ -55,11 +57,11 @@ def decodings(monkeypatch):
     """The rates at which a file was decoded, one for each time."""
     rates = []
 
-    def counted(source, rate, **options):
+    def counted(source, rate, max_seconds):
         rates.append(rate)
-        return load_audio(source, rate, **options)
+        return decode(source, rate, max_seconds)
 
-    monkeypatch.setattr(hearing, "load_audio", counted)
+    monkeypatch.setattr(hearing, "decode", counted)
     return rates
 
 
@@ -79,6 +81,18 @@ def test_the_verdict_is_that_of_the_library(song, model):
     assert_alike(hearing.judge(song, model), heard.verdict)
 
 
+def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
+    one = music(4.5)
+    song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
+    heard = hearing.hear(song, model)
+    plain = hearing.hear(Song(coded(one, subtype="FLOAT"), 60), model)
+    assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
+    assert heard.picture.values.max() == 255
+    note = "Its channels cancel each other out, so only the loudest was heard."
+    assert heard.verdict.note == f"{plain.verdict.note} {note}".strip()
+    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
+
+
 def test_prepared_segments_are_answered_as_by_the_library(model):
     features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
     features = features.astype(np.float32)
@@ -93,7 +107,7 @@ def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
     assert heard.seconds == 3
     assert len(heard.verdict.segments) == 3
     assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
-    assert "Only the first 0.05 minutes were heard." in heard.verdict.note
+    assert "Only the first 3 seconds were heard." in heard.verdict.note
 
 
 def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
@@ -293,7 +307,7 @@ def test_stress_is_put_on_what_the_model_hears(song, model):
     test = hearing.stress_test(song, model, stress)
     network = GenreModel.load(model.folder)
     samples = hearing.apply_stress(load_audio(song.content, RATE), RATE, stress)
-    assert_alike(test.after, network.classify(samples))
+    assert_alike(test.after, network.classify(samples, sample_rate=RATE))
     assert test.after.probabilities != test.before.probabilities
 
 
@@ -343,6 +357,60 @@ def test_the_map_lies_over_the_whole_song(song, model):
     outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
     assert np.abs(some.values).max() > 0
     assert not outside.any()
+
+
+# 0.3001 s are 2400.8 samples: after 60 segments, times and samples would be 48 apart.
+UNEVEN = FeatureParams(sample_rate=RATE, segment_seconds=0.3001, n_fft=512, hop_length=200)
+
+
+@pytest.fixture(scope="module")
+def uneven_model(make_dataset, tmp_path_factory):
+    """A model whose segments are no whole number of samples, with its neighbours."""
+    data = make_dataset(tracks=2, segments=60)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(len(data), *UNEVEN.shape)).astype(np.float32)
+    data = replace(data, features=features, params=UNEVEN)
+    ones = np.ones(UNEVEN.coefficients, np.float32)
+    network = build_network("mlp", UNEVEN.shape, 3, seed=0)
+    model = GenreModel(network, "mlp", UNEVEN, data.genres, 0 * ones, ones)
+    folder = tmp_path_factory.mktemp("uneven")
+    model.save(folder)
+    Neighbours.fit(model, data, np.arange(len(data))).save(folder)
+    return ModelFile.at(folder)
+
+
+def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model, monkeypatch):
+    given = {}
+
+    def remembered(name):
+        asked = getattr(hearing, name)
+
+        def ask(*arguments):
+            given[name] = next(a for a in arguments if isinstance(a, np.ndarray))
+            return asked(*arguments)
+
+        monkeypatch.setattr(hearing, name, ask)
+
+    for name in ("occlusion", "extract"):
+        remembered(name)
+    song = Song(coded(music(18.5), subtype="FLOAT"), 60)
+    judged = split_segments(load_audio(song.content, RATE), UNEVEN)
+    heard = hearing.hear(song, uneven_model)
+    every = starts(heard)
+    assert len(every) == 61
+    which = tuple(range(len(every)))
+    why = hearing.explain(song, uneven_model, "a", every, which)
+    found = hearing.nearest(song, uneven_model, every)
+    np.testing.assert_array_equal(given["occlusion"], judged)
+    np.testing.assert_array_equal(given["extract"], judged)
+    # Drawn, played and named at the same places, to the sample.
+    ends = [part.end for part in heard.verdict.segments]
+    np.testing.assert_allclose(np.array([every, ends]) * RATE % 2400, 0, atol=1e-6)
+    for matches in found.segments:
+        for match in matches:
+            assert match.start * RATE == pytest.approx(2400 * match.place, abs=0.1)
+    # The map is as long as the song: its last column ends with the sound.
+    assert why.values.shape[1] == pytest.approx(6 * 18.5 / 0.3, abs=1)
 
 
 def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_folder, tmp_path):

@@ -17,8 +17,8 @@ HEAVY = (
 
 # The picture in the order of its arrows; a module may import what stands above it.
 LAYERS = [
-    {"errors"},
-    {"remote"},
+    {"errors", "durations"},
+    {"remote", "ranges"},
     {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
     {"run_settings", "train_params"},

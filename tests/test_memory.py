@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from genrekit import memory
 from genrekit import training as training_module
 from genrekit.dataset import Dataset, ParquetRows
 from genrekit.errors import DatasetError
-from genrekit.evaluation import measure
+from genrekit.evaluation import evaluate, measure
+from genrekit.exchange import export_dataset
 from genrekit.memory import free_memory, rows_at_once, scratch_folder
+from genrekit.neighbours import embeddings
+from genrekit.projection import genre_averages, segment_map
 from genrekit.splits import by_track
 from genrekit.train_params import TrainParams
 from genrekit.training import train
@@ -133,6 +137,56 @@ def test_no_room_on_disk(both, tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match="tmp cannot be written: the disk is full; free some"):
         Dataset.read(tmp_path / "d.parquet", mapped=True)
     assert full.closed
+
+
+@pytest.fixture(scope="module")
+def mapped(small, tmp_path_factory):
+    """A mapped dataset of 5 MB that says little more than its features."""
+    params = dataclasses.replace(small, kind="log_mel")
+    path = tmp_path_factory.mktemp("mapped") / "d.parquet"
+    rng = np.random.default_rng(0)
+    with ParquetRows.replacing(path, params, ("a", "b")) as writer:
+        for track in range(40):
+            features = rng.random((40, *params.shape), dtype=np.float32) + track % 2
+            names = np.full(40, f"{track:02}")
+            writer.add(features, np.full(40, track % 2), names, np.arange(40), names)
+        writer.card = module.make_card(("a", "b"), params, 30.0, (), ())
+    return Dataset.read(path, mapped=True)
+
+
+@pytest.fixture(scope="module")
+def judge(mapped):
+    training = train(mapped, by_track(mapped), QUICK)
+    next(iter(training))
+    return training.model()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda data, model, folder: segment_map(data),
+        lambda data, model, folder: genre_averages(data),
+        lambda data, model, folder: evaluate(model, data, "artist"),
+        lambda data, model, folder: evaluate(model, data),
+        lambda data, model, folder: embeddings(model, data.features, by_track(data).train),
+        lambda data, model, folder: data.fingerprint,
+        lambda data, model, folder: data.write(folder / "d.parquet"),
+        lambda data, model, folder: export_dataset(data, folder / "d.json"),
+    ],
+    ids="map averages by-artist own neighbours fingerprint write json".split(),
+)
+def test_nothing_takes_a_mapped_dataset_as_a_whole(mapped, judge, use, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(module, "_ROWS_PER_GROUP", 64)
+    use(mapped, judge, tmp_path)  # loads what there is to load
+    tracemalloc.start()
+    try:
+        use(mapped, judge, tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert mapped.mapped
+    assert peak < mapped.features.nbytes / 2
 
 
 LIMITED = """

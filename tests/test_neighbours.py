@@ -234,7 +234,7 @@ def test_one_copied_segment_among_others(plain, fitted, dataset):
 def test_nothing_to_compare(plain, fitted, dataset):
     answer = fitted.nearest(plain, dataset.features[:0])
     assert (answer.segments, answer.tracks, answer.near_copies) == ((), (), 0)
-    with pytest.raises(SettingsError, match="0 neighbours were asked for"):
+    with pytest.raises(SettingsError, match="k is 0"):
         fitted.nearest(plain, dataset.features, k=0)
     with pytest.raises(ModelError, match="are not numbers|beyond all numbers"):
         fitted.nearest(plain, np.full_like(dataset.features[:1], np.nan))

@@ -43,8 +43,9 @@ SURFACE = {
     "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
     "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
-    "genrekit.remote": "Place PlaceName RemoteFile fetched place",
-    "genrekit.projection": "SegmentMap segment_map segment_summary",
+    "genrekit.ranges": "check_number check_switch check_whole",
+    "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
+    "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
@@ -56,10 +57,12 @@ SURFACE = {
     "genrekit.trace": "BankReport CellTrace clip_params inspect_bank power_spectrogram stft "
     "trace_cell",
     "genrekit": "__version__",
-    "genrekit.audio": "AUDIO_SUFFIXES AudioInfo AudioSource load_audio probe",
+    "genrekit.audio": "AUDIO_SUFFIXES CANCELLED_POWER AudioInfo AudioSource Decoded decode "
+    "load_audio probe resampled usable_samples",
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
+    "genrekit.durations": "in_words the_first",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
     "genrekit.evaluation": "Measurement evaluate measure",
     "genrekit.exchange": "export_dataset import_dataset",
@@ -78,7 +81,7 @@ SURFACE = {
     "by_track from_file "
     "make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
-    "genrekit.tables": "match_tracks read_track_table",
+    "genrekit.tables": "loosely match_tracks read_track_table",
     "genrekit.train_params": "RECIPES TrainParams",
     "genrekit.training": "EpochStats Training train",
 }

@@ -201,11 +201,11 @@ def test_quick_enough_for_a_slider(tune):
         ({"level_db": 13}, r"level_db is 13: use a number from -40 to 12 dB\."),
         ({"level_db": None}, "level_db is None"),
         ({"low_pass_hz": 200}, "low_pass_hz is 200: use a number from 300 to 11025 Hz, or None"),
-        ({"noise_db": float("nan")}, "noise_db is nan"),
+        ({"noise_db": float("nan")}, "noise_db is not a number"),
         ({"noise_colour": "red"}, 'Unknown noise "red": use pink or white'),
         ({"phone": 1.5}, "phone is 1.5: use a number from 0 to 1"),
         ({"phone": True}, "phone is True"),
-        ({"seed": -1}, "The seed is -1"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_settings_out_of_range(wrong, match):

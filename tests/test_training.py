@@ -336,7 +336,7 @@ def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
     steps = iter(training)
     next(steps)
     monkeypatch.setattr(recipes, "cross_entropy", lambda *a: entropy(*a) * float("inf"))
-    with pytest.raises(ModelError, match=r"beyond all numbers in epoch 2: use .* below 0.5"):
+    with pytest.raises(ModelError, match=r"in epoch 2, at a .* rate of 0.5: .* such as 0.0001"):
         next(steps)
     assert len(training.history) == 1
     with pytest.raises(ModelError, match="Nothing has been learned"):
@@ -369,10 +369,10 @@ def test_weights_that_broke_in_the_last_step_of_an_epoch(data, split, monkeypatc
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": None}, "seed is None"),
-        ({"learning_rate": 0}, "learning_rate is 0: use a number above 0, such as 0.0001"),
+        ({"learning_rate": 0}, "learning_rate is 0: use a number above 0, up to 10"),
         ({"learning_rate": -1e-4}, "learning_rate is -0.0001"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan"),
-        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"learning_rate": float("nan")}, "learning_rate is not a number"),
+        ({"learning_rate": float("inf")}, "learning_rate is infinite"),
         ({"keep": "first"}, 'keep is "first": use last or best'),
     ],
 )

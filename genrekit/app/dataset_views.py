@@ -11,7 +11,7 @@ from genrekit.app.charts import figure, genre_colours, genre_symbol
 from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape, list_skipped
 from genrekit.dataset import Dataset, Skipped
-from genrekit.projection import SegmentMap, segment_map
+from genrekit.projection import SegmentMap, genre_averages, segment_map
 
 __all__ = [
     "read",
@@ -40,12 +40,7 @@ def _map(path: str) -> SegmentMap:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _averages(path: str) -> np.ndarray:
-    """Mean of each coefficient in each genre, in standard deviations from the overall mean."""
-    dataset = read(path)
-    means = dataset.features.mean(axis=1, dtype=np.float64)
-    table = np.array([means[dataset.labels == i].mean(axis=0) for i in range(len(dataset.genres))])
-    spread = means.std(axis=0)
-    return (table - means.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return genre_averages(read(path))
 
 
 def show_counts(dataset: Dataset) -> None:

@@ -165,6 +165,7 @@ def evidence_player(
     verdict: str | None,
     colours: Mapping[str, str],
     why: NDArray[np.float32] | None = None,
+    explained: str | None = None,
     key: str,
 ) -> int | None:
     """Play a song and show what was made of it, in step.
@@ -188,6 +189,8 @@ def evidence_player(
     why : ndarray, optional, shape (bands2, columns2)
         What carried the verdict (positive) and what spoke against it (negative), over the same
         axes at any resolution. Only sizes relative to the largest are shown.
+    explained : str, optional
+        The genre that `why` is about, which need not be the verdict's; given with it.
     key : str
 
     Returns
@@ -202,7 +205,10 @@ def evidence_player(
     """
     _check(picture, seconds, band_hz, why)
     url = media_url(audio, mime, key) if audio else None
+    if (why is None) != (explained is None):
+        raise SettingsError("A map of reasons is about a genre: give both, or neither.")
     header = _header(url, picture, seconds, band_hz, segments, verdict, colours, why)
+    header["explained"] = explained
     result = _mount(key=key, data=_pack(header, picture, why), on_segment_change=lambda: None)
     chosen = result.segment
     # What a browser sends is a visitor's input.

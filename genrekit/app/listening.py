@@ -20,6 +20,7 @@ from genrekit.app import ears, logs, visit
 from genrekit.app.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.settings import settings
 from genrekit.app.widgets import escape, wav_bytes
+from genrekit.durations import the_first
 from genrekit.errors import AudioError, GenreKitError, ModelError
 from genrekit.hearing import Hearing, ModelFile, Song, StressTest, Why
 from genrekit.model import DEFAULT_MODEL, MODELS, Verdict
@@ -206,8 +207,9 @@ def _uploads() -> list[Sound]:
         "Songs: wav, mp3, flac, ogg, opus, m4a, aac, wma, webm, aiff, au",
         accept_multiple_files=True,
         key="uploads",
-        help=f"Up to {limit.upload_megabytes:g} MB in all; the first {limit.song_minutes:g} "
-        "minutes of each song are heard. Files stay in memory and are gone when you leave.",
+        help=f"Up to {limit.upload_megabytes:g} MB in all. The model hears "
+        f"{the_first(60 * limit.song_minutes)} of each song. Files stay in memory "
+        "and are gone when you leave.",
     )
     total = sum(upload.size for upload in uploads)
     if total > 1e6 * limit.upload_megabytes:

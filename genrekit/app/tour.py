@@ -11,6 +11,7 @@ from typing import Final
 
 import streamlit as st
 
+from genrekit.durations import in_words
 from genrekit.model import DEFAULT_MODEL
 
 __all__ = [
@@ -245,9 +246,9 @@ def _current(address: str) -> int | None:
 def _bar(number: int, stop: Stop) -> None:
     with st.container(key="tour", gap="xsmall"):
         with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
-            minutes = "1 minute" if stop.minutes == 1 else f"{stop.minutes} minutes"
+            length = in_words(60 * stop.minutes)
             st.markdown(
-                f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {minutes}",
+                f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {length}",
                 width="stretch",
             )
             if number:

@@ -17,6 +17,7 @@ from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape
 from genrekit.dataset import Dataset
 from genrekit.hearing import ModelFile, answers
+from genrekit.memory import rows_at_once
 from genrekit.metrics import mean_by_group
 from genrekit.splits import make_split
 
@@ -32,7 +33,6 @@ _PUBLISHED: Final = (
     "the fault-filtered split by artist (honest)."
 )
 _PATIENCE: Final = 5
-_ROWS_AT_ONCE: Final = 2048
 
 
 # -- while it trains --------------------------------------------------------------------------
@@ -142,10 +142,11 @@ class _Exam:
 def _exam(model: ModelFile, data_path: str) -> _Exam:
     dataset, split = read(data_path), model.card()["split"]
     rows = make_split(dataset, split["kind"], split["seed"]).measured
+    step = rows_at_once(dataset.params.shape)
     probabilities = np.concatenate(
         [
-            ears.listen(answers, dataset.features[rows[at : at + _ROWS_AT_ONCE]], model, about="")
-            for at in range(0, len(rows), _ROWS_AT_ONCE)
+            ears.listen(answers, dataset.features[rows[at : at + step]], model, about="")
+            for at in range(0, len(rows), step)
         ]
     )
     labels = dataset.labels[rows]

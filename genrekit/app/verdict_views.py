@@ -244,6 +244,7 @@ def show_evidence(one: Heard, heard: Hearing, why: Why | None) -> int | None:
         verdict=verdict.genre,
         colours=genre_colours(list(verdict.probabilities)),
         why=None if why is None else why.values,
+        explained=None if why is None else why.genre,
         key=f"player-{song.digest[:16]}",
     )
     if heard.mime is None:
@@ -273,6 +274,10 @@ def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why
     order = [genre for genre, _ in hearing.ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
     left, right = st.columns(2)
+    about = (one.sound.song.digest, listener.file)
+    if st.session_state.setdefault("explained", about) != about:
+        # The genre was chosen for another song, or another model.
+        st.session_state.update(explained=about, why_genre=order[0])
     genre = left.selectbox(
         "What spoke for …",
         order,

@@ -177,8 +177,7 @@ page_header(
 words("dataset")
 with plain_errors():
     visit.sync()
-    source = music.choose_source()
-    music_job = visit.current("music") if source != music.DEMO else None
+    source, music_job = music.choose_source()
     usable = source == music.DEMO
     if music_job is not None:
         usable = music.show_preview(music_job)

@@ -248,7 +248,7 @@ def curves(job: Job) -> None:
 
 def trained_on(job: Job) -> Job | None:
     """The dataset job that a model was trained on, while it is kept."""
-    return visit.jobs().get(Path(job.commands[0][1]).parent.name)
+    return visit.find("dataset", Path(job.commands[0][1]).parent.name)
 
 
 def show_model_card(job: Job, card: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ with place:
         verdict=query.get("verdict", "ska") or None,
         colours={"ska": "#0072B2", "dub": "#E69F00", "pop": "#009E73"},
         why=np.array([[1, -1]], np.float32) if "why" in query else None,
+        explained="dub" if "why" in query else None,
         key="player",
     )
     if chosen is not None:
@@ -370,7 +371,9 @@ def test_reasons_are_told_apart_without_colour(visit: Callable[..., Any]) -> Non
           return new Set(row.filter((_, i) => i % 4 === 3)).size; })"""
     )
     assert (left, right) == (1, 2)
-    assert "striped: spoke against it" in part(tab, "meaning").inner_text()
+    legend = part(tab, "meaning").inner_text()
+    assert "filled: spoke for dub" in legend, "whatever the verdict is"
+    assert "striped: spoke against it" in legend
 
 
 def test_a_resting_pointer_does_not_hold_the_readout(visit: Callable[..., Any]) -> None:
