@@ -112,20 +112,6 @@ def test_neighbours_pass_through(pool, demo_bundle, demo, demo_model):
     assert_alike(here, ears.listen(hearing.nearest, one, model, where, about=one.digest))
 
 
-def test_a_song_is_decoded_once_for_all_questions(pool):
-    """The second question goes to the process that remembers the first."""
-    one = song(seconds=60.0)
-    times = []
-    import time
-
-    for _ in range(3):
-        start = time.perf_counter()
-        ears.listen(hearing.wav_rendering, one, 8000, about=one.digest)
-        times.append(time.perf_counter() - start)
-    # What is remembered can be told by time only; the first takes many times as long.
-    assert min(times[1:]) < 0.8 * times[0]
-
-
 def test_faults_of_a_file_are_told_as_they_are(pool):
     bad = Song(b"RIFF" + bytes(100), 60.0)
     with pytest.raises(AudioError) as here:
