@@ -118,7 +118,11 @@ def remember(word):
 
 
 def sleep(seconds):
+    """Sleep, and have that seen from outside."""
+    seen = Path(tempfile.gettempdir()) / "asleep"
+    seen.write_text(str(os.getpid()))
     time.sleep(seconds)
+    seen.unlink()
     return os.getpid()
 
 

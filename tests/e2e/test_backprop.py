@@ -102,17 +102,3 @@ def test_a_link_opens_the_same_network(page: Any, app_url: str) -> None:
     activation = twin.page.get_by_test_id("stSelectbox").filter(has_text="Activation function")
     assert activation.locator("input").input_value() == "tanh"
     assert twin.page.get_by_label("Ask it: a").input_value() == "0.20"
-
-
-def test_trouble_is_told_on_a_phone(page: Any, app_url: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    view = View(page, app_url)
-    page.get_by_role("button", name="Experiments").click()
-    page.get_by_role("button", name="Too fast").click()
-    page.get_by_text("until the computer could not hold them").wait_for(timeout=TIMEOUT)
-    view.until(lambda: not view.training)
-    wider = page.evaluate(
-        "document.querySelector('[data-testid=stMain]').scrollWidth > window.innerWidth"
-    )
-    assert not wider
-    assert page.problems == []
