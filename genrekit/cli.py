@@ -413,7 +413,11 @@ def _parser() -> argparse.ArgumentParser:
     _recipe_options(sub)
     _progress_option(sub)
 
-    sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
+    sub = command(
+        "evaluate",
+        _evaluate,
+        "Measure a model on a dataset; recordings that it was trained on are left out.",
+    )
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
     sub.add_argument(
         "data", type=place, metavar="DATA", help="a dataset, or a file of mel spectrograms"

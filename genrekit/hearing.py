@@ -31,7 +31,7 @@ from genrekit.evidence import occlusion, song_map, words
 from genrekit.features import FeatureParams, extract, hann_window
 from genrekit.mel import MelFormula, mel_filterbank, mel_frequencies
 from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel, Verdict
-from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
+from genrekit.neighbours import Nearest
 from genrekit.remote import local_path
 from genrekit.stress import Stress
 from genrekit.stress import apply as apply_stress
@@ -371,13 +371,12 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
     Raises
     ------
     AudioError, ModelError
-        As `hear`, and as `Neighbours.load`.
+        As `hear`.
     """
     network = model.load()
-    if not (Path(model.folder) / NEIGHBOURS_FILE).is_file():
+    if network.neighbours is None:
         return None
-    features = _features(song, network.params, tuple(starts))
-    return _load_neighbours(model).nearest(network, features, k)
+    return network.nearest(_features(song, network.params, tuple(starts)), k)
 
 
 def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
@@ -607,11 +606,6 @@ _feature_sets: Final[_Shelf[Array]] = _Shelf(_FEATURES_BYTES)
 @lru_cache(maxsize=_MODELS_KEPT)
 def _load(model: ModelFile) -> GenreModel:
     return GenreModel.load(model.folder)
-
-
-@lru_cache(maxsize=_MODELS_KEPT)
-def _load_neighbours(model: ModelFile) -> Neighbours:
-    return Neighbours.load(model.folder, model.load())
 
 
 def _decoded(song: Song, rate: int) -> Decoded:

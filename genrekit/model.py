@@ -1,12 +1,14 @@
 """A model: a trained network with all that is needed to use it, and to judge it.
 
-A bundle is a folder with ``weights.safetensors`` and ``model.json``: the network's name, the
-feature parameters, the genres, the calibration, and the card, which says on what data and
-which split every figure was measured. Nothing in a bundle is ever executed.
+A bundle is a folder with ``weights.safetensors``, ``model.json`` (the network's name, the feature
+parameters, the genres, the calibration, and the card, which says on what data and which split
+every figure was measured) and ``neighbours.safetensors`` (what it was trained on, see
+`genrekit.neighbours`), which it can do without. Nothing in a bundle is ever executed.
 
 PyTorch is imported by what computes, not by what names a model or holds a verdict.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -24,14 +26,16 @@ from safetensors import SafetensorError
 from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
 from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
+from genrekit.familiarity import EDGE, UNLIKE
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
+from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
 from genrekit.remote import local_path
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
 
@@ -63,7 +67,9 @@ class Verdict:
 
     `genre` is None when the model is not sure; `note` then says why. `confidence` is the
     probability of the likeliest genre. `probabilities` are the mean over the segments, and
-    empty, like `segments`, when there was nothing to judge.
+    empty, like `segments`, when there was nothing to judge. `novelty`, 0 to 1, is the share of
+    songs of the training music's kind that lie nearer to it than this one (see
+    `genrekit.familiarity`); None where the model cannot tell.
     """
 
     genre: str | None
@@ -71,6 +77,7 @@ class Verdict:
     probabilities: dict[str, float]
     segments: tuple[SegmentVerdict, ...]
     note: str
+    novelty: float | None = None
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
@@ -101,6 +108,8 @@ class GenreModel:
         Below this confidence the verdict is "not sure".
     card : dict
         Data, split, recipe, history and figures, as plain values.
+    neighbours : Neighbours or None
+        What it was trained on; without it, no song is ever too far from that.
     """
 
     network: "nn.Module"
@@ -112,6 +121,7 @@ class GenreModel:
     temperature: float = 1.0
     threshold: float = 0.0
     card: dict[str, Any] = field(default_factory=dict, repr=False)
+    neighbours: Neighbours | None = field(default=None, repr=False)
 
     # -- use ------------------------------------------------------------------------------
 
@@ -160,6 +170,70 @@ class GenreModel:
             )
         return logits
 
+    def embeddings(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """What the network's last linear layer takes in, shape (n, e); otherwise as `logits`.
+
+        Raises
+        ------
+        ModelError
+            Also when the network has no linear layer.
+        """
+        return self._answers(features, rows)[1]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights and the normalisation: equal for equal models."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        digest.update(np.ascontiguousarray(self.mean).data)
+        digest.update(np.ascontiguousarray(self.std).data)
+        return digest.hexdigest()
+
+    def nearest(self, features: NDArray[np.float32], k: int = 5) -> Nearest | None:
+        """The training segments and tracks nearest to a song; None without `neighbours`.
+
+        Parameters
+        ----------
+        features : ndarray, float32, shape (n, *params.shape), the song's segments
+        k : int, >= 1, how many of each; fewer where there are no more
+
+        Raises
+        ------
+        ModelError
+            The features are not the model's own, or no numbers.
+        SettingsError
+            `k` is below 1.
+        """
+        if self.neighbours is None:
+            return None
+        return self.neighbours.nearest(self.embeddings(features), features, self.params, k)
+
+    def _answers(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and embeddings, from one pass through the network."""
+        from torch import nn
+
+        # A copy, since another visitor may be using the network while the hook hangs on it.
+        private = replace(self, network=copy.deepcopy(self.network))
+        layers = [layer for layer in private.network.modules() if isinstance(layer, nn.Linear)]
+        if not layers:
+            raise ModelError(
+                "The network has no linear layer to take embeddings from: use another network."
+            )
+        taken = [np.empty((0, layers[-1].in_features), np.float32)]
+
+        def keep(_: nn.Module, given: "tuple[Tensor, ...]") -> None:
+            taken.append(given[0].detach().flatten(1).float().cpu().numpy())
+
+        layers[-1].register_forward_pre_hook(keep)
+        logits = private.logits(features, rows)
+        return logits, np.concatenate(taken)
+
     def probabilities(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.floating]:
@@ -191,31 +265,50 @@ class GenreModel:
             )
         if np.abs(samples).max() < _SILENCE_PEAK:
             return _undecided("Silence: there is nothing to hear. Check the recording level.")
-        rows = self.probabilities(extract(segments, self.params))
+        features = extract(segments, self.params)
+        novelty = None
+        if self.neighbours is None:
+            rows = self.probabilities(features)
+        else:
+            logits, embedded = self._answers(features)
+            rows = softmax(logits, self.temperature)
+            novelty = self.neighbours.rank(embedded, features, self.params)
         mean = rows.mean(axis=0)
         best = int(mean.argmax())
         confidence = float(mean[best])
-        sure = confidence >= self.threshold
-        note = (
-            f"{self.genres[best].capitalize()} is likeliest, but {confidence:.0%} is below the "
-            f"{self.threshold:.0%} under which this model was wrong more often than right."
-        )
-        blind = 1 / len(self.genres)
-        if confidence < blind + _EVEN * (1 - blind):
-            note = (
-                "No genre stands out: it sounds unlike all the music this model has learned from."
-            )
+        doubt = self._doubt(best, confidence, novelty)
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
-            genre=self.genres[best] if sure else None,
+            genre=None if doubt else self.genres[best],
             confidence=confidence,
             probabilities=self._named(mean),
             segments=tuple(
                 SegmentVerdict(start, min(end, seconds), self._named(row))
                 for (start, end), row in zip(pairwise(starts), rows, strict=True)
             ),
-            note="" if sure else note,
+            note=doubt,
+            novelty=novelty,
         )
+
+    def _doubt(self, best: int, confidence: float, novelty: float | None) -> str:
+        """Why the verdict is "not sure", in a sentence; empty where it is sure."""
+        genre = self.genres[best].capitalize()
+        blind = 1 / len(self.genres)
+        if novelty is not None and novelty > UNLIKE:
+            return "It sounds unlike anything this model was trained on."
+        if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
+            return "No genre stands out."
+        if confidence < self.threshold:
+            return (
+                f"{genre} is likeliest, but {confidence:.0%} is below the {self.threshold:.0%} "
+                "under which this model was wrong more often than right."
+            )
+        if novelty is not None and novelty > EDGE:
+            return (
+                f"{genre} is likeliest, but the song is farther from the model's training music "
+                f"than {novelty:.0%} of songs of that kind are."
+            )
+        return ""
 
     def classify_file(
         self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
@@ -275,9 +368,12 @@ class GenreModel:
         text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         with plain_os_errors("written", folder, ModelError):
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / NEIGHBOURS_FILE).unlink(missing_ok=True)
             for name, content in ((_WEIGHTS_FILE, weights), (_CARD_FILE, text.encode())):
                 with replacing(folder / name) as temporary:
                     temporary.write_bytes(content)
+        if self.neighbours is not None:
+            self.neighbours.save(folder)
 
     @classmethod
     def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
@@ -300,7 +396,11 @@ class GenreModel:
             text = (folder / _CARD_FILE).read_bytes()
             weights = (folder / _WEIGHTS_FILE).read_bytes()
         try:
-            return cls._from_bytes(json.loads(text), weights)
+            found = cls._from_bytes(json.loads(text), weights)
+            if (folder / NEIGHBOURS_FILE).is_file():
+                known = Neighbours.load(folder, found.weights_sha256)
+                found = replace(found, neighbours=known)
+            return found
         except ModelError:
             raise
         except (

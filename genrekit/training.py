@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genrekit import __version__
+from genrekit.augment import KEPT_BAND
 from genrekit.classifier import build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
@@ -33,6 +34,7 @@ from genrekit.files import plain_os_errors, replacing
 from genrekit.memory import rows_at_once
 from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model import GenreModel
+from genrekit.neighbours import Neighbours
 from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
@@ -42,6 +44,7 @@ __all__ = ["EpochStats", "Training", "train"]
 
 _ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
+_NO_ROWS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,22 @@ class Training:
             self._std,
         )
         temperature, threshold = self._calibration(model)
-        calibrated = dict(model.__dict__, temperature=temperature, threshold=threshold)
-        model = GenreModel(**calibrated)
+        model = replace(model, temperature=temperature, threshold=threshold)
         card = {"about": about, "genrekit": __version__} | self._card(model)
-        return GenreModel(**dict(calibrated, card=card))
+        return replace(model, card=card, neighbours=self.neighbours(model))
+
+    def neighbours(self, model: GenreModel) -> Neighbours | None:
+        """What `model` was trained on; None where the tracks are unknown, or too few to tell."""
+        tracks = self.dataset.tracks
+        if tracks is None or len(np.unique(tracks[self.split.train])) < 2:
+            return None
+        held_out = _NO_ROWS if self.split.shares_tracks else self.split.valid
+        varied = self.params.recipe == "robust"
+        band = KEPT_BAND if varied else (0.0, 1.0)
+        try:
+            return Neighbours.fit(model, self.dataset, self.split.train, held_out, band)
+        except ModelError:  # a network that has learned nothing hears no differences
+            return None
 
     def _identity(self) -> str:
         """What a run depends on, as one word."""

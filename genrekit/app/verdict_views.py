@@ -134,11 +134,23 @@ def show_song(one: Heard, listener: Listener) -> Hearing | None:
         return None
     heard = one.outcome
     st.caption(_facts(heard))
+    if one.sound.composed_as:
+        st.markdown(_composed_as(one.sound.composed_as, heard.verdict))
     if heard.verdict.probabilities:
         _show_verdict(heard.verdict, listener)
     else:
         st.warning(f"No verdict. {escape(heard.verdict.note)}", icon=":material/volume_off:")
     return heard
+
+
+def _composed_as(style: str, verdict: Verdict) -> str:
+    """What a piece of ours was meant to be, beside what the model hears."""
+    meant = f"Composed as **{escape(style.lower())}**"
+    if not verdict.probabilities:
+        return f"{meant}."
+    if verdict.genre is None:
+        return f"{meant}; the model is not sure what it hears."
+    return f"{meant}; the model hears **{escape(verdict.genre)}**."
 
 
 def _facts(heard: Hearing) -> str:
@@ -330,10 +342,10 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
 
 
 def _show_nearest(found: Nearest, segment: int) -> None:
-    if found.near_copies:
+    if found.trained_on is not None:
         st.warning(escape(found.note), icon=":material/content_copy:")
     else:
-        st.info(escape(found.note), icon=":material/check:")
+        st.info(escape(found.note), icon=":material/info:")
     if segment >= len(found.segments):
         return
     st.markdown(f"Nearest to segment **{segment + 1}**:")
@@ -345,7 +357,6 @@ def _show_nearest(found: Nearest, segment: int) -> None:
                 "from, s": round(match.start, 1),
                 "distance": round(match.distance, 2),
                 "nearer than": match.percentile / 100,
-                "near copy": "yes" if match.near_copy else "no",
             }
             for match in found.segments[segment]
         ],
@@ -356,9 +367,9 @@ def _show_nearest(found: Nearest, segment: int) -> None:
     st.caption(
         "Before its last step the network has turned a segment into a short row of numbers; "
         "segments whose rows are close sound alike to it. *Nearer than* is the share of all pairs "
-        "of training tracks that lie farther apart. A near copy means that it has met the very "
-        "recording: then the verdict is memory, not hearing. Training music is not part of "
-        "GenreKit, so it cannot be played."
+        "of training tracks that lie farther apart. Whether the song is one of the training "
+        "recordings is decided by comparing the sound itself over time: RATES. Training music is "
+        "not part of GenreKit, so it cannot be played."
     )
 
 
