@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -22,6 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import AudioError, SettingsError
+from genrekit.ranges import check_number
+from genrekit.wording import counted
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -290,7 +291,8 @@ def _reading(file: BinaryIO) -> Iterator[tuple[AudioInfo, Iterator[Array]]]:
     with reader(file, container) as (info, blocks):
         if not 1 <= info.channels <= MAX_CHANNELS:
             raise AudioError(
-                f"It has {info.channels} channels, more than {MAX_CHANNELS}: mix it down first."
+                f"It has {counted(info.channels, 'channel')}, not 1 to {MAX_CHANNELS}: mix it down "
+                "first."
             )
         if not RATE_RANGE_HZ[0] <= info.sample_rate <= RATE_RANGE_HZ[1]:
             raise AudioError(
@@ -643,19 +645,12 @@ def _wrong_shape(shape: tuple[int, ...], ndim: int) -> str:
 
 
 def _check_rate(rate: object) -> None:
-    low, high = RATE_RANGE_HZ
-    if not isinstance(rate, Real) or not low <= float(rate) <= high:
-        raise SettingsError(
-            f"A sample rate of {rate!r:.40} Hz is out of range: use {low} to {high} Hz."
-        )
+    check_number("sample_rate", rate, *RATE_RANGE_HZ, "Hz")
 
 
 def _check_seconds(seconds: object) -> None:
-    if seconds is not None and not (isinstance(seconds, Real) and 0 < float(seconds) < np.inf):
-        text = f"{seconds:g}" if isinstance(seconds, int | float) else f"{seconds!r:.40}"
-        raise SettingsError(
-            f"{text} seconds of audio were asked for: ask for more than 0, or for None."
-        )
+    if seconds is not None:
+        check_number("max_seconds", seconds, 0, unit="s", above=True)
 
 
 def _check_numbers(block: Array, rate: float, position: int) -> None:

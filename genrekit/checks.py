@@ -19,6 +19,7 @@ from genrekit.errors import AudioError
 from genrekit.fingerprint import fingerprint
 from genrekit.preprocess import SILENCE_PEAK, TRACK_SECONDS
 from genrekit.remote import local_path
+from genrekit.wording import counted
 
 __all__ = ["Heard", "hear"]
 
@@ -120,7 +121,8 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
             "choose a longer one or shorten the segments."
         )
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
-        return f"Only one of its {len(powers)} channels carries sound: save that one as mono."
+        of_all = counted(len(powers), "channel")
+        return f"Only one of its {of_all} carries sound: save that one as mono."
     clipped = max(_share_at_full_scale(part) for part in (mix, channels) if part is not None)
     if clipped > CLIPPED_SHARE:
         return f"It is clipped ({clipped:.1%} of it at full scale): look for a cleaner copy."

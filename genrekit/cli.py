@@ -26,6 +26,7 @@ from genrekit.files import plain_os_errors, replacing, without_nan
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
 from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import agree, counted, duration
 
 __all__ = ["main"]
 
@@ -95,7 +96,6 @@ def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from genrekit.durations import in_words
     from genrekit.inspection import inspect_folder
 
     steps = inspect_folder(
@@ -119,9 +119,10 @@ def _inspect(options: argparse.Namespace) -> int:
     unreadable = sum(file.seconds is None for file in inspection.files)
     _finish(
         options,
-        f"{len(inspection.files)} files in {len(inspection.genres)} genres, "
-        f"{in_words(inspection.seconds)}; {unreadable} unreadable; "
-        f"{len(inspection.duplicates)} groups of duplicates. All of it is in {options.output}.",
+        f"{counted(len(inspection.files), 'file')} in {counted(len(inspection.genres), 'genre')}, "
+        f"{duration(inspection.seconds)}; {unreadable} unreadable; "
+        f"{counted(len(inspection.duplicates), 'group')} of duplicates. "
+        f"All of it is in {options.output}.",
     )
     return SOME_FAILED if unreadable else OK
 
@@ -157,10 +158,12 @@ def _preprocess(options: argparse.Namespace) -> int:
                 _say(f"left out {skip.track}{place}: {skip.reason}", options.progress)
     assert last is not None  # a folder without tracks is an error
     shape = "x".join(map(str, params.shape))
-    summary = f"{last.segments} segments of {shape} from {last.total - failed} tracks"
-    extra = f"; {failed} files failed" if failed else ""
-    extra += f"; {skipped} segments left out" if skipped else ""
-    _finish(options, f"{summary} are in {options.output}{extra}.")
+    tracks = counted(last.total - failed, "track")
+    summary = f"{counted(last.segments, 'segment')} of {shape} from {tracks}"
+    extra = f"; {counted(failed, 'file')} failed" if failed else ""
+    extra += f"; {counted(skipped, 'segment')} left out" if skipped else ""
+    verb = agree(last.segments, "is", "are")
+    _finish(options, f"{summary} {verb} in {options.output}{extra}.")
     return SOME_FAILED if failed else OK
 
 
@@ -170,8 +173,12 @@ def _export(options: argparse.Namespace) -> int:
 
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
-    print(f"{len(dataset)} segments are in {options.output}.")
+    _say_written(len(dataset), options.output)
     return OK
+
+
+def _say_written(segments: int, output: str | Path) -> None:
+    print(f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}.")
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -185,7 +192,7 @@ def _import(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
-    print(f"{len(dataset)} segments are in {options.output}.")
+    _say_written(len(dataset), options.output)
     if dataset.tracks is None:
         print(
             "Tracks are unknown: a score on this dataset cannot be trusted, because one song "
@@ -220,12 +227,7 @@ def _train(options: argparse.Namespace) -> int:
             if options.progress == "json":
                 _emit("epoch", **asdict(epoch))
             else:
-                _say(
-                    f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
-                    f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
-                    f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
-                    options.progress,
-                )
+                _say(_epoch_line(asdict(epoch)), options.progress)
             if stop.is_set():
                 break
     model = training.model(options.about)
@@ -258,7 +260,8 @@ def _leak_meter(options: argparse.Namespace) -> int:
     if options.progress == "json":
         return _finish(options, sentence, bars=bars)
     for bar in last.bars:
-        print(f"by {bar.split:8} {bar.accuracy:.3f} of {bar.segments} segments right. {bar.worth}")
+        segments = counted(bar.segments, "segment")
+        print(f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right. {bar.worth}")
     print(sentence)
     return OK
 
@@ -578,10 +581,18 @@ def _emit(kind: str, **values: Any) -> None:
     print(json.dumps(without_nan({"type": kind, **values}), ensure_ascii=False), flush=True)
 
 
+def _epoch_line(epoch: dict[str, Any]) -> str:
+    line = "epoch {epoch:3d}  train loss {train_loss:.4f} acc {train_accuracy:.4f}  "
+    if epoch["valid_loss"] == epoch["valid_loss"]:  # NaN where nothing is held out
+        line += "valid loss {valid_loss:.4f} acc {valid_accuracy:.4f}  "
+    return (line + "{seconds:.2f} s").format(**epoch)
+
+
 def _score(measured: dict[str, Any]) -> str:
-    text = f"{measured['segment_accuracy']:.3f} of {measured['segments']} segments right"
+    text = f"{measured['segment_accuracy']:.3f} of {counted(measured['segments'], 'segment')} right"
     if measured["tracks"]:
-        text = f"{measured['track_accuracy']:.3f} of {measured['tracks']} tracks right, " + text
+        tracks = counted(measured["tracks"], "track")
+        text = f"{measured['track_accuracy']:.3f} of {tracks} right, " + text
     return text
 
 

@@ -17,6 +17,7 @@ from genrekit.metrics import (
 )
 from genrekit.model import GenreModel
 from genrekit.splits import Split, make_split
+from genrekit.wording import counted
 
 __all__ = ["Measurement", "evaluate", "measure", "trained_on"]
 
@@ -177,7 +178,7 @@ def _measure_the_new(
         )
     measured = measure(model, dataset, rows[~known[rows]], part)
     return replace(measured, left_out=old), (
-        f"The model was trained on {old} of the {total} tracks: they are left out. {worth}"
+        f"The model was trained on {old} of {counted(total, 'track')}: left out here. {worth}"
     )
 
 

@@ -42,6 +42,7 @@ from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_m
 from genrekit.mel import mel_frequencies
 from genrekit.model import GenreModel
 from genrekit.ranges import check_whole
+from genrekit.wording import counted
 
 __all__ = ["SOFTER_DB", "Instead", "SongMap", "band_edges", "occlusion", "song_map", "words"]
 
@@ -167,8 +168,8 @@ def song_map(
     starts = np.asarray(starts, np.float64)
     if not len(maps) or starts.shape != (len(maps),):
         raise SettingsError(
-            f"{len(maps)} maps and {starts.size} starts make no picture: give one start for each "
-            "of at least one map."
+            f"{counted(len(maps), 'map')} and {counted(starts.size, 'start')} make no "
+            "picture: give one start for each of at least one map."
         )
     n, bands, moments = maps.shape
     end = float(starts.max()) + params.segment_step if seconds is None else seconds

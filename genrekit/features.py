@@ -24,6 +24,7 @@ from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, mel_filterbank
 from genrekit.ranges import check_number, check_switch, check_whole
+from genrekit.wording import counted
 
 __all__ = [
     "DecibelReference",
@@ -102,17 +103,20 @@ class FeatureParams:
         object.__setattr__(self, "center", bool(self.center))
         if self.n_mfcc > self.n_mels:
             raise SettingsError(
-                f"{self.n_mfcc} MFCCs cannot be made from {self.n_mels} mel bands: "
+                f"{counted(self.n_mfcc, 'MFCC')} cannot be made from "
+                f"{counted(self.n_mels, 'mel band')}: "
                 "raise n_mels or lower n_mfcc."
             )
         if self.segment_samples < self.n_fft:
             raise SettingsError(
-                f"A segment of {self.segment_seconds:g} s has {self.segment_samples} samples, less "
-                f"than n_fft ({self.n_fft}): lengthen the segment or lower n_fft."
+                f"A segment of {self.segment_seconds:g} s has "
+                f"{counted(self.segment_samples, 'sample')}, less than n_fft ({self.n_fft}): "
+                "lengthen the segment or lower n_fft."
             )
         if self.frames * self.n_mels > _SEGMENT_VALUES_MAX:
             raise SettingsError(
-                f"A segment of {self.frames} frames of {self.n_mels} bands would fill the memory: "
+                f"A segment of {counted(self.frames, 'frame')} of {counted(self.n_mels, 'band')} "
+                "would fill the memory: "
                 "raise hop_length or shorten the segment."
             )
 

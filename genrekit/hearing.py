@@ -35,6 +35,7 @@ from genrekit.neighbours import Nearest
 from genrekit.remote import local_path
 from genrekit.stress import Stress
 from genrekit.stress import apply as apply_stress
+from genrekit.wording import agree, counted
 
 __all__ = [
     "STRESS_SECONDS",
@@ -615,8 +616,9 @@ def _decoded(song: Song, rate: int) -> Decoded:
         info = probe(song.content)
         if info.channels > song.max_channels:
             raise AudioError(
-                f"It has {info.channels} channels, and {song.max_channels} are the most that can "
-                "be heard here: mix it down first."
+                f"It has {counted(info.channels, 'channel')}, and {song.max_channels} "
+                f"{agree(song.max_channels, 'is', 'are')} the most that can be heard here: mix it "
+                "down first."
             )
         found = decode(song.content, rate, song.max_seconds)
         found.samples.flags.writeable = False

@@ -17,6 +17,7 @@ from genrekit.ranges import check_whole
 from genrekit.splits import Split, by_artist, by_segment, by_track
 from genrekit.train_params import TrainParams
 from genrekit.training import train
+from genrekit.wording import agree
 
 __all__ = ["LeakBar", "LeakProgress", "leak_meter", "leak_sentence"]
 
@@ -125,8 +126,9 @@ def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
     strange = {"track": "tracks", "artist": "music by artists"}[last.split]
     if lost < 3:
         return (
-            f"The score hardly changes ({lost:+d} points) when whole {last.split}s are held "
-            "out: this network owes little to having met the music before."
+            f"The score hardly changes ({lost:+d} {agree(abs(lost), 'point', 'points')}) when "
+            f"whole {last.split}s are held out: this network owes little to having met the music "
+            "before."
         )
     return (
         f"{lost} of the {before} points under the segment split are owed to "

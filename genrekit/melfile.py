@@ -25,6 +25,7 @@ from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix
 from genrekit.files import DAMAGED_NPZ, plain_os_errors
 from genrekit.remote import local_path
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = ["is_mel_file", "read_mel_file"]
 
@@ -70,8 +71,8 @@ def read_mel_file(
     level, dynamic_range, track, genre = _arrays(path)
     if level.shape[1] != params.n_mels:
         raise DatasetError(
-            f"{path.name} has {level.shape[1]} mel bands, the parameters say {params.n_mels}: "
-            "state the parameters it was computed with."
+            f"{path.name} has {counted(level.shape[1], 'mel band')}, the parameters say "
+            f"{params.n_mels}: state the parameters it was computed with."
         )
     starts = _first_columns(level.shape[2], params)
     if not starts:

@@ -24,7 +24,6 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
-from genrekit.durations import the_first
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.familiarity import EDGE, UNLIKE
 from genrekit.features import FeatureParams, extract, split_segments
@@ -33,6 +32,7 @@ from genrekit.memory import rows_at_once
 from genrekit.metrics import softmax
 from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
 from genrekit.remote import local_path
+from genrekit.wording import the_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -305,8 +305,8 @@ class GenreModel:
             )
         if novelty is not None and novelty > EDGE:
             return (
-                f"{genre} is likeliest, but the song is farther from the model's training music "
-                f"than {novelty:.0%} of songs of that kind are."
+                f"{genre} is likeliest, but the song is at the edge of what this model was "
+                "trained on, where it is often wrong."
             )
         return ""
 

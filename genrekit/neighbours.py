@@ -50,6 +50,7 @@ from genrekit.files import plain_os_errors, replacing
 from genrekit.ranges import check_whole
 from genrekit.recordings import OVERLAP_SECONDS, ROW_SECONDS, Prints, Recording, sound_print
 from genrekit.remote import local_path
+from genrekit.wording import counted
 
 __all__ = [
     "NEIGHBOURS_FILE",
@@ -81,10 +82,12 @@ class Embedder(Protocol):
     """What is asked of a model."""
 
     @property
-    def params(self) -> FeatureParams: ...
+    def params(self) -> FeatureParams:
+        """How its features are computed."""
 
     @property
-    def weights_sha256(self) -> str: ...
+    def weights_sha256(self) -> str:
+        """SHA-256 of its weights."""
 
     def embeddings(self, features: Array, rows: NDArray[np.int64] | None = None) -> Array:
         """What the network's last layer takes in, shape (n, e)."""
@@ -226,7 +229,7 @@ class Neighbours:
         names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
         if len(names) < 2:
             raise DatasetError(
-                f"{len(names)} training tracks are too few to compare with: use two or more."
+                f"{counted(len(names), 'training track')} cannot be compared: use two or more."
             )
         starts = dataset.params.segment_starts(places[rows])
         bounds = np.flatnonzero(np.diff(track_of, prepend=-1, append=len(names)))
@@ -390,7 +393,8 @@ class Neighbours:
             )
         if found is None:
             return (
-                f"It matches none of the {len(self.tracks):,} recordings the model was trained on."
+                f"It matches none of the {counted(len(self.tracks), 'recording')} the model was "
+                "trained on."
             )
         track = self.tracks[found.track]
         if found.seconds >= _WHOLE_SHARE * seconds:
@@ -399,8 +403,9 @@ class Neighbours:
                 "memory, not hearing."
             )
         return (
-            f"{found.seconds:.0f} seconds of it, from {found.song_start:.0f} s on, are a recording "
-            f'the model was trained on, "{track}": that part it may remember rather than judge.'
+            f"{counted(round(found.seconds), 'second')} of it, from {found.song_start:.0f} s on, "
+            f'are in a recording the model was trained on, "{track}": that part it may remember '
+            "rather than judge."
         )
 
     # -- files --------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 NumPy only. A `Run` owns a network, its examples and its history, and moves by whole batches: how
 its work is cut into portions never changes the numbers, so a run watched live and the same run
-repeated by its script (`genrekit.takeaway`) agree. Errors are mean squared errors. Units are
-counted from 0 here and from 1 in messages to people.
+repeated by its script (`genrekit.takeaway`) agree. `mse` is the mean squared error; the networks
+have one output, so it is twice the loss that the gradients belong to, `genrekit.mlp.MLP.loss`.
+Units are counted from 0 here and from 1 in messages to people.
 """
 
 import itertools
@@ -34,13 +35,14 @@ PORTION: Final = 256
 class EpochRecord:
     """One pass over the data.
 
-    `error` is the mean over examples, each taken just before its update; `held_out_error` is
-    taken at the end of the epoch on examples never learned from, or None where there are none.
+    `mse` is the mean squared error, each example's taken just before its update; `held_out_mse`
+    is taken at the end of the epoch on examples never learned from; None where there are none, or
+    where it is beyond the numbers that a computer can hold.
     """
 
     epoch: int
-    error: float
-    held_out_error: float | None
+    mse: float
+    held_out_mse: float | None
     learning_rate: float
 
 
@@ -65,12 +67,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Frame:
-    """The network after `seen` examples, with the error of the epoch under way."""
+    """The network after `seen` examples, which is `epoch` epochs.
+
+    `mse` is the mean squared error of the last epoch or, between two epochs, of the examples of
+    the one under way; NaN where nothing was measured.
+    """
 
     seen: int
     epoch: float
-    error: float
-    held_out_error: float
+    mse: float
+    held_out_mse: float
     parameters: Array
 
 
@@ -148,7 +154,7 @@ class Run:
         if not self.seen:
             self.first_rate = value
         else:
-            self.changes.append(Change(self.seen, value))
+            self._changed(Change(self.seen, value))
 
     @property
     def epoch(self) -> int:
@@ -208,7 +214,7 @@ class Run:
             learning_rate=self._rate,
             batch_size=self.settings.batch_size,
         ):
-            self._squares += report.error * count
+            self._squares += report.mse * count
         self.seen += count
         self._position += count
         if self._position == len(self.inputs):
@@ -216,17 +222,19 @@ class Run:
         return count
 
     def _end_epoch(self) -> None:
-        error = self._squares / len(self.inputs)
-        self.history.append(EpochRecord(self.epoch, error, self._held_out_error(), self._rate))
+        mse = self._squares / len(self.inputs)
+        if math.isfinite(mse):
+            self.history.append(EpochRecord(self.epoch, mse, self._held_out_mse(), self._rate))
         self._record_frame()
         self._position = 0
         # A sum that overflowed stays, to show that the run is broken.
         self._squares = 0.0 if np.isfinite(self._squares) else self._squares
 
-    def _held_out_error(self) -> float | None:
+    def _held_out_mse(self) -> float | None:
         if not len(self.held_inputs):
             return None
-        return self.network().mean_squared_error(self.held_inputs, self.held_targets)
+        mse = self.network().mean_squared_error(self.held_inputs, self.held_targets)
+        return mse if math.isfinite(mse) else None
 
     def set_weight(self, weight: Weight, value: float) -> None:
         """Put `value` in the place of a weight or bias.
@@ -241,8 +249,13 @@ class Run:
         check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
         array, at = _place(self.mlp, weight)
         array[at] = value
-        self.changes.append(Change(self.seen, value, weight))
+        self._changed(Change(self.seen, value, weight))
         self._record_frame()
+
+    def _changed(self, change: Change) -> None:
+        """Remember a change; of several of one thing between two examples the last counts."""
+        before = [c for c in self.changes if (c.seen, c.weight) != (change.seen, change.weight)]
+        self.changes = [*before, change]
 
     def get_weight(self, weight: Weight) -> float:
         """The present value of a weight or bias."""
@@ -270,14 +283,14 @@ class Run:
 
     def _record_frame(self) -> None:
         part = self._position / len(self.inputs)
-        error = self._squares / self._position if self._position else math.nan
-        held = self.history[-1].held_out_error if self.history else None
+        mse = self._squares / self._position if self._position else math.nan
+        held = self.history[-1].held_out_mse if self.history else None
         if not part and self.history:
-            error = self.history[-1].error
+            mse = self.history[-1].mse
         frame = Frame(
             self.seen,
             self.epoch + (part if part < 1 else 0.0),
-            error,
+            mse,
             math.nan if held is None else held,
             self._parameters(),
         )

@@ -35,6 +35,7 @@ from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.ranges import check_number
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted, numeral
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
 
@@ -175,7 +176,7 @@ def build_dataset(
         check_number("track_seconds", track_seconds)
         if track_seconds < params.segment_seconds:
             raise SettingsError(
-                f"{track_seconds:g} s of each track cannot be used: give a number from one "
+                f"{numeral(track_seconds)} s of each track cannot be used: give a number from one "
                 f"segment, {params.segment_seconds:g} s, upwards."
             )
     check_workers(workers)
@@ -235,7 +236,7 @@ def _build(
             yield BuildProgress(i, len(tracks), track.id, track.genre, rows, failed, resumed, new)
         if join is None:
             raise DatasetError(
-                f"Not one segment could be made from {len(tracks)} files. "
+                f"Not one segment could be made from {counted(len(tracks), 'file')}. "
                 f"{skipped[-1].track}, for instance: {skipped[-1].reason}"
             )
         if {track.genre for track in kept} == set(genres):

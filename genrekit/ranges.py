@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genrekit.errors import SettingsError
+from genrekit.wording import numeral
 
 __all__ = ["check_number", "check_switch", "check_whole"]
 
@@ -86,7 +87,9 @@ def _range(low: float, high: float, above: bool = False) -> str:
 def _shown(value: object) -> str:
     """The value as its sender wrote it, in short; NumPy's numbers as numbers."""
     value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return "not a number" if math.isnan(value) else "infinite"
     text = repr(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "infinite"
+    if isinstance(value, float) and (text == "nan" or "e" in text):
+        return numeral(value)
     return text if len(text) <= 60 else text[:59] + "…"

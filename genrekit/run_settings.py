@@ -7,6 +7,7 @@ from typing import Final
 from genrekit.errors import SettingsError
 from genrekit.mlp import ACTIVATIONS, INITIALISERS, TASKS
 from genrekit.ranges import check_number, check_switch, check_whole
+from genrekit.wording import counted, numeral
 
 __all__ = ["LIMITS", "OWN", "Limits", "RunSettings"]
 
@@ -85,8 +86,8 @@ class RunSettings:
             check_whole("A hidden layer's size", units)
         if len(self.hidden) > LIMITS.layers or any(not 1 <= n <= LIMITS.units for n in self.hidden):
             raise SettingsError(
-                f"Hidden layers {self.hidden} are out of range: use up to {LIMITS.layers} layers "
-                f"of 1 to {LIMITS.units} units."
+                f"Hidden layers {self.hidden} are out of range: use up to "
+                f"{counted(LIMITS.layers, 'layer')} of 1 to {counted(LIMITS.units, 'unit')}."
             )
         for name, value in (("examples", self.examples), ("batch size", self.batch_size)):
             if not 1 <= value <= LIMITS.examples:
@@ -95,11 +96,12 @@ class RunSettings:
                 )
         if self.seed < 0 or self.noise < 0:
             raise SettingsError(
-                f"Seed {self.seed} or noise {self.noise:g} is below 0: use 0 or more."
+                f"A seed of {self.seed} with a noise of {numeral(self.noise)} cannot be used: each "
+                "must be 0 or more."
             )
         if not self.low < self.high:
             raise SettingsError(
-                f"The range from {self.low:g} to {self.high:g} is empty: "
+                f"The range from {numeral(self.low)} to {numeral(self.high)} is empty: "
                 "set the lower end below the upper one."
             )
 

@@ -20,6 +20,7 @@ from genrekit.errors import DatasetError, SettingsError
 from genrekit.ranges import check_number, check_whole
 from genrekit.remote import local_path
 from genrekit.tables import loosely, match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = [
     "COURSE_FRACTIONS",
@@ -280,8 +281,8 @@ def _checked(
         )
     if not len(train) or not len(valid) + len(test):
         raise DatasetError(
-            f"Split by {kind}, the dataset of {len(dataset)} segments leaves nothing to train on "
-            "or nothing to measure with: use more tracks or another split."
+            f"Split by {kind}, the dataset of {counted(len(dataset), 'segment')} leaves nothing to "
+            "train on or nothing to measure with: use more tracks or another split."
         )
     shares = None
     if dataset.tracks is not None:

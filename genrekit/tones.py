@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, hz_to_mel, mel_to_hz
 from genrekit.ranges import check_number, check_whole
+from genrekit.wording import numeral
 
 __all__ = [
     "PEAK_DBFS",
@@ -116,7 +117,7 @@ def _position(
     """Where frequencies lie on the scale on which steps of `unit` are equal."""
     if not (frequency > 0).all():
         raise SettingsError(
-            f"A tone of {frequency.min():g} Hz cannot be heard: use a positive frequency."
+            f"A tone of {numeral(frequency.min())} Hz cannot be heard: use a positive frequency."
         )
     if unit == "mel":
         return hz_to_mel(frequency, formula)
@@ -287,6 +288,6 @@ def _check_playable(f: NDArray[np.float64], seconds: float, sample_rate: int) ->
         raise SettingsError("There is no tone to play: give at least one frequency.")
     if not (np.isfinite(f) & (f > 0) & (f < sample_rate / 2)).all():
         raise SettingsError(
-            f"Tones from {f.min():g} to {f.max():g} Hz cannot be played: "
-            f"use frequencies above 0 and below {sample_rate / 2:g} Hz."
+            f"Tones from {numeral(f.min())} to {numeral(f.max())} Hz cannot be played: "
+            f"use frequencies above 0 and below {numeral(sample_rate / 2)} Hz."
         )

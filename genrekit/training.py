@@ -39,6 +39,7 @@ from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
 from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "train"]
 
@@ -259,10 +260,11 @@ class Training:
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
             given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate
+            lower = min(usual, given / 100)
             raise ModelError(
                 f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
-                f"{given:g}: use a far lower one, such as {min(usual, given / 100):g}, or bring "
-                "the features to one scale (normalise)."
+                f"{numeral(given)}: use a far lower one, such as {numeral(lower)}, or bring the "
+                "features to one scale (normalise)."
             )
         if self.params.keep == "last" or not len(self.split.valid):
             self.kept_epoch = stats.epoch

@@ -72,7 +72,7 @@ class Wire:
             Whatever is wrong with it.
         """
         try:
-            return self._decode(json.loads(parts[0]), parts)
+            return self._decode(json.loads(parts[0]), dict(enumerate(parts[1:], start=1)))
         except Exception as error:
             # A class that refuses its values is one more way for a message to be wrong.
             raise WireError(f"not a message ({type(error).__name__})") from None
@@ -108,7 +108,8 @@ class Wire:
         parts.append(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         return ["a", number, value.dtype.name, *value.shape]
 
-    def _decode(self, coded: Any, parts: Sequence[bytearray]) -> Any:
+    def _decode(self, coded: Any, parts: dict[int, bytearray]) -> Any:
+        """A value; each part is used up, or a short message could ask for endless copies of it."""
         if not isinstance(coded, list):
             if isinstance(coded, dict):
                 raise TypeError
@@ -124,9 +125,9 @@ class Wire:
             case ["c", name, *items]:
                 return self._types[name](*(self._decode(item, parts) for item in items))
             case ["b", number]:
-                return bytes(parts[number])
+                return bytes(parts.pop(number))
             case ["a", number, dtype, *shape] if dtype in _NUMBERS:
-                return np.frombuffer(parts[number], dtype).reshape(shape)
+                return np.frombuffer(parts.pop(number), dtype).reshape(shape)
         raise TypeError
 
 

@@ -49,6 +49,8 @@ _IDLE_LOOK_SECONDS: Final = 1.0
 _ANSWER_BYTES: Final = 256 << 20
 _PIPE_BYTES: Final = 1 << 20
 _F_SETPIPE_SZ: Final = 1031  # from Linux's fcntl.h
+# A killed process takes a moment to die; one that hangs in the kernel may never do so.
+_DIE_SECONDS: Final = 3.0
 _MESSAGE_LETTERS: Final = 1000
 _FOLDERS: Final = "genrekit-worker-"
 # A process is replaced at leisure when so much of its memory stays in use, and after so many
@@ -88,6 +90,7 @@ class _Lost(Exception):
 
 
 _BUSY: Final = "Many people are listening right now: try again in a moment."
+_UNABLE: Final = "The server cannot listen to songs at the moment: try again in a minute."
 _ENOUGH: Final = "You have sounds waiting to be heard already: wait for one of them."
 _CLOSED: Final = "The server is being stopped: try again in a minute."
 _FAULT: Final = (
@@ -155,6 +158,7 @@ class Workers:
         self._starting = threading.Lock()
         self._queues: OrderedDict[str, deque[_Call]] = OrderedDict()
         self._idle: set[int] = set()
+        self._warm: set[int] = set()
         self._processes: dict[int, _Process] = {}
         self._closed = threading.Event()
         self._threads = [
@@ -174,6 +178,9 @@ class Workers:
     ) -> Result:
         """What `function` gives for the arguments; waits until it is there.
 
+        However often processes die, the wait has an end: it is at most `patience` in the queue
+        and `seconds` in a process at a time, and few processes are tried.
+
         Parameters
         ----------
         function : by its name in a module
@@ -185,7 +192,8 @@ class Workers:
         GenreKitError
             As the function does.
         WorkerBusy
-            Too many calls wait, or it has waited too long, or the server stops.
+            Too many calls wait, or it has waited too long, or no process gets ready, or the
+            server stops.
         WorkerLost
             It crashed, or ran too long, or took too much memory.
         WorkerFault
@@ -197,9 +205,10 @@ class Workers:
         call = _Call(message, owner, self._home(about))
         self._queue(call)
         try:
-            if not call.done.wait(self._patience) and self._withdraw(call):
-                raise WorkerBusy(_BUSY)
-            call.done.wait()
+            # A call that was taken out of the queue may be put there again, by a process's death.
+            while not call.done.wait(self._patience):
+                if self._withdraw(call):
+                    raise WorkerBusy(_BUSY if self._warm else _UNABLE)
         except BaseException:
             self._withdraw(call)
             raise
@@ -219,7 +228,10 @@ class Workers:
             return [process.id for process in self._processes.values()]
 
     def close(self) -> None:
-        """End all processes at once; calls under way and waiting are refused."""
+        """End all processes at once; calls under way and waiting are refused.
+
+        A process that hangs in the kernel is not waited for.
+        """
         with self._lock:
             self._closed.set()
             for process in self._processes.values():
@@ -229,8 +241,9 @@ class Workers:
             self._lock.notify_all()
         for call in waiting:
             call.finish(error=WorkerBusy(_CLOSED))
+        end = time.monotonic() + _DIE_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
 
     # -- the queue ----------------------------------------------------------------------------
 
@@ -336,6 +349,7 @@ class Workers:
         finally:
             with self._lock:
                 del self._processes[number]
+                self._warm.discard(number)
             process.bury()
 
     def _get_ready(self, process: "_Process") -> None:
@@ -350,6 +364,7 @@ class Workers:
 
     def _serve(self, number: int, process: "_Process") -> None:
         """Hand calls to a process for as long as it is of use."""
+        self._warm.add(number)
         for _ in range(_CALLS_A_LIFE):
             call = None
             while call is None and not self._closed.is_set() and process.is_well():
@@ -442,7 +457,7 @@ class _Process:
                 env=_environment(self._folder),
                 start_new_session=True,
             )
-        except OSError:
+        except BaseException:
             self._remove_folder()
             raise
         assert self._process.stdin is not None
@@ -538,7 +553,8 @@ class _Process:
         if self._process.returncode is None:  # else the number may be another one's by now
             with contextlib.suppress(OSError):
                 os.killpg(self.id, signal.SIGKILL)
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DIE_SECONDS)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -579,11 +595,12 @@ def _lock(folder: str | Path) -> int | None:
 
 def _sweep() -> None:
     """Remove the folders of servers that were killed: nobody holds their locks any more."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
-        locked = _lock(folder)
-        if locked is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(locked)
+    with contextlib.suppress(OSError):  # without a place for temporary files nothing is left there
+        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+            locked = _lock(folder)
+            if locked is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(locked)
 
 
 def _widen(pipe: int) -> None:

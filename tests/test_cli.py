@@ -151,7 +151,7 @@ def test_preprocess_tells_its_progress(run, demo_folder, tmp_path, demo_file):
     }
     assert tracks[-1]["segments"] == 36
     assert done["type"] == "done"
-    assert "; 1 files failed" in done["message"]
+    assert "; 1 file failed" in done["message"]
     np.testing.assert_array_equal(Dataset.read(output).features, Dataset.read(demo_file).features)
 
 
@@ -235,6 +235,20 @@ def test_train_prints_an_epoch_a_line(run, demo_file, tmp_path):
     line = rf"epoch +\d  train loss {number} acc {number}  valid loss {number} acc {number}  .* s"
     assert all(re.fullmatch(line, text) for text in err.splitlines())
     assert len(err.splitlines()) == 2
+
+
+def test_where_nothing_is_held_out_to_choose_by_no_epoch_says_nan(run, demo_file, tmp_path):
+    tracks = sorted({record.id for record in Dataset.read(demo_file).records})
+    parts = ["test" if i % 3 == 0 else "train" for i in range(len(tracks))]
+    lines = [f"{track},{part}" for track, part in zip(tracks, parts, strict=True)]
+    (tmp_path / "split.csv").write_text("\n".join(["track,part", *lines]))
+    split = tmp_path / "split.csv"
+    status, out, err = run(
+        "train", demo_file, "-o", tmp_path / "m", "--epochs", 1, "--split", split
+    )
+    assert status == 0, err
+    assert re.fullmatch(r"epoch +1  train loss [\d.]+ acc [\d.]+  [\d.]+ s", err.strip())
+    assert "nan" not in out
 
 
 def test_where_a_model_cannot_go_is_told_before_the_work(run, demo_file, tmp_path, monkeypatch):

@@ -229,7 +229,7 @@ def test_a_long_song_has_a_bounded_picture(small):
 def test_a_picture_of_nothing(small):
     with pytest.raises(SettingsError, match="0 maps and 0 starts make no picture"):
         song_map(np.empty((0, 8, 6), np.float32), np.empty(0), small)
-    with pytest.raises(SettingsError, match="2 maps and 1 starts"):
+    with pytest.raises(SettingsError, match="2 maps and 1 start make"):
         song_map(np.ones((2, 8, 6), np.float32), np.zeros(1), small)
     with pytest.raises(SettingsError, match="columns is 0"):
         song_map(np.ones((1, 8, 6), np.float32), np.zeros(1), small, columns=0)

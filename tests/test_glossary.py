@@ -140,7 +140,7 @@ def test_no_other_file_defines_a_word_again():
 
 
 def test_finding_prefers_the_word_itself():
-    assert find("LOSS")[0].name == "Loss (error)"
+    assert find("LOSS")[0].name == "Loss"
     assert find("overfitting")[0].name == "Memorising (overfitting)"
     assert find("") == list(TERMS)
     assert find("no such word") == []

@@ -166,7 +166,7 @@ def test_a_visitor_has_a_quota_and_the_queue_a_bound(make_jobs):
     jobs = make_jobs(jobs_per_visitor=1, jobs_waiting=2)
     mine = add(jobs, SLOW)
     wait(lambda: mine.status == "running")
-    with pytest.raises(JobRefused, match="You have 1 jobs under way already: wait"):
+    with pytest.raises(JobRefused, match="You have 1 job under way already: wait"):
         add(jobs)
     add(jobs, owner="you")
     add(jobs, owner="they")

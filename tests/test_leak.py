@@ -76,4 +76,4 @@ def test_the_sentence_says_how_much_is_leak():
     two = [bar("segment", 0.884), bar("track", 0.645)]
     assert leak_sentence(two).startswith("24 of the 88 points")
     assert leak_sentence(two).endswith("on tracks it has never met, expect 64%.")
-    assert "hardly changes (+1 points)" in leak_sentence([bar("segment", 0.8), bar("track", 0.79)])
+    assert "hardly changes (+1 point)" in leak_sentence([bar("segment", 0.8), bar("track", 0.79)])

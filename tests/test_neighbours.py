@@ -152,7 +152,7 @@ def test_places_are_counted_where_they_are_not_known(plain, dataset):
 def test_what_cannot_be_fitted(plain, dataset, small):
     with pytest.raises(DatasetError, match="does not know its tracks"):
         Neighbours.fit(plain, replace(dataset, tracks=None), np.arange(9))
-    with pytest.raises(DatasetError, match="1 training tracks are too few"):
+    with pytest.raises(DatasetError, match="1 training track cannot be compared"):
         Neighbours.fit(plain, dataset, np.arange(3))
     with pytest.raises(DatasetError, match="0 training tracks"):
         Neighbours.fit(plain, dataset, np.arange(0))
@@ -283,7 +283,7 @@ def test_a_recording_that_was_trained_on_is_named(listener, pieces):
     around = np.concatenate([wandering(rng, 7), own, wandering(rng, 5)])
     answer = listener.nearest(around)
     assert answer.trained_on == "track 05"
-    assert "seconds of it, from 14 s on, are a recording" in answer.note
+    assert "seconds of it, from 14 s on, are in a recording" in answer.note
     assert "may remember rather than judge" in answer.note
     answer = listener.nearest(wandering(rng, 6))
     assert answer.trained_on is None

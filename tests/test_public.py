@@ -13,11 +13,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genrekit"
 SURFACE = {
     "genrekit.checks": "Heard hear",
     "genrekit.evidence": "SOFTER_DB Instead SongMap band_edges occlusion song_map words",
-    "genrekit.neighbours": "NEIGHBOURS_FILE Nearest Neighbours SegmentMatch TrackMatch embeddings "
-    "weights_hash",
+    "genrekit.neighbours": "NEIGHBOURS_FILE Embedder Nearest Neighbours SegmentMatch TrackMatch",
+    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between whitened without_own",
+    "genrekit.recordings": "OVERLAP_SECONDS SIMILAR Prints Recording cepstra sound_print",
     "genrekit.stress": "ROBUSTNESS SAMPLE_RATE NoiseColour Stress Transform apply late_start "
     "louder mild_equaliser mp3_64k mp3_bytes noise phone_bandwidth quieter stereo_44k stereo_48k",
-    "genrekit.augment": "filtered masked moved noisy",
+    "genrekit.augment": "KEPT_BAND filtered masked moved noisy",
     "genrekit.melfile": "is_mel_file read_mel_file",
     "genrekit.outliers": "OUTLIERS babble clicks noise render_outliers tones",
     "genrekit.recipes": "CourseRecipe Recipe RobustRecipe Segments",
@@ -28,6 +29,7 @@ SURFACE = {
     "ranked report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
+    "genrekit.wording": "agree counted duration numeral the_first",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
     "genrekit.maps": "ErrorMap error_map neuron_surface",
@@ -62,9 +64,8 @@ SURFACE = {
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
-    "genrekit.durations": "in_words the_first",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
-    "genrekit.evaluation": "Measurement evaluate measure",
+    "genrekit.evaluation": "Measurement evaluate measure trained_on",
     "genrekit.exchange": "export_dataset import_dataset",
     "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames "
     "hann_window log_mel "
@@ -74,7 +75,7 @@ SURFACE = {
     "genrekit.metrics": "accuracy choose_threshold confusion_matrix expected_calibration_error "
     "fit_temperature mean_by_group precision_recall softmax",
     "genrekit.mlp": "ACTIVATIONS INITIALISERS MLP TASKS Activation EpochReport NeuronOutput Step "
-    "make_task neuron numerical_derivatives sigmoid sum_task",
+    "make_task neuron numerical_gradients sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
     "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment "

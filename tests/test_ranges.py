@@ -156,6 +156,7 @@ def test_numpy_s_numbers_are_numbers_and_become_plain_ones():
         (check_number, ("x", "a" * 99), f"x is '{'a' * 58}…: use a finite number."),
         (check_number, ("x", float("nan"), 0), "x is not a number: use a number of at least 0."),
         (check_number, ("x", float("inf"), 0), "x is infinite: use a number of at least 0."),
+        (check_number, ("x", -3e20, 0), "x is −3 × 10²⁰: use a number of at least 0."),
         (check_switch, ("on", "no"), "on is 'no': use true or false."),
     ],
 )

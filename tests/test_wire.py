@@ -73,6 +73,20 @@ def test_arrays_that_are_not_contiguous_and_single_numbers():
     assert math.isnan(through(math.nan))
 
 
+@pytest.mark.parametrize("refer", [["b", 1], ["a", 1, "uint8", 4]])
+def test_a_part_is_no_more_than_once_in_a_message(refer):
+    """A short message of many references would fill the memory of whoever reads it."""
+    part = bytearray(b"part")
+
+    def unpack(value):
+        return WIRE.unpack([bytearray(json.dumps(value).encode()), part])
+
+    assert bytes(unpack(refer)) == b"part"
+    for bad in (["t", refer, refer], [refer[0], 0, *refer[2:]], [refer[0], -1, *refer[2:]]):
+        with pytest.raises(WireError):
+            unpack(bad)
+
+
 def test_large_content_is_not_copied_to_be_sent():
     content = bytes(1000)
     pieces = WIRE.pack((content, np.zeros(10)))

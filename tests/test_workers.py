@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import pytest
 import worker_jobs as jobs
 
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.workers import WorkerBusy, WorkerFault, WorkerLost, Workers
+from genrekit.workers import WorkerBusy, WorkerFault, WorkerLost, Workers, _Process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -30,6 +31,7 @@ def landlock():
 
 SECONDS = 60.0  # however busy the machine is, nothing here takes as long
 MEGABYTES = 300
+UNABLE = "cannot listen to songs at the moment"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,16 @@ def asleep():
         with contextlib.suppress(OSError):  # it may be going
             notes += [note.read_text() for note in folder.rglob("asleep")]
     return [int(process) for process in notes if process]
+
+
+@contextmanager
+def calling(workers, *call):
+    """A call under way; a test that is done with it does not wait for it."""
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            yield threads.submit(workers.call, *call)
+        finally:
+            workers.close()
 
 
 # -- calls ------------------------------------------------------------------------------------
@@ -169,7 +181,8 @@ def test_a_pool_of_none_works_in_this_process():
 
 
 @pytest.mark.parametrize(
-    "deed", [jobs.crash, jobs.end, jobs.shout, jobs.huge_answer, jobs.odd_error]
+    "deed",
+    [jobs.crash, jobs.end, jobs.shout, jobs.half_an_answer, jobs.huge_answer, jobs.odd_error],
 )
 def test_a_crash_costs_one_process_and_says_so_plainly(pool, deed):
     before = set(pool.processes)
@@ -203,15 +216,14 @@ def test_within_the_limit_memory_may_be_used(pool):
     assert pool.call(jobs.balloon, 100) == 100
 
 
-def test_a_killed_process_is_noticed_by_its_caller(pool):
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(pool.call, jobs.sleep, 30)
+def test_a_killed_process_is_noticed_by_its_caller(make):
+    workers = make(count=2, seconds=60)
+    with calling(workers, jobs.sleep, 50) as asked:
         wait_for(asleep)
-        (victim,) = asleep()
-        os.kill(victim, signal.SIGKILL)
+        os.kill(asleep()[0], signal.SIGKILL)
         with pytest.raises(WorkerLost, match="crash"):
-            asked.result(25)  # before it has slept enough
-    assert whole_again(pool)
+            asked.result(30)  # long before it has slept enough
+        assert whole_again(workers)
 
 
 def test_others_are_not_disturbed(make):
@@ -544,6 +556,83 @@ def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplo
         workers.call(jobs.process)
     wait_for(lambda: caplog.text.count("did not get ready: fault RuntimeError") >= 2)
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("warm", [jobs.crash, jobs.end, jobs.shout, jobs.broken_warm])
+def test_a_call_to_processes_that_die_while_they_get_ready_has_an_end(make, warm):
+    workers = make(count=2, warm=warm, patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(make, monkeypatch):
+    monkeypatch.setattr("genrekit.workers._RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(_Process, "begin", lambda process: process.kill())
+    workers = make(patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_whose_process_dies_early_does_not_wait_for_ever_for_the_next(make, monkeypatch):
+    """It has lost its patience in a process; put back into the queue, it is to leave."""
+    workers = make(seconds=60, patience=0.05)
+    assert workers.ready(60)
+    (first,) = workers.processes
+    os.kill(first, signal.SIGSTOP)  # it does not take the call in
+    tired = threading.Event()
+    withdraw = workers._withdraw
+
+    def lose_patience(call):
+        gone = withdraw(call)
+        tired.set()
+        return gone
+
+    monkeypatch.setattr(workers, "_withdraw", lose_patience)
+    workers._tasks = workers._tasks._replace(warm="worker_jobs:broken_warm")
+    with calling(workers, jobs.process) as asked:
+        assert tired.wait(30)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            asked.result(30)
+        assert not workers._queues
+
+
+def test_without_a_place_for_temporary_files_calls_are_refused_until_there_is_one(
+    make, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("genrekit.workers._RETRY_SECONDS", (0.01, 0.01))
+
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.gettempdir", nowhere)
+        workers = make(patience=0.2)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            workers.call(jobs.process)
+    assert workers.ready(60)
+    assert workers.call(jobs.process)
+
+
+def test_a_process_that_cannot_die_holds_up_neither_the_next_one_nor_the_end(make, monkeypatch):
+    """As one that hangs in the kernel, waiting for a disk."""
+    workers = make()
+    assert workers.ready(60)
+    (stuck,) = workers._processes.values()
+    reap = subprocess.Popen.wait
+
+    def wait(process, timeout=None):
+        if process is stuck._process:
+            assert timeout is not None, "that would be for ever"
+            raise subprocess.TimeoutExpired("", timeout)
+        return reap(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    with pytest.raises(WorkerLost):
+        workers.call(jobs.crash)
+    assert workers.call(jobs.process) != stuck.id
+    workers.close()
+    reap(stuck._process)
 
 
 @pytest.mark.parametrize("deed", ["sleep, 60", "hold_the_interpreter", "process"])

@@ -219,6 +219,12 @@ def shout():
     time.sleep(30)
 
 
+def half_an_answer():
+    """Die in the middle of it."""
+    os.write(_pipe(os.O_WRONLY), Wire([]).pack(("value", None))[0])
+    os._exit(1)
+
+
 def huge_answer():
     """Announce more than the server takes."""
     for number in range(3, 64):

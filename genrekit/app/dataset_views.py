@@ -12,6 +12,7 @@ from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape, list_skipped
 from genrekit.dataset import Dataset, Skipped
 from genrekit.projection import SegmentMap, genre_averages, segment_map
+from genrekit.wording import counted
 
 __all__ = [
     "read",
@@ -214,9 +215,10 @@ def show_card(dataset: Dataset) -> None:
     with st.expander("The dataset's card: what travels inside the file"):
         params = dataset.params
         st.markdown(
-            f"{params.frames} frames of {params.coefficients} numbers in a segment of "
-            f"{params.segment_seconds:g} s, at {params.sample_rate} Hz, window {params.n_fft}, "
-            f"hop {params.hop_length}, {params.n_mels} mel bands ({params.mel_formula}). "
+            f"{counted(params.frames, 'frame')} of {counted(params.coefficients, 'number')} in a "
+            f"segment of {params.segment_seconds:g} s, at {params.sample_rate} Hz, window "
+            f"{params.n_fft}, hop {params.hop_length}, {counted(params.n_mels, 'mel band')} "
+            f"({params.mel_formula}). "
             + (
                 f"The first {dataset.track_seconds:g} s of each track were used."
                 if dataset.track_seconds

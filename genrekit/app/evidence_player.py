@@ -20,6 +20,7 @@ from genrekit.app.charts import GREY, NEGATIVE, POSITIVE
 from genrekit.app.component import component
 from genrekit.errors import SettingsError
 from genrekit.model import SegmentVerdict
+from genrekit.wording import agree, counted
 
 __all__ = ["MAX_COLUMNS", "cell_edges", "evidence_player", "media_url"]
 
@@ -229,8 +230,8 @@ def _check(
         )
     if len(band_hz) != len(picture):
         raise SettingsError(
-            f"The picture has {len(picture)} bands and {len(band_hz)} frequencies: "
-            "give one for each band."
+            f"The picture has {counted(len(picture), 'band')} and "
+            f"{counted(len(band_hz), 'frequency', 'frequencies')}: give one for each band."
         )
     if not (np.isfinite(band_hz).all() and (np.diff(band_hz) > 0).all()):
         raise SettingsError("The frequencies of the bands must rise: give the lowest band first.")
@@ -289,7 +290,9 @@ def _summary(seconds: float, says: Sequence[str], verdict: str | None) -> str:
     if not says:
         return f"Spectrogram of {length}."
     genre = verdict or max(sorted(set(says)), key=says.count)
-    return f"Spectrogram of {length}; {says.count(genre)} of {len(says)} segments say {genre}."
+    agreeing = says.count(genre)
+    segments, verb = counted(len(says), "segment"), agree(agreeing, "says", "say")
+    return f"Spectrogram of {length}; {agreeing} of {segments} {verb} {genre}."
 
 
 def _pack(

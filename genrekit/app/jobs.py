@@ -41,8 +41,8 @@ from typing import Any, Final, Literal
 from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
-from genrekit.durations import in_words
 from genrekit.errors import GenreKitError
+from genrekit.wording import agree, counted, duration
 
 __all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
@@ -307,7 +307,7 @@ class Jobs:
             raise JobRefused(
                 f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
                 f"{most:,.0f} MB are the most: send less, or wait until older results are "
-                f"removed, {in_words(3600 * self.settings.job_keep_hours)} after they are made."
+                f"removed, {duration(3600 * self.settings.job_keep_hours)} after they are made."
             )
         if not self._shrink(sizes, size):
             raise JobRefused("The server has no room for more work now: try again later.")
@@ -329,12 +329,14 @@ class Jobs:
         mine = sum(job.owner == owner for job in active)
         if mine >= self.settings.jobs_per_visitor:
             raise JobRefused(
-                f"You have {mine} jobs under way already: wait for one to end, or cancel one."
+                f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
+                "cancel one."
             )
         waiting = sum(job.status == "waiting" for job in active)
         if waiting >= max(1, self.settings.jobs_waiting):
             raise JobRefused(
-                f"{waiting} jobs are waiting already, and no more fit: try again in a few minutes."
+                f"{counted(waiting, 'job')} {agree(waiting, 'is', 'are')} waiting already, and no "
+                "more fit: try again in a few minutes."
             )
 
     # -- the thread -------------------------------------------------------------------------

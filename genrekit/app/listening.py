@@ -20,13 +20,13 @@ from genrekit.app import ears, logs, visit
 from genrekit.app.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.settings import settings
 from genrekit.app.widgets import escape, wav_bytes
-from genrekit.durations import the_first
 from genrekit.errors import AudioError, GenreKitError, ModelError
 from genrekit.hearing import Hearing, ModelFile, Song, StressTest, Why
 from genrekit.model import DEFAULT_MODEL, MODELS, Verdict
 from genrekit.neighbours import Nearest
 from genrekit.stress import Stress
 from genrekit.synth import STYLES, render
+from genrekit.wording import the_first
 
 __all__ = [
     "Heard",

@@ -17,6 +17,7 @@ from genrekit.app.widgets import escape, show_error
 from genrekit.errors import DatasetError, GenreKitError
 from genrekit.inspection import Duplicate, Inspection
 from genrekit.intake import UploadLimits, store_files, store_folder, unpack_zip
+from genrekit.wording import agree, counted
 
 __all__ = ["choose_source", "show_preview"]
 
@@ -226,8 +227,7 @@ def _problems(inspection: Inspection) -> list[dict[str, str]]:
 def _show_problems(inspection: Inspection) -> None:
     rows = _problems(inspection)
     if rows:
-        count = "1 file" if len(rows) == 1 else f"{len(rows)} files"
-        with st.expander(f"{count} to look at", icon=":material/warning:"):
+        with st.expander(f"{counted(len(rows), 'file')} to look at", icon=":material/warning:"):
             st.dataframe(rows, hide_index=True)
 
 
@@ -236,7 +236,7 @@ def _show_duplicates(inspection: Inspection, audio: Path) -> None:
         st.success("No recording is in it twice.", icon=":material/check:")
         return
     count = len(inspection.duplicates)
-    said = "1 recording is" if count == 1 else f"{count} recordings are"
+    said = f"{counted(count, 'recording')} {agree(count, 'is', 'are')}"
     with st.expander(f"{said} in it more than once", icon=":material/content_copy:"):
         st.caption(
             "A recording in both parts of a split flatters the score, and one under two genres "

@@ -11,8 +11,8 @@ from typing import Final
 
 import streamlit as st
 
-from genrekit.durations import in_words
 from genrekit.model import DEFAULT_MODEL
+from genrekit.wording import duration
 
 __all__ = [
     "PRESENT",
@@ -67,7 +67,7 @@ STOPS: Final = (
         "Home",
         1,
         "Press **Play the clip** and follow the line: a wave becomes a picture, the picture "
-        "numbers, and the numbers a verdict that changes as the music goes on.",
+        "becomes numbers, and the numbers become bars that change with the music.",
     ),
     Stop(
         "learn/mel_scale.py",
@@ -246,7 +246,7 @@ def _current(address: str) -> int | None:
 def _bar(number: int, stop: Stop) -> None:
     with st.container(key="tour", gap="xsmall"):
         with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
-            length = in_words(60 * stop.minutes)
+            length = duration(60 * stop.minutes)
             st.markdown(
                 f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {length}",
                 width="stretch",

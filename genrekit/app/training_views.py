@@ -20,6 +20,7 @@ from genrekit.hearing import ModelFile, answers
 from genrekit.memory import rows_at_once
 from genrekit.metrics import mean_by_group
 from genrekit.splits import make_split
+from genrekit.wording import counted
 
 __all__ = ["narrate", "show_curves", "show_exam", "show_leak"]
 
@@ -233,7 +234,7 @@ def _show_confusion(
         return
     truth, verdict = divmod(chosen, len(genres))
     cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
-    count = "1 track" if len(cell) == 1 else f"{len(cell)} tracks"
+    count = counted(len(cell), "track")
     said = f"{genres[truth]} taken for {genres[verdict]}: {count}."
     st.markdown(f"**{escape(said)}**")
     for name in cell[:4]:
@@ -311,4 +312,5 @@ def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
     )
     st.markdown(f"**{sentence}**")
     for bar in bars:
-        st.caption(escape(f"By {bar['split']}: {bar['segments']} segments. {bar['worth']}"))
+        segments = counted(bar["segments"], "segment")
+        st.caption(escape(f"By {bar['split']}: {segments}. {bar['worth']}"))

@@ -21,6 +21,7 @@ from genrekit.hearing import Hearing, StressTest, Why
 from genrekit.model import Verdict
 from genrekit.neighbours import Nearest
 from genrekit.stress import Stress
+from genrekit.wording import agree, counted
 
 __all__ = [
     "WHY",
@@ -55,7 +56,7 @@ _NOISE: Final = (_OFF, *"40 30 20 15 10 5 0 -5 -10".split())
 def show_table(results: Sequence[Heard]) -> Heard:
     """All files in a table, to sort, to take away, and to choose one from."""
     judged = sum(one.verdict is not None and bool(one.verdict.probabilities) for one in results)
-    st.header(f"{len(results)} files, {judged} judged", anchor=False)
+    st.header(f"{counted(len(results), 'file')}, {judged} judged", anchor=False)
     rows = [hearing.table_row(one.sound.name, one.outcome) for one in results]
     first = next((i for i, one in enumerate(results) if _is_judged(one)), 0)
     picked = st.dataframe(
@@ -155,7 +156,7 @@ def _composed_as(style: str, verdict: Verdict) -> str:
 
 def _facts(heard: Hearing) -> str:
     info = heard.info
-    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, counted(info.channels, "channel"))
     length = "the first " * heard.cut + clock(heard.seconds)
     return (
         f"{info.container.upper()} · {info.sample_rate / 1000:g} kHz · {channels} · heard: {length}"
@@ -185,9 +186,11 @@ def _show_verdict(verdict: Verdict, listener: Listener) -> None:
             )
         runners = ", ".join(f"{escape(genre)} {p:.0%}" for genre, p in order[1:3])
         st.markdown(f"Then: {runners}.")
+        agreeing = hearing.agreeing(verdict)
         st.markdown(
-            f"**{hearing.agreeing(verdict)} of {len(verdict.segments)}** segments, taken alone, "
-            f"say the same: {escape(order[0][0])}."
+            f"**{agreeing} of {len(verdict.segments)}** "
+            f"{agree(len(verdict.segments), 'segment', 'segments')}, taken alone, "
+            f"{agree(agreeing, 'says', 'say')} the same: {escape(order[0][0])}."
         )
         st.caption(worth(listener))
     with right:
@@ -224,9 +227,11 @@ def worth(listener: Listener) -> str:
     measured, split = card.get("measured"), card.get("split")
     if not measured or not split:
         return "Nobody has measured how often this model is right."
-    score = f"{measured['segment_accuracy']:.0%} of {measured['segments']} held-out segments"
+    segments = counted(measured["segments"], "held-out segment")
+    score = f"{measured['segment_accuracy']:.0%} of {segments}"
     if measured.get("tracks"):
-        score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} held-out tracks"
+        tracks = counted(measured["tracks"], "held-out track")
+        score = f"{measured['track_accuracy']:.0%} of {tracks}"
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     whose = " of the dataset that it learned from" if listener.own else ""
     return (
@@ -318,7 +323,8 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
     """The map in words, then the training segments that sound alike."""
     asked, total = len(why.segments), len(heard.verdict.segments)
     st.markdown(f":material/search_insights: **{escape(why.sentence)}**")
-    part = "" if asked == total else f" {asked} of the {total} segments were asked."
+    verb = agree(asked, "was", "were")
+    part = "" if asked == total else f" {asked} of the {total} segments {verb} asked."
     st.caption(
         "How this is found: each segment is divided into 8 ranges of pitch and 6 moments. One "
         "such place at a time is turned down by 20 decibels, and the model is asked again. Where "
@@ -565,10 +571,11 @@ def _show_opinion(listener: Listener, verdict: Verdict | str) -> None:
         order = hearing.ranked(verdict.probabilities)
         name = verdict.genre.capitalize() if verdict.genre else "Not sure"
         st.markdown(f"### {escape(name)}")
+        agreeing = hearing.agreeing(verdict)
         st.markdown(
             f"{escape(order[0][0])} {verdict.confidence:.0%}, then {escape(order[1][0])} "
-            f"{order[1][1]:.0%}. {hearing.agreeing(verdict)} of {len(verdict.segments)} segments "
-            "agree."
+            f"{order[1][1]:.0%}. {agreeing} of {counted(len(verdict.segments), 'segment')} "
+            f"{agree(agreeing, 'agrees', 'agree')}."
         )
     else:
         st.markdown("### No verdict")

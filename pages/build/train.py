@@ -21,6 +21,7 @@ from genrekit.app.widgets import first_step, page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import counted, numeral
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
@@ -130,7 +131,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 "Learning rate (how far each step goes)",
                 RATES,
                 usual.learning_rate,
-                format_func=lambda value: f"{value:g}",
+                format_func=numeral,
                 help=tip("Learning rate"),
                 key=f"rate{own}",
                 bind="query-params",
@@ -254,15 +255,17 @@ def trained_on(job: Job) -> Job | None:
 def show_model_card(job: Job, card: dict[str, Any]) -> None:
     with st.expander("The model card, and the model to take away"):
         training, calibration = card["training"], card["calibrated_on"]
+        off = round(100 * card["measured"]["calibration_error"])
         st.markdown(
-            f"- **Network:** {training['network']}, {card['parameters']:,} weights\n"
+            f"- **Network:** {training['network']}, {counted(card['parameters'], 'weight')}\n"
             f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
-            f"{card['split']['segments']['train']} segments to train on, "
+            f"{counted(card['split']['segments']['train'], 'segment')} to train on, "
             f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
-            f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
-            f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
+            f"- **Recipe:** {counted(training['epochs_run'], 'epoch')}, batches of "
+            f"{training['batch_size']}, learning rate {numeral(training['learning_rate'])}; kept: "
+            f"epoch {training['kept_epoch']}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
-            f"off by {100 * card['measured']['calibration_error']:.0f} points on average."
+            f"off by {counted(off, 'point')} on average."
         )
         st.download_button(
             "Download the model (zip)",
@@ -295,8 +298,10 @@ with plain_errors():
     dataset_job = choose_dataset()
     if dataset_job is not None:
         dataset = read(str(dataset_job.folder / "data.parquet"))
-        tracks = "unknown" if dataset.tracks is None else len(dataset.records)
-        st.markdown(f"{len(dataset):,} segments, {tracks} tracks, {len(dataset.genres)} genres.")
+        known = dataset.tracks is not None
+        tracks = counted(len(dataset.records), "track") if known else "tracks unknown"
+        genres = counted(len(dataset.genres), "genre")
+        st.markdown(f"{counted(len(dataset), 'segment')}, {tracks}, {genres}.")
         params, split = choose_recipe(dataset)
         buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}

@@ -35,7 +35,7 @@ class View:
         return self.root.get_attribute("data-training") == "true"
 
     def error(self) -> float:
-        return float(self.part("place").inner_text().rsplit("error", 1)[1].replace("−", "-"))
+        return float(self.part("place").inner_text().rsplit(" ", 1)[1].replace("−", "-"))
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
@@ -63,7 +63,7 @@ def test_it_trains_in_small_steps_pauses_and_replays_alone(page: Any, app_url: s
     sent, received = len(view.sent), len(view.received)
     now = view.part("place").inner_text()
     view.part("play").click()
-    view.until(lambda: re.match("Then.*error [0-9]", view.part("place").inner_text()))
+    view.until(lambda: re.match("Then.*error .*[0-9]$", view.part("place").inner_text()))
     early = view.error()
     view.until(lambda: view.error() < early)
     view.part("scrub").press("Home")
@@ -73,6 +73,40 @@ def test_it_trains_in_small_steps_pauses_and_replays_alone(page: Any, app_url: s
     assert view.number("seen") == seen
     assert (len(view.sent), len(view.received)) == (sent, received)
     assert page.problems == []
+
+
+# How far the dot lies from the curve, in pixels; null where there is no dot.
+OFF_THE_CURVE = """(svg) => {
+  const dot = svg.querySelector("circle.point"), ends = [...svg.querySelector(".train").points];
+  if (!dot) return null;
+  const [x, y] = ["cx", "cy"].map((name) => Number(dot.getAttribute(name)));
+  return Math.min(...ends.map((p, i) => {
+    const q = ends[Math.max(0, i - 1)], dx = p.x - q.x, dy = p.y - q.y;
+    const along = ((x - q.x) * dx + (y - q.y) * dy) / (dx * dx + dy * dy || 1);
+    const t = Math.min(1, Math.max(0, along));
+    return Math.hypot(x - q.x - t * dx, y - q.y - t * dy);
+  }));
+}"""
+
+
+def test_the_dot_stays_on_the_curve(page: Any, app_url: str) -> None:
+    view = View(page, app_url, "?bp_epochs=1000&bp_n=20&bp_log=true&bp_speed=flat+out")
+    view.until(lambda: view.number("seen") == 20_000 and not view.training)
+    assert view.part("curve").evaluate(OFF_THE_CURVE) < 0.2
+    assert 100 < view.number("frames") <= 800
+    for key in ("PageDown", "PageDown", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
+        view.part("scrub").press(key)
+        assert view.part("curve").evaluate(OFF_THE_CURVE) < 0.2
+    # Before the first epoch has ended there is no point to stand on.
+    view.part("scrub").press("Home")
+    assert view.part("curve").evaluate(OFF_THE_CURVE) is None
+    view.press("Reset")
+    view.until(lambda: view.number("seen") == 0)
+    for name, seen in (("One epoch", 20), ("One epoch", 40), ("One example", 41)):
+        view.press(name)
+        view.until(lambda seen=seen: view.number("seen") == seen)
+    assert "error of this epoch so far" in view.part("place").inner_text()
+    assert view.part("curve").evaluate(OFF_THE_CURVE) < 0.2
 
 
 def test_a_weight_can_be_edited_and_chosen(page: Any, app_url: str) -> None:

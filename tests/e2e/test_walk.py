@@ -55,13 +55,18 @@ def test_the_story_follows_its_clip_and_one_click_gives_its_verdict(home: Any) -
     pictures = home.get_by_role("img")
     assert {name.split(":")[0] for name in pictures.evaluate_all(LABELS)} >= {
         "Its mel spectrogram",
-        "Its MFCCs",
         "A network",
     }
+    verdict = home.get_by_role("heading", name="Verdict: ")
+    genre = verdict.inner_text().split(": ")[1]
     home.get_by_role("button", name="Play the clip").click()
-    home.get_by_text(re.compile("Seconds 0 to 3")).wait_for()
+    # Bars of a moment stand below its seconds, bars of the whole clip below its verdict.
+    home.get_by_role("heading", name="Seconds 0 to 3").wait_for()
+    home.get_by_text(f"for this moment alone. The whole clip's verdict: {genre}").wait_for()
+    assert not verdict.is_visible()
     home.get_by_role("button", name="Stop", exact=True).click()
-    home.get_by_text("by the whole clip").wait_for()
+    home.get_by_text("for the whole clip").wait_for()
+    assert verdict.is_visible()
 
     genre = home.get_by_role("heading", name="Verdict: ").inner_text().split(": ")[1]
     home.get_by_role("button", name="See a verdict and its evidence").click()
