@@ -68,8 +68,9 @@ _FFMPEG_DEMUXER: Final = {"m4a": "mov", "aac": "aac", "wma": "asf", "webm": "mat
 class AudioInfo:
     """What a file says of itself: container, sample rate in Hz, channels, duration in seconds.
 
-    `seconds` is None where the file does not say. `codec` is how its sound is coded, as FFmpeg
-    names it: "aac", "vorbis", "pcm_s16le"; empty where libsndfile has another idea of it.
+    `seconds` is None where the file does not say. `codec` names how its sound is coded: as FFmpeg
+    does ("aac", "vorbis"), or for wav, aiff and au as libsndfile does ("pcm_16", "ms_adpcm"); MP3
+    frames that do not tell their length are "mp3_free_format".
     """
 
     container: str
@@ -325,7 +326,9 @@ def _sndfile_reader(file: BinaryIO, container: str) -> Iterator[tuple[AudioInfo,
     with sound:
         rate = sound.samplerate
         known = 0 <= sound.frames < 2**62
-        info = AudioInfo(container, rate, sound.channels, sound.frames / rate if known else None)
+        seconds = sound.frames / rate if known else None
+        codec = _sndfile_codec(file, container, sound.subtype)
+        info = AudioInfo(container, rate, sound.channels, seconds, codec)
 
         claimed = sound.frames
 
@@ -348,6 +351,34 @@ def _sndfile_reader(file: BinaryIO, container: str) -> Iterator[tuple[AudioInfo,
                 yield block.T
 
         yield info, blocks()
+
+
+def _sndfile_codec(file: BinaryIO, container: str, subtype: str) -> str:
+    if container == "flac":
+        return container
+    layer = {"MPEG_LAYER_I": "mp1", "MPEG_LAYER_II": "mp2", "MPEG_LAYER_III": "mp3"}.get(subtype)
+    if layer == container and _is_free_format(file):
+        return "mp3_free_format"
+    return layer or subtype.lower()
+
+
+def _is_free_format(file: BinaryIO) -> bool:
+    """Whether the first MPEG frame has a bit rate of its own (ISO 11172-3, bitrate_index 0)."""
+    before = file.tell()
+    try:
+        file.seek(0)
+        tag = file.read(10)
+        if tag[:3] == b"ID3":  # its size in four bytes of seven bits
+            file.seek(10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(tag[6:10])))
+        else:
+            file.seek(0)
+        head = file.read(4096)
+    except OSError:
+        return False
+    finally:
+        file.seek(before)
+    at = next((i for i in range(len(head) - 2) if head[i] == 255 and head[i + 1] >= 0xE0), None)
+    return at is not None and head[at + 2] < 0x10
 
 
 def _descriptor(file: BinaryIO) -> int:
@@ -423,7 +454,8 @@ def _ffmpeg_reader(file: BinaryIO, container: str) -> Iterator[tuple[AudioInfo, 
             seconds = opened.duration / 1e6
         if seconds is not None and seconds < 0:  # a damaged header
             seconds = None
-        info = AudioInfo(container, codec.sample_rate, codec.channels, seconds)
+        coded = codec.codec.canonical_name
+        info = AudioInfo(container, codec.sample_rate, codec.channels, seconds, coded)
 
         def blocks() -> Iterator[Array]:
             # Interleaved: PyAV counts the planes of more than 8 channels beyond their end.

@@ -80,6 +80,8 @@ def hear(path: str | os.PathLike[str], segment_seconds: float) -> Heard:
         return Heard(str(error), info, None, size, digest)
     except OSError as error:
         return Heard(f"It cannot be read: {error.strerror}.", info, None, size, digest)
+    except MemoryError:
+        return Heard("There is not enough memory to read it.", info, None, size, digest)
     rate, samples = info.sample_rate, decoded.samples
     seconds = len(samples) / rate
     if seconds >= TRACK_SECONDS:

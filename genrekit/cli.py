@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -23,8 +23,10 @@ from genrekit import __version__
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.memory import NOT_ENOUGH, lacks_memory, require_memory
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
+from genrekit.threads import MAX_THREADS, computing_in
 from genrekit.train_params import RECIPES, TrainParams
 from genrekit.wording import agree, counted, duration
 
@@ -33,6 +35,10 @@ __all__ = ["main"]
 OK: Final = 0
 SOME_FAILED: Final = 1
 USAGE: Final = 2
+# With less, libraries end the process while they are loaded, or wait for ever for their threads.
+_LEAST_MEGABYTES: Final = 60
+_CLASSIFY_MEGABYTES: Final = 200
+_TRAIN_MEGABYTES: Final = 350
 
 _T = TypeVar("_T")
 
@@ -44,13 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
+        with _threads(options):
+            status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
-        if getattr(options, "progress", None) == "json":
-            _emit("error", message=str(error))
-        print(f"genrekit: {error}", file=sys.stderr)
-        return USAGE
+        return _refuse(options, str(error))
     except KeyboardInterrupt:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
@@ -58,7 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: what Python still holds for it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+    except Exception as error:
+        if lacks_memory(error):
+            return _refuse(options, NOT_ENOUGH)
+        raise
     return status
+
+
+def _refuse(options: argparse.Namespace, message: str) -> int:
+    if getattr(options, "progress", None) == "json":
+        _emit("error", message=message)
+    print(f"genrekit: {message}", file=sys.stderr)
+    return USAGE
+
+
+def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """What a command computes in: several processes of one thread have no such option."""
+    if not hasattr(options, "threads"):
+        return nullcontext()
+    return computing_in(options.threads, options.usual_threads)
 
 
 # -- commands ---------------------------------------------------------------------------------
@@ -203,7 +226,7 @@ def _import(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from genrekit.dataset import Dataset
-    from genrekit.splits import make_split
+    from genrekit.splits import held_out_in_words, make_split
     from genrekit.training import train
 
     params = _train_params(options)
@@ -221,6 +244,7 @@ def _train(options: argparse.Namespace) -> int:
             test=len(split.test),
             genres=dataset.genres,
             worth=split.worth,
+            held_out=held_out_in_words(dataset, split),
         )
     with _stop_on_interrupt() as stop:
         for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
@@ -236,7 +260,7 @@ def _train(options: argparse.Namespace) -> int:
     return _finish(
         options,
         f"The model is in {options.output}. Measured on {measured['part']}, split by "
-        f"{split.kind}: {_score(measured)}. {split.worth}",
+        f"{split.kind}, {held_out_in_words(dataset, split)}: {_score(measured)}. {split.worth}",
         measured=measured,
     )
 
@@ -261,7 +285,10 @@ def _leak_meter(options: argparse.Namespace) -> int:
         return _finish(options, sentence, bars=bars)
     for bar in last.bars:
         segments = counted(bar.segments, "segment")
-        print(f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right. {bar.worth}")
+        print(
+            f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
+            f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
+        )
     print(sentence)
     return OK
 
@@ -283,10 +310,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
     print(f"Calibration error {measured.calibration_error:.3f}")
     width = max(map(len, measured.genres))
-    for genre, precision, recall in zip(
-        measured.genres, measured.precision, measured.recall, strict=True
-    ):
-        print(f"{genre:{width}}  precision {precision:.3f}  recall {recall:.3f}")
+    for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
+        precision = _share_of(row[i], sum(column[i] for column in measured.confusion))
+        recall = _share_of(row[i], sum(row))
+        print(f"{genre:{width}}  precision {precision}  recall {recall}")
     return OK
 
 
@@ -298,9 +325,12 @@ def _classify(options: argparse.Namespace) -> int:
     for file in _bar(options.files, len(options.files), "Listening", "file", "bar"):
         try:
             result = {"file": str(file), **asdict(model.classify_file(file))}
-        except GenreKitError as error:
+        except Exception as error:
+            if not (isinstance(error, GenreKitError) or lacks_memory(error)):
+                raise
             failed += 1
-            result = {"file": str(file), "error": str(error)}
+            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+            result = {"file": str(file), "error": message}
         results.append(result)
         if not options.json:
             print(_verdict_line(result), flush=True)
@@ -429,11 +459,14 @@ def _parser() -> argparse.ArgumentParser:
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
     )
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads_option(sub)
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
+    # A song's segments are too few for several: on two free processors, two gain nothing.
+    _threads_option(sub, 1, _CLASSIFY_MEGABYTES)
     return parser
 
 
@@ -470,7 +503,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="track",
         metavar="segment|track|artist|FILE.csv[:COLUMN]",
-        help="how to hold out 30%% (%(default)s); FILE.csv has columns track and part (or "
+        help="how to hold out about 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
     _recipe_options(parser)
@@ -492,6 +525,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+    _threads_option(parser)
 
 
 @contextmanager
@@ -520,6 +554,20 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
     return replace(usual, **given)
+
+
+def _threads_option(
+    parser: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+) -> None:
+    """For a command that needs PyTorch, and so much memory to load all that it needs."""
+    about = "one for each processor" if usual is None else str(usual)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
+    )
+    parser.set_defaults(usual_threads=usual, megabytes=megabytes)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:
@@ -589,11 +637,21 @@ def _epoch_line(epoch: dict[str, Any]) -> str:
 
 
 def _score(measured: dict[str, Any]) -> str:
-    text = f"{measured['segment_accuracy']:.3f} of {counted(measured['segments'], 'segment')} right"
-    if measured["tracks"]:
-        tracks = counted(measured["tracks"], "track")
-        text = f"{measured['track_accuracy']:.3f} of {tracks} right, " + text
-    return text
+    from genrekit.evaluation import accuracy_interval
+
+    said = []
+    for of in ("track", "segment") if measured["tracks"] else ("segment",):
+        low, high = accuracy_interval(measured, of)
+        said.append(
+            f"{measured[f'{of}_accuracy']:.3f} of {counted(measured[f'{of}s'], of)} right "
+            f"(95% interval {low:.3f} to {high:.3f})"
+        )
+    return ", ".join(said)
+
+
+def _share_of(hits: int, count: int) -> str:
+    """A share of few, with how few they are."""
+    return f"{hits / count:.3f} of {count}" if count else "unknown"
 
 
 def _verdict_line(result: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Measuring a model on a part of a dataset: always with the part and the split named."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,14 @@ from genrekit.metrics import (
     expected_calibration_error,
     mean_by_group,
     precision_recall,
+    share_interval,
+    wilson_interval,
 )
 from genrekit.model import GenreModel
 from genrekit.splits import Split, make_split
 from genrekit.wording import counted
 
-__all__ = ["Measurement", "evaluate", "measure", "trained_on"]
+__all__ = ["Measurement", "accuracy_interval", "evaluate", "measure", "trained_on"]
 
 _ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
 
@@ -30,14 +33,17 @@ class Measurement:
 
     A track's verdict is the mean of its segments' probabilities. The confusion matrix, the
     calibration error and the per-genre figures are those of tracks where tracks are known,
-    else of segments. In the matrix a row is the truth, a column the verdict.
+    else of segments. In the matrix a row is the truth, a column the verdict. The intervals are
+    those in which the true accuracy lies with 95% (see `genrekit.metrics.share_interval`).
     """
 
     part: str
     segments: int
     segment_accuracy: float
+    segment_interval: tuple[float, float]
     tracks: int | None
     track_accuracy: float | None
+    track_interval: tuple[float, float] | None
     calibration_error: float
     genres: tuple[str, ...]
     precision: tuple[float, ...]
@@ -71,23 +77,47 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
         )
     labels = _labels_for(model, dataset)[rows]
     probabilities = model.probabilities(dataset.features, rows)
-    judged, truth, tracks, track_accuracy = probabilities, labels, None, None
+    judged, truth, tracks, groups = probabilities, labels, None, None
+    track_accuracy = track_interval = None
     if dataset.tracks is not None:
-        judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])
+        groups = dataset.tracks[rows]
+        judged, truth, names = mean_by_group(probabilities, labels, groups)
         tracks, track_accuracy = len(names), accuracy(judged, truth)
+        track_interval = share_interval(judged.argmax(axis=1) == truth)
     confusion = confusion_matrix(truth, judged.argmax(axis=1), len(model.genres))
     precision, recall = precision_recall(confusion)
     return Measurement(
         part,
         len(rows),
         accuracy(probabilities, labels),
+        share_interval(probabilities.argmax(axis=1) == labels, groups),
         tracks,
         track_accuracy,
+        track_interval,
         expected_calibration_error(judged, truth),
         model.genres,
         tuple(precision.tolist()),
         tuple(recall.tolist()),
         tuple(map(tuple, confusion.tolist())),
+    )
+
+
+def accuracy_interval(
+    measured: Mapping[str, Any], of: Literal["track", "segment"]
+) -> tuple[float, float]:
+    """Where the true accuracy of tracks, or of segments, lies with 95%.
+
+    Parameters
+    ----------
+    measured : mapping, a `Measurement` as plain values, such as a card has
+        Cards of earlier models have no intervals: there each track counts as one case, which
+        makes the interval of segments rather too wide.
+    """
+    stored = measured.get(f"{of}_interval")
+    if stored is not None:
+        return float(stored[0]), float(stored[1])
+    return wilson_interval(
+        measured[f"{of}_accuracy"], measured.get("tracks") or measured["segments"]
     )
 
 

@@ -95,15 +95,18 @@ _PLAYABLE_RATE_HZ: Final = 8000
 _SURENESS: Final = ((0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0.0, "guessing"))
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-# What browsers play as it is, by container; the rest is rendered anew as WAV.
-_MIME: Final = {
-    "mp3": "audio/mpeg",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "m4a": "audio/mp4",
-    "aac": "audio/aac",
-    "webm": "audio/webm",
-    "wav": "audio/wav",
+# What browsers play as it is, by container and codec, with the type to announce it as; the rest is
+# rendered anew as WAV. Chromium 156 played each pair. It also played 32-bit PCM and MP3 in WAV,
+# Vorbis and PCM in MP4, and much in Matroska, as other browsers need not; it refused AC-3, E-AC-3,
+# ALAC, DTS, TrueHD and ADPCM in any container, MP2, and free-format MP3.
+_PLAYED: Final = {
+    "mp3": ("audio/mpeg", ("mp3",)),
+    "flac": ("audio/flac", ("flac",)),
+    "ogg": ("audio/ogg", ("vorbis", "opus")),
+    "m4a": ("audio/mp4", ("aac", "mp3", "flac", "opus")),
+    "aac": ("audio/aac", ("aac",)),
+    "webm": ("audio/webm", ("vorbis", "opus")),
+    "wav": ("audio/wav", ("pcm_u8", "pcm_16", "pcm_24", "float", "alaw", "ulaw")),
 }
 
 
@@ -675,21 +678,13 @@ def _wav(samples: Array, rate: int) -> bytes:
 
 def _mime(content: bytes, info: AudioInfo) -> str | None:
     """The type to announce a file as, where browsers play its kind."""
-    plain = info.channels <= 2 and 8000 <= info.sample_rate <= 96_000
+    mime, codecs = _PLAYED.get(info.container, ("", ()))
     odd = {
-        "wav": not plain or not _is_usual_wav(content),
-        # Matroska beyond WebM, and Apple's lossless codec.
-        "webm": b"webm" not in content[:64],
-        "m4a": b"alac" in content,
+        "wav": not (
+            content.startswith(b"RIFF")
+            and info.channels <= 2
+            and 8000 <= info.sample_rate <= 96_000
+        ),
+        "webm": b"webm" not in content[:64],  # Matroska beyond WebM
     }
-    return None if odd.get(info.container, False) else _MIME.get(info.container)
-
-
-def _is_usual_wav(content: bytes) -> bool:
-    """Whether it holds integers of 8, 16 or 24 bits or floats of 32, under a plain header."""
-    at = content.find(b"fmt ", 12, 4096)
-    if not content.startswith(b"RIFF") or at < 0:
-        return False
-    coding = int.from_bytes(content[at + 8 : at + 10], "little")
-    bits = int.from_bytes(content[at + 22 : at + 24], "little")
-    return (coding, bits) in {(1, 8), (1, 16), (1, 24), (3, 32)}
+    return mime if info.codec in codecs and not odd.get(info.container, False) else None

@@ -28,7 +28,7 @@ from genrekit.errors import GenreKitError, ModelError
 from genrekit.familiarity import EDGE, UNLIKE
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
-from genrekit.memory import rows_at_once
+from genrekit.memory import lacks_memory, rows_at_once
 from genrekit.metrics import softmax
 from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
 from genrekit.remote import local_path
@@ -411,7 +411,9 @@ class GenreModel:
             RuntimeError,
             GenreKitError,
             SafetensorError,
-        ):
+        ) as error:
+            if lacks_memory(error):
+                raise
             raise ModelError(
                 f"The model in {folder} is damaged or was not made by GenreKit: train it again."
             ) from None

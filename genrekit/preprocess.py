@@ -282,6 +282,8 @@ def read_track(
         return str(error)
     except OSError as error:
         return f"It cannot be read: {error.strerror or type(error).__name__}."
+    except MemoryError:
+        return "There is not enough memory to read it."
 
 
 def read_track_elsewhere(

@@ -256,7 +256,7 @@ class Training:
 
     def _keep(self, stats: EpochStats) -> None:
         judge = self._recipe.judge
-        finite = all(weights.isfinite().all() for weights in judge.parameters())
+        finite = all(weights.sum().isfinite() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
             given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate

@@ -15,6 +15,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from coded_sounds import KINDS, by_ffmpeg, coded, free_format_mp3
 
 from genrekit import audio
 from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
@@ -65,34 +66,8 @@ def encoded(samples, rate, suffix):
         container, subtype, _ = SNDFILE[suffix]
         soundfile.write(file, samples, rate, format=container, subtype=subtype)
         return file.getvalue()
-    return _by_ffmpeg(np.atleast_2d(samples.T), rate, suffix)
-
-
-def _by_ffmpeg(planar, rate, suffix):
-    import av
-
     muxer, codec, _, bit_rate = FFMPEG[suffix]
-    layout = {1: "mono", 2: "stereo"}[len(planar)]
-    file = io.BytesIO()
-    with av.open(file, "w", format=muxer) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        if bit_rate:
-            stream.bit_rate = bit_rate
-        context = stream.codec_context
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(planar), format="fltp", layout=layout
-        )
-        frame.sample_rate = rate
-        resampler = av.AudioResampler(
-            format=context.codec.audio_formats[0].name,
-            layout=layout,
-            rate=rate,
-            frame_size=context.frame_size or 1024,
-        )
-        for piece in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return file.getvalue()
+    return by_ffmpeg(np.atleast_2d(samples.T), rate, muxer, codec, bit_rate)
 
 
 @cache
@@ -137,6 +112,20 @@ def test_the_header_is_told(suffix):
     assert suffix in AUDIO_SUFFIXES
 
 
+@pytest.mark.parametrize(("container", "codec"), KINDS)
+def test_the_codec_is_told(container, codec):
+    info = probe(coded(container, codec))
+    assert (info.container, info.codec) == (container, codec)
+
+
+def test_frames_that_do_not_tell_their_length_are_told_apart():
+    content = free_format_mp3()
+    tagged = b"ID3\4\0\0" + bytes([0, 0, 2, 1]) + b"\xff" * 257 + content
+    for file in (content, tagged):
+        assert probe(file).codec == "mp3_free_format"
+    assert loudness(load_audio(content, 32_000)) == pytest.approx(-13.5, abs=1)
+
+
 @pytest.mark.parametrize("suffix", EVERY)
 def test_a_name_decides_nothing(suffix, tmp_path):
     path = tmp_path / "song.txt"
@@ -171,7 +160,7 @@ def test_wav_equals_librosa(rate, channels, target, tmp_path):
     assert abs(len(samples) - len(expected)) <= 1
     n = min(len(samples), len(expected))
     np.testing.assert_allclose(samples[:n], expected[:n], atol=1e-5, rtol=0)
-    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3))
+    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3), "float")
 
 
 def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):

@@ -70,7 +70,9 @@ def test_the_whole_chain_in_processes_of_its_own(tmp_path, run_python):
     out = command("preprocess", music, "-o", data, "--workers", 2)
     assert out == f"48 segments of 130x13 from 24 tracks are in {data}.\n"
     out = command("train", data, "-o", model, "--epochs", 2)
-    assert out.startswith(f"The model is in {model}. Measured on valid, split by track: ")
+    said = f"The model is in {model}. Measured on valid, split by track, "
+    assert re.match(re.escape(said) + r"\d+% of the segments, \d+ of \d+ tracks: ", out)
+    assert re.search(r"tracks right \(95% interval 0\.\d{3} to [01]\.\d{3}\), ", out)
     assert out.endswith("Fair: no track stands on both sides of the split.\n")
     out = command("classify", "--json", "--model", model, *sorted(music.glob("*/*.00000.flac")))
     verdicts = json.loads(out)
@@ -91,8 +93,11 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "calibration_error",
         "genres",
         "precision",
+        "segment_interval",
+        "track_interval",
         "recall",
         "confusion",
+        "left_out",
         "worth",
     }
     measured = demo_model.card["measured"]
@@ -101,7 +106,11 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
     assert result["worth"].startswith("Fair")
     status, out, _ = run("evaluate", demo_bundle, demo_file, "--split", "segment")
     assert status == 0
-    assert re.search(r"^Measured on valid: [01]\.\d{3} of \d+ tracks right, ", out)
+    shares = r"[01]\.\d{3} of \d+ {} right \(95% interval [01]\.\d{3} to [01]\.\d{3}\)"
+    both = f"{shares.replace('{}', 'tracks')}, {shares.replace('{}', 'segments')}"
+    assert re.search(f"^Measured on valid: {both}", out)
+    assert re.search(r"recall ([01]\.\d{3} of \d+|unknown)", out)
+    assert "nan" not in out
     assert "Flattering: the model was trained on another split" in out
     assert out.count("precision") == len(demo_model.genres)
 
@@ -277,7 +286,10 @@ def test_classify_as_json(run, demo_bundle, demo_folder, tmp_path):
     results = json.loads(out, parse_constant=pytest.fail)
     assert [r["file"] for r in results] == [str(f) for f in (songs[0], bad, missing, songs[1])]
     for result in (results[0], results[3]):
-        assert list(result) == ["file", "genre", "confidence", "probabilities", "segments", "note"]
+        assert list(result) == [
+            *("file", "genre", "confidence", "probabilities", "segments", "note", "novelty")
+        ]
+        assert 0 <= result["novelty"] <= 1
         assert set(result["probabilities"]) == {p.parent.name for p in demo_folder.glob("*/*.flac")}
         assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert [list(s) for s in result["segments"]] == [["start", "end", "probabilities"]] * 3

@@ -100,11 +100,7 @@ def test_every_decoder_works_where_little_is_allowed(pool, make):
     assert_alike(hearing.hear(one, MODEL), heard)
 
 
-def test_neighbours_pass_through(pool, demo_bundle, demo, demo_model):
-    from genrekit.neighbours import Neighbours
-    from genrekit.splits import by_track
-
-    Neighbours.fit(demo_model, demo, by_track(demo, seed=3).train).save(demo_bundle)
+def test_neighbours_pass_through(pool, demo_bundle):
     model, one = ModelFile.at(demo_bundle), song()
     where = starts(hearing.hear(one, model))
     here = hearing.nearest(one, model, where)

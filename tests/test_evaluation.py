@@ -9,8 +9,8 @@ from alike import assert_alike
 
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
-from genrekit.evaluation import evaluate, measure
-from genrekit.metrics import expected_calibration_error
+from genrekit.evaluation import accuracy_interval, evaluate, measure
+from genrekit.metrics import expected_calibration_error, wilson_interval
 from genrekit.splits import by_segment, by_track, from_file
 from genrekit.train_params import TrainParams
 from genrekit.training import train
@@ -121,10 +121,8 @@ def test_another_dataset_is_measured_whole(model, make_dataset):
     other = make_dataset(tracks=5, apart=0.15, seed=9)
     measured, worth = evaluate(model, other)
     assert (measured.part, measured.segments) == ("all", 60)
-    assert worth == (
-        "Measured on every segment of another dataset than the model's own: worth as much as the "
-        "two have no song in common."
-    )
+    assert worth == "Measured on music of another dataset than the model's own."
+    assert measured.left_out == 0
 
 
 def write(tmp_path, name, **parts):
@@ -176,9 +174,30 @@ def test_cards_of_an_older_version_name_kind_and_seed_only(model, data):
 def test_cards_that_say_nothing_useful(model, data, card):
     measured, worth = evaluate(dataclasses.replace(model, card=card), data)
     assert measured.part == "all"
-    assert worth.startswith("Measured on every segment of another dataset")
+    assert worth.startswith("Worth nothing as a test: the model was trained on every one") or (
+        "Measured on music of another dataset" in worth
+    )
 
 
 def test_unknown_splits(model, data):
     with pytest.raises(SettingsError, match='Unknown split "album"'):
         evaluate(model, data, "album")
+
+
+def test_accuracies_come_with_their_intervals(data, model):
+    rows = by_track(data).valid
+    measured = measure(model, data, rows, "valid")
+    low, high = measured.track_interval
+    assert (low, high) == wilson_interval(measured.track_accuracy, measured.tracks)
+    low, high = measured.segment_interval
+    assert 0 <= low <= measured.segment_accuracy <= high <= 1
+    assert accuracy_interval(measured.to_dict(), "segment") == measured.segment_interval
+    without_tracks = dataclasses.replace(data, tracks=None, segments=None, artists=None)
+    assert measure(model, without_tracks, rows, "valid").track_interval is None
+
+
+def test_a_card_without_intervals_counts_each_track_once():
+    old = {"segment_accuracy": 0.6, "segments": 100, "tracks": 10, "track_accuracy": 0.7}
+    assert accuracy_interval(old, "track") == wilson_interval(0.7, 10)
+    assert accuracy_interval(old, "segment") == wilson_interval(0.6, 10)
+    assert accuracy_interval(old | {"tracks": None}, "segment") == wilson_interval(0.6, 100)

@@ -33,7 +33,12 @@ SOURCES = {
         "app/playground_map.py",
     ],
     "dataset": ["build/dataset.py", "app/dataset_views.py", "app/music.py"],
-    "train": ["build/train.py", "app/training_views.py", "app/dataset_views.py:draw_segment"],
+    "train": [
+        "build/train.py",
+        "app/training_views.py",
+        "app/dataset_views.py:draw_segment",
+        "commentary.py",
+    ],
     "classify": [
         "listen/classify.py",
         "app/listening.py",
@@ -52,7 +57,8 @@ def visible(place: str) -> str:
 
 def sentences(source: str) -> list[str]:
     path, _, functions = source.partition(":")
-    file = (ROOT / "genrekit" if path.startswith("app/") else ROOT / "pages") / path
+    page = ROOT / "pages" / path
+    file = page if page.exists() else ROOT / "genrekit" / path
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".js":
         found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)

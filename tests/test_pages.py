@@ -106,6 +106,10 @@ def test_train_page_trains_and_shows_the_exam(app, dataset_job):
     at.run()
     assert not at.exception
     assert "Fair: no track stands on both sides" in texts(at)
+    assert "Held out: 30% of the segments, 9 of 30 tracks." in texts(at)
+    right = {metric.label: metric.delta for metric in at.metric}
+    assert "95% interval" in right["Tracks right (of 9 held out)"]
+    assert "95% interval" in right["Segments right (of 36 held out)"]
     assert "It has" in texts(at) or "It is" in texts(at)
     GenreModel.load(job.folder / "model")
 

@@ -1,6 +1,7 @@
 """Splits: who is in which part, and what that makes a score worth."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from genrekit.splits import (
     by_segment,
     by_track,
     from_file,
+    held_out_in_words,
     make_split,
 )
 
@@ -301,3 +303,14 @@ def test_the_column_of_a_table_can_be_named(data, tmp_path):
         make_split(data, f"{path}:yours")
     with pytest.raises(DatasetError, match="nothing to measure"):
         make_split(data, str(path))  # the column part trains on everything
+
+
+def test_what_is_held_out_is_said_as_it_is(make_dataset):
+    twelve = make_dataset(tracks=12)
+    assert held_out_in_words(twelve, by_track(twelve)) == "33% of the segments, 12 of 36 tracks"
+    four = make_dataset(tracks=4)
+    assert held_out_in_words(four, by_track(four)) == "25% of the segments, 3 of 12 tracks"
+    said = held_out_in_words(twelve, by_segment(twelve))
+    assert re.fullmatch(r"(29|30|31)% of the segments, from \d+ of 36 tracks", said)
+    bare = without(twelve, "tracks", "artists")
+    assert re.fullmatch(r"(29|30|31)% of the segments", held_out_in_words(bare, by_segment(bare)))

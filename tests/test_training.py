@@ -110,6 +110,26 @@ def test_equals_a_plain_loop(data, split, normalise):
     assert apart(weights(training), expected) < SAME_RUN
 
 
+def test_gradients_by_hand_and_by_autograd_train_the_same(data, split, monkeypatch):
+    by_hand = train(data, split, QUICK)
+    monkeypatch.setattr(recipes.DenseChain, "fits", lambda _: False)
+    by_autograd = train(data, split, QUICK)
+    for ours, theirs in zip(by_hand, by_autograd, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
+        assert ours.valid_loss == pytest.approx(theirs.valid_loss, abs=1e-4)
+    assert by_hand._recipe._chain is not None
+    assert by_autograd._recipe._chain is None
+
+
+def test_training_within_autocast(data, split):
+    plain, within = train(data, split, QUICK), train(data, split, QUICK)
+    list(plain)
+    with torch.autocast("cpu", torch.bfloat16):
+        history = list(within)
+    assert len(history) == QUICK.epochs
+    torch.testing.assert_close(weights(within), weights(plain), atol=1e-4, rtol=0)
+
+
 def test_what_an_epoch_reports(data, split):
     epochs = list(train(data, split, QUICK))
     assert [f.name for f in dataclasses.fields(EpochStats)] == [
@@ -331,11 +351,16 @@ def test_a_dataset_without_tracks(data):
 
 
 def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
-    entropy = recipes.cross_entropy
     training = train(data, split, change(learning_rate=0.5))
     steps = iter(training)
     next(steps)
-    monkeypatch.setattr(recipes, "cross_entropy", lambda *a: entropy(*a) * float("inf"))
+    step = training._recipe.step
+
+    def overflowing(rows):
+        loss, logits, genres = step(rows)
+        return loss * float("inf"), logits, genres
+
+    monkeypatch.setattr(training._recipe, "step", overflowing)
     with pytest.raises(ModelError, match=r"in epoch 2, at a .* rate of 0.5: .* such as 0.0001"):
         next(steps)
     assert len(training.history) == 1

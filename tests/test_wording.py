@@ -38,8 +38,11 @@ NEVER_ONE = {
     "app/verdict_views.py: count models",  # two who agree
     "app/verdict_views.py: len(verdicts) models",  # two who do not
     "app/mel_sound.py: MAX_CLIP_SECONDS seconds",
-    "app/training_views.py: gap segments",  # a share of them
-    "app/training_views.py: since epochs",  # patience is more
+    "commentary.py: points points",  # a gap of ten or more
+    "leak.py: 100 * high points",  # the end of an interval
+    "evaluation.py: total tracks",  # some of which are left out
+    "neighbours.py: len(self.tracks) recordings",  # two or more
+    "neighbours.py: found.seconds seconds",  # as many as it takes to tell
     "health.py: size units",  # twins are two
     "intake.py: limits.ratio times",
     "leak.py: before points",  # of which three or more were lost

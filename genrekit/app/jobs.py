@@ -38,6 +38,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from genrekit import threads
 from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
@@ -49,9 +50,6 @@ __all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
 
-# OpenMP's threads burn a processor while they wait for each other, unless told to sleep: on a
-# machine shared with other work, training took three times as long, six times the processor.
-_PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -405,7 +403,7 @@ def _start(job: Job) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "genrekit.app.run_job", str(job.folder)],
             cwd=Path(__file__).resolve().parents[2],
-            env={**_PATIENT_THREADS, **os.environ},
+            env={**threads.variables(), **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=events,
             stderr=log,

@@ -6,7 +6,7 @@ it is chosen.
 
 import shlex
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -17,7 +17,9 @@ from genrekit.app.charts import GREY, figure, genre_colours
 from genrekit.app.evidence_player import evidence_player
 from genrekit.app.listening import Heard, Listener
 from genrekit.app.widgets import chart, escape, show_error
+from genrekit.evaluation import accuracy_interval
 from genrekit.hearing import Hearing, StressTest, Why
+from genrekit.metrics import interval_in_words
 from genrekit.model import Verdict
 from genrekit.neighbours import Nearest
 from genrekit.stress import Stress
@@ -227,11 +229,12 @@ def worth(listener: Listener) -> str:
     measured, split = card.get("measured"), card.get("split")
     if not measured or not split:
         return "Nobody has measured how often this model is right."
-    segments = counted(measured["segments"], "held-out segment")
-    score = f"{measured['segment_accuracy']:.0%} of {segments}"
-    if measured.get("tracks"):
-        tracks = counted(measured["tracks"], "held-out track")
-        score = f"{measured['track_accuracy']:.0%} of {tracks}"
+    of: Literal["track", "segment"] = "track" if measured.get("tracks") else "segment"
+    score = (
+        f"{measured[f'{of}_accuracy']:.0%} of {counted(measured[f'{of}s'], f'held-out {of}')} "
+        "(95% interval "
+        f"{interval_in_words(accuracy_interval(measured, of))})"
+    )
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     whose = " of the dataset that it learned from" if listener.own else ""
     return (
@@ -374,7 +377,9 @@ def _show_nearest(found: Nearest, segment: int) -> None:
         "Before its last step the network has turned a segment into a short row of numbers; "
         "segments whose rows are close sound alike to it. *Nearer than* is the share of all pairs "
         "of training tracks that lie farther apart. Whether the song is one of the training "
-        "recordings is decided by comparing the sound itself over time: RATES. Training music is "
+        "recordings is decided by comparing the sound itself over time. Measured on GTZAN, of 445 "
+        "uploads of training clips (MP3 from 64 kbit/s, resampled, cut, shifted) it missed none, "
+        "of 516 clips that the models had not met it took none for one they had. Training music is "
         "not part of GenreKit, so it cannot be played."
     )
 
