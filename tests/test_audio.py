@@ -10,7 +10,6 @@ import wave
 import zipfile
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 
 import librosa
 import numpy as np
@@ -280,14 +279,12 @@ def test_an_hour_is_read_as_far_as_asked_and_no_further(tmp_path):
         file.truncate(size)
     assert probe(path).seconds == pytest.approx(3600)
     tracemalloc.start()
-    start = perf_counter()
     try:
         samples = load_audio(path, max_seconds=30)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(samples) == 30 * 22050
-    assert perf_counter() - start < 5
     assert peak < 30e6
 
 

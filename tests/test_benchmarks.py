@@ -15,7 +15,10 @@ from genrekit.model import GenreModel
 from genrekit.synth import render
 
 # librosa's way to open files imports modules that Python 3.13 no longer has.
-pytestmark = pytest.mark.filterwarnings("ignore:.*slated for removal:DeprecationWarning")
+pytestmark = [
+    pytest.mark.tools,
+    pytest.mark.filterwarnings("ignore:.*slated for removal:DeprecationWarning"),
+]
 
 
 def test_both_ways_of_preprocessing_agree(tmp_path):

@@ -385,6 +385,17 @@ def test_trouble_comes_with_a_remedy() -> None:
     assert "identity output" in at.warning[0].value
 
 
+def test_numbers_that_grow_beyond_all_bounds_stop_it_and_are_told() -> None:
+    index = max(range(len(EXPERIMENTS)), key=lambda i: EXPERIMENTS[i].learning_rate)
+    at = opened()
+    press(at, f"experiment_{index}")
+    state(at).run.advance(10**6)
+    assert state(at).run.broken
+    at.run()
+    assert not state(at).training
+    assert "until the computer could not hold them" in at.warning[0].value
+
+
 def test_two_sessions_are_apart() -> None:
     one, two = opened(), opened()
     press(one, "one_epoch")
