@@ -7,9 +7,10 @@ import pytest
 import sklearn.metrics
 from alike import assert_alike
 
-from genrekit.dataset import Dataset
+from genrekit.dataset import Dataset, TrackRecord
 from genrekit.errors import ModelError, SettingsError
-from genrekit.evaluation import accuracy_interval, evaluate, measure
+from genrekit.evaluation import accuracy_interval, evaluate, measure, trained_on
+from genrekit.features import FeatureParams
 from genrekit.metrics import expected_calibration_error, wilson_interval
 from genrekit.splits import by_segment, by_track, from_file
 from genrekit.train_params import TrainParams
@@ -123,6 +124,101 @@ def test_another_dataset_is_measured_whole(model, make_dataset):
     assert (measured.part, measured.segments) == ("all", 60)
     assert worth == "Measured on music of another dataset than the model's own."
     assert measured.left_out == 0
+
+
+# -- music that the model was trained on -------------------------------------------------------
+
+
+def renamed(data, keep, records=()):
+    """Only some tracks, under other names, as another dataset."""
+    rows = np.flatnonzero(np.isin(data.tracks, keep))
+    return dataclasses.replace(
+        data,
+        features=data.features[rows],
+        labels=data.labels[rows],
+        tracks=np.char.add("again ", data.tracks[rows]),
+        segments=data.segments[rows],
+        artists=None,
+        records=records,
+    )
+
+
+@pytest.fixture(scope="module")
+def songs():
+    """36 tracks of 12 s whose colour moves about, each its own way."""
+    params = FeatureParams(sample_rate=8000, segment_seconds=2.0, n_fft=512, hop_length=256)
+    rng = np.random.default_rng(0)
+    frames, tracks = 6 * params.frames, 36
+    moves = np.repeat(rng.normal(size=(tracks, frames // 20 + 1, 13)) * 20, 20, axis=1)[:, :frames]
+    moves[..., 1] += np.where(np.arange(tracks) % 2, 60, -60)[:, np.newaxis]
+    names = np.array([f"song {i:02d}" for i in range(tracks)])
+    return Dataset(
+        moves.reshape(-1, *params.shape).astype(np.float32),
+        np.repeat(np.arange(tracks) % 2, 6),
+        ("a", "b"),
+        params,
+        np.repeat(names, 6),
+        np.tile(np.arange(6), tracks),
+        records=tuple(
+            TrackRecord(n, n, "ab"[i % 2], None, f"{i:064x}", 6) for i, n in enumerate(names)
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def knowing(songs):
+    return trained(songs, by_track(songs, 0))
+
+
+def test_recordings_that_were_trained_on_are_left_out(songs, knowing):
+    split = by_track(songs, 0)
+    known = np.unique(songs.tracks[split.train])
+    new = np.unique(songs.tracks[split.valid])
+    mixed = renamed(songs, [*known[:4], *new[:3]])
+    np.testing.assert_array_equal(
+        trained_on(knowing, mixed), np.isin(mixed.tracks, [f"again {n}" for n in known])
+    )
+    measured, worth = evaluate(knowing, mixed)
+    assert (measured.tracks, measured.segments, measured.left_out) == (3, 18, 4)
+    assert worth.startswith("The model was trained on 4 of 7 tracks: left out here. Measured on")
+    assert measure(knowing, mixed, np.flatnonzero(~trained_on(knowing, mixed)), "all") == (
+        dataclasses.replace(measured, left_out=0)
+    )
+
+
+def test_the_same_file_is_known_even_where_its_sound_is_not(songs, knowing):
+    split = by_track(songs, 0)
+    name = str(songs.tracks[split.train[0]])
+    digest = next(record.sha256 for record in songs.records if record.id == name)
+    one = renamed(songs, [str(songs.tracks[split.valid[0]])])
+    same = TrackRecord(str(one.tracks[0]), "x", "a", None, digest, 6)
+    assert not trained_on(knowing, one).any()
+    assert trained_on(knowing, dataclasses.replace(one, records=(same,))).all()
+
+
+def test_an_equal_name_is_no_proof_where_sounds_can_be_compared(songs, knowing):
+    known = np.unique(songs.tracks[by_track(songs, 0).train])
+    other = dataclasses.replace(
+        renamed(songs, known[:2]),
+        features=songs.features[::-1][:12].copy(),
+        tracks=np.repeat(known[:2], 6),
+    )
+    new = dataclasses.replace(other, features=np.flip(other.features, axis=2).copy())
+    assert not trained_on(knowing, new).any()
+
+
+def test_a_model_trained_on_all_of_it_is_worth_nothing_as_a_test(songs, knowing):
+    known = np.unique(songs.tracks[by_track(songs, 0).train])
+    measured, worth = evaluate(knowing, renamed(songs, known[:3]))
+    assert (measured.tracks, measured.left_out) == (3, 0)
+    assert worth.startswith("Worth nothing as a test: the model was trained on every one")
+
+
+def test_a_model_that_does_not_know_its_music_says_so(songs, knowing):
+    bare = dataclasses.replace(knowing, neighbours=None)
+    other = renamed(songs, np.unique(songs.tracks)[:5])
+    assert trained_on(bare, other) is None
+    assert evaluate(bare, other)[1].endswith("some of this music cannot be told.")
 
 
 def write(tmp_path, name, **parts):

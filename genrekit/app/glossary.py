@@ -544,11 +544,9 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
             "Nearest segments",
             "The training segments that the network describes by numbers most like those of "
             "yours: to it they sound alike.",
-            "The table below “Why”. A near copy means that it has met the recording itself.",
+            "The table below “Why”.",
             "classify",
             "nearest to segment",
-            "near copy",
-            "near copies",
         ),
         _t(
             "Low-pass filter",
