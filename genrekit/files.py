@@ -16,7 +16,7 @@ from typing import Any, Final
 from genrekit.errors import DatasetError, GenreKitError
 from genrekit.remote import Place, RemoteFile
 
-__all__ = ["DAMAGED_NPZ", "plain_os_errors", "replacing", "without_nan"]
+__all__ = ["DAMAGED_NPZ", "plain_os_errors", "replacing", "without_nan", "write_whole"]
 
 DAMAGED_NPZ: Final = (
     *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
@@ -46,6 +46,12 @@ def replacing(path: Place) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that a reader sees as it was or as it will be, never half of it."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """Jobs: every state one can be in, told from its folder alone."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -150,6 +153,95 @@ def test_a_restarted_server_finds_running_waiting_and_finished_jobs(make_jobs):
     assert states == {done.id: "done", running.id: "running", waiting.id: "waiting"}
     second.cancel(running)
     wait(lambda: waiting.status == "done")
+
+
+def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
+    """Its process is there and holds the lock; who it is, nobody had time to write."""
+    first = make_jobs()
+    first.close()
+    job = add(first)
+    with (job.folder / "lock").open("w") as lock, (job.folder / "events.jsonl").open("ab") as out:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "genrekit.app.run_job", str(job.folder)],
+            cwd=Path(__file__).parents[1],
+            stdout=out,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    assert job.status == "running"
+    second = make_jobs(jobs_at_once=2)
+    other = add(second, owner="you")
+    assert process.wait(PATIENCE) == 0
+    wait(lambda: other.status == "done")
+    assert job.status == "done"
+    assert [event["type"] for event in job.events()].count("exit") == 1
+
+
+def test_a_server_that_keeps_the_queue_to_itself_does_not_hang_the_others(make_jobs, monkeypatch):
+    """As one that was stopped, or hangs on its disk."""
+    monkeypatch.setattr(module, "_QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_HASTY_SECONDS", 0.1)
+    jobs = make_jobs()
+    jobs.close()
+    waiting = add(jobs)
+    with (jobs.root / "queue.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        other = make_jobs()
+        folder = other.new_folder()
+        for ask in (
+            lambda: other.add(folder, "dataset", "Test", [QUICK], "me"),
+            lambda: other.cancel(waiting),
+        ):
+            with pytest.raises(JobRefused, match="too busy to take this: try again in a minute"):
+                ask()
+        assert not folder.exists()
+        make_jobs().shut_down()
+        assert other.alive
+    other._wake.set()
+    wait(lambda: waiting.status == "done")
+
+
+def test_a_job_that_cannot_be_started_holds_up_no_other_and_says_so(make_jobs, monkeypatch):
+    jobs = make_jobs(jobs_per_visitor=2)
+    jobs.close()
+    bad, good = add(jobs), add(jobs)
+    start = subprocess.Popen
+
+    def refuse(command, **options):
+        if str(bad.folder) in command:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return start(command, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.subprocess, "Popen", refuse)
+        jobs = make_jobs(jobs_per_visitor=2)
+        wait(lambda: bad.status == "failed" and good.status == "done")
+        messages = [event["message"] for event in bad.events() if event["type"] == "error"]
+        assert messages == ["The server could not start this: try again in a few minutes."]
+    jobs.resume(bad)
+    wait(lambda: bad.status == "done")
+
+
+def test_jobs_are_tended_on_whatever_goes_wrong_with_one(make_jobs, monkeypatch):
+    jobs = make_jobs()
+    jobs.close()
+    job, odd = add(jobs, owner="me"), add(jobs, owner="you")
+    (odd.folder / "started").touch()
+    (odd.folder / "events.jsonl").write_text('{"type": "exit"}\n')
+    assert odd.status == "failed"
+    tries = []
+
+    def fail(_):
+        tries.append(True)
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(Jobs, "_clean", fail)
+    monkeypatch.setattr(module, "_CLEAN_SECONDS", -1)
+    jobs = make_jobs()
+    wait(lambda: job.status == "done")
+    assert tries
+    assert jobs.alive
 
 
 def test_jobs_wait_their_turn_and_know_their_place(make_jobs):

@@ -17,6 +17,7 @@ from genrekit.app.settings import Settings, settings
 
 MEGABYTE = 1_000_000
 RUN = [["demo-data", "audio"]]
+STATE = ("job.json", "where", "server", "started", "stopped", "finished")
 
 
 @pytest.fixture
@@ -148,25 +149,33 @@ def test_what_a_crash_left_is_removed_when_a_server_starts(make_jobs):
     leave = [
         job.folder / ".data.parquet.4711.tmp",
         job.folder / "audio" / ".jazz.00001.flac.4711.part",
-        job.folder / "stopped.new",
+        *(job.folder / f"{name}.new" for name in STATE[:-1]),
+        *(job.folder / f".{name}.4711.tmp" for name in STATE),
+        jobs.root / ".trial.4711.140000.tmp",
         working.folder / ".inspection.json.12.tmp",
     ]
     for path in (*keep, *leave):
         path.touch()
+    half_made = job.folder / ".download-x1y2"
+    half_made.mkdir()
+    (half_made / "data.json").touch()
     (job.folder / ".upload-x1y2" / "jazz").mkdir(parents=True)
     fresh, abandoned, foreign = jobs.new_folder(), jobs.new_folder(), jobs.root / "lost+found"
     foreign.mkdir()
     (abandoned / ".upload-abc").mkdir()
-    writing = job.folder / ".model.json.4712.tmp"
+    writing, trying = job.folder / ".model.json.4712.tmp", jobs.root / ".trial.1.1.tmp"
     writing.touch()
+    trying.touch()
     minutes_ago = time.time() - 120
-    for path in (*leave, job.folder / ".upload-x1y2" / "jazz", job.folder / ".upload-x1y2"):
+    leave += [half_made / "data.json", half_made]
+    leave += [job.folder / ".upload-x1y2" / "jazz", job.folder / ".upload-x1y2"]
+    for path in leave:
         os.utime(path, (minutes_ago, minutes_ago))
     for path in (abandoned / ".upload-abc", abandoned, foreign):
         os.utime(path, (0, 0))
     make_jobs()
-    assert [path for path in (*leave, job.folder / ".upload-x1y2") if path.exists()] == []
-    assert [path for path in (*keep, fresh, foreign, writing) if not path.exists()] == []
+    assert [path for path in leave if path.exists()] == []
+    assert [path for path in (*keep, fresh, foreign, writing, trying) if not path.exists()] == []
     assert not abandoned.exists()
 
 

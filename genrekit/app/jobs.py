@@ -4,10 +4,10 @@ A job is a folder. Its name is its unguessable id; whoever has the id may look a
 its state is in files, so that a page, a second browser or a restarted server sees the same:
 
     job.json      what it is: kind, title, the commands, the owner, when it was asked for
-    started       the process id, once it has been started
-    where         the machine or container that this process id belongs to
-    server        the process id of the server that started it
+    where         the machine or container that starts it, to which the process ids belong
+    server        the process id of the server that starts it
     lock          locked by the process for as long as it lives, however it dies
+    started       the process id, once it has been started
     events.jsonl  what the commands report; the last event of a finished job is "exit"
     log.txt       what they write to standard error
     finished      how many of the commands are done
@@ -43,20 +43,27 @@ from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
+from genrekit.files import write_whole
 from genrekit.wording import agree, counted, duration
 
-__all__ = ["STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
+__all__ = ["STARTED", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
 
+STARTED: Final = "started"
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
 _DIE_SECONDS: Final = 5.0
-_STATE: Final = ("started", "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
+# How long another server on the folder may hold the queue before it counts as stuck.
+_QUEUE_SECONDS: Final = 20.0
+_HASTY_SECONDS: Final = 2.0
+_STARTS: Final = 3
+_UNSTARTED: Final = 3
+_STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 
 
 class JobRefused(GenreKitError):
@@ -83,15 +90,16 @@ class Job:
         """Where the job stands now."""
         if self._stopped():
             return self._stopped()  # type: ignore[return-value]
-        if not (self.folder / "started").exists():
-            return "waiting"
+        if not (self.folder / STARTED).exists():
+            # A server that was killed while it started a job may have left no more than a process.
+            return "running" if _is_locked(self.folder / "lock") else "waiting"
         # The exit event is looked for after the lock: a job may end between the two looks.
         if _is_locked(self.folder / "lock"):
             return "running"
         last = self.events()[-1:]
         if not last or last[0]["type"] != "exit":
             return "interrupted"
-        return "done" if last[0]["status"] in (0, 1) else "failed"
+        return "done" if last[0].get("status") in (0, 1) else "failed"
 
     @property
     def active(self) -> bool:
@@ -124,7 +132,7 @@ class Job:
     def seconds(self) -> float:
         """How long it has run, or ran."""
         try:
-            start = (self.folder / "started").stat().st_mtime
+            start = (self.folder / STARTED).stat().st_mtime
         except FileNotFoundError:
             return 0.0
         if self.status == "running":
@@ -155,7 +163,8 @@ class Jobs:
         self._closed = False
         self._stopping = False
         self._sizes = storage.Sizes()
-        with _locked(self.root / "queue.lock"):
+        self._failed_starts: dict[str, int] = {}
+        with contextlib.suppress(JobRefused), self._queue(hasty=True):
             self._remove_leftovers()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
@@ -170,7 +179,8 @@ class Jobs:
         """Take no more jobs, and put those that this server started back into the queue."""
         self._stopping = True
         self.close()
-        with _locked(self.root / "queue.lock"):
+        # Held by another server, the queue stays as it is: our jobs then go on without us.
+        with contextlib.suppress(JobRefused), self._queue(hasty=True):
             mine = [job for job in self.all() if job.status == "running" and _is_ours(job)]
             for job in mine:
                 _kill(job)
@@ -221,18 +231,18 @@ class Jobs:
         ------
         JobRefused
         """
-        with _locked(self.root / "queue.lock"):
-            jobs = self.all()
-            try:
+        try:
+            with self._queue():
+                jobs = self.all()
                 self._check_open()
                 self._check_quota([job for job in jobs if job.active], owner)
                 self._make_room(jobs, owner, storage.bytes_below(folder))
-            except JobRefused as refusal:
-                shutil.rmtree(folder, ignore_errors=True)
-                event("job refused", kind=kind, error=refusal)
-                raise
-            about = Job(folder, kind, title, _tuples(commands), owner, time.time())
-            _write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
+                about = Job(folder, kind, title, _tuples(commands), owner, time.time())
+                write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
+        except JobRefused as refusal:
+            shutil.rmtree(folder, ignore_errors=True)
+            event("job refused", kind=kind, error=refusal)
+            raise
         event("job added", job=short(folder.name), kind=kind)
         self._wake.set()
         return about
@@ -259,10 +269,16 @@ class Jobs:
         return waiting.index(job.id) if job.id in waiting else 0
 
     def cancel(self, job: Job, reason: str = "cancelled") -> None:
-        """End a job; what it has finished stays in its folder."""
-        with _locked(self.root / "queue.lock"):
+        """End a job; what it has finished stays in its folder.
+
+        Raises
+        ------
+        JobRefused
+            Another server keeps the queue to itself.
+        """
+        with self._queue():
             if job.active:
-                _write_whole(job.folder / STOPPED, reason)
+                write_whole(job.folder / STOPPED, reason)
                 _kill(job)
                 event("job cancelled", job=short(job.id), kind=job.kind)
 
@@ -272,9 +288,14 @@ class Jobs:
             (job.folder / STOP_EARLY).touch()
 
     def resume(self, job: Job) -> None:
-        """Queue an interrupted, cancelled or failed job again."""
+        """Queue an interrupted, cancelled or failed job again.
+
+        Raises
+        ------
+        JobRefused
+        """
         _wait_until_dead(job)
-        with _locked(self.root / "queue.lock"):
+        with self._queue():
             if job.active:
                 return
             self._check_open()
@@ -283,6 +304,10 @@ class Jobs:
             _forget_run(job)
             event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
+
+    def _queue(self, hasty: bool = False) -> contextlib.AbstractContextManager[None]:
+        seconds = _HASTY_SECONDS if hasty else _QUEUE_SECONDS
+        return _locked(self.root / "queue.lock", seconds)
 
     def _check_open(self) -> None:
         if self._stopping:
@@ -340,32 +365,53 @@ class Jobs:
     # -- the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
+        """Tend jobs for as long as the server lives, whatever is wrong with one of them."""
         while not self._closed:
             busy = False
-            with contextlib.suppress(OSError):
+            try:
                 busy = self._tend()
+            except Exception as error:
+                event("jobs could not be tended", level=logging.ERROR, error=error)
             self._wake.wait(_POLL_SECONDS if busy else 5)
             self._wake.clear()
 
     def _tend(self) -> bool:
         """Start what may start and end what must end; whether anything is under way."""
-        with _locked(self.root / "queue.lock"):
+        with self._queue():
             jobs = self.all()
             status = {job.id: job.status for job in jobs}
             running = [job for job in jobs if status[job.id] == "running"]
             waiting = [job for job in jobs if status[job.id] == "waiting"]
             for job in running:
                 if job.seconds() > 60 * self.settings.job_minutes:
-                    _write_whole(job.folder / STOPPED, "time limit")
+                    write_whole(job.folder / STOPPED, "time limit")
                     _kill(job)
                     event("job over its time", job=short(job.id), kind=job.kind)
             free = self.settings.jobs_at_once - len(running)
-            for job in waiting[: max(0, free)]:
-                _start(job)
+            for job in waiting:
+                if free > 0:
+                    free -= self._begin(job)
             if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
                 self._cleaned = time.monotonic()
                 self._clean()
         return bool(running or waiting)
+
+    def _begin(self, job: Job) -> bool:
+        """Start a job, and give it up where that fails time and again: others wait behind it."""
+        try:
+            begun = _start(job)
+        except OSError as error:
+            failed = self._failed_starts.get(job.id, 0) + 1
+            self._failed_starts[job.id] = failed
+            if failed <= _STARTS:
+                event("job not started", level=logging.ERROR, job=short(job.id), error=error)
+            if failed >= _STARTS:
+                with contextlib.suppress(OSError):
+                    _end_unstarted(job)
+                    del self._failed_starts[job.id]
+            return False
+        self._failed_starts.pop(job.id, None)
+        return begun
 
     def _clean(self) -> None:
         """Remove what has expired: finished jobs, and folders that never became a job."""
@@ -392,14 +438,27 @@ class Jobs:
             event("leftovers removed", files=removed)
 
 
-def _start(job: Job) -> None:
-    """Start a job's process. It inherits the lock, and with it the proof that it lives."""
+def _start(job: Job) -> bool:
+    """Start a job's process, unless an earlier one of it lives; whether that was done.
+
+    It inherits the lock, and with it the proof that it lives.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
     with (
         (job.folder / "lock").open("w") as lock,
         (job.folder / "events.jsonl").open("ab") as events,
         (job.folder / "log.txt").open("ab") as log,
     ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        write_whole(job.folder / "where", _here())
+        write_whole(job.folder / "server", str(os.getpid()))
         process = subprocess.Popen(
             [sys.executable, "-m", "genrekit.app.run_job", str(job.folder)],
             cwd=Path(__file__).resolve().parents[2],
@@ -410,11 +469,20 @@ def _start(job: Job) -> None:
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
-        _write_whole(job.folder / "where", _here())
-        _write_whole(job.folder / "server", str(os.getpid()))
-        _write_whole(job.folder / "started", str(process.pid))
+        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
+        reaper.start()
+        write_whole(job.folder / STARTED, str(process.pid))
     event("job started", job=short(job.id), kind=job.kind)
-    threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True).start()
+    return True
+
+
+def _end_unstarted(job: Job) -> None:
+    """Make a job that cannot be started a failed one, which says so and can be resumed."""
+    message = "The server could not start this: try again in a few minutes."
+    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
+    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in last)
+    write_whole(job.folder / STARTED, "")
 
 
 def _reaper(job: Job) -> str:
@@ -463,10 +531,10 @@ def _kill(job: Job) -> None:
     Servers that share the folder may be containers or machines: there the process id means
     another process. The job's own process looks for "stopped", and ends itself.
     """
-    if (job.folder / "started").exists() and _is_locked(job.folder / "lock"):
+    if (job.folder / STARTED).exists() and _is_locked(job.folder / "lock"):
         with contextlib.suppress(OSError, ValueError):
             if (job.folder / "where").read_text() == _here():
-                os.killpg(int((job.folder / "started").read_text()), signal.SIGKILL)
+                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
 
 
 def _here() -> str:
@@ -504,12 +572,6 @@ def _tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(command) for command in commands)
 
 
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def _is_locked(path: Path) -> bool:
     """Whether a living process holds the lock."""
     try:
@@ -523,7 +585,24 @@ def _is_locked(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold a lock, when whoever holds it has let go of it, but wait no longer than so long.
+
+    Raises
+    ------
+    JobRefused
+        It is held still, by a server that is stuck, or stopped in the middle.
+    """
+    end = time.monotonic() + seconds
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise JobRefused(
+                        "The server is too busy to take this: try again in a minute."
+                    ) from None
+            time.sleep(_POLL_SECONDS / 10)
         yield

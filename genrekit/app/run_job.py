@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from genrekit.app.jobs import STOP_EARLY, STOPPED
+from genrekit.app.jobs import STARTED, STOP_EARLY, STOPPED
 from genrekit.app.logs import places
 from genrekit.cli import main as genrekit
+from genrekit.files import write_whole
 
 DEFECT: Final = 3
 NICENESS: Final = 5
@@ -27,6 +28,8 @@ def main(folder: str) -> int:
     _give_way()
     about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
     os.chdir(folder)
+    if not Path(STARTED).exists():  # the server was killed before it could say so
+        write_whole(Path(STARTED), str(os.getpid()))
     threading.Thread(target=_obey, args=(Path.cwd(),), name="obey", daemon=True).start()
     finished = Path("finished")  # how many commands are: a resumed job goes on after them
     first = int(finished.read_text()) if finished.exists() else 0
@@ -42,7 +45,7 @@ def main(folder: str) -> int:
         worst = max(worst, status)
         if status > 1:
             break
-        finished.write_text(str(number + 1))
+        write_whole(finished, str(number + 1))
     _emit({"type": "exit", "status": worst})
     return worst
 

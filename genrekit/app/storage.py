@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Sizes", "bytes_below", "expendable", "free_bytes", "needed", "remove_leftovers"]
 
 # Names that only temporary files have: of whole-file writing, of the composer, of an upload that
-# is being unpacked. Visitors' files never begin with a dot, and parts that a job goes on from do
-# not either.
-_TEMPORARY: Final = re.compile(r"\..+\.\d+\.(tmp|part)|\.upload-.+")
-_OWN_TEMPORARY: Final = ("job.json.new", "started.new", "stopped.new", "where.new")
+# is being unpacked, of a download that is being made. Visitors' files never begin with a dot, and
+# parts that a job goes on from do not either.
+_TEMPORARY: Final = re.compile(r"\..+\.\d+\.(tmp|part)|\.(upload|download)-.+")
+# What earlier versions called the temporary files of a job's state.
+_ONCE_TEMPORARY: Final = re.compile(r"(job\.json|where|server|started|stopped)\.new")
 _JOB: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _FRESH_SECONDS: Final = 3600.0
 _WRITING_SECONDS: Final = 60.0
@@ -127,22 +128,29 @@ def remove_leftovers(root: Path, running: frozenset[str], begun: frozenset[str])
         How many files and folders were removed.
     """
     removed = 0
-    for folder in root.iterdir():
-        if not _JOB.fullmatch(folder.name) or folder.is_symlink() or folder.name in running:
-            continue  # not ours, or at work
-        if folder.name in begun:
+    for path in root.iterdir():
+        if path.is_symlink() or path.name in running:
+            continue  # at work
+        if path.name in begun:
             # The server itself may be writing there, for a download perhaps.
-            old = [path for path in _temporary_below(folder) if _age(path) > _WRITING_SECONDS]
-            removed += sum(map(_remove, old))
-        elif _age(folder) > _FRESH_SECONDS:
-            removed += _remove(folder)
+            removed += _remove_old(_temporary_below(path), _WRITING_SECONDS)
+        elif _JOB.fullmatch(path.name):
+            removed += _remove_old([path], _FRESH_SECONDS)
+        elif _TEMPORARY.fullmatch(path.name):
+            removed += _remove_old([path], _WRITING_SECONDS)
     return removed
 
 
+def _remove_old(paths: Iterable[Path], seconds: float) -> int:
+    return sum(_remove(path) for path in paths if _age(path) > seconds)
+
+
 def _temporary_below(folder: Path) -> list[Path]:
-    found = [folder / name for name in _OWN_TEMPORARY if (folder / name).is_file()]
+    found = []
     for inside, folders, names in os.walk(folder):
         found += [Path(inside, name) for name in (*names, *folders) if _TEMPORARY.fullmatch(name)]
+        if Path(inside) == folder:
+            found += [folder / name for name in names if _ONCE_TEMPORARY.fullmatch(name)]
     return found
 
 

@@ -163,7 +163,8 @@ def exported(path: str, suffix: str) -> bytes:
     """The dataset as a file of this kind; runs when its button is pressed."""
     if suffix == ".parquet":
         return Path(path).read_bytes()
-    with tempfile.TemporaryDirectory() as folder:
+    # In the job's folder: it is removed there even when the server dies meanwhile.
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=Path(path).parent) as folder:
         target = Path(folder) / f"data{suffix}"
         export_dataset(Dataset.read(path), target)
         return target.read_bytes()
