@@ -10,7 +10,7 @@ normalised correlation over what overlaps there::
 where mx and my are the means of each coefficient over the overlap, so that a filter, which adds a
 constant to a cepstrum, changes nothing. From `SIMILAR` on they are one recording.
 
-That line was measured with 639 prints of music clips of 30 s; benchmarks/README.md has the figures.
+That line was measured with 639 prints of music clips of 30 s; docs/listen.md has the figures.
 It is for music: pieces put together from the same loops or by the same rules may pass it.
 """
 
