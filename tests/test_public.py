@@ -75,7 +75,7 @@ SURFACE = {
     "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames "
     "hann_window log_mel "
     "mfcc power_to_db split_segments",
-    "genrekit.files": "DAMAGED_NPZ plain_os_errors replacing without_nan",
+    "genrekit.files": "DAMAGED_NPZ plain_os_errors replacing without_nan write_whole",
     "genrekit.mel": "FilterNorm MelFormula hz_to_mel mel_filterbank mel_frequencies mel_to_hz",
     "genrekit.metrics": "accuracy choose_threshold confusion_matrix expected_calibration_error "
     "fit_temperature interval_in_words mean_by_group precision_recall share_interval softmax "
