@@ -148,19 +148,20 @@ def seconds_said(output: str) -> float:
 
 def machine() -> str:
     """What the figures were measured on."""
-    packages = "numpy scipy numba librosa soundfile torch pyarrow joblib".split()
+    packages = "numpy scipy numba librosa soundfile torch pyarrow".split()
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     # More waiting work than cores before anything has begun: the figures will be poor.
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
-        f"{os.cpu_count()} cores, {_processor()}{load}; Python {platform.python_version()} on "
+        f"{os.cpu_count()} cores, {processor()}{load}; Python {platform.python_version()} on "
         f"{platform.system()}; {versions}"
     )
 
 
-def _processor() -> str:
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's maker and model, by Linux's list, or else whatever Python knows of it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = cpuinfo.read_text().splitlines()
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )

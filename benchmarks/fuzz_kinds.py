@@ -760,7 +760,7 @@ def _feed_model(folder: Path, out: Path) -> None:
     model = GenreModel.load(folder)
     rate = model.params.sample_rate
     song = np.resize(_music(8000, 1)[:, 0], 5 * rate).astype(np.float32)
-    _check_verdict(model.classify(song))
+    _check_verdict(model.classify(song, sample_rate=rate))
 
 
 # ---------------------------------------------------------------------------------------------

@@ -46,8 +46,10 @@ def _compare(
         return MLP(sizes[0], sizes[1:-1], sizes[-1], seed=0)
 
     def ours() -> list[float]:
-        steps = network().train(*task, epochs=epochs, learning_rate=LEARNING_RATE, batch_size=batch)
-        return [step.error for step in steps]
+        reports = network().train(
+            *task, epochs=epochs, learning_rate=LEARNING_RATE, batch_size=batch
+        )
+        return [report.mse for report in reports]
 
     def theirs() -> list[float]:
         if batch == 1:
@@ -72,7 +74,8 @@ def _sigmoid(h: Array) -> Array:
 
 def _one_by_one(weights: list[Array], inputs: Array, targets: Array, epochs: int) -> list[float]:
     activations = [np.zeros(len(weights[0]))] + [np.zeros(w.shape[1]) for w in weights]
-    derivatives = [np.zeros(w.shape) for w in weights]
+    # As the course writes it: minus the gradients, which are added.
+    downhill = [np.zeros(w.shape) for w in weights]
 
     def forward(x: Array) -> Array:
         activations[0] = x
@@ -82,13 +85,13 @@ def _one_by_one(weights: list[Array], inputs: Array, targets: Array, epochs: int
         return x
 
     def backward(error: Array) -> None:
-        for i in reversed(range(len(derivatives))):
+        for i in reversed(range(len(downhill))):
             a = activations[i + 1]
             delta = error * (a * (1.0 - a))
             row = delta.reshape(delta.shape[0], -1).T
             below = activations[i]
             column = below.reshape(below.shape[0], -1)
-            derivatives[i] = np.dot(column, row)
+            downhill[i] = np.dot(column, row)
             error = np.dot(delta, weights[i].T)
 
     errors = []
@@ -100,7 +103,7 @@ def _one_by_one(weights: list[Array], inputs: Array, targets: Array, epochs: int
             backward(error)
             for i in range(len(weights)):
                 w = weights[i]
-                w += derivatives[i] * LEARNING_RATE
+                w += downhill[i] * LEARNING_RATE
             total += np.average((target - output) ** 2)
         errors.append(total / len(inputs))
     return errors

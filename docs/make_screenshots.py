@@ -45,9 +45,9 @@ class Shot:
 
 
 SHOTS = (
-    Shot("home", "", "How probable each genre", readme=900),
+    Shot("home", "", "How likely each genre", readme=900),
     Shot("home-tour", "?tour=1", "Stop 1 of"),
-    Shot("home-presenter", "?present=1", "How probable each genre"),
+    Shot("home-presenter", "?present=1", "How likely each genre"),
     Shot("glossary", "glossary", "Look up"),
     Shot("mel-scale", "mel-scale", "The mel scale", readme=900),
     Shot("mel-list", "mel-scale?mel_view=List", "CSV"),

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
-__all__ = ["filtered", "masked", "moved", "noisy"]
+__all__ = ["KEPT_BAND", "filtered", "masked", "moved", "noisy"]
+
+# The part of the mel axis that the bandwidth always leaves, from 0 to 1.
+KEPT_BAND: Final = (0.14, 0.47)
 
 _TEMPO: Final = 0.13  # of the logarithm: 0.88 to 1.14 times the tempo
 _BANDS_MOVED: Final = 2.5  # mel bands up or down: above 1 kHz about a semitone
@@ -52,8 +55,12 @@ def filtered(x: Tensor) -> Tensor:
     points = _EQUALISER_DB * torch.randn(n, 1, _EQUALISER_POINTS)
     curve = interpolate(points, size=bands, mode="linear", align_corners=True)[:, 0]
     band = torch.arange(bands)
-    treble = torch.where(torch.rand(n, 1) < 0.25, bands * (0.47 + 0.53 * torch.rand(n, 1)), bands)
-    bass = torch.where(torch.rand(n, 1) < 0.16, bands * 0.14 * torch.rand(n, 1), 0)
+    treble = torch.where(
+        torch.rand(n, 1) < 0.25,
+        bands * (KEPT_BAND[1] + (1 - KEPT_BAND[1]) * torch.rand(n, 1)),
+        bands,
+    )
+    bass = torch.where(torch.rand(n, 1) < 0.16, bands * KEPT_BAND[0] * torch.rand(n, 1), 0)
     curve -= _SLOPE_DB * ((band - treble).clamp(min=0) + (bass - band).clamp(min=0))
     return x + curve[:, None].to(x.device)
 

@@ -14,10 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import AudioInfo, load_audio, probe
+from genrekit.audio import AudioInfo, Decoded, decode, probe
 from genrekit.errors import AudioError
 from genrekit.fingerprint import fingerprint
 from genrekit.preprocess import SILENCE_PEAK, TRACK_SECONDS
+from genrekit.remote import local_path
+from genrekit.wording import counted
 
 __all__ = ["Heard", "hear"]
 
@@ -27,8 +29,6 @@ FULL_SCALE: Final = 0.999
 CLIPPED_SHARE: Final = 0.01
 CUTOFF_DB: Final = 70.0
 CUTOFF_HZ: Final = 5000
-# Power of the mix relative to the mean power of the channels; 0.5 for unrelated ones.
-CANCELLED_POWER: Final = 0.1
 # Power of all channels but the loudest, relative to it.
 SILENT_CHANNELS_POWER: Final = 1e-4
 _CHANNELS_SECONDS: Final = 10
@@ -59,7 +59,7 @@ class Heard:
     fingerprint: Array | None = None
 
 
-def hear(path: Path, segment_seconds: float) -> Heard:
+def hear(path: str | os.PathLike[str], segment_seconds: float) -> Heard:
     """Decode a file's first 30 s and judge them. Never raises for a bad file.
 
     Parameters
@@ -67,6 +67,7 @@ def hear(path: Path, segment_seconds: float) -> Heard:
     segment_seconds : float, s
         A shorter file is a problem.
     """
+    path = local_path(path)
     info = size = digest = None
     try:
         info = probe(path)  # first, for it refuses pipes and folders
@@ -74,16 +75,18 @@ def hear(path: Path, segment_seconds: float) -> Heard:
             size = os.fstat(file.fileno()).st_size
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         # At its own rate: resampling would round clipped tops and hide where the spectrum ends.
-        samples = load_audio(path, info.sample_rate, max_seconds=TRACK_SECONDS)
+        decoded = decode(path, info.sample_rate, TRACK_SECONDS)
     except AudioError as error:
         return Heard(str(error), info, None, size, digest)
     except OSError as error:
         return Heard(f"It cannot be read: {error.strerror}.", info, None, size, digest)
-    rate = info.sample_rate
+    except MemoryError:
+        return Heard("There is not enough memory to read it.", info, None, size, digest)
+    rate, samples = info.sample_rate, decoded.samples
     seconds = len(samples) / rate
     if seconds >= TRACK_SECONDS:
         seconds = max(seconds, info.seconds or 0.0)
-    problem = _problem(samples, _channels(path, info), rate, segment_seconds)
+    problem = _problem(decoded, _channels(path, info), segment_seconds)
     return Heard(problem, info, seconds, size, digest, fingerprint(samples, rate))
 
 
@@ -104,15 +107,14 @@ def _channels(path: Path, info: AudioInfo) -> Array | None:
     return block
 
 
-def _problem(mix: Array, channels: Array | None, rate: int, segment_seconds: float) -> str | None:
+def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -> str | None:
     """The gravest problem of a sound, from its mono mix and, where known, its channels."""
+    mix, rate = decoded.samples, decoded.info.sample_rate
     powers: NDArray[np.float64] = np.zeros(1)
     if channels is not None:
         powers = np.square(channels, dtype=np.float64).mean(axis=0)
-    if channels is not None and powers.any():
-        mixed = np.mean(channels.mean(axis=1, dtype=np.float64) ** 2)
-        if mixed < CANCELLED_POWER * powers.mean():
-            return "Its channels cancel each other when mixed to mono: turn one upside down."
+    if decoded.cancelled:
+        return f"{decoded.note[:-1]}: turn one upside down."
     if np.abs(mix).max() < SILENCE_PEAK:
         return "It is silent: remove it or copy it afresh."
     if len(mix) < segment_seconds * rate:
@@ -121,7 +123,8 @@ def _problem(mix: Array, channels: Array | None, rate: int, segment_seconds: flo
             "choose a longer one or shorten the segments."
         )
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
-        return f"Only one of its {len(powers)} channels carries sound: save that one as mono."
+        of_all = counted(len(powers), "channel")
+        return f"Only one of its {of_all} carries sound: save that one as mono."
     clipped = max(_share_at_full_scale(part) for part in (mix, channels) if part is not None)
     if clipped > CLIPPED_SHARE:
         return f"It is clipped ({clipped:.1%} of it at full scale): look for a cleaner copy."

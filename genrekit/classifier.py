@@ -6,53 +6,15 @@ logits of shape (n, genres). `NETWORKS` names them; docs/extend.md adds one.
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import log_softmax
 
 from genrekit.errors import SettingsError
 
 __all__ = ["NETWORKS", "CourseMLP", "GenreCNN", "build_network", "count_parameters"]
-
-
-# oneDNN's product of float32 matrices, which PyTorch keeps for what it compiles. Otherwise it asks
-# MKL, which took twice as long on an AMD EPYC: see benchmarks/README.md.
-_ONEDNN: Final[Any] = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-
-
-class _Product(torch.autograd.Function):
-    """``x @ weight.T + bias`` and its gradients by oneDNN; x of shape (n, inputs)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _product(x, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        x, weight = ctx.saved_tensors
-        x_slope = _product(slope, weight.T) if ctx.needs_input_grad[0] else None
-        return x_slope, _product(slope.T, x.T), slope.sum(dim=0)
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    result: Tensor = _ONEDNN(x, weight, bias, "none", [], "")
-    return result
-
-
-class _Dense(nn.Linear):
-    """A linear layer that is quick on processors too."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        plain = x.dtype == torch.float32 and x.device.type == "cpu" and x.ndim == 2
-        if _ONEDNN is None or not plain or torch.is_autocast_enabled("cpu"):
-            return super().forward(x)
-        result: Tensor = _Product.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return result
 
 
 class CourseMLP(nn.Sequential):
@@ -70,7 +32,7 @@ class CourseMLP(nn.Sequential):
         sizes = (shape[0] * shape[1], 512, 256, 64)
         layers: list[nn.Module] = [nn.Flatten()]
         for n_in, n_out in pairwise(sizes):
-            layers += [_Dense(n_in, n_out), nn.ReLU()]
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         super().__init__(*layers, nn.Linear(sizes[-1], genres))
 
 

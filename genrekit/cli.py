@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -23,15 +23,22 @@ from genrekit import __version__
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing, without_nan
+from genrekit.memory import NOT_ENOUGH, lacks_memory, require_memory
 from genrekit.preprocess import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.remote import fetched, place
+from genrekit.threads import MAX_THREADS, computing_in
 from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import agree, counted, duration
 
 __all__ = ["main"]
 
 OK: Final = 0
 SOME_FAILED: Final = 1
 USAGE: Final = 2
+# With less, libraries end the process while they are loaded, or wait for ever for their threads.
+_LEAST_MEGABYTES: Final = 60
+_CLASSIFY_MEGABYTES: Final = 200
+_TRAIN_MEGABYTES: Final = 350
 
 _T = TypeVar("_T")
 
@@ -43,13 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
+        with _threads(options):
+            status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
-        if getattr(options, "progress", None) == "json":
-            _emit("error", message=str(error))
-        print(f"genrekit: {error}", file=sys.stderr)
-        return USAGE
+        return _refuse(options, str(error))
     except KeyboardInterrupt:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
@@ -57,7 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: what Python still holds for it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+    except Exception as error:
+        if lacks_memory(error):
+            return _refuse(options, NOT_ENOUGH)
+        raise
     return status
+
+
+def _refuse(options: argparse.Namespace, message: str) -> int:
+    if getattr(options, "progress", None) == "json":
+        _emit("error", message=message)
+    print(f"genrekit: {message}", file=sys.stderr)
+    return USAGE
+
+
+def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """What a command computes in: several processes of one thread have no such option."""
+    if not hasattr(options, "threads"):
+        return nullcontext()
+    return computing_in(options.threads, options.usual_threads)
 
 
 # -- commands ---------------------------------------------------------------------------------
@@ -118,9 +142,10 @@ def _inspect(options: argparse.Namespace) -> int:
     unreadable = sum(file.seconds is None for file in inspection.files)
     _finish(
         options,
-        f"{len(inspection.files)} files in {len(inspection.genres)} genres, "
-        f"{inspection.seconds / 60:.1f} minutes; {unreadable} unreadable; "
-        f"{len(inspection.duplicates)} groups of duplicates. All of it is in {options.output}.",
+        f"{counted(len(inspection.files), 'file')} in {counted(len(inspection.genres), 'genre')}, "
+        f"{duration(inspection.seconds)}; {unreadable} unreadable; "
+        f"{counted(len(inspection.duplicates), 'group')} of duplicates. "
+        f"All of it is in {options.output}.",
     )
     return SOME_FAILED if unreadable else OK
 
@@ -156,10 +181,12 @@ def _preprocess(options: argparse.Namespace) -> int:
                 _say(f"left out {skip.track}{place}: {skip.reason}", options.progress)
     assert last is not None  # a folder without tracks is an error
     shape = "x".join(map(str, params.shape))
-    summary = f"{last.segments} segments of {shape} from {last.total - failed} tracks"
-    extra = f"; {failed} files failed" if failed else ""
-    extra += f"; {skipped} segments left out" if skipped else ""
-    _finish(options, f"{summary} are in {options.output}{extra}.")
+    tracks = counted(last.total - failed, "track")
+    summary = f"{counted(last.segments, 'segment')} of {shape} from {tracks}"
+    extra = f"; {counted(failed, 'file')} failed" if failed else ""
+    extra += f"; {counted(skipped, 'segment')} left out" if skipped else ""
+    verb = agree(last.segments, "is", "are")
+    _finish(options, f"{summary} {verb} in {options.output}{extra}.")
     return SOME_FAILED if failed else OK
 
 
@@ -169,8 +196,12 @@ def _export(options: argparse.Namespace) -> int:
 
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
-    print(f"{len(dataset)} segments are in {options.output}.")
+    _say_written(len(dataset), options.output)
     return OK
+
+
+def _say_written(segments: int, output: str | Path) -> None:
+    print(f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}.")
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -184,7 +215,7 @@ def _import(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
-    print(f"{len(dataset)} segments are in {options.output}.")
+    _say_written(len(dataset), options.output)
     if dataset.tracks is None:
         print(
             "Tracks are unknown: a score on this dataset cannot be trusted, because one song "
@@ -195,7 +226,7 @@ def _import(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from genrekit.dataset import Dataset
-    from genrekit.splits import make_split
+    from genrekit.splits import held_out_in_words, make_split
     from genrekit.training import train
 
     params = _train_params(options)
@@ -213,18 +244,14 @@ def _train(options: argparse.Namespace) -> int:
             test=len(split.test),
             genres=dataset.genres,
             worth=split.worth,
+            held_out=held_out_in_words(dataset, split),
         )
     with _stop_on_interrupt() as stop:
         for epoch in _bar(training, params.epochs, "Training", "epoch", options.progress):
             if options.progress == "json":
                 _emit("epoch", **asdict(epoch))
             else:
-                _say(
-                    f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f} acc "
-                    f"{epoch.train_accuracy:.4f}  valid loss {epoch.valid_loss:.4f} acc "
-                    f"{epoch.valid_accuracy:.4f}  {epoch.seconds:.2f} s",
-                    options.progress,
-                )
+                _say(_epoch_line(asdict(epoch)), options.progress)
             if stop.is_set():
                 break
     model = training.model(options.about)
@@ -233,7 +260,7 @@ def _train(options: argparse.Namespace) -> int:
     return _finish(
         options,
         f"The model is in {options.output}. Measured on {measured['part']}, split by "
-        f"{split.kind}: {_score(measured)}. {split.worth}",
+        f"{split.kind}, {held_out_in_words(dataset, split)}: {_score(measured)}. {split.worth}",
         measured=measured,
     )
 
@@ -257,7 +284,11 @@ def _leak_meter(options: argparse.Namespace) -> int:
     if options.progress == "json":
         return _finish(options, sentence, bars=bars)
     for bar in last.bars:
-        print(f"by {bar.split:8} {bar.accuracy:.3f} of {bar.segments} segments right. {bar.worth}")
+        segments = counted(bar.segments, "segment")
+        print(
+            f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
+            f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
+        )
     print(sentence)
     return OK
 
@@ -279,10 +310,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
     print(f"Calibration error {measured.calibration_error:.3f}")
     width = max(map(len, measured.genres))
-    for genre, precision, recall in zip(
-        measured.genres, measured.precision, measured.recall, strict=True
-    ):
-        print(f"{genre:{width}}  precision {precision:.3f}  recall {recall:.3f}")
+    for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
+        precision = _share_of(row[i], sum(column[i] for column in measured.confusion))
+        recall = _share_of(row[i], sum(row))
+        print(f"{genre:{width}}  precision {precision}  recall {recall}")
     return OK
 
 
@@ -294,9 +325,12 @@ def _classify(options: argparse.Namespace) -> int:
     for file in _bar(options.files, len(options.files), "Listening", "file", "bar"):
         try:
             result = {"file": str(file), **asdict(model.classify_file(file))}
-        except GenreKitError as error:
+        except Exception as error:
+            if not (isinstance(error, GenreKitError) or lacks_memory(error)):
+                raise
             failed += 1
-            result = {"file": str(file), "error": str(error)}
+            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+            result = {"file": str(file), "error": message}
         results.append(result)
         if not options.json:
             print(_verdict_line(result), flush=True)
@@ -412,7 +446,11 @@ def _parser() -> argparse.ArgumentParser:
     _recipe_options(sub)
     _progress_option(sub)
 
-    sub = command("evaluate", _evaluate, "Measure a model on a dataset.")
+    sub = command(
+        "evaluate",
+        _evaluate,
+        "Measure a model on a dataset; recordings that it was trained on are left out.",
+    )
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
     sub.add_argument(
         "data", type=place, metavar="DATA", help="a dataset, or a file of mel spectrograms"
@@ -421,11 +459,14 @@ def _parser() -> argparse.ArgumentParser:
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
     )
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads_option(sub)
 
     sub = command("classify", _classify, "Say what genre songs are, and how sure that is.")
     sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
     sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
     sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
+    # A song's segments are too few for several: on two free processors, two gain nothing.
+    _threads_option(sub, 1, _CLASSIFY_MEGABYTES)
     return parser
 
 
@@ -462,7 +503,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="track",
         metavar="segment|track|artist|FILE.csv[:COLUMN]",
-        help="how to hold out 30%% (%(default)s); FILE.csv has columns track and part (or "
+        help="how to hold out about 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
     _recipe_options(parser)
@@ -484,6 +525,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
+    _threads_option(parser)
 
 
 @contextmanager
@@ -512,6 +554,20 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
     return replace(usual, **given)
+
+
+def _threads_option(
+    parser: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+) -> None:
+    """For a command that needs PyTorch, and so much memory to load all that it needs."""
+    about = "one for each processor" if usual is None else str(usual)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
+    )
+    parser.set_defaults(usual_threads=usual, megabytes=megabytes)
 
 
 def _progress_option(parser: argparse.ArgumentParser) -> None:
@@ -573,11 +629,29 @@ def _emit(kind: str, **values: Any) -> None:
     print(json.dumps(without_nan({"type": kind, **values}), ensure_ascii=False), flush=True)
 
 
+def _epoch_line(epoch: dict[str, Any]) -> str:
+    line = "epoch {epoch:3d}  train loss {train_loss:.4f} acc {train_accuracy:.4f}  "
+    if epoch["valid_loss"] == epoch["valid_loss"]:  # NaN where nothing is held out
+        line += "valid loss {valid_loss:.4f} acc {valid_accuracy:.4f}  "
+    return (line + "{seconds:.2f} s").format(**epoch)
+
+
 def _score(measured: dict[str, Any]) -> str:
-    text = f"{measured['segment_accuracy']:.3f} of {measured['segments']} segments right"
-    if measured["tracks"]:
-        text = f"{measured['track_accuracy']:.3f} of {measured['tracks']} tracks right, " + text
-    return text
+    from genrekit.evaluation import accuracy_interval
+
+    said = []
+    for of in ("track", "segment") if measured["tracks"] else ("segment",):
+        low, high = accuracy_interval(measured, of)
+        said.append(
+            f"{measured[f'{of}_accuracy']:.3f} of {counted(measured[f'{of}s'], of)} right "
+            f"(95% interval {low:.3f} to {high:.3f})"
+        )
+    return ", ".join(said)
+
+
+def _share_of(hits: int, count: int) -> str:
+    """A share of few, with how few they are."""
+    return f"{hits / count:.3f} of {count}" if count else "unknown"
 
 
 def _verdict_line(result: dict[str, Any]) -> str:

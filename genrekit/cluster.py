@@ -1,13 +1,11 @@
-"""One job for each of many files, by the workers of a Dask cluster, through joblib.
+"""One job for each of many files, by the workers of a Dask cluster.
 
 What a worker was doing when it died, Dask gives to another one. A job that kills each worker it
 meets is told from its neighbours by trying it alone.
 """
 
 import logging
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -79,17 +77,19 @@ def _results(
     client: "Client", job: Callable[[Item], Result], items: Sequence[Item], chosen: Sequence[int]
 ) -> Generator[tuple[int, Any], None, None]:
     """The results of some items as they come, `_SUSPECT` for one met by workers that died."""
-    import joblib
-    from distributed.client import FutureCancelledError
+    from distributed import CancelledError, KilledWorker, as_completed
 
-    with joblib.parallel_config(backend=_backend(client)):
-        parallel = joblib.Parallel(return_as="generator_unordered")
-        results = parallel(joblib.delayed(_numbered)(job, n, items[n]) for n in chosen)
+    waiting = {client.submit(job, items[number], pure=False): number for number in chosen}
     try:
-        # Delegated to, it would be closed before the warning below is stilled.
-        for result in results:  # noqa: UP028
-            yield result
-    except (FutureCancelledError, OSError) as error:
+        for future in as_completed(list(waiting), client.loop):
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = _SUSPECT
+            number = waiting.pop(future)
+            future.release()  # the worker need not keep the result
+            yield number, result
+    except (CancelledError, OSError) as error:
         raise DatasetError(
             f"The cluster's scheduler is lost ({type(error).__name__}): start it and run again; "
             "what was finished is kept."
@@ -105,46 +105,8 @@ def _results(
             "scheduler and its workers, with all that it needs."
         ) from None
     finally:
-        with warnings.catch_warnings():
-            # joblib deems it a mistake to stop early.
-            warnings.simplefilter("ignore", UserWarning)
-            results.close()
-
-
-def _numbered(job: Callable[[Item], Result], number: int, item: Item) -> tuple[int, Result]:
-    return number, job(item)
-
-
-def _backend(client: "Client") -> Any:
-    """joblib's Dask backend, less three habits.
-
-    It waits for ever for jobs that Dask gave up, does the work in this process where the cluster
-    has one processor, and raises TimeoutError where for a moment it has none.
-    """
-    from distributed import KilledWorker
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            return max(2, sum(self.client.ncores().values()))
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            def tell(done: "Future[Any]") -> None:
-                if isinstance(done.exception(), KilledWorker):
-                    callback([(number, _SUSPECT) for _, (_, number, _), _ in func.items])
-                elif done.exception() is not None:
-                    callback(done)
-
-            future = super().submit(func, callback)
-            future.add_done_callback(tell)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            return super().retrieve_result_callback(
-                out.result() if isinstance(out, Future) else out
-            )
-
-    return Backend(client=client)
+        for future in waiting:
+            future.release()
 
 
 @contextmanager

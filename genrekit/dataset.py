@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
-from genrekit.memory import free_memory, scratch_folder
+from genrekit.memory import free_memory, lacks_memory, scratch_folder
 from genrekit.remote import Place, PlaceName, fetched, place
+from genrekit.wording import agree, counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +113,10 @@ class Dataset:
         for name, kind in kinds.items():
             column = getattr(self, name)
             if column is not None and column.shape != (n,):
-                raise DatasetError(f"There are {n} segments but {column.size} {name}.")
+                raise DatasetError(
+                    f"There {agree(n, 'is', 'are')} {counted(n, 'segment')} but "
+                    f"{counted(column.size, name[:-1])}."
+                )
             if column is not None and column.dtype.kind not in kind:
                 wanted = "whole numbers" if kind == "iu" else "text"
                 raise DatasetError(f"The {name} are not {wanted}: build the dataset again.")
@@ -219,6 +223,11 @@ class Dataset:
             ) as error:
                 if isinstance(error, IsADirectoryError) or getattr(error, "errno", None):
                     raise  # the disk's fault, not the content's
+                if lacks_memory(error):
+                    raise DatasetError(
+                        f"There is not enough memory to read {path.name}, or it is damaged: "
+                        "allow more, or make it again with `genrekit preprocess`."
+                    ) from None
                 raise DatasetError(
                     f"{path.name} is not a readable Parquet file: it is damaged, incomplete or "
                     "something else; make it again with `genrekit preprocess`."

@@ -36,10 +36,13 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_mel
 from genrekit.mel import mel_frequencies
 from genrekit.model import GenreModel
+from genrekit.ranges import check_whole
+from genrekit.wording import counted
 
 __all__ = ["SOFTER_DB", "Instead", "SongMap", "band_edges", "occlusion", "song_map", "words"]
 
@@ -85,10 +88,10 @@ def occlusion(
         There are no such places, there is no such genre, or the segments do not fit.
     """
     params = model.params
-    if not 0 <= genre_index < len(model.genres):
-        raise SettingsError(f"There is no genre {genre_index}: use 0 to {len(model.genres) - 1}.")
+    check_whole("genre_index", genre_index, 0, len(model.genres) - 1)
     if instead not in get_args(Instead):
         raise SettingsError(f'Unknown replacement "{instead}": use softer or average.')
+    segments = usable_samples(segments, ndim=2)
     rows, columns = _parts(params.n_mels, bands, "bands"), _parts(params.frames, moments, "moments")
     places = [(column, row) for row in rows for column in columns]
     results = [np.empty((0, bands, moments), np.float32)]
@@ -136,7 +139,11 @@ class SongMap:
 
 
 def song_map(
-    maps: Array, starts: NDArray[np.floating], params: FeatureParams, columns: int | None = None
+    maps: Array,
+    starts: NDArray[np.floating],
+    params: FeatureParams,
+    columns: int | None = None,
+    seconds: float | None = None,
 ) -> SongMap:
     """Lay the segments' maps side by side, averaged where they overlap.
 
@@ -146,6 +153,7 @@ def song_map(
     starts : ndarray, shape (n,), s, where each segment begins, >= 0
     params : FeatureParams of the model
     columns : int or None, of the picture; None for about one a moment, at most 1200
+    seconds : float or None, s, > 0, the picture's length; None for the end of the last segment
 
     Returns
     -------
@@ -160,16 +168,15 @@ def song_map(
     starts = np.asarray(starts, np.float64)
     if not len(maps) or starts.shape != (len(maps),):
         raise SettingsError(
-            f"{len(maps)} maps and {starts.size} starts make no picture: give one start for each "
-            "of at least one map."
+            f"{counted(len(maps), 'map')} and {counted(starts.size, 'start')} make no "
+            "picture: give one start for each of at least one map."
         )
     n, bands, moments = maps.shape
-    end = float(starts.max()) + params.segment_seconds
-    length = params.segment_seconds / moments
+    end = float(starts.max()) + params.segment_step if seconds is None else seconds
+    length = params.segment_step / moments
     if columns is None:
         columns = min(_COLUMNS_MAX, max(1, round(end / length)))
-    if columns < 1:
-        raise SettingsError(f"A picture of {columns} columns is empty: use at least 1.")
+    check_whole("columns", columns, 1)
     edges = np.linspace(0, end, columns + 1)
     begins = (starts[:, np.newaxis] + length * np.arange(moments)).ravel()
     flat = maps.transpose(1, 0, 2).reshape(bands, n * moments).astype(np.float64)
@@ -300,8 +307,7 @@ def _percent(share: float) -> str:
 
 def _parts(size: int, count: int, what: str) -> list[slice]:
     """`count` neighbouring slices of `range(size)`, equal up to one."""
-    if not 1 <= count <= size:
-        raise SettingsError(f"{count} {what} were asked for: use 1 to {size}.")
+    check_whole(what, count, 1, size)
     edges = [round(size * i / count) for i in range(count + 1)]
     return [slice(low, high) for low, high in pairwise(edges)]
 

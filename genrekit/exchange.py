@@ -6,6 +6,7 @@ parameters are the reader's claim. The NPZ holds the columns of `Dataset` and it
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features import FeatureParams
 from genrekit.files import DAMAGED_NPZ, plain_os_errors, replacing
-from genrekit.remote import Place
+from genrekit.remote import PlaceName, local_path, place
 
 __all__ = ["export_dataset", "import_dataset"]
 
@@ -25,7 +26,7 @@ _COLUMNS: Final = ("features", "labels", "tracks", "segments", "artists")
 _COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
 
 
-def export_dataset(dataset: Dataset, path: Place) -> None:
+def export_dataset(dataset: Dataset, path: PlaceName) -> None:
     """Write `path`, which may be elsewhere, as the course's JSON or as NPZ, by its suffix.
 
     Raises
@@ -35,6 +36,7 @@ def export_dataset(dataset: Dataset, path: Place) -> None:
     DatasetError
         The file cannot be written; what stood there before stays.
     """
+    path = place(path)
     writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
     if writer is None:
         raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
@@ -42,12 +44,12 @@ def export_dataset(dataset: Dataset, path: Place) -> None:
         writer(dataset, temporary)
 
 
-def import_dataset(path: Path, params: FeatureParams | None = None) -> Dataset:
+def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = None) -> Dataset:
     """Read the course's JSON, our NPZ or our Parquet, by its suffix.
 
     Parameters
     ----------
-    path : Path
+    path : path
     params : FeatureParams or None
         How the course's MFCCs were computed, which its file does not say; None means the
         defaults. An NPZ knows its own.
@@ -59,6 +61,7 @@ def import_dataset(path: Path, params: FeatureParams | None = None) -> Dataset:
     DatasetError
         The file cannot be read, or its parts do not fit.
     """
+    path = local_path(path)
     readers = {".json": _read_json, ".npz": _read_npz, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:

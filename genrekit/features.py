@@ -18,10 +18,13 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, mel_filterbank
+from genrekit.ranges import check_number, check_switch, check_whole
+from genrekit.wording import counted
 
 __all__ = [
     "DecibelReference",
@@ -81,38 +84,39 @@ class FeatureParams:
 
     def __post_init__(self) -> None:
         for setting in fields(self):
-            value = getattr(self, setting.name)
-            if "low" not in setting.metadata:
+            value, about = getattr(self, setting.name), setting.metadata
+            if "low" not in about:
                 continue
-            if setting.type is int and not (isinstance(value, int) and not isinstance(value, bool)):
-                raise SettingsError(f"{setting.name} is {value!r}: use a whole number.")
-            low, high = setting.metadata["low"], setting.metadata["high"]
-            if not isinstance(value, int | float) or not low <= value <= high:
-                unit = setting.metadata["unit"] and " " + setting.metadata["unit"]
-                raise SettingsError(
-                    f"{setting.name} is {value!r}: use a number from {low:g} to {high:g}{unit}."
-                )
+            if setting.type is int:
+                check_whole(setting.name, value, about["low"], about["high"], about["unit"])
+            else:
+                check_number(setting.name, value, about["low"], about["high"], about["unit"])
+            if isinstance(value, np.generic):  # which is no JSON
+                object.__setattr__(self, setting.name, value.item())
         if self.kind not in get_args(FeatureKind):
             raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
         if self.mel_formula not in get_args(MelFormula):
             raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
         if self.ref not in get_args(DecibelReference):
             raise SettingsError(f'Unknown reference "{self.ref}" of decibels: use one or max.')
-        if not isinstance(self.center, bool):
-            raise SettingsError(f"center is {self.center!r}: use true or false.")
+        check_switch("center", self.center)
+        object.__setattr__(self, "center", bool(self.center))
         if self.n_mfcc > self.n_mels:
             raise SettingsError(
-                f"{self.n_mfcc} MFCCs cannot be made from {self.n_mels} mel bands: "
+                f"{counted(self.n_mfcc, 'MFCC')} cannot be made from "
+                f"{counted(self.n_mels, 'mel band')}: "
                 "raise n_mels or lower n_mfcc."
             )
         if self.segment_samples < self.n_fft:
             raise SettingsError(
-                f"A segment of {self.segment_seconds:g} s has {self.segment_samples} samples, less "
-                f"than n_fft ({self.n_fft}): lengthen the segment or lower n_fft."
+                f"A segment of {self.segment_seconds:g} s has "
+                f"{counted(self.segment_samples, 'sample')}, less than n_fft ({self.n_fft}): "
+                "lengthen the segment or lower n_fft."
             )
         if self.frames * self.n_mels > _SEGMENT_VALUES_MAX:
             raise SettingsError(
-                f"A segment of {self.frames} frames of {self.n_mels} bands would fill the memory: "
+                f"A segment of {counted(self.frames, 'frame')} of {counted(self.n_mels, 'band')} "
+                "would fill the memory: "
                 "raise hop_length or shorten the segment."
             )
 
@@ -120,6 +124,28 @@ class FeatureParams:
     def segment_samples(self) -> int:
         """Samples in a segment."""
         return int(self.sample_rate * self.segment_seconds)
+
+    @property
+    def segment_step(self) -> float:
+        """Seconds from the start of a segment to the start of the next.
+
+        That is `segment_seconds` rounded down to whole samples: after an hour of segments of
+        0.25 s at 22050 Hz, the two are 0.3 s apart.
+        """
+        return self.segment_samples / self.sample_rate
+
+    def segment_starts(self, places: ArrayLike) -> NDArray[np.float64]:
+        """Where segments of a track begin; whoever cuts, draws or plays segments asks here.
+
+        Parameters
+        ----------
+        places : int, or array of int, counted from 0
+
+        Returns
+        -------
+        ndarray, the same shape, s from the start of the track
+        """
+        return np.asarray(places, np.int64) * self.segment_samples / self.sample_rate
 
     @property
     def frames(self) -> int:
@@ -171,13 +197,19 @@ def split_segments(samples: Array, params: FeatureParams) -> Array:
 
     Parameters
     ----------
-    samples : ndarray, float32, shape (samples,)
+    samples : ndarray, float32, shape (samples,), or what `audio.usable_samples` makes of it
 
     Returns
     -------
     ndarray, float32, shape (segments, params.segment_samples)
         A view of `samples` where nothing had to be completed.
+
+    Raises
+    ------
+    AudioError, SettingsError
+        The samples cannot be used.
     """
+    samples = usable_samples(samples)
     length = params.segment_samples
     count, rest = divmod(len(samples), length)
     whole = samples[: count * length].reshape(count, length)
@@ -233,20 +265,16 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
 
     Raises
     ------
-    SettingsError
-        The segments are not as long as `params` says.
+    AudioError, SettingsError
+        The samples cannot be used, or the segments are not as long as `params` says.
     """
-    if segments.ndim != 2 or segments.shape[1] != params.segment_samples:
-        raise SettingsError(
-            f"Segments of shape {segments.shape} do not fit: give (segments, "
-            f"{params.segment_samples}), as split_segments does."
-        )
+    segments = _usable_segments(segments, params)
     plan = _plan(params)
     power = np.empty((len(segments), params.frames, params.n_mels), np.float32)
     at_once = max(1, _BLOCK_VALUES // (params.frames * params.n_fft))
     for start in range(0, len(segments), at_once):
         block = slice(start, start + at_once)
-        spectrum = _power_spectrum(frames(segments[block], params) * plan.window)
+        spectrum = _power_spectrum(_frames(segments[block], params) * plan.window)
         for bands, bins, weights in plan.products:
             np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
     return power_to_db(power, params.ref)
@@ -262,7 +290,16 @@ def frames(segments: Array, params: FeatureParams) -> Array:
     Returns
     -------
     ndarray, shape (segments, params.frames, params.n_fft), samples; a view
+
+    Raises
+    ------
+    AudioError, SettingsError
+        As `log_mel`.
     """
+    return _frames(_usable_segments(segments, params), params)
+
+
+def _frames(segments: Array, params: FeatureParams) -> Array:
     if params.center:
         half, length = params.n_fft // 2, segments.shape[1]
         padded = np.zeros((len(segments), length + 2 * half), np.float32)
@@ -312,6 +349,16 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
     matrix = np.sqrt(2 / n_mels) * np.cos(np.pi * (2 * band + 1) * k / (2 * n_mels))
     matrix[:, 0] = math.sqrt(1 / n_mels)
     return matrix.astype(np.float32)
+
+
+def _usable_segments(segments: Array, params: FeatureParams) -> Array:
+    segments = usable_samples(segments, ndim=2)
+    if segments.shape[1] != params.segment_samples:
+        raise SettingsError(
+            f"Segments of shape {segments.shape} do not fit: give (segments, "
+            f"{params.segment_samples}), as split_segments does."
+        )
+    return segments
 
 
 class _Plan(NamedTuple):

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.audio import resampled, usable_samples
 from genrekit.features import FeatureParams, dct_matrix, log_mel
 
 __all__ = ["PARAMS", "SIMILAR", "fingerprint", "linked", "similar_pairs"]
@@ -58,9 +59,8 @@ def fingerprint(samples: Array, sample_rate: int) -> Array | None:
         None for a sound that nothing can be told from: shorter than 0.4 s, silent, or one that
         does not change, such as a tone.
     """
-    import soxr
-
-    low = soxr.resample(samples, sample_rate, PARAMS.sample_rate)[: PARAMS.segment_samples]
+    low = resampled(usable_samples(samples), sample_rate, PARAMS.sample_rate)
+    low = low[: PARAMS.segment_samples]
     padded = np.pad(low, (0, PARAMS.segment_samples - len(low)))
     half, hop = PARAMS.n_fft // 2, PARAMS.hop_length
     # Only frames that lie within the sound: at its ends there would be clicks.

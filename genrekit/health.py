@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from genrekit.mlp import MLP
 from genrekit.playground import EpochRecord, Run
 from genrekit.run_settings import RunSettings
+from genrekit.wording import agree, counted, numeral
 
 __all__ = ["Finding", "health"]
 
@@ -39,7 +40,7 @@ def health(run: Run) -> list[Finding]:
         *_exploding(run.history),
         *_unreachable(run.settings, run.targets),
         *_no_slope(net),
-        *_dead(net),
+        *_dead(run, net),
         *_saturated(net),
         *_twins(run.settings, net),
     ]
@@ -68,13 +69,13 @@ _FLAT_BEYOND: Final = {"sigmoid": 5.3, "tanh": 2.65}
 
 
 def _exploding(history: Sequence[EpochRecord]) -> list[Finding]:
-    best = min((r.error for r in history), default=math.inf)
-    if not history or history[-1].error <= max(4 * best, 1e-3):
+    best = min((r.mse for r in history), default=math.inf)
+    if not history or history[-1].mse <= max(4 * best, 1e-3):
         return []
     return [
         Finding(
             "exploding",
-            f"The error rose from {best:.3g} to {history[-1].error:.3g}: "
+            f"The error rose from {numeral(best, 3)} to {numeral(history[-1].mse, 3)}: "
             "each step jumps past the goal.",
             "Lower the learning rate.",
         )
@@ -88,7 +89,9 @@ def _unreachable(settings: RunSettings, targets: Array) -> list[Finding]:
     # Noise pushes a few targets over the edge; that alone is no obstacle.
     if beyond <= 0.02:
         return []
-    span = f"between {low:g} and {high:g}" if math.isfinite(high) else "of 0 and above"
+    span = (
+        f"between {numeral(low)} and {numeral(high)}" if math.isfinite(high) else "of 0 and above"
+    )
     return [
         Finding(
             "unreachable",
@@ -105,8 +108,10 @@ def _layers(net: MLP) -> list[tuple[str, Array]]:
     return list(zip(kinds, net.net_inputs, strict=True))
 
 
-def _units(net: MLP) -> int:
-    return sum(h.shape[1] for h in net.net_inputs)
+def _share(count: int, net: MLP) -> str:
+    """So many of the network's units, with their verb: "1 of 6 units is"."""
+    units = counted(sum(h.shape[1] for h in net.net_inputs), "unit")
+    return f"{count} of {units} {agree(count, 'is', 'are')}"
 
 
 def _no_slope(net: MLP) -> list[Finding]:
@@ -121,15 +126,22 @@ def _no_slope(net: MLP) -> list[Finding]:
     ]
 
 
-def _dead(net: MLP) -> list[Finding]:
-    dead = sum(int((h <= 0).all(axis=0).sum()) for kind, h in _layers(net) if kind == "relu")
+def _silent(net: MLP) -> int:
+    return sum(int((h <= 0).all(axis=0).sum()) for kind, h in _layers(net) if kind == "relu")
+
+
+def _dead(run: Run, net: MLP) -> list[Finding]:
+    if not _silent(net):
+        return []
+    net.forward(run.inputs)  # the sample may lack the example that a unit answers to
+    dead = _silent(net)
     if not dead:
         return []
     return [
         Finding(
             "dead",
-            f"{dead} of {_units(net)} units are dead: a ReLU that answers 0 to every example "
-            "has slope 0 and cannot learn its way back.",
+            f"{_share(dead, net)} dead: a ReLU that answers 0 to every example has slope 0 and "
+            "cannot learn its way back.",
             "Reset with a lower learning rate, another seed or tanh.",
         )
     ]
@@ -146,8 +158,8 @@ def _saturated(net: MLP) -> list[Finding]:
     return [
         Finding(
             "saturated",
-            f"{stuck} of {_units(net)} units are saturated: they sit on the flat end of their "
-            "curve, where hardly any error passes back.",
+            f"{_share(stuck, net)} saturated: on the flat end of the curve hardly any error passes "
+            "back.",
             "Reset with smaller weights (Xavier), a lower learning rate or smaller inputs.",
         )
     ]
@@ -171,15 +183,15 @@ def _twins(settings: RunSettings, net: MLP) -> list[Finding]:
 def _no_progress(run: Run) -> list[Finding]:
     if run.epoch < 12:
         return []
-    before, now = run.history[-11].error, run.history[-1].error
+    before, now = run.history[-11].mse, run.history[-1].mse
     guess = float(np.var(run.targets))
     if now < 0.5 * guess or now < 0.98 * before:
         return []
     return [
         Finding(
             "no progress",
-            f"Ten epochs brought next to nothing: error {now:.3g}, where always giving the "
-            f"average answer gets {guess:.3g}.",
+            f"Ten epochs brought next to nothing: error {numeral(now, 3)}, where always giving the "
+            f"average answer gets {numeral(guess, 3)}.",
             "Try a higher learning rate, a hidden layer or more units, or a bias.",
         )
     ]

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -24,15 +25,17 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import AudioInfo, load_audio, probe
+from genrekit.audio import AudioInfo, Decoded, decode, probe, usable_samples
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.evidence import occlusion, song_map, words
 from genrekit.features import FeatureParams, extract, hann_window
 from genrekit.mel import MelFormula, mel_filterbank, mel_frequencies
 from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel, Verdict
-from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
+from genrekit.neighbours import Nearest
+from genrekit.remote import local_path
 from genrekit.stress import Stress
 from genrekit.stress import apply as apply_stress
+from genrekit.wording import agree, counted
 
 __all__ = [
     "STRESS_SECONDS",
@@ -92,15 +95,18 @@ _PLAYABLE_RATE_HZ: Final = 8000
 _SURENESS: Final = ((0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0.0, "guessing"))
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-# What browsers play as it is, by container; the rest is rendered anew as WAV.
-_MIME: Final = {
-    "mp3": "audio/mpeg",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "m4a": "audio/mp4",
-    "aac": "audio/aac",
-    "webm": "audio/webm",
-    "wav": "audio/wav",
+# What browsers play as it is, by container and codec, with the type to announce it as; the rest is
+# rendered anew as WAV. Chromium 156 played each pair. It also played 32-bit PCM and MP3 in WAV,
+# Vorbis and PCM in MP4, and much in Matroska, as other browsers need not; it refused AC-3, E-AC-3,
+# ALAC, DTS, TrueHD and ADPCM in any container, MP2, and free-format MP3.
+_PLAYED: Final = {
+    "mp3": ("audio/mpeg", ("mp3",)),
+    "flac": ("audio/flac", ("flac",)),
+    "ogg": ("audio/ogg", ("vorbis", "opus")),
+    "m4a": ("audio/mp4", ("aac", "mp3", "flac", "opus")),
+    "aac": ("audio/aac", ("aac",)),
+    "webm": ("audio/webm", ("vorbis", "opus")),
+    "wav": ("audio/wav", ("pcm_u8", "pcm_16", "pcm_24", "float", "alaw", "ulaw")),
 }
 
 
@@ -135,8 +141,9 @@ class ModelFile:
     changed: int
 
     @classmethod
-    def at(cls, folder: Path) -> "ModelFile":
+    def at(cls, folder: str | os.PathLike[str]) -> "ModelFile":
         """The model in `folder`, which need not be there."""
+        folder = local_path(folder)
         card = folder / "model.json"
         return cls(str(folder), card.stat().st_mtime_ns if card.is_file() else 0)
 
@@ -255,7 +262,7 @@ def hear(song: Song, model: ModelFile) -> Hearing:
     rate = network.params.sample_rate
     heard = _decoded(song, rate)
     return Hearing(
-        verdict=_judged(network, heard, song.max_seconds),
+        verdict=network.judge(heard, song.max_seconds),
         info=heard.info,
         seconds=len(heard.samples) / rate,
         rate=rate,
@@ -292,8 +299,7 @@ def judge(song: Song, model: ModelFile) -> Verdict:
         As `hear`.
     """
     network = model.load()
-    heard = _decoded(song, network.params.sample_rate)
-    return _judged(network, heard, song.max_seconds)
+    return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
 
 
 def answers(features: Array, model: ModelFile) -> Array:
@@ -353,13 +359,9 @@ def explain(
     samples = _decoded(song, params.sample_rate).samples
     asked = [starts[i] for i in which]
     maps = occlusion(network, _cut(samples, asked, params), network.genres.index(genre))
-    picture = song_map(maps, np.array(asked), params)
-    # The picture ends with the last segment that was asked, the song later.
-    width = float(picture.seconds[1])
-    columns = max(picture.values.shape[1], round(len(samples) / params.sample_rate / width))
-    values = np.zeros((len(picture.values), columns), np.float32)
-    values[:, : picture.values.shape[1]] = np.nan_to_num(picture.values)
-    return Why(genre, values, words(picture, genre), tuple(which))
+    seconds = len(samples) / params.sample_rate
+    picture = song_map(maps, np.array(asked), params, seconds=seconds)
+    return Why(genre, np.nan_to_num(picture.values), words(picture, genre), tuple(which))
 
 
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
@@ -373,13 +375,12 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
     Raises
     ------
     AudioError, ModelError
-        As `hear`, and as `Neighbours.load`.
+        As `hear`.
     """
     network = model.load()
-    if not (Path(model.folder) / NEIGHBOURS_FILE).is_file():
+    if network.neighbours is None:
         return None
-    features = _features(song, network.params, tuple(starts))
-    return _load_neighbours(model).nearest(network, features, k)
+    return network.nearest(_features(song, network.params, tuple(starts)), k)
 
 
 def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
@@ -394,8 +395,8 @@ def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
     rate = network.params.sample_rate
     samples, start = _middle(_decoded(song, rate).samples, network)
     return StressTest(
-        before=network.classify(samples),
-        after=network.classify(apply_stress(samples, rate, stress)),
+        before=network.classify(samples, sample_rate=rate),
+        after=network.classify(apply_stress(samples, rate, stress), sample_rate=rate),
         start=start,
         seconds=len(samples) / rate,
     )
@@ -451,6 +452,9 @@ def mel_picture(samples: Array, rate: int, formula: MelFormula = "slaney") -> Pi
     rate : int, Hz
     formula : "slaney" or "htk"
     """
+    samples = usable_samples(samples)
+    if not len(samples):
+        raise AudioError("There are no samples to draw.")
     window = hann_window(_PICTURE_WINDOW)
     bank = mel_filterbank(rate, _PICTURE_WINDOW, _PICTURE_BANDS, formula=formula)
     weights = np.ascontiguousarray(bank.T.astype(np.float32))
@@ -560,13 +564,6 @@ def harmless(value: object) -> object:
 # -- what questions share ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class _Decoded:
-    samples: Array
-    cut: bool
-    info: AudioInfo
-
-
 class _Shelf(Generic[_T]):
     """Large things, up to so many bytes; the one that rested longest goes first."""
 
@@ -606,7 +603,7 @@ class _Shelf(Generic[_T]):
             self._items.popitem(last=False)
 
 
-_songs: Final[_Shelf[_Decoded]] = _Shelf(_SAMPLES_BYTES)
+_songs: Final[_Shelf[Decoded]] = _Shelf(_SAMPLES_BYTES)
 _feature_sets: Final[_Shelf[Array]] = _Shelf(_FEATURES_BYTES)
 
 
@@ -615,29 +612,20 @@ def _load(model: ModelFile) -> GenreModel:
     return GenreModel.load(model.folder)
 
 
-@lru_cache(maxsize=_MODELS_KEPT)
-def _load_neighbours(model: ModelFile) -> Neighbours:
-    return Neighbours.load(model.folder, model.load())
-
-
-def _decoded(song: Song, rate: int) -> _Decoded:
+def _decoded(song: Song, rate: int) -> Decoded:
     key = (song.digest, rate, song.max_seconds, song.max_channels)
     found = _songs.get(key)
     if found is None:
         info = probe(song.content)
         if info.channels > song.max_channels:
             raise AudioError(
-                f"It has {info.channels} channels, and {song.max_channels} are the most that can "
-                "be heard here: mix it down first."
+                f"It has {counted(info.channels, 'channel')}, and {song.max_channels} "
+                f"{agree(song.max_channels, 'is', 'are')} the most that can be heard here: mix it "
+                "down first."
             )
-        # A second more than is heard tells whether there is more.
-        samples = load_audio(song.content, rate, max_seconds=song.max_seconds + 1)
-        most = int(song.max_seconds * rate)
-        cut = len(samples) > most
-        samples = samples[:most].copy() if cut else samples
-        samples.flags.writeable = False
-        found = _Decoded(samples, cut, info)
-        _songs.put(key, samples.nbytes, found)
+        found = decode(song.content, rate, song.max_seconds)
+        found.samples.flags.writeable = False
+        _songs.put(key, found.samples.nbytes, found)
     return found
 
 
@@ -661,11 +649,6 @@ def _cut(samples: Array, starts: Sequence[float], params: FeatureParams) -> Arra
         piece = samples[first : first + params.segment_samples]
         segment[: len(piece)] = piece
     return segments
-
-
-def _judged(network: GenreModel, heard: _Decoded, max_seconds: float) -> Verdict:
-    verdict = network.classify(heard.samples)
-    return verdict.of_the_start(max_seconds) if heard.cut else verdict
 
 
 def _middle(samples: Array, network: GenreModel) -> tuple[Array, float]:
@@ -695,21 +678,13 @@ def _wav(samples: Array, rate: int) -> bytes:
 
 def _mime(content: bytes, info: AudioInfo) -> str | None:
     """The type to announce a file as, where browsers play its kind."""
-    plain = info.channels <= 2 and 8000 <= info.sample_rate <= 96_000
+    mime, codecs = _PLAYED.get(info.container, ("", ()))
     odd = {
-        "wav": not plain or not _is_usual_wav(content),
-        # Matroska beyond WebM, and Apple's lossless codec.
-        "webm": b"webm" not in content[:64],
-        "m4a": b"alac" in content,
+        "wav": not (
+            content.startswith(b"RIFF")
+            and info.channels <= 2
+            and 8000 <= info.sample_rate <= 96_000
+        ),
+        "webm": b"webm" not in content[:64],  # Matroska beyond WebM
     }
-    return None if odd.get(info.container, False) else _MIME.get(info.container)
-
-
-def _is_usual_wav(content: bytes) -> bool:
-    """Whether it holds integers of 8, 16 or 24 bits or floats of 32, under a plain header."""
-    at = content.find(b"fmt ", 12, 4096)
-    if not content.startswith(b"RIFF") or at < 0:
-        return False
-    coding = int.from_bytes(content[at + 8 : at + 10], "little")
-    bits = int.from_bytes(content[at + 22 : at + 24], "little")
-    return (coding, bits) in {(1, 8), (1, 16), (1, 24), (3, 32)}
+    return mime if info.codec in codecs and not odd.get(info.container, False) else None

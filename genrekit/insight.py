@@ -4,13 +4,14 @@ Everything works on `Run.network`, a copy of the weights, so that looking never 
 of the run itself.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.mlp import TASKS, Step, numerical_derivatives
+from genrekit.mlp import TASKS, Step, numerical_gradients
 from genrekit.playground import Frame, Run, Weight
 from genrekit.run_settings import OWN
 
@@ -36,12 +37,12 @@ class Look:
 
     activations: list[Array]
     deltas: list[Array]
-    derivatives: list[Array]
-    bias_derivatives: list[Array]
+    gradients: list[Array]
+    bias_gradients: list[Array]
 
     def flat(self) -> Array:
-        """Everything in one row: activations, deltas, derivatives, bias derivatives."""
-        return _flat([*self.activations, *self.deltas, *self.derivatives, *self.bias_derivatives])
+        """Everything in one row: activations, deltas, gradients, bias gradients."""
+        return _flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
 
 
 def look(run: Run, inputs: ArrayLike, target: float, frame: Frame | None = None) -> Look:
@@ -52,8 +53,8 @@ def look(run: Run, inputs: ArrayLike, target: float, frame: Frame | None = None)
     return Look(
         [a[0].copy() for a in net.activations],
         [d[0].copy() for d in net.deltas],
-        [d.copy() for d in net.derivatives],
-        [d.copy() for d in net.bias_derivatives] if net.biases else [],
+        [g.copy() for g in net.gradients],
+        [g.copy() for g in net.bias_gradients] if net.biases else [],
     )
 
 
@@ -73,12 +74,13 @@ def answer_after(run: Run, step: Step) -> float:
 
 @dataclass(frozen=True)
 class Answer:
-    """The network's answer to a question; `truth` and `error` are None where nobody knows.
+    """The network's answer to a question, None where its numbers have overflowed.
 
+    `truth` is None where nobody knows it, and `error`, truth - answer, where there is not both.
     `outside` says whether an input lies beyond the range that was learned from.
     """
 
-    answer: float
+    answer: float | None
     truth: float | None
     error: float | None
     outside: bool
@@ -87,13 +89,14 @@ class Answer:
 def ask(run: Run, inputs: ArrayLike) -> Answer:
     """Put a question of shape (inputs,) to the network."""
     x = np.asarray(inputs, dtype=np.float64)
-    answer = float(run.network().forward(x)[0])
+    said = float(run.network().forward(x)[0])
+    answer = said if math.isfinite(said) else None
     right = truth(run, x)
     low, high = run.trained_range()
     return Answer(
         answer,
         right,
-        None if right is None else right - answer,
+        None if right is None or answer is None else right - answer,
         bool(((x < low) | (x > high)).any()),
     )
 
@@ -121,7 +124,7 @@ def nearest_target(run: Run, inputs: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """Derivatives from backpropagation and from nudging each weight, in the same order."""
+    """Gradients from backpropagation and from nudging each weight, in the same order."""
 
     weights: list[Weight]
     backpropagated: Array
@@ -134,15 +137,15 @@ class GradientCheck:
 
 
 def check_gradient(run: Run, inputs: ArrayLike, target: float) -> GradientCheck:
-    """Every derivative twice: by backpropagation, and by nudging each weight."""
+    """Every gradient twice: by backpropagation, and from the loss with each weight nudged."""
     x = np.atleast_2d(np.asarray(inputs, dtype=np.float64))
     net = run.network()
     with np.errstate(over="ignore", invalid="ignore"):
         output = net.forward(x)
         net.backward(target - output)
-        biases = net.bias_derivatives if net.biases else []
-        backpropagated = _flat([*net.derivatives, *biases])
-        weights, biases = numerical_derivatives(net, x, [[target]])
+        biases = net.bias_gradients if net.biases else []
+        backpropagated = _flat([*net.gradients, *biases])
+        weights, biases = numerical_gradients(net, x, [[target]])
         numerical = _flat([*weights, *biases])
     return GradientCheck(run.all_weights(), backpropagated, numerical)
 

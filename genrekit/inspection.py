@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 
 from genrekit.checks import Heard, hear
 from genrekit.dataset import Skipped
-from genrekit.errors import DatasetError, SettingsError
+from genrekit.errors import DatasetError
 from genrekit.features import FeatureParams
 from genrekit.files import plain_os_errors, replacing
 from genrekit.fingerprint import linked, similar_pairs
 from genrekit.pool import CRASHED, check_workers, compute_in_order
 from genrekit.preprocess import TRACK_SECONDS, Track, find_tracks
+from genrekit.ranges import check_number
+from genrekit.remote import local_path
 
 __all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
 
@@ -140,7 +142,7 @@ class Inspection:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `write` wrote; DatasetError where that fails."""
-        path = Path(path)
+        path = local_path(path)
         with plain_os_errors("read", path):
             try:
                 return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -151,7 +153,7 @@ class Inspection:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, or leave what stood there and raise DatasetError."""
-        path = Path(path)
+        path = local_path(path)
         with plain_os_errors("written", path), replacing(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
@@ -200,10 +202,9 @@ def inspect_folder(
         At the call: a number is out of range.
     """
     check_workers(workers)
-    if not 0 < segment_seconds < np.inf:
-        raise SettingsError(f"A segment of {segment_seconds:g} s is impossible: use more than 0 s.")
+    check_number("segment_seconds", segment_seconds, 0, unit="s", above=True)
     tracks, others = find_tracks(folder, artists)
-    return _inspect(Path(folder), tracks, others, segment_seconds, workers)
+    return _inspect(local_path(folder), tracks, others, segment_seconds, workers)
 
 
 def _inspect(

@@ -27,6 +27,7 @@ from typing import BinaryIO, Final, NoReturn, cast
 from genrekit.audio import AUDIO_SUFFIXES
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.files import plain_os_errors
+from genrekit.wording import counted
 
 __all__ = ["UploadLimits", "safe_name", "store_files", "store_folder", "unpack_zip"]
 
@@ -292,7 +293,10 @@ def _parts(name: str, limits: UploadLimits) -> tuple[str, ...]:
     if longest > 255 or any(len(part) > limits.name_length for part in parts):
         _refuse(name, f"has too long a name, over {limits.name_length} letters: shorten it.")
     if len(parts) > limits.depth:
-        _refuse(name, f"lies too deep, below {len(parts) - 1} folders: use genre folders alone.")
+        _refuse(
+            name,
+            f"lies too deep, below {counted(len(parts) - 1, 'folder')}: use genre folders alone.",
+        )
     return parts
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_whole
+from genrekit.wording import numeral
 
 __all__ = [
     "FilterNorm",
@@ -91,7 +93,9 @@ def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64
             log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
             hz = np.minimum(m, _SLANEY_KNEE_MEL) * 200 / 3 * log_part
     if not np.isfinite(hz).all():
-        raise SettingsError(f"{m.max():g} mel is no frequency a computer can write: use less.")
+        raise SettingsError(
+            f"{numeral(m.max())} mel is no frequency a computer can write: use less."
+        )
     return hz
 
 
@@ -115,12 +119,13 @@ def mel_frequencies(
     SettingsError
         The range is empty, or count is below 1.
     """
-    if count < 1:
-        raise SettingsError(f"{count} mel frequencies were asked for: ask for at least 1.")
+    check_whole("count", count, 1)
+    check_number("fmin", fmin)
+    check_number("fmax", fmax)
     if not 0 <= fmin < fmax:
         raise SettingsError(
-            f"The range {fmin:g} to {fmax:g} Hz is empty: the lower edge must be at least 0 "
-            "and below the upper edge."
+            f"The range {numeral(fmin)} to {numeral(fmax)} Hz is empty: the lower edge must be "
+            "at least 0 and below the upper edge."
         )
     low, high = hz_to_mel([fmin, fmax], formula)
     return mel_to_hz(np.linspace(low, high, count), formula)
@@ -164,20 +169,18 @@ def mel_filterbank(
     Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
     ``norm=None``.
     """
-    if not 0 < sample_rate < np.inf or n_fft < 2:
-        raise SettingsError(
-            f"Sample rate {sample_rate:g} Hz and n_fft {n_fft} make no spectrum: "
-            "use a positive rate and n_fft of at least 2."
-        )
-    if n_mels < 1:
-        raise SettingsError(f"{n_mels} mel bands were asked for: ask for at least 1.")
+    check_number("sample_rate", sample_rate, 0, unit="Hz", above=True)
+    check_whole("n_fft", n_fft, 2)
+    check_whole("n_mels", n_mels, 1)
     if norm not in get_args(FilterNorm):
         raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
     nyquist = sample_rate / 2
     fmax = nyquist if fmax is None else fmax
+    check_number("fmax", fmax)
     if fmax > nyquist:
         raise SettingsError(
-            f"The upper edge {fmax:g} Hz is above half the sample rate ({nyquist:g} Hz): lower it."
+            f"The upper edge {numeral(fmax)} Hz is above half the sample rate "
+            f"({numeral(nyquist)} Hz): lower it."
         )
     edges = mel_frequencies(n_mels + 2, fmin, fmax, formula)
     bins = np.linspace(0, nyquist if n_fft % 2 == 0 else nyquist * (1 - 1 / n_fft), 1 + n_fft // 2)
@@ -197,7 +200,7 @@ def _checked(values: ArrayLike, what: str, unit: str) -> NDArray[np.float64]:
     bad = array[~(np.isfinite(array) & (array >= 0))]
     if bad.size:
         raise SettingsError(
-            f"A {what} of {bad.flat[0]:g} {unit} is impossible: use a number of at least 0."
+            f"A {what} of {numeral(bad.flat[0])} {unit} is impossible: use a number of at least 0."
         )
     return array
 

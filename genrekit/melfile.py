@@ -23,7 +23,9 @@ from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.features import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix
 from genrekit.files import DAMAGED_NPZ, plain_os_errors
+from genrekit.remote import local_path
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = ["is_mel_file", "read_mel_file"]
 
@@ -32,6 +34,7 @@ _KEYS: Final = ("level", "dynamic_range_db", "track", "genre")
 
 def is_mel_file(path: str | os.PathLike[str]) -> bool:
     """Whether an NPZ holds mel spectrograms of tracks, by the names in it."""
+    path = local_path(path)
     try:
         with zipfile.ZipFile(path) as members:
             return {f"{key}.npy" for key in _KEYS} <= set(members.namelist())
@@ -59,7 +62,7 @@ def read_mel_file(
     DatasetError
         The file cannot be read, or does not fit the parameters.
     """
-    path = Path(path)
+    path = local_path(path)
     if params.ref != "max":
         raise DatasetError(
             "A file of mel spectrograms knows no level but below each track's maximum: "
@@ -68,8 +71,8 @@ def read_mel_file(
     level, dynamic_range, track, genre = _arrays(path)
     if level.shape[1] != params.n_mels:
         raise DatasetError(
-            f"{path.name} has {level.shape[1]} mel bands, the parameters say {params.n_mels}: "
-            "state the parameters it was computed with."
+            f"{path.name} has {counted(level.shape[1], 'mel band')}, the parameters say "
+            f"{params.n_mels}: state the parameters it was computed with."
         )
     starts = _first_columns(level.shape[2], params)
     if not starts:
@@ -82,7 +85,7 @@ def read_mel_file(
     features = np.empty((len(track), len(starts), *params.shape), np.float32)
     for row, i in enumerate(order):
         features[row] = _segments(level[i], dynamic_range[i], starts, params)
-    table = {} if artists is None else read_track_table(Path(artists), "artist")
+    table = {} if artists is None else read_track_table(artists, "artist")
     artist_of = match_tracks(table, track.tolist())
     number = np.array([genres.index(name) for name in genre[order]], np.int64)
     each = len(starts)

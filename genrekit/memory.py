@@ -11,7 +11,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["free_memory", "give_back", "rows_at_once", "scratch_folder"]
+from genrekit.errors import GenreKitError
+
+__all__ = [
+    "NOT_ENOUGH",
+    "free_memory",
+    "give_back",
+    "lacks_memory",
+    "require_memory",
+    "rows_at_once",
+    "scratch_folder",
+]
+
+NOT_ENOUGH: Final = (
+    "There is not enough memory for this: allow it more, close other programs, or give it less at "
+    "a time."
+)
+# Libraries in C tell of it in their own ways; the last are the dynamic linker's and libsndfile's.
+_LACKING: Final = (
+    *("allocate memory", "enough memory", "start new thread", "bad_alloc"),
+    *("failed to map segment", "malloc"),
+)
 
 _VALUES_AT_ONCE: Final = 1 << 22
 _ROWS_AT_ONCE: Final = 1024
@@ -27,6 +47,27 @@ def free_memory() -> int:
     if sys.platform != "linux":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_left()]))
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says, in the way of whatever library, that memory was refused."""
+    text = str(error)
+    return isinstance(error, MemoryError) or any(words in text for words in _LACKING)
+
+
+def require_memory(megabytes: float) -> None:
+    """Refuse to begin with less than so much memory left.
+
+    What some libraries do when they find none while they are loaded nobody can catch: they end
+    the process.
+
+    Raises
+    ------
+    GenreKitError
+    """
+    with suppress(OSError, KeyError, ValueError):  # nobody tells: then it is tried
+        if free_memory() < 1e6 * megabytes:
+            raise GenreKitError(NOT_ENOUGH)
 
 
 def give_back() -> None:

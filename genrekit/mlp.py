@@ -2,9 +2,13 @@
 
 NumPy only, float64. A layer maps ``a`` of shape (batch, n_in) to ``s(a @ W + b)`` of shape
 (batch, n_out), with W of shape (n_in, n_out). Every intermediate value of the last pass stays
-readable. The sign convention is the course's: ``error = target - output`` and the *derivatives*
-point downhill, so an update is ``W += learning_rate * dW``; in calculus terms ``dW`` is
-``-dE/dW`` for ``E = 1/2 sum((target - output)^2)``, averaged over the batch.
+readable.
+
+The one loss is ``L = 1/2 sum(error^2)`` with ``error = target - output``, summed over outputs and
+averaged over the batch. Gradients are derivatives of that loss, and a step goes against them:
+``W -= learning_rate * dL/dW``. The course writes the same step ``W += learning_rate * dW``: its
+``dW`` is ``-dL/dW``, the minus sign comes in with its error. What an epoch reports is the mean
+squared error (MSE), the mean of ``error^2`` over outputs and examples.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_whole
+from genrekit.wording import agree, counted, numeral
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,7 +34,7 @@ __all__ = [
     "Step",
     "make_task",
     "neuron",
-    "numerical_derivatives",
+    "numerical_gradients",
     "sigmoid",
     "sum_task",
 ]
@@ -147,7 +153,8 @@ def neuron(
     x, w = np.asarray(inputs, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if x.ndim != 1 or x.shape != w.shape:
         raise SettingsError(
-            f"{x.size} inputs do not fit {w.size} weights: give one weight for each input."
+            f"{counted(x.size, 'input')} {agree(x.size, 'does', 'do')} not fit "
+            f"{counted(w.size, 'weight')}: give one weight for each input."
         )
     products = x * w
     net_input = float(products.sum() + bias)
@@ -156,11 +163,11 @@ def neuron(
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One pass over the data: `error` is the mean over examples of mean((target - output)^2),
-    each taken just before that example's update."""
+    """One pass over the data: `mse` is the mean squared error, the mean over examples of
+    mean((target - output)^2), each taken just before that example's update."""
 
     epoch: int
-    error: float
+    mse: float
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,11 @@ class Step:
     Lists run from the first layer to the last; arrays have the batch as their first axis
     where an example has a value of its own. `activations[0]` is the input, so layer i maps
     `activations[i]` through `weights[i]` to `net_inputs[i]` and on to `activations[i + 1]`.
+
+    `error` is target - output, `loss` is ``1/2 sum(error^2)`` averaged over the batch, and
+    `gradients` and `bias_gradients` are its derivatives: ``weights_after`` is
+    ``weights_before - learning_rate * gradients``. `deltas` are the derivatives of each example's
+    own loss by the net inputs.
     """
 
     target: Array
@@ -178,8 +190,8 @@ class Step:
     error: Array
     loss: float
     deltas: list[Array]
-    derivatives: list[Array]
-    bias_derivatives: list[Array]
+    gradients: list[Array]
+    bias_gradients: list[Array]
     weights_before: list[Array]
     weights_after: list[Array]
     biases_before: list[Array]
@@ -189,6 +201,14 @@ class Step:
     def output(self) -> Array:
         """The network's answer, before the update."""
         return self.activations[-1]
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers of the step are in the range that a computer can hold."""
+        kept = (self.net_inputs, self.activations, self.deltas, self.gradients)
+        after = (self.bias_gradients, self.weights_after, self.biases_after)
+        every = [np.array(self.loss), *(array for arrays in (*kept, *after) for array in arrays)]
+        return all(bool(np.isfinite(values).all()) for values in every)
 
 
 class _Pass:
@@ -206,13 +226,14 @@ class _Pass:
         self.net_inputs = rows()[1:]
         self.slopes = rows()[1:]
         self.deltas = rows()[1:]
-        self.errors = rows()
+        # Derivatives of the loss by each activation.
+        self.passed_back = rows()
         self.target = np.zeros((batch, layer_sizes[-1]))
-        self.output_error = self.errors[-1].reshape(-1)
+        self.at_output = self.passed_back[-1].reshape(-1)
         self.transposed = [a.T for a in self.activations]
-        self.derivatives = [np.zeros(shape) for shape in pairwise(layer_sizes)]
-        self.bias_derivatives = [np.zeros(n) for n in layer_sizes[1:]]
-        self.updates = [np.zeros_like(d) for d in self.derivatives]
+        self.gradients = [np.zeros(shape) for shape in pairwise(layer_sizes)]
+        self.bias_gradients = [np.zeros(n) for n in layer_sizes[1:]]
+        self.updates = [np.zeros_like(g) for g in self.gradients]
 
 
 class MLP:
@@ -256,10 +277,8 @@ class MLP:
         output_activation: str | None = None,
     ) -> None:
         self.layer_sizes = (num_inputs, *num_hidden, num_outputs)
-        if min(self.layer_sizes) < 1:
-            raise SettingsError(
-                f"Layer sizes {self.layer_sizes} hold an empty layer: give each at least 1 neuron."
-            )
+        for size in self.layer_sizes:
+            check_whole("A layer's size", size, 1)
         if init not in INITIALISERS:
             raise SettingsError(
                 f'Unknown weight initialisation "{init}": use one of {", ".join(INITIALISERS)}.'
@@ -292,18 +311,19 @@ class MLP:
 
     @property
     def deltas(self) -> list[Array]:
-        """``error * s'(h)`` of each layer in the last backward pass, shapes (batch, n_out)."""
+        """dL/dh of each layer in the last backward pass, by each example's own loss, shapes
+        (batch, n_out): the derivative by the activation times ``s'(h)``."""
         return self._last.deltas
 
     @property
-    def derivatives(self) -> list[Array]:
-        """dW of each layer in the last backward pass, shapes (n_in, n_out)."""
-        return self._last.derivatives
+    def gradients(self) -> list[Array]:
+        """dL/dW of each layer in the last backward pass, shapes (n_in, n_out)."""
+        return self._last.gradients
 
     @property
-    def bias_derivatives(self) -> list[Array]:
-        """db of each layer in the last backward pass, shapes (n_out,)."""
-        return self._last.bias_derivatives
+    def bias_gradients(self) -> list[Array]:
+        """dL/db of each layer in the last backward pass, shapes (n_out,)."""
+        return self._last.bias_gradients
 
     # -- the four moves -------------------------------------------------------------------
 
@@ -335,7 +355,7 @@ class MLP:
         return (output[0] if x.ndim == 1 else output).copy()
 
     def backward(self, error: ArrayLike) -> Array:
-        """Propagate an error back through the last forward pass, filling the derivatives.
+        """Propagate an error back through the last forward pass, filling the gradients.
 
         Parameters
         ----------
@@ -344,22 +364,23 @@ class MLP:
         Returns
         -------
         ndarray, shape (batch, num_inputs)
-            The error as seen by the inputs.
+            The derivative of each example's loss by its inputs.
         """
         p = self._last
         rows = self._rows(np.asarray(error, dtype=np.float64), self.layer_sizes[-1], "errors")
         if len(rows) != len(p.target):
             raise SettingsError(
-                f"{len(rows)} errors do not fit the last forward pass of {len(p.target)} examples."
+                f"{counted(len(rows), 'error')} {agree(len(rows), 'does', 'do')} not fit the last "
+                f"forward pass of {counted(len(p.target), 'example')}."
             )
-        p.errors[-1][:] = rows
+        np.negative(rows, out=p.passed_back[-1])
         with np.errstate(over="ignore", invalid="ignore"):
             self._backward(p)
-            np.dot(p.deltas[0], self.weights[0].T, out=p.errors[0])
-        return p.errors[0].copy()
+            np.dot(p.deltas[0], self.weights[0].T, out=p.passed_back[0])
+        return p.passed_back[0].copy()
 
     def gradient_descent(self, learning_rate: float) -> None:
-        """Move the weights along the derivatives of the last backward pass."""
+        """Move the weights against the gradients of the last backward pass."""
         with np.errstate(over="ignore", invalid="ignore"):
             self._descend(self._last, learning_rate)
 
@@ -381,7 +402,7 @@ class MLP:
         targets : array_like, shape (n, num_outputs) or, for one output, (n,)
         epochs : int, >= 0
         learning_rate : float, > 0
-        batch_size : int, >= 1; the derivatives of a batch are averaged
+        batch_size : int, >= 1; the gradients of a batch are averaged
         shuffle : Generator or None
             Draws a new order each epoch; None keeps the given order, as the course does.
 
@@ -395,11 +416,9 @@ class MLP:
             At once, when shapes or ranges do not fit.
         """
         x, t = self._examples(inputs, targets)
-        if epochs < 0 or batch_size < 1 or not 0 < learning_rate < np.inf:
-            raise SettingsError(
-                f"epochs {epochs}, batch size {batch_size} and learning rate {learning_rate:g} "
-                "cannot train: they must be at least 0, at least 1, and above 0 but finite."
-            )
+        check_whole("epochs", epochs, 0)
+        check_whole("batch_size", batch_size, 1)
+        check_number("learning_rate", learning_rate, 0, above=True)
         return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
 
     def step(self, inputs: ArrayLike, target: ArrayLike, learning_rate: float = 0.1) -> Step:
@@ -418,16 +437,25 @@ class MLP:
             target=t.copy(),
             net_inputs=_copies(p.net_inputs),
             activations=_copies(p.activations),
-            error=p.errors[-1].copy(),
-            loss=squares / t.size,
+            error=t - p.activations[-1],
+            loss=squares / 2 / len(t),
             deltas=_copies(p.deltas),
-            derivatives=_copies(p.derivatives),
-            bias_derivatives=_copies(p.bias_derivatives) if self.biases else [],
+            gradients=_copies(p.gradients),
+            bias_gradients=_copies(p.bias_gradients) if self.biases else [],
             weights_before=before[0],
             weights_after=_copies(self.weights),
             biases_before=before[1],
             biases_after=_copies(self.biases),
         )
+
+    def loss(self, inputs: ArrayLike, targets: ArrayLike) -> float:
+        """``1/2 sum((target - output)^2)`` over outputs, averaged over examples, without learning.
+
+        It is what gradients are gradients of.
+        """
+        x, t = self._examples(inputs, targets)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(np.square(t - self.forward(x))) / 2 / len(x))
 
     def mean_squared_error(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """Mean of (target - output)^2 over examples and outputs, without learning."""
@@ -453,28 +481,29 @@ class MLP:
         for i in reversed(range(len(self.weights))):
             delta, slopes = p.deltas[i], p.slopes[i]
             slope[i](p.net_inputs[i], p.activations[i + 1], slopes)
-            np.multiply(slopes, p.errors[i + 1], delta)
-            p.transposed[i].dot(delta, p.derivatives[i])
+            np.multiply(slopes, p.passed_back[i + 1], delta)
+            p.transposed[i].dot(delta, p.gradients[i])
             if batch > 1:
-                np.divide(p.derivatives[i], batch, out=p.derivatives[i])
+                np.divide(p.gradients[i], batch, out=p.gradients[i])
             if self.biases:
-                np.mean(delta, axis=0, out=p.bias_derivatives[i])
+                np.mean(delta, axis=0, out=p.bias_gradients[i])
             if i:
-                delta.dot(self.weights[i].T, p.errors[i])
+                delta.dot(self.weights[i].T, p.passed_back[i])
 
     def _descend(self, p: _Pass, learning_rate: float | Array) -> None:
         for i, w in enumerate(self.weights):
             update = p.updates[i]
-            np.multiply(p.derivatives[i], learning_rate, update)
-            np.add(w, update, w)
+            np.multiply(p.gradients[i], learning_rate, update)
+            np.subtract(w, update, w)
         for i, b in enumerate(self.biases):
-            b += learning_rate * p.bias_derivatives[i]
+            b -= learning_rate * p.bias_gradients[i]
 
     def _learn(self, p: _Pass, learning_rate: float | Array) -> float:
         """One update from the examples in `p`; the sum of squared errors before it."""
         self._forward(p)
-        np.subtract(p.target, p.activations[-1], p.errors[-1])
-        squares = float(p.output_error.dot(p.output_error))
+        # The derivative of the loss by the output is minus the error.
+        np.subtract(p.activations[-1], p.target, p.passed_back[-1])
+        squares = float(p.at_output.dot(p.at_output))
         self._backward(p)
         self._descend(p, learning_rate)
         return squares
@@ -521,7 +550,9 @@ class MLP:
         x = self._rows(x, self.layer_sizes[0], "inputs")
         t = self._rows(t, self.layer_sizes[-1], "targets")
         if len(x) != len(t):
-            raise SettingsError(f"{len(x)} inputs and {len(t)} targets: give one target each.")
+            raise SettingsError(
+                f"{counted(len(x), 'input')} and {counted(len(t), 'target')}: give one target each."
+            )
         if not (np.isfinite(x).all() and np.isfinite(t).all()):
             raise SettingsError("The examples hold numbers that are not finite: remove them.")
         return x, t
@@ -537,10 +568,10 @@ class MLP:
         return rows
 
 
-def numerical_derivatives(
+def numerical_gradients(
     mlp: MLP, inputs: ArrayLike, targets: ArrayLike, epsilon: float = 1e-6
 ) -> tuple[list[Array], list[Array]]:
-    """The derivatives again, from nothing but forward passes (central differences).
+    """The gradients again, from nothing but losses measured on either side (central differences).
 
     Parameters
     ----------
@@ -549,8 +580,8 @@ def numerical_derivatives(
 
     Returns
     -------
-    (derivatives, bias_derivatives)
-        In the shapes and with the sign of `MLP.derivatives` and `MLP.bias_derivatives`.
+    (gradients, bias_gradients)
+        In the shapes of `MLP.gradients` and `MLP.bias_gradients`.
 
     Raises
     ------
@@ -561,22 +592,19 @@ def numerical_derivatives(
         inputs, targets = np.atleast_2d(inputs), np.atleast_2d(targets)
     x, t = mlp._examples(inputs, targets)
 
-    def energy() -> float:
-        return float(0.5 * np.sum(np.square(t - mlp.forward(x))) / len(x))
-
-    def downhill(parameter: Array) -> Array:
+    def gradient(parameter: Array) -> Array:
         result = np.zeros_like(parameter)
         for at in np.ndindex(parameter.shape):
             kept = parameter[at]
             parameter[at] = kept + epsilon
-            above = energy()
+            above = mlp.loss(x, t)
             parameter[at] = kept - epsilon
-            below = energy()
+            below = mlp.loss(x, t)
             parameter[at] = kept
-            result[at] = (below - above) / (2 * epsilon)
+            result[at] = (above - below) / (2 * epsilon)
         return result
 
-    return [downhill(w) for w in mlp.weights], [downhill(b) for b in mlp.biases]
+    return [gradient(w) for w in mlp.weights], [gradient(b) for b in mlp.biases]
 
 
 # What each task asks of the two numbers a and b; `middle` is the centre of their range.
@@ -621,9 +649,13 @@ def make_task(
     """
     if name not in TASKS:
         raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
-    if count < 1 or not -np.inf < low < high < np.inf or not 0 <= noise < np.inf:
+    check_whole("count", count)
+    for name_of_number, number in (("low", low), ("high", high), ("noise", noise)):
+        check_number(name_of_number, number)
+    if count < 1 or not low < high or noise < 0:
         raise SettingsError(
-            f"{count} examples in [{low:g}, {high:g}) with noise {noise:g} cannot be drawn: "
+            f"{counted(count, 'example')} from {numeral(low)} to {numeral(high)} with a noise of "
+            f"{numeral(noise)} cannot be drawn: "
             "use at least 1 example, a lower end below the upper, and noise of at least 0, "
             "all of them finite."
         )

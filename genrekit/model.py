@@ -1,34 +1,41 @@
 """A model: a trained network with all that is needed to use it, and to judge it.
 
-A bundle is a folder with ``weights.safetensors`` and ``model.json``: the network's name, the
-feature parameters, the genres, the calibration, and the card, which says on what data and
-which split every figure was measured. Nothing in a bundle is ever executed.
+A bundle is a folder with ``weights.safetensors``, ``model.json`` (the network's name, the feature
+parameters, the genres, the calibration, and the card, which says on what data and which split
+every figure was measured) and ``neighbours.safetensors`` (what it was trained on, see
+`genrekit.neighbours`), which it can do without. Nothing in a bundle is ever executed.
 
 PyTorch is imported by what computes, not by what names a model or holds a verdict.
 """
 
+import copy
 import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
-from genrekit.audio import AudioSource, load_audio
+from genrekit.audio import AudioSource, Decoded, decode, resampled, usable_samples
 from genrekit.errors import GenreKitError, ModelError
+from genrekit.familiarity import EDGE, UNLIKE
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors, replacing, without_nan
-from genrekit.memory import rows_at_once
+from genrekit.memory import lacks_memory, rows_at_once
 from genrekit.metrics import softmax
+from genrekit.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
+from genrekit.remote import local_path
+from genrekit.wording import the_first
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
 
@@ -60,7 +67,9 @@ class Verdict:
 
     `genre` is None when the model is not sure; `note` then says why. `confidence` is the
     probability of the likeliest genre. `probabilities` are the mean over the segments, and
-    empty, like `segments`, when there was nothing to judge.
+    empty, like `segments`, when there was nothing to judge. `novelty`, 0 to 1, is the share of
+    songs of the training music's kind that lie nearer to it than this one (see
+    `genrekit.familiarity`); None where the model cannot tell.
     """
 
     genre: str | None
@@ -68,11 +77,16 @@ class Verdict:
     probabilities: dict[str, float]
     segments: tuple[SegmentVerdict, ...]
     note: str
+    novelty: float | None = None
 
     def of_the_start(self, seconds: float) -> Self:
         """The same, with a note that only the first `seconds` of the song were heard."""
-        note = f"{self.note} Only the first {seconds / 60:g} minutes were heard.".strip()
-        return replace(self, note=note)
+        part = the_first(seconds)
+        return self.noting(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
+
+    def noting(self, sentence: str) -> Self:
+        """The same, with one more sentence in the note."""
+        return replace(self, note=f"{self.note} {sentence}".strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +108,8 @@ class GenreModel:
         Below this confidence the verdict is "not sure".
     card : dict
         Data, split, recipe, history and figures, as plain values.
+    neighbours : Neighbours or None
+        What it was trained on; without it, no song is ever too far from that.
     """
 
     network: "nn.Module"
@@ -105,6 +121,7 @@ class GenreModel:
     temperature: float = 1.0
     threshold: float = 0.0
     card: dict[str, Any] = field(default_factory=dict, repr=False)
+    neighbours: Neighbours | None = field(default=None, repr=False)
 
     # -- use ------------------------------------------------------------------------------
 
@@ -153,19 +170,92 @@ class GenreModel:
             )
         return logits
 
+    def embeddings(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """What the network's last linear layer takes in, shape (n, e); otherwise as `logits`.
+
+        Raises
+        ------
+        ModelError
+            Also when the network has no linear layer.
+        """
+        return self._answers(features, rows)[1]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights and the normalisation: equal for equal models."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        digest.update(np.ascontiguousarray(self.mean).data)
+        digest.update(np.ascontiguousarray(self.std).data)
+        return digest.hexdigest()
+
+    def nearest(self, features: NDArray[np.float32], k: int = 5) -> Nearest | None:
+        """The training segments and tracks nearest to a song; None without `neighbours`.
+
+        Parameters
+        ----------
+        features : ndarray, float32, shape (n, *params.shape), the song's segments
+        k : int, >= 1, how many of each; fewer where there are no more
+
+        Raises
+        ------
+        ModelError
+            The features are not the model's own, or no numbers.
+        SettingsError
+            `k` is below 1.
+        """
+        if self.neighbours is None:
+            return None
+        return self.neighbours.nearest(self.embeddings(features), features, self.params, k)
+
+    def _answers(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and embeddings, from one pass through the network."""
+        from torch import nn
+
+        # A copy, since another visitor may be using the network while the hook hangs on it.
+        private = replace(self, network=copy.deepcopy(self.network))
+        layers = [layer for layer in private.network.modules() if isinstance(layer, nn.Linear)]
+        if not layers:
+            raise ModelError(
+                "The network has no linear layer to take embeddings from: use another network."
+            )
+        taken = [np.empty((0, layers[-1].in_features), np.float32)]
+
+        def keep(_: nn.Module, given: "tuple[Tensor, ...]") -> None:
+            taken.append(given[0].detach().flatten(1).float().cpu().numpy())
+
+        layers[-1].register_forward_pre_hook(keep)
+        logits = private.logits(features, rows)
+        return logits, np.concatenate(taken)
+
     def probabilities(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.floating]:
         """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
         return softmax(self.logits(features, rows), self.temperature)
 
-    def classify(self, samples: NDArray[np.float32]) -> Verdict:
+    def classify(self, samples: ArrayLike, *, sample_rate: float) -> Verdict:
         """Judge a song.
 
         Parameters
         ----------
-        samples : ndarray, float32, shape (samples,), at ``params.sample_rate``
+        samples : array-like, shape (samples,), as `genrekit.audio.usable_samples` takes them
+            Floats with full scale 1, or integers of 16 or 32 bits.
+        sample_rate : float, Hz
+            They are resampled where it is not ``params.sample_rate``.
+
+        Raises
+        ------
+        AudioError, SettingsError
+            The samples cannot be used.
         """
+        samples = resampled(usable_samples(samples), sample_rate, self.params.sample_rate)
         seconds = len(samples) / self.params.sample_rate
         segments = split_segments(samples, self.params)
         if not len(segments):
@@ -175,45 +265,74 @@ class GenreModel:
             )
         if np.abs(samples).max() < _SILENCE_PEAK:
             return _undecided("Silence: there is nothing to hear. Check the recording level.")
-        rows = self.probabilities(extract(segments, self.params))
+        features = extract(segments, self.params)
+        novelty = None
+        if self.neighbours is None:
+            rows = self.probabilities(features)
+        else:
+            logits, embedded = self._answers(features)
+            rows = softmax(logits, self.temperature)
+            novelty = self.neighbours.rank(embedded, features, self.params)
         mean = rows.mean(axis=0)
         best = int(mean.argmax())
         confidence = float(mean[best])
-        sure = confidence >= self.threshold
-        note = (
-            f"{self.genres[best].capitalize()} is likeliest, but {confidence:.0%} is below the "
-            f"{self.threshold:.0%} under which this model was wrong more often than right."
-        )
-        blind = 1 / len(self.genres)
-        if confidence < blind + _EVEN * (1 - blind):
-            note = (
-                "No genre stands out: it sounds unlike all the music this model has learned from."
-            )
-        length = self.params.segment_seconds
+        doubt = self._doubt(best, confidence, novelty)
+        starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
-            genre=self.genres[best] if sure else None,
+            genre=None if doubt else self.genres[best],
             confidence=confidence,
             probabilities=self._named(mean),
             segments=tuple(
-                SegmentVerdict(i * length, min((i + 1) * length, seconds), self._named(row))
-                for i, row in enumerate(rows)
+                SegmentVerdict(start, min(end, seconds), self._named(row))
+                for (start, end), row in zip(pairwise(starts), rows, strict=True)
             ),
-            note="" if sure else note,
+            note=doubt,
+            novelty=novelty,
         )
 
-    def classify_file(self, source: AudioSource, max_seconds: float = MAX_SONG_SECONDS) -> Verdict:
+    def _doubt(self, best: int, confidence: float, novelty: float | None) -> str:
+        """Why the verdict is "not sure", in a sentence; empty where it is sure."""
+        genre = self.genres[best].capitalize()
+        blind = 1 / len(self.genres)
+        if novelty is not None and novelty > UNLIKE:
+            return "It sounds unlike anything this model was trained on."
+        if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
+            return "No genre stands out."
+        if confidence < self.threshold:
+            return (
+                f"{genre} is likeliest, but {confidence:.0%} is below the {self.threshold:.0%} "
+                "under which this model was wrong more often than right."
+            )
+        if novelty is not None and novelty > EDGE:
+            return (
+                f"{genre} is likeliest, but the song is at the edge of what this model was "
+                "trained on, where it is often wrong."
+            )
+        return ""
+
+    def classify_file(
+        self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
+    ) -> Verdict:
         """Judge a sound file; of a longer one, the first `max_seconds`, which the note says.
 
         Raises
         ------
-        AudioError
+        AudioError, SettingsError
             As `genrekit.audio.load_audio`.
         """
-        rate = self.params.sample_rate
-        samples = load_audio(source, rate, max_seconds=max_seconds + 1)
-        heard = samples[: int(max_seconds * rate)]
-        verdict = self.classify(heard)
-        return verdict if len(heard) == len(samples) else verdict.of_the_start(max_seconds)
+        return self.judge(decode(source, self.params.sample_rate, max_seconds), max_seconds)
+
+    def judge(self, heard: Decoded, max_seconds: float | None) -> Verdict:
+        """Judge what was decoded of a song at ``params.sample_rate``, at most `max_seconds`.
+
+        The note says whether there is more, and how the channels were mixed.
+        """
+        verdict = self.classify(heard.samples, sample_rate=self.params.sample_rate)
+        if heard.note:
+            verdict = verdict.noting(heard.note)
+        return (
+            verdict if max_seconds is None or not heard.cut else verdict.of_the_start(max_seconds)
+        )
 
     def _named(self, row: NDArray[np.floating]) -> dict[str, float]:
         return dict(zip(self.genres, row.astype(float).tolist(), strict=True))
@@ -231,7 +350,7 @@ class GenreModel:
         import torch
         from safetensors.torch import save as save_tensors
 
-        folder = Path(folder)
+        folder = local_path(folder)
         tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
         tensors["mean"] = torch.from_numpy(self.mean)
         tensors["std"] = torch.from_numpy(self.std)
@@ -249,9 +368,12 @@ class GenreModel:
         text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         with plain_os_errors("written", folder, ModelError):
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / NEIGHBOURS_FILE).unlink(missing_ok=True)
             for name, content in ((_WEIGHTS_FILE, weights), (_CARD_FILE, text.encode())):
                 with replacing(folder / name) as temporary:
                     temporary.write_bytes(content)
+        if self.neighbours is not None:
+            self.neighbours.save(folder)
 
     @classmethod
     def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
@@ -262,7 +384,9 @@ class GenreModel:
         ModelError
             There is none, or it is damaged.
         """
-        folder = MODELS / name_or_folder if _is_name(name_or_folder) else Path(name_or_folder)
+        folder = local_path(name_or_folder)
+        if _is_name(os.fspath(name_or_folder)):
+            folder = MODELS / folder
         if not (folder / _CARD_FILE).is_file():
             raise ModelError(
                 f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
@@ -272,7 +396,11 @@ class GenreModel:
             text = (folder / _CARD_FILE).read_bytes()
             weights = (folder / _WEIGHTS_FILE).read_bytes()
         try:
-            return cls._from_bytes(json.loads(text), weights)
+            found = cls._from_bytes(json.loads(text), weights)
+            if (folder / NEIGHBOURS_FILE).is_file():
+                known = Neighbours.load(folder, found.weights_sha256)
+                found = replace(found, neighbours=known)
+            return found
         except ModelError:
             raise
         except (
@@ -283,7 +411,9 @@ class GenreModel:
             RuntimeError,
             GenreKitError,
             SafetensorError,
-        ):
+        ) as error:
+            if lacks_memory(error):
+                raise
             raise ModelError(
                 f"The model in {folder} is damaged or was not made by GenreKit: train it again."
             ) from None
@@ -342,7 +472,6 @@ def _undecided(note: str) -> Verdict:
     return Verdict(None, 0.0, {}, (), note)
 
 
-def _is_name(name_or_folder: str | os.PathLike[str]) -> bool:
+def _is_name(name: str) -> bool:
     """Whether it is the bare name of a model that ships; a folder of that name comes second."""
-    name = os.fspath(name_or_folder)
     return Path(name).name == name and (MODELS / name / _CARD_FILE).is_file()

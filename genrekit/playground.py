@@ -2,8 +2,9 @@
 
 NumPy only. A `Run` owns a network, its examples and its history, and moves by whole batches: how
 its work is cut into portions never changes the numbers, so a run watched live and the same run
-repeated by its script (`genrekit.takeaway`) agree. Errors are mean squared errors. Units are
-counted from 0 here and from 1 in messages to people.
+repeated by its script (`genrekit.takeaway`) agree. `mse` is the mean squared error; the networks
+have one output, so it is twice the loss that the gradients belong to, `genrekit.mlp.MLP.loss`.
+Units are counted from 0 here and from 1 in messages to people.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from genrekit.errors import SettingsError
 from genrekit.mlp import MLP
+from genrekit.ranges import check_number, check_whole
 from genrekit.run_examples import make_examples
 from genrekit.run_settings import LIMITS, OWN, RunSettings
 
@@ -33,13 +35,14 @@ PORTION: Final = 256
 class EpochRecord:
     """One pass over the data.
 
-    `error` is the mean over examples, each taken just before its update; `held_out_error` is
-    taken at the end of the epoch on examples never learned from, or None where there are none.
+    `mse` is the mean squared error, each example's taken just before its update; `held_out_mse`
+    is taken at the end of the epoch on examples never learned from; None where there are none, or
+    where it is beyond the numbers that a computer can hold.
     """
 
     epoch: int
-    error: float
-    held_out_error: float | None
+    mse: float
+    held_out_mse: float | None
     learning_rate: float
 
 
@@ -64,12 +67,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Frame:
-    """The network after `seen` examples, with the error of the epoch under way."""
+    """The network after `seen` examples, which is `epoch` epochs.
+
+    `mse` is the mean squared error of the last epoch or, between two epochs, of the examples of
+    the one under way; NaN where nothing was measured.
+    """
 
     seen: int
     epoch: float
-    error: float
-    held_out_error: float
+    mse: float
+    held_out_mse: float
     parameters: Array
 
 
@@ -101,6 +108,7 @@ class Run:
     def __init__(
         self, settings: RunSettings, *, learning_rate: float = 0.1, epochs: int = 50
     ) -> None:
+        check_whole("epochs", epochs, 0)
         self.settings = settings
         examples = make_examples(settings)
         self.inputs, self.targets = examples.inputs, examples.targets
@@ -146,7 +154,7 @@ class Run:
         if not self.seen:
             self.first_rate = value
         else:
-            self.changes.append(Change(self.seen, value))
+            self._changed(Change(self.seen, value))
 
     @property
     def epoch(self) -> int:
@@ -206,7 +214,7 @@ class Run:
             learning_rate=self._rate,
             batch_size=self.settings.batch_size,
         ):
-            self._squares += report.error * count
+            self._squares += report.mse * count
         self.seen += count
         self._position += count
         if self._position == len(self.inputs):
@@ -214,17 +222,19 @@ class Run:
         return count
 
     def _end_epoch(self) -> None:
-        error = self._squares / len(self.inputs)
-        self.history.append(EpochRecord(self.epoch, error, self._held_out_error(), self._rate))
+        mse = self._squares / len(self.inputs)
+        if math.isfinite(mse):
+            self.history.append(EpochRecord(self.epoch, mse, self._held_out_mse(), self._rate))
         self._record_frame()
         self._position = 0
         # A sum that overflowed stays, to show that the run is broken.
         self._squares = 0.0 if np.isfinite(self._squares) else self._squares
 
-    def _held_out_error(self) -> float | None:
+    def _held_out_mse(self) -> float | None:
         if not len(self.held_inputs):
             return None
-        return self.network().mean_squared_error(self.held_inputs, self.held_targets)
+        mse = self.network().mean_squared_error(self.held_inputs, self.held_targets)
+        return mse if math.isfinite(mse) else None
 
     def set_weight(self, weight: Weight, value: float) -> None:
         """Put `value` in the place of a weight or bias.
@@ -236,12 +246,16 @@ class Run:
         """
         if weight not in self.all_weights():
             raise SettingsError("This network has no such weight: choose one from the drawing.")
-        if not math.isfinite(value) or abs(value) > LIMITS.value:
-            raise SettingsError(f"{value} cannot be a weight: use a number up to {LIMITS.value:g}.")
+        check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
         array, at = _place(self.mlp, weight)
         array[at] = value
-        self.changes.append(Change(self.seen, value, weight))
+        self._changed(Change(self.seen, value, weight))
         self._record_frame()
+
+    def _changed(self, change: Change) -> None:
+        """Remember a change; of several of one thing between two examples the last counts."""
+        before = [c for c in self.changes if (c.seen, c.weight) != (change.seen, change.weight)]
+        self.changes = [*before, change]
 
     def get_weight(self, weight: Weight) -> float:
         """The present value of a weight or bias."""
@@ -269,14 +283,14 @@ class Run:
 
     def _record_frame(self) -> None:
         part = self._position / len(self.inputs)
-        error = self._squares / self._position if self._position else math.nan
-        held = self.history[-1].held_out_error if self.history else None
+        mse = self._squares / self._position if self._position else math.nan
+        held = self.history[-1].held_out_mse if self.history else None
         if not part and self.history:
-            error = self.history[-1].error
+            mse = self.history[-1].mse
         frame = Frame(
             self.seen,
             self.epoch + (part if part < 1 else 0.0),
-            error,
+            mse,
             math.nan if held is None else held,
             self._parameters(),
         )
@@ -308,8 +322,7 @@ class Run:
 
 
 def _rate(value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise SettingsError(f"Learning rate {value:g} cannot train: use a number above 0.")
+    check_number("Learning rate", value, 0, LIMITS.value, above=True)
     return float(value)
 
 

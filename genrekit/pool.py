@@ -14,7 +14,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
-from genrekit.errors import SettingsError
+from genrekit import threads
+from genrekit.ranges import check_whole
 
 __all__ = ["CRASHED", "check_workers", "compute_in_order"]
 
@@ -32,8 +33,8 @@ Result = TypeVar("Result")
 
 def check_workers(workers: int | None) -> None:
     """Raise SettingsError for fewer processes than 1; None is one per processor."""
-    if workers is not None and workers < 1:
-        raise SettingsError(f"{workers} workers cannot work: use at least 1.")
+    if workers is not None:
+        check_whole("workers", workers, 1)
 
 
 def compute_in_order(
@@ -124,9 +125,9 @@ def _processes(workers: int) -> Executor:
             warnings.simplefilter("ignore", DeprecationWarning)
             copies.submit(int)
         return copies
-    from joblib.externals import loky
+    from loky import ProcessPoolExecutor as FreshProcesses
 
-    fresh: Executor = loky.ProcessPoolExecutor(workers, initializer=_begin)
+    fresh: Executor = FreshProcesses(workers, initializer=_begin)
     return fresh
 
 
@@ -147,7 +148,7 @@ def _compute_in_one_thread() -> None:
     """There is a process for each processor: threads beside it would only get in the way."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # for what is imported later
+    os.environ.update(threads.variables(1))  # for what is imported later
     threadpool_limits(1)
 
 

@@ -32,8 +32,10 @@ from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features import FeatureParams, extract, split_segments
 from genrekit.files import plain_os_errors
 from genrekit.pool import CRASHED, check_workers, compute_in_order
+from genrekit.ranges import check_number
 from genrekit.remote import Place, PlaceName, RemoteFile, fetched, place
 from genrekit.tables import match_tracks, read_track_table
+from genrekit.wording import counted, numeral
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
 
@@ -170,11 +172,13 @@ def build_dataset(
         A number is out of range.
     """
     params = params or FeatureParams()
-    if track_seconds is not None and not params.segment_seconds <= track_seconds < np.inf:
-        raise SettingsError(
-            f"{track_seconds:g} s of each track cannot be used: give a number from one segment, "
-            f"{params.segment_seconds:g} s, upwards."
-        )
+    if track_seconds is not None:
+        check_number("track_seconds", track_seconds)
+        if track_seconds < params.segment_seconds:
+            raise SettingsError(
+                f"{numeral(track_seconds)} s of each track cannot be used: give a number from one "
+                f"segment, {params.segment_seconds:g} s, upwards."
+            )
     check_workers(workers)
     root, target = place(folder), place(output)
     _check_output(target)
@@ -232,7 +236,7 @@ def _build(
             yield BuildProgress(i, len(tracks), track.id, track.genre, rows, failed, resumed, new)
         if join is None:
             raise DatasetError(
-                f"Not one segment could be made from {len(tracks)} files. "
+                f"Not one segment could be made from {counted(len(tracks), 'file')}. "
                 f"{skipped[-1].track}, for instance: {skipped[-1].reason}"
             )
         if {track.genre for track in kept} == set(genres):
@@ -278,6 +282,8 @@ def read_track(
         return str(error)
     except OSError as error:
         return f"It cannot be read: {error.strerror or type(error).__name__}."
+    except MemoryError:
+        return "There is not enough memory to read it."
 
 
 def read_track_elsewhere(

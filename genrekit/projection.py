@@ -1,13 +1,20 @@
-"""A dataset's segments on a flat map: alike segments lie near each other."""
+"""What all segments of a dataset look like: a flat map of them, and each genre's average.
 
-from typing import NamedTuple
+Features are taken some rows at a time, for a dataset may be larger than memory.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.dataset import Dataset
+from genrekit.memory import rows_at_once
 
-__all__ = ["SegmentMap", "segment_map", "segment_summary"]
+__all__ = ["SegmentMap", "genre_averages", "segment_map", "segment_summary"]
+
+_LEAST_SPREAD: Final = 1e-6
 
 
 class SegmentMap(NamedTuple):
@@ -28,7 +35,12 @@ def segment_summary(features: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     ndarray, float32, shape (n, 2 * coefficients)
     """
-    return np.concatenate([features.mean(axis=1), features.std(axis=1)], axis=1)
+    count, _, coefficients = features.shape
+    summary = np.empty((count, 2 * coefficients), np.float32)
+    for part in _parts(features):
+        summary[part, :coefficients] = features[part].mean(axis=1)
+        summary[part, coefficients:] = features[part].std(axis=1)
+    return summary
 
 
 def segment_map(dataset: Dataset) -> SegmentMap:
@@ -37,11 +49,46 @@ def segment_map(dataset: Dataset) -> SegmentMap:
     Each number of the summary is first brought to mean 0 and standard deviation 1, so that
     loudness does not outweigh all the rest.
     """
-    summary = segment_summary(dataset.features).astype(np.float64)
-    spread = summary.std(axis=0)
-    table = (summary - summary.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    summary = segment_summary(dataset.features)
+    mean = summary.mean(axis=0, dtype=np.float64)
     # The table is tall and narrow: its principal axes are those of the small matrix.
-    variances, axes = np.linalg.eigh(table.T @ table)
+    products = sum((summary[part] - mean).T @ (summary[part] - mean) for part in _parts(summary))
+    spread = _spread(np.diag(products) / len(summary))
+    variances, axes = np.linalg.eigh(products / np.outer(spread, spread))
     share = np.maximum(variances[::-1], 0) / max(variances.sum(), 1e-12)
-    points = table @ axes[:, :-3:-1]
+    axes = axes[:, :-3:-1] / spread[:, np.newaxis]
+    points = np.concatenate([(summary[part] - mean) @ axes for part in _parts(summary)])
     return SegmentMap(points.astype(np.float32), (float(share[0]), float(share[1])))
+
+
+def genre_averages(dataset: Dataset) -> NDArray[np.float64]:
+    """Each genre's mean of each coefficient, in standard deviations from the mean of all.
+
+    Returns
+    -------
+    ndarray, float64, shape (genres, coefficients)
+        The deviation is that of the segments' means; NaN for a genre without segments.
+    """
+    features = dataset.features
+    means = np.concatenate(
+        [features[part].mean(axis=1, dtype=np.float64) for part in _parts(features)]
+    )
+    counts = np.bincount(dataset.labels, minlength=len(dataset.genres))[:, np.newaxis]
+    sums = np.zeros((len(dataset.genres), means.shape[1]))
+    np.add.at(sums, dataset.labels, means)
+    averages = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=averages, where=counts > 0)
+    result: NDArray[np.float64] = (averages - means.mean(axis=0)) / _spread(means.var(axis=0))
+    return result
+
+
+def _spread(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard deviation, or 1 where nothing differs."""
+    spread: NDArray[np.float64] = np.sqrt(variance)
+    return np.where(spread > _LEAST_SPREAD, spread, 1.0)
+
+
+def _parts(rows: NDArray[np.float32]) -> Iterator[slice]:
+    step = rows_at_once(rows.shape[1:])
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step)

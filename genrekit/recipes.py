@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from genrekit.augment import filtered, masked, moved, noisy
+from genrekit.dense import DenseChain
 
 __all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
 
@@ -46,12 +47,17 @@ class CourseRecipe:
     def __init__(self, network: nn.Module, x: Segments, y: Tensor, learning_rate: float) -> None:
         self.judge = network
         self._x, self._y = x, y
+        self._chain = DenseChain(network) if DenseChain.fits(network) else None
         self._optimizer = torch.optim.Adam(network.parameters(), learning_rate, fused=True)
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Learn from these training rows: their mean loss, their logits, the genres wanted."""
-        target = self._y[rows]
-        logits = self.judge(self._x[rows])
+        x, target = self._x[rows], self._y[rows]
+        if self._chain is not None:
+            loss, logits = self._chain.differentiate(x, target)
+            self._optimizer.step()
+            return loss, logits, target
+        logits = self.judge(x)
         loss = cross_entropy(logits, target)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -213,4 +219,4 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is native there, and so faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

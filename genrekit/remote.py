@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from genrekit.errors import DatasetError, SettingsError
 
-__all__ = ["Place", "PlaceName", "RemoteFile", "fetched", "place"]
+__all__ = ["Place", "PlaceName", "RemoteFile", "fetched", "local_path", "place"]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BYTES_AT_ONCE: Final = 1 << 22
@@ -103,13 +103,34 @@ Place = Path | RemoteFile
 PlaceName = str | os.PathLike[str] | RemoteFile
 
 
+def local_path(name: str | os.PathLike[str]) -> Path:
+    """The path of a file or folder on this machine.
+
+    Raises
+    ------
+    SettingsError
+        It is none: another type, or a text with a NUL, which no system takes.
+    """
+    if not isinstance(name, str | os.PathLike) or not isinstance(os.fspath(name), str):
+        raise SettingsError(f"{name!r:.40} is no path: give one path, as text.")
+    if "\0" in os.fspath(name):
+        raise SettingsError(f"{os.fspath(name)!r:.40} is no path: it holds a NUL.")
+    return Path(name)
+
+
 def place(name: PlaceName) -> Place:
-    """A local path, also from a file:// URL, or a file elsewhere."""
+    """A local path, also from a file:// URL, or a file elsewhere.
+
+    Raises
+    ------
+    SettingsError
+        As `local_path`.
+    """
     if isinstance(name, RemoteFile):
         return name
-    text = os.fspath(name)
-    if not isinstance(name, str) or not _URL.match(text):
-        return Path(text)
+    if not isinstance(name, str) or not _URL.match(name):
+        return local_path(name)
+    text = name
     if text.lower().startswith("file://"):
         return Path(unquote(text[len("file://") :]))
     return RemoteFile(text)

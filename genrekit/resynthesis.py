@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import features
+from genrekit.audio import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import FeatureParams
 from genrekit.mel import mel_filterbank
+from genrekit.ranges import check_whole
 from genrekit.trace import power_spectrogram, stft
 
 __all__ = [
@@ -69,6 +71,7 @@ def resynthesise(
     """
     if stage not in get_args(Stage):
         raise SettingsError(f'Unknown stage "{stage}": use "spectrogram", "mel" or "mfcc".')
+    samples = usable_samples(samples)
     if stage == "spectrogram":
         power = power_spectrogram(samples, params)
     else:
@@ -83,8 +86,7 @@ def resynthesise(
 
 def _mfcc(log_mel: Array, keep: int) -> Array:
     n_mels = log_mel.shape[1]
-    if not 1 <= keep <= n_mels:
-        raise SettingsError(f"{keep} MFCCs cannot be kept of {n_mels} bands: use 1 to {n_mels}.")
+    check_whole("n_coefficients", keep, 1, n_mels)
     return log_mel @ features.dct_matrix(keep, n_mels)
 
 
@@ -149,8 +151,8 @@ def griffin_lim(
     SettingsError
         There are no iterations to do.
     """
-    if iterations < 1:
-        raise SettingsError(f"{iterations} iterations estimate no phase: use at least 1.")
+    check_whole("iterations", iterations, 1)
+    check_whole("seed", seed, 0)
     magnitude = magnitude.astype(np.float32, copy=False)
     turns = np.random.default_rng(seed).random(magnitude.shape, dtype=np.float32)
     phase = np.exp(np.complex64(2j * np.pi) * turns)
@@ -187,6 +189,7 @@ def match_level(sound: Array, reference: Array) -> Array:
 
     Both of shape (samples,); so that stages are compared by what they keep, not by loudness.
     """
+    sound, reference = usable_samples(sound), usable_samples(reference)
     power = float(np.mean(sound.astype(np.float64) ** 2))
     if power == 0:
         return sound

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from genrekit.errors import SettingsError
 from genrekit.mlp import make_task
 from genrekit.run_settings import LIMITS, OWN, RunSettings
+from genrekit.wording import counted, numeral
 
 __all__ = ["HELD_OUT", "Examples", "Table", "make_examples", "parse_table"]
 
@@ -84,7 +85,7 @@ def parse_table(text: str) -> Table:
     """
     if len(text) > LIMITS.table_characters:
         raise SettingsError(
-            f"The table has {len(text)} characters, and {LIMITS.table_characters} fit into a "
+            f"The table has {len(text):,} characters, and {LIMITS.table_characters:,} fit into a "
             "link: paste fewer rows."
         )
     lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
@@ -92,20 +93,20 @@ def parse_table(text: str) -> Table:
         lines = lines[1:]
     if not 2 <= len(lines) <= LIMITS.table_rows:
         raise SettingsError(
-            f"The table has {len(lines)} rows of numbers: give 2 to {LIMITS.table_rows}, "
-            "one example a line."
+            f"The table has {counted(len(lines), 'row')} of numbers: give 2 to "
+            f"{LIMITS.table_rows:,}, one example a line."
         )
     rows = [_row(i, line) for i, line in lines]
     width = len(rows[0])
     for (i, _), row in zip(lines, rows, strict=True):
         if len(row) != width:
             raise SettingsError(
-                f"Line {i} has {len(row)} numbers where the first has {width}: "
+                f"Line {i} has {counted(len(row), 'number')} where the first has {width}: "
                 "give each line the same number of columns."
             )
     if not 2 <= width <= LIMITS.table_inputs + 1:
         raise SettingsError(
-            f"The table has {width} column{'s' if width != 1 else ''}: give 1 to "
+            f"The table has {counted(width, 'column')}: give 1 to "
             f"{LIMITS.table_inputs} inputs and, last, the target."
         )
     numbers = np.array(rows)
@@ -140,8 +141,8 @@ def _row(line_number: int, line: str) -> list[float]:
             )
         if abs(value) > LIMITS.value:
             raise SettingsError(
-                f"Line {line_number} holds {value:g}: use numbers up to "
-                f"{LIMITS.value:g}, best between 0 and 1."
+                f"Line {line_number} holds {numeral(value)}: use numbers up to "
+                f"{numeral(LIMITS.value)}, best between 0 and 1."
             )
         row.append(value)
     return row

@@ -1,12 +1,13 @@
 """What decides a run of the backprop playground, and how much of it one visitor may ask for."""
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from genrekit.errors import SettingsError
 from genrekit.mlp import ACTIVATIONS, INITIALISERS, TASKS
+from genrekit.ranges import check_number, check_switch, check_whole
+from genrekit.wording import counted, numeral
 
 __all__ = ["LIMITS", "OWN", "Limits", "RunSettings"]
 
@@ -72,27 +73,39 @@ class RunSettings:
         _known("activation", self.activation, ACTIVATIONS)
         _known("output activation", self.output_activation or self.activation, ACTIVATIONS)
         _known("weight initialisation", self.init, INITIALISERS)
+        for name, value in vars(self).items():
+            if name in ("examples", "batch_size", "seed"):
+                check_whole(name.replace("_", " "), value)
+            elif name in ("low", "high", "noise"):
+                check_number(name, value)
+        check_switch("bias", self.bias)
+        if not isinstance(self.hidden, tuple | list):
+            raise SettingsError(f"hidden is {self.hidden!r:.40}: use a list of layers' sizes.")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        for units in self.hidden:
+            check_whole("A hidden layer's size", units)
         if len(self.hidden) > LIMITS.layers or any(not 1 <= n <= LIMITS.units for n in self.hidden):
             raise SettingsError(
-                f"Hidden layers {self.hidden} are out of range: use up to {LIMITS.layers} layers "
-                f"of 1 to {LIMITS.units} units."
+                f"Hidden layers {self.hidden} are out of range: use up to "
+                f"{counted(LIMITS.layers, 'layer')} of 1 to {counted(LIMITS.units, 'unit')}."
             )
         for name, value in (("examples", self.examples), ("batch size", self.batch_size)):
             if not 1 <= value <= LIMITS.examples:
                 raise SettingsError(
                     f"{value} is out of range for the {name}: use 1 to {LIMITS.examples}."
                 )
-        if self.seed < 0 or not (math.isfinite(self.noise) and self.noise >= 0):
+        if self.seed < 0 or self.noise < 0:
             raise SettingsError(
-                f"Seed {self.seed} or noise {self.noise:g} is below 0: use 0 or more."
+                f"A seed of {self.seed} with a noise of {numeral(self.noise)} cannot be used: each "
+                "must be 0 or more."
             )
-        if not -math.inf < self.low < self.high < math.inf:
+        if not self.low < self.high:
             raise SettingsError(
-                f"The range from {self.low:g} to {self.high:g} is empty: "
+                f"The range from {numeral(self.low)} to {numeral(self.high)} is empty: "
                 "set the lower end below the upper one."
             )
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         raise SettingsError(f'Unknown {what} "{name}": use one of {", ".join(names)}.')

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from genrekit.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
-from genrekit.tables import match_tracks, read_track_table
+from genrekit.ranges import check_number, check_whole
+from genrekit.remote import local_path
+from genrekit.tables import loosely, match_tracks, read_track_table
+from genrekit.wording import counted
 
 __all__ = [
     "COURSE_FRACTIONS",
@@ -28,6 +31,7 @@ __all__ = [
     "by_segment",
     "by_track",
     "from_file",
+    "held_out_in_words",
     "make_split",
 ]
 
@@ -142,7 +146,12 @@ def by_artist(
             "This dataset names no artists, so it cannot be split by artist: give a CSV file with "
             "columns track and artist when it is built, or split by track."
         )
-    owner = np.where(dataset.artists != "", dataset.artists, np.char.add("\0", dataset.tracks))
+    # One artist may be written in several ways; the first of them stands for all.
+    written: dict[str, str] = {}
+    for name in np.unique(dataset.artists).tolist():
+        written.setdefault(loosely(name), name)
+    artists = np.array([written[loosely(name)] for name in dataset.artists.tolist()])
+    owner = np.where(artists != "", artists, np.char.add("\0", dataset.tracks))
     return _by_group("artist", dataset, _numbered(owner), seed, fractions)
 
 
@@ -156,12 +165,12 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
     DatasetError
         The file cannot be used, or gives nothing to train or to measure on.
     """
-    assigned = _assigned(dataset, Path(path), column)
+    assigned = _assigned(dataset, local_path(path), column)
     unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
     if unknown:
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unknown[0])
         raise DatasetError(
-            f'{path} names a part "{shown:.40}": use train, valid or test, or leave it empty.'
+            f'{path} names a part "{_shown(unknown[0])}": use train, valid or test, or leave it '
+            "empty."
         )
     return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
 
@@ -173,14 +182,18 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
     ----------
     path : path of a CSV file with columns track and `column`, which names each track's fold;
         tracks without one are left out
+    fold : str, as the file names it; capitals do not matter
 
     Raises
     ------
     DatasetError
         The file cannot be used, or nothing is in this fold or outside it.
     """
-    assigned = _assigned(dataset, Path(path), column)
-    held_out = assigned == fold
+    assigned = _assigned(dataset, local_path(path), column)
+    held_out = assigned == loosely(fold)
+    if not held_out.any():
+        folds = ", ".join(map(_shown, sorted(set(assigned.tolist()) - {""})[:10]))
+        raise DatasetError(f'{path} names no fold "{_shown(fold)}": it has {folds or "none"}.')
     none = np.empty(0, np.int64)
     train = np.flatnonzero((assigned != "") & ~held_out)
     return _checked(dataset, "file", None, train, none, np.flatnonzero(held_out))
@@ -206,12 +219,32 @@ def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
     return from_file(dataset, file, column)
 
 
+def held_out_in_words(dataset: Dataset, split: Split) -> str:
+    """How much of a dataset measures, of all that the split uses.
+
+    Whole tracks or artists seldom add up to the fraction that was asked for: of twelve tracks of
+    each genre four are held out for 30%, which is a third.
+    """
+    rows = np.concatenate([split.train, split.valid, split.test])
+    said = f"{len(split.measured) / len(rows):.0%} of the segments"
+    if dataset.tracks is None:
+        return said
+    tracks, of = (len(np.unique(dataset.tracks[part])) for part in (split.measured, rows))
+    source = "from " if split.shares_tracks else ""
+    return f"{said}, {source}{tracks} of {counted(of, 'track')}"
+
+
+def _shown(name: str) -> str:
+    """The start of a name from a file, fit to be printed."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:40])
+
+
 def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
-    """What a column of a table says of each segment's track, in small letters; "" for nothing."""
+    """What a column of a table says of each segment's track, `loosely`; "" for nothing."""
     if dataset.tracks is None:
         raise DatasetError("This dataset does not know its tracks, so no file can split it.")
     table = {
-        track: entry.strip().lower()
+        track: loosely(entry)
         for track, entry in read_track_table(path, column).items()
         if entry.strip()
     }
@@ -228,13 +261,14 @@ def _by_group(
     kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
 ) -> Split:
     """Give each group whole to the part that lacks most of the group's genre."""
+    for fraction in fractions:
+        check_number("A part's fraction", fraction)
     wanted = np.asarray(fractions, dtype=float)
-    if wanted.shape != (3,) or (wanted < 0).any() or not abs(wanted.sum() - 1) <= 1e-9:
+    if wanted.shape != (3,) or (wanted < 0).any() or abs(wanted.sum() - 1) > 1e-9:
         raise SettingsError(
             f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
         )
-    if seed < 0:
-        raise SettingsError(f"The seed of a split is {seed}: use a whole number of at least 0.")
+    check_whole("seed", seed, 0)
     count = int(groups.max()) + 1
     # Rows of each genre in each group; a group of several genres counts as its commonest.
     table = np.zeros((count, len(dataset.genres)), np.int64)
@@ -263,8 +297,8 @@ def _checked(
         )
     if not len(train) or not len(valid) + len(test):
         raise DatasetError(
-            f"Split by {kind}, the dataset of {len(dataset)} segments leaves nothing to train on "
-            "or nothing to measure with: use more tracks or another split."
+            f"Split by {kind}, the dataset of {counted(len(dataset), 'segment')} leaves nothing to "
+            "train on or nothing to measure with: use more tracks or another split."
         )
     shares = None
     if dataset.tracks is not None:

@@ -19,8 +19,9 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import load_audio
+from genrekit.audio import load_audio, usable_samples
 from genrekit.errors import AudioError, SettingsError
+from genrekit.ranges import check_number, check_whole
 
 __all__ = [
     "ROBUSTNESS",
@@ -98,23 +99,18 @@ class Stress:
 
     def __post_init__(self) -> None:
         for name, (low, high), unit in (
-            ("level_db", _LEVEL_RANGE_DB, " dB"),
-            ("low_pass_hz", _LOW_PASS_RANGE_HZ, " Hz"),
-            ("noise_db", _NOISE_RANGE_DB, " dB"),
+            ("level_db", _LEVEL_RANGE_DB, "dB"),
+            ("low_pass_hz", _LOW_PASS_RANGE_HZ, "Hz"),
+            ("noise_db", _NOISE_RANGE_DB, "dB"),
             ("phone", (0.0, 1.0), ""),
         ):
             value = getattr(self, name)
             optional = name in ("low_pass_hz", "noise_db")
-            if (value is None and optional) or _is_within(value, low, high):
-                continue
-            off = ", or None" if optional else ""
-            raise SettingsError(
-                f"{name} is {value!r}: use a number from {low:g} to {high:g}{unit}{off}."
-            )
+            if not (value is None and optional):
+                check_number(name, value, low, high, unit + ", or None" * optional)
         if self.noise_colour not in get_args(NoiseColour):
             raise SettingsError(f'Unknown noise "{self.noise_colour}": use pink or white.')
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise SettingsError(f"The seed is {self.seed!r}: use a whole number of at least 0.")
+        check_whole("seed", self.seed, 0)
 
 
 def apply(samples: Array, sample_rate: float, stress: Stress) -> Array:
@@ -135,7 +131,8 @@ def apply(samples: Array, sample_rate: float, stress: Stress) -> Array:
     Noise is measured against the sound as it is after low pass and phone, and is there before
     the level is set: turning the level down does not change the signal-to-noise ratio.
     """
-    result = samples.astype(np.float32)
+    samples = usable_samples(samples)
+    result = samples.copy()
     if not len(samples) or stress == Stress(noise_colour=stress.noise_colour, seed=stress.seed):
         return result
     if stress.low_pass_hz is not None and stress.low_pass_hz < 0.5 * sample_rate:
@@ -177,12 +174,12 @@ def noise(samples: int, sample_rate: float, colour: NoiseColour = "pink", seed: 
 
 def quieter(samples: Array) -> Array:
     """12 dB softer: a quarter of the amplitude."""
-    return _at_level(samples, -12)
+    return _at_level(usable_samples(samples), -12)
 
 
 def louder(samples: Array) -> Array:
     """12 dB louder, clipped hard at full scale: a recording level set far too high."""
-    return _at_level(samples, 12)
+    return _at_level(usable_samples(samples), 12)
 
 
 def mild_equaliser(samples: Array, seed: int = 0) -> Array:
@@ -191,6 +188,7 @@ def mild_equaliser(samples: Array, seed: int = 0) -> Array:
     A low shelf at 200 Hz, a high shelf at 4000 Hz, and a peak one octave wide between 500 and
     2000 Hz. Afterwards the mean power is the same as before; peaks beyond full scale are clipped.
     """
+    samples = usable_samples(samples)
     rng = np.random.default_rng(seed)
     low, high, middle = rng.choice((-1, 1), 3) * rng.uniform(3, 6, 3)
     centre = 500 * 4 ** rng.uniform()
@@ -206,23 +204,25 @@ def mild_equaliser(samples: Array, seed: int = 0) -> Array:
 
 def phone_bandwidth(samples: Array) -> Array:
     """Only 300 to 3400 Hz, 24 and 48 dB an octave steep: the band of a telephone call."""
+    samples = usable_samples(samples)
     return _clipped(_filtered(samples, SAMPLE_RATE, lambda f: _band(f, *_PHONE_BAND_HZ)))
 
 
 def late_start(samples: Array) -> Array:
     """Without the first 1.3 s, so that every segment is cut elsewhere; a short sound stays."""
+    samples = usable_samples(samples)
     start = round(LATE_SECONDS * SAMPLE_RATE)
     return samples[start:].copy() if len(samples) > start else samples.copy()
 
 
 def stereo_48k(samples: Array) -> Array:
     """Kept as a 48 kHz, 16-bit stereo file with channels a little unlike, and read back."""
-    return _stereo_round_trip(samples, 48_000)
+    return _stereo_round_trip(usable_samples(samples), 48_000)
 
 
 def stereo_44k(samples: Array) -> Array:
     """As `stereo_48k`, at 44.1 kHz."""
-    return _stereo_round_trip(samples, 44_100)
+    return _stereo_round_trip(usable_samples(samples), 44_100)
 
 
 def mp3_64k(samples: Array) -> Array:
@@ -246,6 +246,7 @@ def mp3_bytes(samples: Array) -> bytes:
     """
     import soundfile
 
+    samples = usable_samples(samples)
     file = io.BytesIO()
     # libsndfile counts the constant rates of MPEG-2 from 160 kbit/s (0) down to 8 (1).
     compression = (160 - MP3_KILOBITS) / (160 - 8)
@@ -283,11 +284,6 @@ ROBUSTNESS: Final[Mapping[str, Transform]] = MappingProxyType(
 
 
 # -- pieces -----------------------------------------------------------------------------------
-
-
-def _is_within(value: object, low: float, high: float) -> bool:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return number and low <= value <= high  # type: ignore[operator]
 
 
 def _rms(samples: Array) -> float:

@@ -37,6 +37,8 @@ import numpy as np
 
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.pool import check_workers, compute_in_order
+from genrekit.ranges import check_number, check_whole
+from genrekit.remote import local_path
 
 __all__ = ["STYLES", "render", "write_demo_dataset"]
 
@@ -676,7 +678,7 @@ def render(
 
 
 def write_demo_dataset(
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     tracks_per_style: int = 12,
     artists_per_style: int = 4,
@@ -693,7 +695,7 @@ def write_demo_dataset(
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         Made if it does not exist.
     tracks_per_style : int, in [1, 100000]
     artists_per_style : int, in [1, 100000]
@@ -722,15 +724,16 @@ def write_demo_dataset(
     """
     for style in styles:
         _check(style, seed=seed, artist=0, seconds=seconds, sample_rate=22050)
-    _check_range("tracks_per_style", tracks_per_style, 1, 100_000)
-    _check_range("artists_per_style", artists_per_style, 1, 100_000)
+    check_whole("tracks_per_style", tracks_per_style, 1, 100_000)
+    check_whole("artists_per_style", artists_per_style, 1, 100_000)
     check_workers(workers)
+    root = local_path(folder)
     tracks = [
-        _DemoTrack(Path(folder), style, number, number % artists_per_style, seconds, seed)
+        _DemoTrack(root, style, number, number % artists_per_style, seconds, seed)
         for style in styles
         for number in range(tracks_per_style)
     ]
-    return _write(Path(folder), tracks, workers)
+    return _write(root, tracks, workers)
 
 
 @dataclass(frozen=True)
@@ -792,13 +795,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _check(style: str, *, seed: int, artist: int, seconds: float, sample_rate: int) -> None:
     if style not in _STYLES:
         raise SettingsError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
-    _check_range("seed", seed, 0, math.inf)
-    _check_range("artist", artist, 0, math.inf)
-    _check_range("seconds", seconds, 0.1, 600)
-    _check_range("sample_rate", sample_rate, 8000, 96000)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # false for NaN, too
-        limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
-        raise SettingsError(f"{name} is {value}: choose a number {limits}.")
+    check_whole("seed", seed, 0)
+    check_whole("artist", artist, 0)
+    check_number("seconds", seconds, 0.1, 600, "s")
+    check_whole("sample_rate", sample_rate, 8000, 96_000, "Hz")

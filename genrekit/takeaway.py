@@ -27,19 +27,19 @@ def network_json(run: Run) -> str:
         "learning_rate": run.learning_rate,
         "epochs": run.epoch,
         "examples_seen": run.seen,
-        "error": run.history[-1].error if run.history else None,
+        "mse": run.history[-1].mse if run.history else None,
     }
     return json.dumps(without_nan(card), indent=1, allow_nan=False)
 
 
 def history_csv(run: Run) -> str:
-    """One line an epoch: epoch, error, held_out_error, learning_rate."""
+    """One line an epoch: epoch, mse (mean squared error), held_out_mse, learning_rate."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f.name for f in fields(EpochRecord)])
     for r in run.history:
-        held = "" if r.held_out_error is None else repr(r.held_out_error)
-        writer.writerow([r.epoch, repr(r.error), held, repr(r.learning_rate)])
+        held = "" if r.held_out_mse is None else repr(r.held_out_mse)
+        writer.writerow([r.epoch, repr(r.mse), held, repr(r.learning_rate)])
     return text.getvalue()
 
 
@@ -62,10 +62,10 @@ def run_script(run: Run) -> str:
     question = [round(float(v), 6) for v in run.inputs[0]]
     return _SCRIPT.format(
         settings=settings,
+        last=_BROKEN if run.broken else _ANSWER.format(question=question),
         rate=run.first_rate,
         epochs=max(run.epochs, run.epoch + 1),
         moves="\n".join(lines),
-        question=question,
     )
 
 
@@ -82,6 +82,8 @@ run = Run(settings, learning_rate={rate!r}, epochs={epochs})
 {moves}
 
 for record in run.history:
-    print(f"epoch {{record.epoch}}: error {{record.error:.6f}}")
-print(f"answer to {question}: {{ask(run, {question}).answer:.6f}}")
+    print(f"epoch {{record.epoch}}: mean squared error {{record.mse:.6f}}")
+{last}
 '''
+_ANSWER: Final = 'print(f"answer to {question}: {{ask(run, {question}).answer:.6f}}")'
+_BROKEN: Final = 'print("Then the numbers grew until the computer could not hold them.")'

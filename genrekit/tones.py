@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
 from genrekit.mel import MelFormula, hz_to_mel, mel_to_hz
+from genrekit.ranges import check_number, check_whole
+from genrekit.wording import numeral
 
 __all__ = [
     "PEAK_DBFS",
@@ -103,8 +105,7 @@ def equal_steps(
     SettingsError
         There is no step to take, or a frequency is not positive.
     """
-    if steps < 1:
-        raise SettingsError(f"A staircase of {steps} steps goes nowhere: ask for at least 1.")
+    check_whole("steps", steps, 1)
     low, high = _position(np.array([start, stop]), unit, formula)
     stairs = _frequency(np.linspace(low, high, steps + 1), unit, formula)
     return np.asarray(stairs, dtype=np.float64)
@@ -116,7 +117,7 @@ def _position(
     """Where frequencies lie on the scale on which steps of `unit` are equal."""
     if not (frequency > 0).all():
         raise SettingsError(
-            f"A tone of {frequency.min():g} Hz cannot be heard: use a positive frequency."
+            f"A tone of {numeral(frequency.min())} Hz cannot be heard: use a positive frequency."
         )
     if unit == "mel":
         return hz_to_mel(frequency, formula)
@@ -199,6 +200,7 @@ def melody(
     """
     f = np.asarray(frequencies, dtype=np.float64)
     _check_playable(f, tone_seconds, sample_rate)
+    check_number("The gap between tones", gap_seconds, 0, unit="s")
     faintest = a_weighting(np.concatenate([f, even_with])).min()
     levels = PEAK_DBFS - np.minimum(a_weighting(f) - faintest, _MAX_CUT_DB)
     time = np.arange(round(tone_seconds * sample_rate)) / sample_rate
@@ -280,12 +282,12 @@ def _fade(samples: int, sample_rate: int) -> NDArray[np.float64]:
 
 
 def _check_playable(f: NDArray[np.float64], seconds: float, sample_rate: int) -> None:
+    check_number("The length of a tone", seconds, 0.05, unit="s")
+    check_whole("sample_rate", sample_rate, 1)
     if not f.size:
         raise SettingsError("There is no tone to play: give at least one frequency.")
     if not (np.isfinite(f) & (f > 0) & (f < sample_rate / 2)).all():
         raise SettingsError(
-            f"Tones from {f.min():g} to {f.max():g} Hz cannot be played: "
-            f"use frequencies above 0 and below {sample_rate / 2:g} Hz."
+            f"Tones from {numeral(f.min())} to {numeral(f.max())} Hz cannot be played: "
+            f"use frequencies above 0 and below {numeral(sample_rate / 2)} Hz."
         )
-    if seconds < 0.05:
-        raise SettingsError(f"A tone of {seconds:g} s is too short: use at least 0.05 s.")

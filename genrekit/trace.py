@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit import features
-from genrekit.errors import AudioError, SettingsError
+from genrekit.audio import usable_samples
+from genrekit.errors import AudioError
 from genrekit.features import FeatureParams
 from genrekit.mel import FilterNorm, MelFormula, mel_filterbank, mel_frequencies
+from genrekit.ranges import check_whole
 
 __all__ = [
     "BankReport",
@@ -43,6 +45,7 @@ def clip_params(samples: Array, params: FeatureParams) -> FeatureParams:
     AudioError
         The clip is shorter than 0.3 s, or silent. The message begins with "It".
     """
+    samples = usable_samples(samples)
     seconds = len(samples) / params.sample_rate
     if seconds < MIN_CLIP_SECONDS:
         raise AudioError(
@@ -67,7 +70,7 @@ def stft(samples: Array, params: FeatureParams) -> NDArray[np.complex64]:
     """
     import scipy.fft
 
-    framed = features.frames(samples[np.newaxis], params)[0]
+    framed = features.frames(usable_samples(samples)[np.newaxis], params)[0]
     spectrum: NDArray[np.complex64] = scipy.fft.rfft(framed * features.hann_window(params.n_fft))
     return spectrum
 
@@ -143,9 +146,8 @@ def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: i
         ("frame", frame, params.frames),
         ("coefficient", coefficient, params.n_mfcc),
     ):
-        if not 0 <= value < count:
-            raise SettingsError(f"There is no {name} {value}: use 0 to {count - 1}.")
-    segment = samples[np.newaxis]
+        check_whole(name, value, 0, count - 1)
+    segment = usable_samples(samples)[np.newaxis]
     log_mel = features.log_mel(segment, params)[0]
     power = power_spectrogram(samples, params)[frame]
     bank = mel_filterbank(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_switch, check_whole
 
 __all__ = ["RECIPES", "TrainParams"]
 
@@ -18,7 +19,7 @@ class TrainParams:
     recipe : "course" or "robust"
         Plain, or with varied and mixed examples and averaged weights: see `genrekit.recipes`.
     epochs, batch_size : int, >= 1
-    learning_rate : float, > 0, of Adam
+    learning_rate : float, > 0, up to 10, of Adam
     seed : int, >= 0, of the first weights and of the order of the examples
     keep : "last" or "best"
         The weights after the last epoch, or after the one with the lowest validation loss.
@@ -45,15 +46,12 @@ class TrainParams:
     def __post_init__(self) -> None:
         ranges = {"epochs": (1, 10_000), "batch_size": (1, 65_536), "seed": (0, 2**63 - 1)}
         for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise SettingsError(
-                    f"{name} is {value!r}: use a whole number from {low} to {high}."
-                )
-        if not 0 < self.learning_rate <= 10:
-            raise SettingsError(
-                f"learning_rate is {self.learning_rate!r}: use a number above 0, such as 0.0001."
-            )
+            check_whole(name, getattr(self, name), low, high)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        check_number("learning_rate", self.learning_rate, 0, 10, above=True)
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
+        check_switch("normalise", self.normalise)
+        object.__setattr__(self, "normalise", bool(self.normalise))
         if self.recipe not in ("course", "robust"):
             raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
         if self.keep not in ("last", "best"):

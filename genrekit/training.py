@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -24,24 +24,28 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genrekit import __version__
+from genrekit.augment import KEPT_BAND
 from genrekit.classifier import build_network, count_parameters
 from genrekit.dataset import Dataset
 from genrekit.errors import ModelError, SettingsError
-from genrekit.evaluation import measure
+from genrekit.evaluation import Measurement, measure
 from genrekit.features import extract
 from genrekit.files import plain_os_errors, replacing
 from genrekit.memory import rows_at_once
 from genrekit.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model import GenreModel
+from genrekit.neighbours import Neighbours
 from genrekit.outliers import render_outliers
 from genrekit.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.splits import Split
-from genrekit.train_params import TrainParams
+from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "train"]
 
 _ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
+_NO_ROWS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -169,12 +173,32 @@ class Training:
         ModelError
             No epoch has been run yet.
         """
+        model = self._uncalibrated()
+        temperature, threshold = self._calibration(model)
+        model = replace(model, temperature=temperature, threshold=threshold)
+        card = {"about": about, "genrekit": __version__} | self._card(model)
+        return replace(model, card=card, neighbours=self.neighbours(model))
+
+    def measured(self) -> Measurement:
+        """How often the network as it stands is right on what the split holds out.
+
+        It is not calibrated, which changes no verdict, but the calibration error.
+
+        Raises
+        ------
+        ModelError
+            No epoch has been run yet.
+        """
+        part = self.split.measured_part
+        return measure(self._uncalibrated(), self.dataset, self.split.measured, part)
+
+    def _uncalibrated(self) -> GenreModel:
         if not self.kept_epoch:
             raise ModelError("Nothing has been learned yet: run at least one epoch first.")
         network = copy.deepcopy(self._recipe.judge).cpu()
         if self._best is not None:
             network.load_state_dict(self._best[1])
-        model = GenreModel(
+        return GenreModel(
             network.eval(),
             self.params.network,
             self.dataset.params,
@@ -182,11 +206,19 @@ class Training:
             self._mean,
             self._std,
         )
-        temperature, threshold = self._calibration(model)
-        calibrated = dict(model.__dict__, temperature=temperature, threshold=threshold)
-        model = GenreModel(**calibrated)
-        card = {"about": about, "genrekit": __version__} | self._card(model)
-        return GenreModel(**dict(calibrated, card=card))
+
+    def neighbours(self, model: GenreModel) -> Neighbours | None:
+        """What `model` was trained on; None where the tracks are unknown, or too few to tell."""
+        tracks = self.dataset.tracks
+        if tracks is None or len(np.unique(tracks[self.split.train])) < 2:
+            return None
+        held_out = _NO_ROWS if self.split.shares_tracks else self.split.valid
+        varied = self.params.recipe == "robust"
+        band = KEPT_BAND if varied else (0.0, 1.0)
+        try:
+            return Neighbours.fit(model, self.dataset, self.split.train, held_out, band)
+        except ModelError:  # a network that has learned nothing hears no differences
+            return None
 
     def _identity(self) -> str:
         """What a run depends on, as one word."""
@@ -240,12 +272,15 @@ class Training:
 
     def _keep(self, stats: EpochStats) -> None:
         judge = self._recipe.judge
-        finite = all(weights.isfinite().all() for weights in judge.parameters())
+        finite = all(weights.sum().isfinite() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
+            given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate
+            lower = min(usual, given / 100)
             raise ModelError(
-                f"The loss grew beyond all numbers in epoch {stats.epoch}: "
-                f"use a learning rate below {self.params.learning_rate:g}."
+                f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
+                f"{numeral(given)}: use a far lower one, such as {numeral(lower)}, or bring the "
+                "features to one scale (normalise)."
             )
         if self.params.keep == "last" or not len(self.split.valid):
             self.kept_epoch = stats.epoch

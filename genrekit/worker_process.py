@@ -22,7 +22,7 @@ import genrekit
 from genrekit import errors
 from genrekit.confine import die_with, limit_files, limit_memory, shut_in, write_below
 from genrekit.errors import GenreKitError
-from genrekit.memory import give_back
+from genrekit.memory import give_back, lacks_memory
 from genrekit.wire import Incoming, Wire, named
 
 __all__ = ["BEGIN", "BEGUN", "main"]
@@ -31,7 +31,6 @@ BEGIN: Final = b"!"
 BEGUN: Final = b"."
 
 _OWN: Final = Path(genrekit.__file__).parent
-_OUT_OF_MEMORY: Final = ("allocate memory", "enough memory")
 
 
 def main(about: str) -> None:
@@ -71,16 +70,16 @@ def main(about: str) -> None:
         if parts is None:
             return
         _send(answers, [memoryview(BEGUN)])
-        target, arguments, named_arguments = wire.unpack(parts)
-        del parts
+        arguments = named_arguments = value = None
         try:
+            target, arguments, named_arguments = wire.unpack(parts)
+            del parts
             value = named(target)(*arguments, **named_arguments)
             answer = wire.pack(("value", value))
         except GenreKitError as error:
             answer = wire.pack(("error", _kind(error), str(error)))
         except Exception as error:
-            lacking = isinstance(error, MemoryError) or any(s in str(error) for s in _OUT_OF_MEMORY)
-            answer = wire.pack(("memory",) if lacking else ("fault", _about(error)))
+            answer = wire.pack(("memory",) if lacks_memory(error) else ("fault", _about(error)))
         arguments = named_arguments = value = None
         _send(answers, answer)
         del answer

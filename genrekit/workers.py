@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from genrekit import errors
+from genrekit import errors, threads
 from genrekit.errors import GenreKitError
 from genrekit.wire import Incoming, Wire, WireError
 from genrekit.worker_process import BEGIN, BEGUN
@@ -62,12 +62,6 @@ _TRIES: Final = 3
 
 # Nothing of the server's environment but what a process needs to start: no secrets.
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
-_ONE_THREAD: Final = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 
 # Messages are whole, not templates to be filled in: the server's log keeps templates only.
 _log = logging.getLogger("genrekit.workers")
@@ -576,7 +570,7 @@ def _environment(folder: str) -> dict[str, str]:
         "HOME": folder,
         "TMPDIR": folder,
     }
-    return kept | own | _ONE_THREAD
+    return kept | own | threads.variables(1)
 
 
 def _lock(folder: str | Path) -> int | None:

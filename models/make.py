@@ -4,6 +4,7 @@
     python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --with-valid
     python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --fold 1    (2, 3)
     python -m models.make finish SOURCE TRACKS.csv --work DIR --model gtzan-cnn
+    python -m models.make remember SOURCE TRACKS.csv --model gtzan-cnn
     python -m models.make measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
 
 SOURCE is a file of mel spectrograms (see genrekit/melfile.py) or GTZAN's folder of genre
@@ -15,6 +16,7 @@ artist folds, and keeps its state in DIR after every epoch: interrupted, it goes
 again. `finish` writes the bundle: the network that learned from train and valid. Its temperature
 and threshold are found on the same tracks, each heard by the network that was trained without its
 artist fold. It is measured on the test part, as is the one that learned from train alone.
+`remember` writes its neighbours again, which `finish` writes too.
 `measure` adds how the model bears real uploads: on music in genre folders (named as in SOURCE)
 and on a folder of recorded speech.
 """
@@ -30,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio import load_audio
+from genrekit.augment import KEPT_BAND
 from genrekit.dataset import Dataset
 from genrekit.errors import GenreKitError
 from genrekit.evaluation import measure as measured
@@ -79,7 +82,7 @@ def main() -> int:
     options = _options()
     try:
         dataset = load(options.source, options.tracks, FEATURES[options.model], options.work)
-        {"train": learn, "finish": finish, "measure": measure}[options.step](options, dataset)
+        STEPS[options.step](options, dataset)
     except GenreKitError as error:
         print(f"make: {error}", file=sys.stderr)
         return 2
@@ -150,10 +153,22 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
             "mean": float(np.mean(scores)),
         },
     }
-    model = replace(model, card=model.card | extra)
+    model = replace(model, card=model.card | extra, neighbours=remember(options, model, dataset))
     model.save(options.out / options.model)
-    Neighbours.fit(model, dataset, split.train).save(options.out / options.model)
     print(json.dumps(extra, indent=1))
+
+
+def remember(options: argparse.Namespace, model: GenreModel, dataset: Dataset) -> Neighbours:
+    """What the model was trained on: the train and valid parts."""
+    band = KEPT_BAND if TRAINING[options.model].recipe == "robust" else (0.0, 1.0)
+    rows = split_of(options, dataset, WITH_VALID).train
+    return Neighbours.fit(model, dataset, rows, band=band)
+
+
+def remember_again(options: argparse.Namespace, dataset: Dataset) -> None:
+    """Write a finished model's neighbours anew."""
+    model = GenreModel.load(options.out / options.model)
+    replace(model, neighbours=remember(options, model, dataset)).save(options.out / options.model)
 
 
 def cross_validate(
@@ -218,7 +233,7 @@ def measure(options: argparse.Namespace, dataset: Dataset) -> None:
 
 def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
     """The likeliest genre, sure or not; "" for nothing to hear."""
-    probabilities = model.classify(samples).probabilities
+    probabilities = model.classify(samples, sample_rate=model.params.sample_rate).probabilities
     return max(probabilities, key=probabilities.__getitem__) if probabilities else ""
 
 
@@ -239,7 +254,8 @@ def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
         kinds["speech"] = [load_audio(path, rate) for path in sorted(speech.iterdir())]
     sure = {}
     for name, sounds in kinds.items():
-        count = sum(model.classify(sound).genre is not None for sound in sounds)
+        verdicts = [model.classify(sound, sample_rate=rate) for sound in sounds]
+        count = sum(verdict.genre is not None for verdict in verdicts)
         sure[name] = f"{count} of {len(sounds)}"
     return sure
 
@@ -254,7 +270,7 @@ def model_of(options: argparse.Namespace, dataset: Dataset, part: str) -> GenreM
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the models that ship.")
-    parser.add_argument("step", choices=("train", "finish", "measure"))
+    parser.add_argument("step", choices=tuple(STEPS))
     parser.add_argument("source", type=Path, help="a mel file, or GTZAN's folder")
     parser.add_argument("tracks", type=Path, help="CSV: track,artist,fault_filtered,artist_fold")
     parser.add_argument("--model", choices=tuple(FEATURES), required=True)
@@ -273,6 +289,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="other than the recipe's")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     return parser.parse_args()
+
+
+STEPS: Final = {
+    "train": learn,
+    "finish": finish,
+    "remember": remember_again,
+    "measure": measure,
+}
 
 
 if __name__ == "__main__":

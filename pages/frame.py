@@ -5,12 +5,14 @@ from pathlib import Path
 import streamlit as st
 
 from genrekit.app import tour
+from genrekit.app.memory import remember_visitor
 
 HERE = Path(__file__).parent
 APP = HERE.parent / "genrekit" / "app"
 # Room for the longest title, and no more.
 SIDEBAR_PIXELS = 240
 
+remember_visitor()
 st.set_page_config(
     page_title="GenreKit",
     page_icon=str(APP / "icon.png"),

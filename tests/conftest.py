@@ -27,15 +27,41 @@ def pytest_xdist_auto_num_workers(config):
     return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
+# What takes longest begins first, so that both processes end at the same time. The third is short:
+# it waits in the browser's process until all of its tests are through.
+FIRST = (
+    *("e2e/", "test_workers.py", "test_errors.py", "test_server.py"),
+    *("test_jobs.py", "test_memory.py", "test_docs.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Bring the files with the longest tests to the front; within a file the order is its own."""
+
+    def place(item):
+        return next((i for i, name in enumerate(FIRST) if f"tests/{name}" in item.nodeid), 99)
+
+    items.sort(key=place)
+
+
 def pytest_xdist_make_scheduler(config, log):
     """One process for all tests in the browser, beginning with them; the others file by file."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "browser" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+            return _scope(nodeid.partition("::")[0])
 
     return Scheduling(config, log)
+
+
+@cache
+def _scope(file):
+    """Tests of one scope run in one process: librosa compiles itself for 20 s in each it is in."""
+    if file.startswith("tests/e2e/"):
+        return "browser"
+    uses_librosa = "import librosa" in (REPOSITORY / file).read_text(encoding="utf-8")
+    return "librosa" if uses_librosa else file
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -157,7 +183,21 @@ def run_python():
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch):
+def warm_jobs(monkeypatch):
+    """Jobs are processes all the same, but do not import everything anew: seconds each."""
+    from types import SimpleNamespace
+
+    from warm import Warm
+
+    from genrekit.app import jobs
+
+    monkeypatch.setattr(
+        jobs, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=jobs.subprocess.DEVNULL)
+    )
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch, warm_jobs):
     """A function that opens the app at a page, with jobs of its own."""
     monkeypatch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path / "jobs"))
     monkeypatch.setenv("GENREKIT_LISTENERS", "0")

@@ -10,15 +10,15 @@ import wave
 import zipfile
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 
 import librosa
 import numpy as np
 import pytest
 import soundfile
+from coded_sounds import KINDS, by_ffmpeg, coded, free_format_mp3
 
 from genrekit import audio
-from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, load_audio, probe
+from genrekit.audio import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
 from genrekit.errors import AudioError, SettingsError
 from genrekit.synth import render
 
@@ -66,34 +66,8 @@ def encoded(samples, rate, suffix):
         container, subtype, _ = SNDFILE[suffix]
         soundfile.write(file, samples, rate, format=container, subtype=subtype)
         return file.getvalue()
-    return _by_ffmpeg(np.atleast_2d(samples.T), rate, suffix)
-
-
-def _by_ffmpeg(planar, rate, suffix):
-    import av
-
     muxer, codec, _, bit_rate = FFMPEG[suffix]
-    layout = {1: "mono", 2: "stereo"}[len(planar)]
-    file = io.BytesIO()
-    with av.open(file, "w", format=muxer) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        if bit_rate:
-            stream.bit_rate = bit_rate
-        context = stream.codec_context
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(planar), format="fltp", layout=layout
-        )
-        frame.sample_rate = rate
-        resampler = av.AudioResampler(
-            format=context.codec.audio_formats[0].name,
-            layout=layout,
-            rate=rate,
-            frame_size=context.frame_size or 1024,
-        )
-        for piece in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return file.getvalue()
+    return by_ffmpeg(np.atleast_2d(samples.T), rate, muxer, codec, bit_rate)
 
 
 @cache
@@ -138,6 +112,20 @@ def test_the_header_is_told(suffix):
     assert suffix in AUDIO_SUFFIXES
 
 
+@pytest.mark.parametrize(("container", "codec"), KINDS)
+def test_the_codec_is_told(container, codec):
+    info = probe(coded(container, codec))
+    assert (info.container, info.codec) == (container, codec)
+
+
+def test_frames_that_do_not_tell_their_length_are_told_apart():
+    content = free_format_mp3()
+    tagged = b"ID3\4\0\0" + bytes([0, 0, 2, 1]) + b"\xff" * 257 + content
+    for file in (content, tagged):
+        assert probe(file).codec == "mp3_free_format"
+    assert loudness(load_audio(content, 32_000)) == pytest.approx(-13.5, abs=1)
+
+
 @pytest.mark.parametrize("suffix", EVERY)
 def test_a_name_decides_nothing(suffix, tmp_path):
     path = tmp_path / "song.txt"
@@ -172,7 +160,7 @@ def test_wav_equals_librosa(rate, channels, target, tmp_path):
     assert abs(len(samples) - len(expected)) <= 1
     n = min(len(samples), len(expected))
     np.testing.assert_allclose(samples[:n], expected[:n], atol=1e-5, rtol=0)
-    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3))
+    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3), "float")
 
 
 def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):
@@ -199,11 +187,63 @@ def test_samples_beyond_full_scale_are_kept():
     assert np.abs(load_audio(file)).max() == pytest.approx(1.5, abs=1e-3)
 
 
-def test_opposite_channels_cancel():
-    one = tone(22050)
+def stereo_file(*channels, rate=22050):
     file = io.BytesIO()
-    soundfile.write(file, np.stack([one, -one], axis=1), 22050, format="WAV", subtype="FLOAT")
-    assert np.abs(load_audio(file)).max() == 0
+    soundfile.write(file, np.stack(channels, axis=1), rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("others", [[-0.9], [-1.0], [-1.1, -0.1], [-0.3, -0.4, -0.5]])
+@pytest.mark.parametrize("rate", [22050, 16000])
+def test_channels_that_cancel_are_heard_by_the_loudest(others, rate, monkeypatch):
+    monkeypatch.setattr(audio, "_BLOCK_VALUES", 5000)
+    one = music(22050, 1.5)[:, 0]
+    channels = [one, *(gain * one for gain in others)]
+    loudest = max(channels, key=lambda channel: np.square(channel).sum())
+    decoded = decode(stereo_file(*channels), rate, 60)
+    np.testing.assert_allclose(
+        decoded.samples, load_audio(stereo_file(loudest), rate), atol=1e-6, rtol=0
+    )
+    assert decoded.cancelled
+    assert "cancel each other out" in decoded.note
+    np.testing.assert_array_equal(load_audio(stereo_file(*channels), rate), decoded.samples)
+
+
+def test_channels_that_cancel_behind_what_is_heard_do_not_matter():
+    one = music(22050, 1)[:, 0]
+    content = stereo_file(np.tile(one, 6), np.concatenate([one, *[-one] * 5]))
+    assert decode(content, 22050, 60).cancelled
+    start = load_audio(content, 22050, max_seconds=1)
+    np.testing.assert_allclose(start, one, atol=1e-6)
+
+
+def test_all_containers_are_heard_alike_where_channels_cancel():
+    one = music(48000, 1.5, 2)[:, 0]
+    for suffix in (".flac", ".ogg", ".m4a"):
+        decoded = decode(encoded(np.stack([one, -one], 1), 48000, suffix), 48000, 60)
+        assert decoded.cancelled, suffix
+        assert loudness(decoded.samples) == pytest.approx(loudness(one), abs=0.6)
+
+
+def test_channels_that_do_not_cancel_are_averaged_as_ever():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0, 0.1, (2, 30_000)).astype(np.float32)
+    rest = [np.zeros(30_000, np.float32)] * 6
+    # Hard left and right, one of eight channels, widened by as much of the opposite, silence.
+    for channels in ([first, second], [first, *rest], [first + second, first - second], rest):
+        decoded = decode(stereo_file(*channels), 22050, 60)
+        assert not decoded.cancelled
+        assert decoded.note == ""
+        np.testing.assert_allclose(decoded.samples, np.mean(channels, axis=0), atol=1e-6)
+
+
+def test_the_start_is_told_from_all_of_it():
+    content = stereo_file(tone(22050, 3.0))
+    whole, start = decode(content, 22050, None), decode(content, 22050, 2.5)
+    assert (whole.cut, len(whole.samples)) == (False, 3 * 22050)
+    assert (start.cut, len(start.samples)) == (True, round(2.5 * 22050))
+    np.testing.assert_array_equal(start.samples, whole.samples[: len(start.samples)])
+    assert not decode(content, 22050, 3.0).cut
 
 
 def test_one_sample_and_silence_are_sound():
@@ -239,26 +279,24 @@ def test_an_hour_is_read_as_far_as_asked_and_no_further(tmp_path):
         file.truncate(size)
     assert probe(path).seconds == pytest.approx(3600)
     tracemalloc.start()
-    start = perf_counter()
     try:
         samples = load_audio(path, max_seconds=30)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(samples) == 30 * 22050
-    assert perf_counter() - start < 5
     assert peak < 30e6
 
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])
 def test_impossible_durations(bad):
-    with pytest.raises(SettingsError, match="ask for more than 0"):
+    with pytest.raises(SettingsError, match="use a number above 0 s"):
         load_audio(sample_file(".wav"), max_seconds=bad)
 
 
 @pytest.mark.parametrize("bad", [0, -22050, 999, 768_001, float("nan")])
 def test_impossible_sample_rates(bad):
-    with pytest.raises(SettingsError, match="out of range: use 1000 to 768000 Hz"):
+    with pytest.raises(SettingsError, match="use a number from 1000 to 768000 Hz"):
         load_audio(sample_file(".wav"), bad)
 
 
@@ -373,7 +411,7 @@ def test_samples_that_are_not_numbers(bad):
 def test_too_many_channels():
     file = io.BytesIO()
     soundfile.write(file, np.zeros((10, 33)), 22050, format="WAV")
-    refuses(file.getvalue(), "33 channels, more than 32: mix it down first")
+    refuses(file.getvalue(), "33 channels, not 1 to 32: mix it down first")
 
 
 @pytest.mark.parametrize("rate", [500, 900_000])

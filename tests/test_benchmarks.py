@@ -8,14 +8,17 @@ import soundfile
 
 import benchmarks.__main__ as command
 from benchmarks import cold, preprocess
-from benchmarks.compare import DisagreementError, compare, within
+from benchmarks.compare import DisagreementError, compare, machine, processor, within
 from benchmarks.mlp import mlp
 from benchmarks.training import training
 from genrekit.model import GenreModel
 from genrekit.synth import render
 
 # librosa's way to open files imports modules that Python 3.13 no longer has.
-pytestmark = pytest.mark.filterwarnings("ignore:.*slated for removal:DeprecationWarning")
+pytestmark = [
+    pytest.mark.tools,
+    pytest.mark.filterwarnings("ignore:.*slated for removal:DeprecationWarning"),
+]
 
 
 def test_both_ways_of_preprocessing_agree(tmp_path):
@@ -82,6 +85,15 @@ def test_pairs_take_turns_and_ratios_are_of_neighbours():
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert figures.ratios == (3, 2, 5)
     assert "3.000x    (2.000 to 5.000)   goal 4: MISSED" in str(figures)
+
+
+@pytest.mark.parametrize("model", ["AMD EPYC", "Intel(R) Xeon(R) CPU @ 2.20GHz"])
+def test_figures_name_the_processor(tmp_path, model):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: x\nmodel name\t: {model}\nflags\t: fpu\n")
+    assert processor(cpuinfo) == model
+    assert processor(tmp_path / "none")
+    assert f" cores, {processor()}" in machine()
 
 
 @pytest.mark.parametrize("difference", [0.2, float("nan"), float("inf")])

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from genrekit import classifier
 from genrekit.classifier import NETWORKS, CourseMLP, GenreCNN, build_network, count_parameters
 from genrekit.errors import SettingsError
 
@@ -43,57 +42,6 @@ def test_the_formula_of_the_network():
         if i < 3:
             a = np.maximum(a, 0)
     np.testing.assert_allclose(network(torch.from_numpy(x)).detach().numpy(), a, atol=1e-5)
-
-
-def plain(network):
-    """The same network of PyTorch's own layers."""
-    layers = [
-        nn.Linear(m.in_features, m.out_features) if isinstance(m, nn.Linear) else type(m)()
-        for m in network
-    ]
-    copy = nn.Sequential(*layers)
-    copy.load_state_dict(network.state_dict())
-    return copy
-
-
-def clear_input(network, rows):
-    """Input that brings no unit so near to 0 that rounding decides whether it fires."""
-    x = torch.randn(rows + 100, 130, 13, generator=torch.Generator().manual_seed(rows))
-    nearest, values = torch.full((len(x),), torch.inf), x
-    for layer in plain(network):
-        if isinstance(layer, nn.ReLU):
-            nearest = nearest.minimum(values.detach().abs().amin(1))
-        values = layer(values)
-    return x[nearest > 1e-5][:rows].requires_grad_()
-
-
-@pytest.mark.parametrize("onednn", [True, False])
-@pytest.mark.parametrize("rows", [1, 32, 700])
-def test_logits_and_slopes_are_those_of_pytorchs_layers(rows, onednn, monkeypatch):
-    if not onednn:
-        monkeypatch.setattr(classifier, "_ONEDNN", None)
-    network = build_network("mlp", (130, 13), 10, seed=0)
-    x = clear_input(network, rows)
-    results = []
-    for one in (network, plain(network)):
-        x.grad = None
-        logits = one(x)
-        nn.functional.cross_entropy(logits, torch.arange(rows) % 10).backward()
-        results.append([logits.detach(), x.grad.clone(), *(p.grad for p in one.parameters())])
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
-
-
-def test_where_onednn_is_there_it_is_used(monkeypatch):
-    asked = []
-    monkeypatch.setattr(classifier, "_product", lambda *of: asked.append(of) or of[0] @ of[1].T)
-    network = build_network("mlp", (4, 3), 2, seed=0)
-    network(torch.randn(6, 4, 3))
-    assert len(asked) == (3 if classifier._ONEDNN is not None else 0)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert network(torch.randn(6, 4, 3)).dtype == torch.bfloat16
-    assert network.double()(torch.randn(6, 4, 3).double()).dtype == torch.float64
-    assert len(asked) <= 3, "those are left to PyTorch"
 
 
 @pytest.mark.parametrize("name", NETWORKS)

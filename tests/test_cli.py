@@ -70,7 +70,9 @@ def test_the_whole_chain_in_processes_of_its_own(tmp_path, run_python):
     out = command("preprocess", music, "-o", data, "--workers", 2)
     assert out == f"48 segments of 130x13 from 24 tracks are in {data}.\n"
     out = command("train", data, "-o", model, "--epochs", 2)
-    assert out.startswith(f"The model is in {model}. Measured on valid, split by track: ")
+    said = f"The model is in {model}. Measured on valid, split by track, "
+    assert re.match(re.escape(said) + r"\d+% of the segments, \d+ of \d+ tracks: ", out)
+    assert re.search(r"tracks right \(95% interval 0\.\d{3} to [01]\.\d{3}\), ", out)
     assert out.endswith("Fair: no track stands on both sides of the split.\n")
     out = command("classify", "--json", "--model", model, *sorted(music.glob("*/*.00000.flac")))
     verdicts = json.loads(out)
@@ -91,8 +93,11 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "calibration_error",
         "genres",
         "precision",
+        "segment_interval",
+        "track_interval",
         "recall",
         "confusion",
+        "left_out",
         "worth",
     }
     measured = demo_model.card["measured"]
@@ -101,7 +106,11 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
     assert result["worth"].startswith("Fair")
     status, out, _ = run("evaluate", demo_bundle, demo_file, "--split", "segment")
     assert status == 0
-    assert re.search(r"^Measured on valid: [01]\.\d{3} of \d+ tracks right, ", out)
+    shares = r"[01]\.\d{3} of \d+ {} right \(95% interval [01]\.\d{3} to [01]\.\d{3}\)"
+    both = f"{shares.replace('{}', 'tracks')}, {shares.replace('{}', 'segments')}"
+    assert re.search(f"^Measured on valid: {both}", out)
+    assert re.search(r"recall ([01]\.\d{3} of \d+|unknown)", out)
+    assert "nan" not in out
     assert "Flattering: the model was trained on another split" in out
     assert out.count("precision") == len(demo_model.genres)
 
@@ -151,7 +160,7 @@ def test_preprocess_tells_its_progress(run, demo_folder, tmp_path, demo_file):
     }
     assert tracks[-1]["segments"] == 36
     assert done["type"] == "done"
-    assert "; 1 files failed" in done["message"]
+    assert "; 1 file failed" in done["message"]
     np.testing.assert_array_equal(Dataset.read(output).features, Dataset.read(demo_file).features)
 
 
@@ -237,6 +246,20 @@ def test_train_prints_an_epoch_a_line(run, demo_file, tmp_path):
     assert len(err.splitlines()) == 2
 
 
+def test_where_nothing_is_held_out_to_choose_by_no_epoch_says_nan(run, demo_file, tmp_path):
+    tracks = sorted({record.id for record in Dataset.read(demo_file).records})
+    parts = ["test" if i % 3 == 0 else "train" for i in range(len(tracks))]
+    lines = [f"{track},{part}" for track, part in zip(tracks, parts, strict=True)]
+    (tmp_path / "split.csv").write_text("\n".join(["track,part", *lines]))
+    split = tmp_path / "split.csv"
+    status, out, err = run(
+        "train", demo_file, "-o", tmp_path / "m", "--epochs", 1, "--split", split
+    )
+    assert status == 0, err
+    assert re.fullmatch(r"epoch +1  train loss [\d.]+ acc [\d.]+  [\d.]+ s", err.strip())
+    assert "nan" not in out
+
+
 def test_where_a_model_cannot_go_is_told_before_the_work(run, demo_file, tmp_path, monkeypatch):
     from genrekit import training
 
@@ -263,7 +286,10 @@ def test_classify_as_json(run, demo_bundle, demo_folder, tmp_path):
     results = json.loads(out, parse_constant=pytest.fail)
     assert [r["file"] for r in results] == [str(f) for f in (songs[0], bad, missing, songs[1])]
     for result in (results[0], results[3]):
-        assert list(result) == ["file", "genre", "confidence", "probabilities", "segments", "note"]
+        assert list(result) == [
+            *("file", "genre", "confidence", "probabilities", "segments", "note", "novelty")
+        ]
+        assert result["novelty"] is None or 0 <= result["novelty"] <= 1
         assert set(result["probabilities"]) == {p.parent.name for p in demo_folder.glob("*/*.flac")}
         assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert [list(s) for s in result["segments"]] == [["start", "end", "probabilities"]] * 3
@@ -386,17 +412,23 @@ REFUSED = [
     ("preprocess {music} -o {tmp}", "is a folder: name a file"),
     ("preprocess {music} -o {none}/d.parquet", "make it first"),
     ("preprocess {music} -o {tmp}/d.parquet --n-fft 4", "n_fft is 4"),
-    ("preprocess {music} -o {tmp}/d.parquet --segment-seconds nan", "segment_seconds is nan"),
+    (
+        "preprocess {music} -o {tmp}/d.parquet --segment-seconds nan",
+        "segment_seconds is not a number",
+    ),
     ("preprocess {music} -o {tmp}/d.parquet --kind chroma", 'features "chroma"'),
     ("preprocess {music} -o {tmp}/d.parquet --track-seconds 1", "1 s of each track cannot be used"),
-    ("preprocess {music} -o {tmp}/d.parquet --track-seconds inf", "inf s of each track"),
-    ("preprocess {music} -o {tmp}/d.parquet --track-seconds nan", "nan s of each track"),
-    ("preprocess {music} -o {tmp}/d.parquet --workers 0", "0 workers cannot work"),
+    ("preprocess {music} -o {tmp}/d.parquet --track-seconds inf", "track_seconds is infinite"),
+    ("preprocess {music} -o {tmp}/d.parquet --track-seconds nan", "track_seconds is not a number"),
+    (
+        "preprocess {music} -o {tmp}/d.parquet --workers 0",
+        "workers is 0: use a whole number of at least 1",
+    ),
     ("preprocess {music} -o {tmp}/d.parquet --artists {none}", "no such file"),
     ("demo-data {file}", "cannot be written"),
     ("demo-data {file}/x", "cannot be written"),
     ("demo-data {tmp}/m --tracks 0", "tracks_per_style is 0"),
-    ("demo-data {tmp}/m --seconds nan", "seconds is nan"),
+    ("demo-data {tmp}/m --seconds nan", "seconds is not a number"),
     ("demo-data {tmp}/m --seed -1", "seed is -1"),
     ("export {none} -o {tmp}/x.json", "no such file"),
     ("export {file} -o {tmp}/x.json", "not a readable Parquet file"),
@@ -411,7 +443,7 @@ REFUSED = [
     ("train {data} -o {tmp}/m --split album", 'Unknown split "album"'),
     ("train {data} -o {tmp}/m --split {none}.csv", "no such file"),
     ("train {data} -o {tmp}/m --epochs 0", "epochs is 0"),
-    ("train {data} -o {tmp}/m --learning-rate nan", "learning_rate is nan"),
+    ("train {data} -o {tmp}/m --learning-rate nan", "learning_rate is not a number"),
     ("train {data} -o {tmp}/m --network resnet", 'network "resnet"'),
     ("train {data} -o {tmp}/m --seed -1", "seed is -1"),
     ("train {one} -o {tmp}/m", "one genre only"),

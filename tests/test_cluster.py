@@ -10,6 +10,7 @@ import time
 import warnings
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -234,11 +235,18 @@ def test_a_worker_that_does_not_see_the_folder(music, small, tmp_path):
     ],
 )
 def test_a_cluster_without_genrekit_is_told_so(error, expected, said, monkeypatch):
-    def parallel(jobs):
-        yield from ()
-        raise error
+    class Future:
+        released = False
 
-    monkeypatch.setattr("joblib.Parallel", lambda **_: parallel)
-    monkeypatch.setattr(cluster, "_backend", lambda _: "sequential")
+        def result(self):
+            raise error
+
+        def release(self):
+            self.released = True
+
+    future = Future()
+    monkeypatch.setattr(distributed, "as_completed", lambda futures, _: iter(futures))
+    client = SimpleNamespace(submit=lambda *_, **__: future, loop=None)
     with pytest.raises(expected, match=said):
-        list(cluster._results(None, len, ["x"], [0]))
+        list(cluster._results(client, len, ["x"], [0]))
+    assert future.released

@@ -545,6 +545,7 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
 # --- the trial, and jobs among containers ---------------------------------------------------
 
 
+@pytest.mark.tools
 def test_the_trial_says_plainly_what_is_missing(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/nowhere")
     assert any("nginx" in one for one in missing())

@@ -58,10 +58,21 @@ def mount(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def call(choice: Any = None, audio: bytes = b"RIFF", **changes: Any) -> tuple[Any, Mounted]:
         mounted = Mounted(choice)
+        if "why" in changes:
+            changes.setdefault("explained", "ska")
         monkeypatch.setattr(module, "_mount", mounted)
         return evidence_player(audio, "audio/wav", key="song", **(SONG | changes)), mounted
 
     return call
+
+
+def test_the_legend_names_the_genre_that_is_explained(mount):
+    why = np.array([[1, -1]], np.float32)
+    assert mount(why=why, explained="dub")[1].read()[0]["explained"] == "dub"
+    assert mount()[1].read()[0]["explained"] is None
+    for half in ({"why": why, "explained": None}, {"explained": "dub"}):
+        with pytest.raises(SettingsError, match="give both, or neither"):
+            mount(**half)
 
 
 def segments_at(*spans: tuple[float, float]) -> list[SegmentVerdict]:

@@ -147,7 +147,7 @@ def test_float64_and_integers_are_taken_as_they_are():
 
 @pytest.mark.parametrize("shape", [(66150,), (1, 66149), (1, 1, 66150)])
 def test_segments_that_do_not_fit_are_refused(shape):
-    with pytest.raises(SettingsError, match=r"do not fit: give \(segments, 66150\)"):
+    with pytest.raises(SettingsError, match=r"do not fit: give \(segments, (66150|samples)\)"):
         extract(np.zeros(shape, np.float32), COURSE)
 
 
@@ -230,6 +230,17 @@ def test_no_samples_no_segments(name):
     assert split_segments(np.empty(0, np.float32), params).shape == (0, params.segment_samples)
 
 
+@pytest.mark.parametrize("seconds", [0.25, 0.3001, 1.7, 3.0])
+def test_segments_begin_where_their_starts_say(seconds):
+    params = FeatureParams(segment_seconds=seconds)
+    samples = np.arange(50 * params.segment_samples + 1, dtype=np.float64)
+    segments = split_segments(samples, params)
+    starts = params.segment_starts(np.arange(len(segments)))
+    np.testing.assert_array_equal(np.rint(starts * params.sample_rate), segments[:, 0])
+    assert params.segment_starts(7) == starts[7]
+    assert params.segment_step == starts[1]
+
+
 def test_thirty_seconds_are_ten_segments_in_order():
     samples = np.arange(661500, dtype=np.float32)
     segments = split_segments(samples, COURSE)
@@ -288,12 +299,12 @@ def test_plain_values_and_back(name):
     [
         ({"kind": "chroma"}, 'kind of features "chroma": use mfcc or log_mel'),
         ({"kind": ["mfcc"]}, "Unknown kind"),
-        ({"sample_rate": 999}, "sample_rate is 999: use a number from 1000 to 192000 Hz"),
+        ({"sample_rate": 999}, "sample_rate is 999: use a whole number from 1000 to 192000 Hz"),
         ({"sample_rate": 192_001}, "sample_rate is 192001"),
         ({"sample_rate": 22050.0}, "use a whole number"),
         ({"sample_rate": True}, "use a whole number"),
         ({"sample_rate": "22050"}, "use a whole number"),
-        ({"segment_seconds": float("nan")}, "segment_seconds is nan"),
+        ({"segment_seconds": float("nan")}, "segment_seconds is not a number"),
         ({"segment_seconds": float("inf")}, "segment_seconds is inf"),
         ({"segment_seconds": "3"}, "segment_seconds is '3'"),
         ({"segment_seconds": 0}, "from 0.1 to 60 s"),

@@ -33,7 +33,12 @@ SOURCES = {
         "app/playground_map.py",
     ],
     "dataset": ["build/dataset.py", "app/dataset_views.py", "app/music.py"],
-    "train": ["build/train.py", "app/training_views.py", "app/dataset_views.py:draw_segment"],
+    "train": [
+        "build/train.py",
+        "app/training_views.py",
+        "app/dataset_views.py:draw_segment",
+        "commentary.py",
+    ],
     "classify": [
         "listen/classify.py",
         "app/listening.py",
@@ -52,7 +57,8 @@ def visible(place: str) -> str:
 
 def sentences(source: str) -> list[str]:
     path, _, functions = source.partition(":")
-    file = (ROOT / "genrekit" if path.startswith("app/") else ROOT / "pages") / path
+    page = ROOT / "pages" / path
+    file = page if page.exists() else ROOT / "genrekit" / path
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".js":
         found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)
@@ -140,7 +146,7 @@ def test_no_other_file_defines_a_word_again():
 
 
 def test_finding_prefers_the_word_itself():
-    assert find("LOSS")[0].name == "Loss (error)"
+    assert find("LOSS")[0].name == "Loss"
     assert find("overfitting")[0].name == "Memorising (overfitting)"
     assert find("") == list(TERMS)
     assert find("no such word") == []

@@ -12,7 +12,7 @@ from genrekit.app import server, story
 from genrekit.app.clips import CLIPS
 from genrekit.features import FeatureParams
 from genrekit.hearing import ModelFile, Song, hear
-from genrekit.model import DEFAULT_MODEL, MODELS
+from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.workers import WorkerBusy
 
 PARAMS = FeatureParams()
@@ -28,7 +28,6 @@ def test_the_pictures_have_the_shapes_they_promise():
     assert {name: (values.shape, values.dtype.name) for name, values in drawn.items()} == {
         "wave": ((story.COLUMNS, 2), "int8"),
         "mel": ((story.BANDS, story.COLUMNS), "uint8"),
-        "mfcc": ((PARAMS.n_mfcc, story.COLUMNS), "int8"),
     }
 
 
@@ -65,6 +64,30 @@ def test_the_verdict_is_the_default_models():
     assert (start, end) == (heard.verdict.segments[0].start, heard.verdict.segments[0].end)
     assert sum(values) == pytest.approx(1, abs=1e-3)
     json.dumps(told, allow_nan=False)
+
+
+def test_the_network_that_is_drawn_is_the_one_that_gives_the_verdict():
+    import torch
+
+    model = GenreModel.load(DEFAULT_MODEL)
+    seen = []
+
+    def note(module, inputs, output):
+        if not seen:
+            seen.append(tuple(inputs[0].shape[1:]))
+        seen.append(tuple(output.shape[1:]))
+
+    assert len(model.genres) == 10
+    assert len(model.network.members) == 2  # "two networks like this one"
+    for member in model.network.members:
+        seen.clear()
+        hooks = [part.register_forward_hook(note) for part in (member.stem, *member.blocks)]
+        with torch.inference_mode():
+            model.network.eval()(torch.zeros(1, *model.params.shape))
+        for hook in hooks:
+            hook.remove()
+        assert tuple(seen) == story.PATH
+    assert 2.5 < model.params.segment_seconds < 3.5  # "three seconds of the picture"
 
 
 @pytest.mark.parametrize("failure", [WorkerBusy("Too many."), ValueError("secret"), "No sound."])

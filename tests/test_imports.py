@@ -1,9 +1,12 @@
 """What imports what: the light stays light, and dependencies point one way."""
 
 import ast
+import functools
 import graphlib
 import json
+import re
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -17,19 +20,21 @@ HEAVY = (
 
 # The picture in the order of its arrows; a module may import what stands above it.
 LAYERS = [
-    {"errors"},
-    {"remote"},
-    {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine"},
+    {"errors", "wording"},
+    {"remote", "ranges"},
+    {"threads"},
+    {"mel", "mlp", "files", "pool", "cluster", "memory", "pace", "wire", "confine", "commentary"},
     {"audio", "synth", "tables", "metrics", "outliers", "tones", "worker_process"},
     {"run_settings", "train_params"},
     {"conversion", "features", "intake", "run_examples", "experiments", "stress", "workers"},
-    {"dataset", "fingerprint", "trace", "playground"},
-    {"preprocess", "exchange", "melfile", "splits", "projection", "resynthesis"},
+    {"dataset", "fingerprint", "trace", "playground", "recordings"},
+    {"familiarity"},
+    {"preprocess", "neighbours", "exchange", "melfile", "splits", "projection", "resynthesis"},
     {"insight", "maps", "health", "takeaway"},
-    {"augment", "checks", "classifier"},
+    {"augment", "checks", "classifier", "dense"},
     {"inspection", "recipes"},
     {"model"},
-    {"evaluation", "evidence", "neighbours"},
+    {"evaluation", "evidence"},
     {"training", "hearing"},
     {"leak"},
     {"cli"},
@@ -177,3 +182,86 @@ def test_mel_and_mlp_need_numpy_only():
     for module in ("mel", "mlp", "metrics"):
         roots = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")}
         assert roots - set(sys.stdlib_module_names) <= {"numpy", "genrekit"}
+
+
+# -- what is installed ------------------------------------------------------------------------
+
+PRODUCT = [
+    *PACKAGE.rglob("*.py"),
+    *REPOSITORY.glob("pages/**/*.py"),
+    REPOSITORY / "streamlit_app.py",
+]
+TOOLS = [
+    path
+    for folder in ("benchmarks", "deploy", "examples", "models", "tests")
+    for path in REPOSITORY.glob(f"{folder}/**/*.py")
+]
+# Programs that are run, and what other packages need beside them.
+NOT_IMPORTED = {"dask", "mypy", "pytest-timeout", "ruff"}
+# Declared for what is to come.
+NOT_YET_IMPORTED = {"librosa", "scikit-learn"}
+
+
+def declared(*names):
+    """The packages that these files of requirements name, as package indexes spell them."""
+    lines = [line for name in names for line in (REPOSITORY / name).read_text().splitlines()]
+    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if line[:1] not in "#-")
+    return {match[0].lower().replace("_", "-") for match in found if match}
+
+
+def third_party(files):
+    """The modules of others that files import: {name: names of the files that do}."""
+    ours = {"genrekit", "benchmarks", "deploy", "examples", "models"}
+    ours |= {path.stem for path in TOOLS}
+    found = {}
+    for path in files:
+        for name in {name.split(".")[0] for name in imported(path)}:
+            if name not in ours and name not in sys.stdlib_module_names:
+                found.setdefault(name, set()).add(path.name)
+    return found
+
+
+installed = functools.cache(packages_distributions)
+
+
+def packages_of(module):
+    return {name.lower().replace("_", "-") for name in installed().get(module, [module])}
+
+
+@pytest.mark.parametrize(
+    ("files", "requirements"),
+    [
+        (PRODUCT, ("requirements.txt", "requirements-cluster.txt")),
+        (TOOLS, ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")),
+    ],
+    ids=["product", "tools"],
+)
+def test_each_package_that_is_imported_is_declared(files, requirements):
+    lacking = {
+        module: importers
+        for module, importers in third_party(files).items()
+        if not packages_of(module) & declared(*requirements)
+    }
+    assert not lacking, f"declare them in {requirements[-1]}"
+
+
+def test_only_the_cluster_needs_its_own_packages():
+    own = declared("requirements-cluster.txt")
+    importers = [files for name, files in third_party(PRODUCT).items() if packages_of(name) & own]
+    assert set().union(*importers) == {"cluster.py", "remote.py"}
+
+
+def test_each_package_that_is_declared_is_imported():
+    used = {one for name in third_party([*PRODUCT, *TOOLS]) for one in packages_of(name)}
+    every = declared("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    assert every - used - NOT_IMPORTED == set()
+    of_the_product = {one for name in third_party(PRODUCT) for one in packages_of(name)}
+    assert declared("requirements.txt") - of_the_product <= NOT_YET_IMPORTED
+
+
+def test_a_package_is_declared_once_and_with_its_version():
+    names = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    lines = [line for name in names for line in (REPOSITORY / name).read_text().splitlines()]
+    packages = [line for line in lines if line[:1] not in "#-"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9.]+", line) for line in packages)
+    assert len({line.split("==")[0].lower() for line in packages}) == len(packages)

@@ -1,10 +1,6 @@
 """The load benchmark: a small crowd in a real server, and that it notices what goes wrong."""
 
-import asyncio
 import random
-import re
-import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,10 +11,9 @@ from streamlit.proto.Slider_pb2 import Slider
 import benchmarks.__main__ as command
 from benchmarks import load, load_browser
 from benchmarks.load import Load
-from benchmarks.load_server import running
-from benchmarks.tab import Element, Lost, Tab, another_value, open_tab
+from benchmarks.tab import Element, Lost, Tab, another_value
 
-PATIENCE = 30.0
+pytestmark = pytest.mark.tools
 
 
 def aside(function, *arguments, **named):
@@ -45,31 +40,6 @@ def test_a_small_crowd_loses_nothing(monkeypatch):
     assert after > 100
     assert 0 < crowd.processor < 2
     assert "lost: 0; goal 0, reached" in str(crowd)
-
-
-def test_what_a_visitor_brought_goes_some_time_after_him(tmp_path):
-    def kept(url: str, what: str) -> float:
-        with urllib.request.urlopen(f"{url}/_stcore/metrics") as answer:
-            found = re.findall(
-                rf"^cache_memory_bytes.*{what}\S* (\d+)$", answer.read().decode(), re.M
-            )
-        return sum(map(float, found))
-
-    async def visit(url: str) -> tuple[float, float]:
-        async with open_tab(url) as tab:
-            await tab.go("")
-            await tab.go("train")
-            await tab.upload("data.npz", bytes(100_000))
-            return kept(url, "UploadedFile"), kept(url, "st_cache_data")
-
-    with running(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as server:
-        uploaded, shared = aside(lambda: asyncio.run(visit(server.url)))
-        assert uploaded >= 100_000
-        assert shared > 0
-        until = time.monotonic() + PATIENCE
-        while kept(server.url, "UploadedFile") or kept(server.url, "st_cache_data"):
-            assert time.monotonic() < until, "nobody else left, and it is still there"
-            time.sleep(0.2)
 
 
 # -- failures are noticed ---------------------------------------------------------------------

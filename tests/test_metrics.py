@@ -13,9 +13,12 @@ from genrekit.metrics import (
     confusion_matrix,
     expected_calibration_error,
     fit_temperature,
+    interval_in_words,
     mean_by_group,
     precision_recall,
+    share_interval,
     softmax,
+    wilson_interval,
 )
 
 
@@ -171,3 +174,47 @@ def test_a_temperature_for_groups_is_that_of_their_mean_verdicts():
     found = fit_temperature(logits[order], labels[order], groups[order])
     assert all(loss(found) <= loss(found * factor) + 1e-12 for factor in (0.8, 0.95, 1.05, 1.25))
     assert found != fit_temperature(logits, labels)
+
+
+# -- how far chance may have moved a share ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "low", "high"),
+    # Worked examples of Newcombe 1998, "Two-sided confidence intervals for the single proportion".
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_s_interval_is_that_of_the_literature(right, count, low, high):
+    assert wilson_interval(right / count, count) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("count", [3, 10, 43])
+def test_the_interval_holds_the_truth_in_95_of_100_samples(count):
+    """Summed over all samples there can be, not drawn."""
+    held = []
+    for truth in np.linspace(0.005, 0.995, 199):
+        for right in range(count + 1):
+            low, high = wilson_interval(right / count, count)
+            chance = math.comb(count, right) * truth**right * (1 - truth) ** (count - right)
+            held.append(chance * (low <= truth <= high))
+    assert 0.94 < sum(held) / 199 < 0.965
+
+
+def test_segments_of_one_song_count_for_less_than_strangers():
+    alone = np.repeat([True, True, False, True, False], 20)
+    tracks = np.repeat(list("abcde"), 20)
+    assert share_interval(alone) == wilson_interval(0.6, 100)
+    assert share_interval(alone, tracks) == pytest.approx(wilson_interval(0.6, 5), abs=0.03)
+    mixed = np.tile([True, True, False, True, False], 20)
+    assert share_interval(mixed, tracks) == share_interval(mixed)
+    assert share_interval(np.ones(100, bool), tracks) == wilson_interval(1, 5)
+    assert share_interval(np.ones(4, bool), list("aaaa")) == wilson_interval(1, 1)
+
+
+def test_an_interval_in_words():
+    assert interval_in_words((0.397, 0.892)) == "40% to 89%"

@@ -1,19 +1,26 @@
 """The backprop page without a browser: settings, controls, panels, links and refusals."""
 
+import json
+import math
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from page_tools import texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import playground
 from genrekit.app.network_view import BUDGET, LIVE_BUDGET, Packer, unit_names, weight_names
 from genrekit.app.playground import Playground
 from genrekit.app.playground_formulas import STAGES, stage_formulas
+from genrekit.app.playground_panels import gradient_table, proof_table
 from genrekit.experiments import EXPERIMENTS
-from genrekit.insight import look, rehearse
-from genrekit.playground import Run, Weight
+from genrekit.insight import check_gradient, look, rehearse
+from genrekit.mlp import numerical_gradients
+from genrekit.playground import MAX_FRAMES, Run, Weight
 from genrekit.run_settings import RunSettings
 
 PAGE = str(Path(__file__).parent.parent / "pages/learn/backprop.py")
@@ -156,22 +163,153 @@ def test_a_link_holds_what_the_lines_show(lines: str) -> None:
     assert opened(bp_lines=lines).session_state["bp_lines"] == lines
 
 
-def test_slow_motion_shows_the_rehearsed_numbers() -> None:
-    run = Run(RunSettings())
-    names = unit_names(run.mlp.layer_sizes)
+# -- shown numbers give the shown results ---------------------------------------------------------
+
+
+def value(latex: str) -> float:
+    """What a formula of numbers comes to, by the rules of school."""
+    text = latex.replace(r"\quad", "").replace(r"\\ &", "").replace(r"\cdot", "*")
+    text = re.sub(r"\\frac\{1\}\{1 \+ e\^\{-(.*)\}\}", r"(1 / (1 + exp(-\1)))", text)
+    text = re.sub(r"\^\{(-?\d+)\}", r"**(\1)", text).replace(r"\tfrac{1}{2}", "0.5")
+    text = text.replace("^2", "**2").replace(r"\tanh", "tanh").replace(r"\max", "max")
+    text = re.sub(r"\\text\{1 if \}(.*)> 0 \\text\{ else \} 0", r"float((\1) > 0)", text)
+    names = {"exp": math.exp, "tanh": math.tanh, "max": max, "float": float, "__builtins__": {}}
+    return float(eval(text, names))
+
+
+def worked(latex: str) -> tuple[str, str] | None:
+    """The last formula of numbers and its result; None where a line has no such formula."""
+    if "aligned" not in latex:
+        return None
+    body = latex.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}")
+    *_, formula, result = re.split(r"&=|&\\approx", body)
+    return formula.strip().removesuffix("\\\\").strip(), result.strip()
+
+
+def digits(shown: str) -> int:
+    """How many significant digits a result is shown with; zeros at the end are not shown."""
+    mantissa = shown.split(r" \cdot")[0]
+    return max(4, len(mantissa.strip("-(").replace(".", "").lstrip("0")))
+
+
+SHOWN = [
+    RunSettings(),
+    RunSettings(hidden=(4, 3), activation="tanh", bias=True, init="xavier"),
+    RunSettings(hidden=(3,), activation="relu", output_activation="identity", bias=True, high=5.0),
+    RunSettings(hidden=(), activation="sigmoid"),
+]
+
+
+@pytest.mark.parametrize("settings", SHOWN)
+@pytest.mark.parametrize("seen", [0, 5000])
+def test_who_recomputes_what_is_shown_gets_what_is_shown(settings: RunSettings, seen: int) -> None:
+    run = Run(settings, learning_rate=0.01)
+    run.advance(seen)
     x, t = run.next_example
-    step = rehearse(run, x, float(t[0]))
-    weight = Weight(0, 1, 3)
+    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    checked = 0
+    for weight in run.all_weights():
+        lines = [line for s in STAGES for line in stage_formulas(s, step, weight, run, names)]
+        for formula, result in filter(None, (worked(latex) for _, latex in lines)):
+            wanted = digits(result)
+            assert f"{value(formula):.{wanted}g}" == f"{value(result):.{wanted}g}", formula
+            checked += 1
+    assert checked >= 7 * len(run.all_weights())
 
-    def shown(stage: str) -> str:
-        return " ".join(f for _, f in stage_formulas(stage, step, weight, run, names))
 
-    assert f"{step.net_inputs[0][0, 3]:.4g}" in shown(STAGES[0])
-    assert f"{step.loss:.4g}" in shown(STAGES[1])
-    # Exponents are written out, so plain figures are compared where they are not tiny.
-    assert f"{step.deltas[1][0, 0]:.4g}" in shown(STAGES[2]) or step.deltas[1][0, 0] < 1e-3
-    assert f"{step.weights_before[0][1, 3]:.4g}" in shown(STAGES[3])
-    assert f"{step.weights_after[0][1, 3]:.4g}" in shown(STAGES[3])
+@pytest.mark.parametrize("settings", SHOWN)
+def test_what_is_shown_is_what_the_network_computes(settings: RunSettings) -> None:
+    run = Run(settings, learning_rate=0.1)
+    run.advance(1000)
+    x, t = run.next_example
+    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    measured = numerical_gradients(run.network(), x, t)[0]
+    for weight in (w for w in run.all_weights() if w.source is not None):
+        at = weight.source, weight.target
+
+        def last(stage: str, line: int, weight: Weight = weight) -> float:
+            pair = worked(stage_formulas(stage, step, weight, run, names)[line][1])
+            assert pair
+            return value(pair[1])
+
+        unit = weight.target
+        h = step.net_inputs[weight.layer][0, unit]
+        delta, after = step.deltas[weight.layer][0, unit], run.get_weight(weight)
+        gradient = measured[weight.layer][at]
+        assert last("1 Forward", 0) == pytest.approx(h, rel=1e-3)
+        assert last("2 Loss", 0) == pytest.approx(step.error[0, 0], rel=1e-3)
+        assert last("2 Loss", 1) == pytest.approx(step.error[0, 0] ** 2 / 2, rel=1e-3)
+        assert last("3 Backward", 1) == pytest.approx(delta, rel=1e-3, abs=1e-12)
+        # The gradient shown is the slope of the loss shown, with its sign.
+        assert last("3 Backward", 2) == pytest.approx(gradient, rel=1e-3, abs=1e-8)
+        after -= 0.1 * gradient
+        assert last("4 Update", 0) == pytest.approx(after, rel=1e-3, abs=1e-8)
+
+
+def test_a_step_is_shown_with_digits_enough_to_see_it() -> None:
+    run = Run(RunSettings())
+    run.advance(50_000)
+    x, t = run.next_example
+    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    for weight in run.all_weights():
+        (_, formula), (_, answer) = stage_formulas(STAGES[3], step, weight, run, names)
+        before, after = worked(formula) or ("", "")
+        assert value(before.split(" - ")[0]) != value(after)
+        was, told = re.findall(r"y: (.*) \\rightarrow (.*?) \\qquad", answer)[0]
+        assert value(was) != value(told)
+
+
+def plain(shown: str) -> Decimal:
+    """A number as people write it."""
+    raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+    mantissa, _, power = shown.replace("−", "-").replace(",", "").partition(" × 10")
+    return Decimal(mantissa) * Decimal(10) ** int(power.translate(raised) or 0)
+
+
+@pytest.mark.parametrize("settings", SHOWN)
+def test_the_table_of_gradients_is_a_table_of_products(settings: RunSettings) -> None:
+    run = Run(settings, learning_rate=0.01)
+    run.advance(1000)
+    x, t = run.next_example
+    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    for layer in range(len(step.gradients)):
+        table = gradient_table(step, layer, names)
+        deltas = [plain(cell) for cell in table.iloc[0]]
+        for label, *cells in table.iloc[1:].itertuples():
+            came_in = plain(label.split(" = ")[1])
+            for delta, cell in zip(deltas, cells, strict=True):
+                assert f"{float(came_in * delta):.4g}" == f"{float(plain(cell)):.4g}"
+
+
+def test_the_proof_shows_all_decimals_in_which_the_two_differ() -> None:
+    run = Run(RunSettings(bias=True))
+    run.advance(3000)
+    x, t = run.next_example
+    check = check_gradient(run, x, float(t[0]))
+    table = proof_table(check, weight_names(run))
+    for _, row in table.iterrows():
+        shown = {name: Decimal(row[name]) for name in ("backpropagated", "measured", "difference")}
+        assert abs(shown["backpropagated"] - shown["measured"]) == shown["difference"]
+        assert "e" not in "".join(row.astype(str)).lower().replace("answer", "").replace("bias", "")
+    assert max(map(float, table["difference"])) == pytest.approx(
+        check.largest_difference, abs=2e-13
+    )
+    np.testing.assert_allclose(
+        table["backpropagated"].astype(float), check.backpropagated, atol=1e-13
+    )
+
+
+def test_the_answer_is_off_by_what_the_numbers_beside_it_differ() -> None:
+    at = opened(bp_n="40")
+    press(at, "train")
+    for _ in range(6):
+        press(at, "one_example")
+        said = re.search(
+            r"answers \*\*(.*)\*\*. Right is \*\*(.*)\*\*, so it is off by (.*)\.", words(at)
+        )
+        assert said
+        answer, right, off = (plain(text.replace("\\", "")) for text in said.groups())
+        assert off == answer - right
 
 
 def test_the_gradient_is_proved_on_the_page() -> None:
@@ -192,6 +330,30 @@ def test_every_task_has_a_map(task: str, shown: str) -> None:
     at = opened(bp_task=task, bp_map=shown)
     assert not at.error
     assert len(at.get("plotly_chart")) == 1
+
+
+def test_what_the_map_shows_is_what_is_chosen_above_it() -> None:
+    at = opened(bp_map="truth")
+    chosen = at.segmented_control(key="bp_map")
+    assert (chosen.options, chosen.value) == (["error", "answer", "truth"], "truth")
+    at.selectbox(key="bp_task").set_value("own").run()
+    chosen = at.segmented_control(key="bp_map")
+    # Between own numbers nobody knows the truth, nor the error.
+    assert (chosen.options, chosen.value) == (["answer"], "answer")
+    drawn = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert drawn["colorbar"]["title"]["text"] == chosen.value
+
+
+@pytest.mark.parametrize("look", ["Error map", "Slow motion", "Prove the gradient", "Take away"])
+def test_numbers_beyond_all_numbers_are_said_in_words(look: str) -> None:
+    at = opened(bp_act="identity", bp_high="5", bp_lr="10", bp_n="200", bp_speed="flat out",
+                bp_look=look)  # fmt: skip
+    state(at).tick("flat out")
+    at.run()
+    assert state(at).run.broken
+    said = texts(at) + " ".join(code.value for code in at.code).split("print(")[-1]
+    assert not re.search(r"\b(nan|inf)\b|not a number|e[+-]\d\d", said, re.IGNORECASE), said
+    assert "beyond what a computer can hold" in said
 
 
 def test_own_numbers_of_other_widths() -> None:
@@ -223,6 +385,17 @@ def test_trouble_comes_with_a_remedy() -> None:
     assert "identity output" in at.warning[0].value
 
 
+def test_numbers_that_grow_beyond_all_bounds_stop_it_and_are_told() -> None:
+    index = max(range(len(EXPERIMENTS)), key=lambda i: EXPERIMENTS[i].learning_rate)
+    at = opened()
+    press(at, f"experiment_{index}")
+    state(at).run.advance(10**6)
+    assert state(at).run.broken
+    at.run()
+    assert not state(at).training
+    assert "until the computer could not hold them" in at.warning[0].value
+
+
 def test_two_sessions_are_apart() -> None:
     one, two = opened(), opened()
     press(one, "one_epoch")
@@ -240,6 +413,19 @@ def test_what_travels_is_small_even_for_the_largest_network() -> None:
         assert size < max(budget, 45_000) * 1.05
         assert frames[-1][0] == run.seen
         assert frames[0][0] == 0
+
+
+def test_what_is_packed_is_forgotten_with_the_runs_frames() -> None:
+    run, packer = Run(RunSettings(examples=4), epochs=2000), Packer()
+    while not run.finished:
+        run.advance(4)
+        packer.frames(run, [0.3, 0.1], 0.4)
+        assert len(packer.packed) <= len(run.frames) <= MAX_FRAMES
+    assert all(
+        frame is kept
+        for frame in run.frames
+        for kept, _ in [packer.packed.get(frame.seen, (frame, None))]
+    )
 
 
 def test_packed_frames_hold_weights_then_what_the_question_does() -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +18,6 @@ from genrekit.app.jobs import Job
 from genrekit.features import FeatureParams
 from genrekit.hearing import ModelFile
 from genrekit.model import MODELS, GenreModel
-from genrekit.neighbours import Neighbours
 from genrekit.splits import by_segment
 from genrekit.synth import render
 from genrekit.train_params import TrainParams
@@ -37,9 +38,7 @@ def own_model(app, make_dataset) -> Job:
     split = by_segment(data)
     training = train(data, split, TrainParams(epochs=1, device="cpu"))
     list(training)
-    model = training.model("Made for a test.")
-    model.save(folder / "model")
-    Neighbours.fit(model, data, split.train).save(folder / "model")
+    training.model("Made for a test.").save(folder / "model")
     (folder / "started").write_text("0")
     (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
     return visit.jobs().add(folder, "model", "Mine", [], "me")
@@ -233,7 +232,7 @@ def test_only_the_start_of_a_long_song_is_heard_and_that_is_said(app, own_model,
     monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
     listening.settings.cache_clear()
     at = upload(app(PAGE, model=own_model.id), ("long.wav", jazz(10)))
-    assert "Only the first 0.1 minutes were heard" in texts(at)
+    assert "Only the first 6 seconds were heard" in texts(at)
     assert "heard: the first 6 s" in texts(at)
 
 
@@ -318,7 +317,7 @@ def test_why_shows_the_evidence_and_what_was_heard_in_training(app, own_model):
     at = example(app, own_model, look="Why", segment="2")
     shown = texts(at)
     assert "What it heard in training that sounds alike" in shown
-    assert "No segment is a near copy" in shown
+    assert "It matches none of the 9 recordings the model was trained on." in shown
     assert "Nearest to segment 2" in shown.replace("*", "")
     table = at.dataframe[0].value
     assert len(table) == 5
@@ -326,6 +325,62 @@ def test_why_shows_the_evidence_and_what_was_heard_in_training(app, own_model):
     order = at.selectbox(key="why_genre").options
     at.selectbox(key="why_genre").select(order[1]).run()
     assert f"odds for {order[1]} fall" in texts(at)
+
+
+def explained(at) -> str:
+    """The genre that the sentence on the page explains."""
+    return re.search(r"the odds for (\w+) fall", texts(at)).group(1)
+
+
+@pytest.mark.parametrize("change", ["take", "listener", "look"])
+def test_the_evidence_is_for_the_song_and_the_model_on_the_screen(app, own_model, change):
+    at = example(app, own_model, look="Why", length="6")
+    order = at.selectbox(key="why_genre").options
+    at.selectbox(key="why_genre").select(order[1]).run()
+    assert explained(at) == order[1]
+    if change == "listener":
+        at.selectbox(key="listener").select("Shipped: course-mlp").run()
+    elif change == "take":
+        at.number_input(key="take").set_value(2).run()
+    else:  # the other song is chosen while another look is open
+        at.segmented_control(key="look").set_value("Take it away").run()
+        at.number_input(key="take").set_value(2).run()
+        at.segmented_control(key="look").set_value("Why").run()
+    assert not at.exception
+    likeliest = at.selectbox(key="why_genre").options[0]
+    assert at.selectbox(key="why_genre").value == explained(at) == likeliest
+    assert at.query_params.get("why_genre") in (None, likeliest)
+
+
+def test_a_genre_to_explain_stays_while_one_looks_at_the_song(app, own_model):
+    at = example(app, own_model, look="Why", length="6", why_genre="metal", segment="2")
+    assert explained(at) == "metal"
+    at.run()
+    assert explained(at) == "metal"
+    assert "Nearest to segment 2" in texts(at).replace("*", "")
+
+
+def test_a_chosen_segment_stays_at_its_moment_under_a_model_that_cuts_otherwise(
+    app, own_model, monkeypatch
+):
+    at = example(app, own_model, look="Why", length="9", segment="3")
+    assert "Nearest to segment 3" in texts(at).replace("*", "")
+    hear = hearing.hear
+
+    def in_halves(song, model):
+        heard = hear(song, model)
+        halves = tuple(
+            replace(part, start=start, end=start + 1.5)
+            for part in heard.verdict.segments
+            for start in (part.start, part.start + 1.5)
+        )
+        return replace(heard, verdict=replace(heard.verdict, segments=halves))
+
+    monkeypatch.setattr(hearing, "hear", in_halves)
+    at.selectbox(key="listener").select("Shipped: course-mlp").run()
+    assert at.query_params["segment"] == "5"
+    at.number_input(key="take").set_value(2).run()
+    assert at.query_params["segment"] == "1", "another song begins at its start"
 
 
 def test_why_of_a_model_without_neighbours_says_so(app, own_model):

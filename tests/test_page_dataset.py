@@ -1,8 +1,10 @@
 """The dataset page with music of the visitor's own, run without a browser."""
 
 import io
+import json
 import time
 import zipfile
+from itertools import pairwise
 
 import pytest
 import soundfile
@@ -10,6 +12,7 @@ from page_tools import button, texts
 
 from genrekit.app import visit
 from genrekit.app.settings import settings
+from genrekit.inspection import Inspection
 from genrekit.synth import render
 
 
@@ -45,6 +48,18 @@ def settle(at):
     at.run()
     assert not at.exception
     return at
+
+
+def folder_box(at):
+    (box,) = (box for box in at.selectbox if box.label == "Folder")
+    return box
+
+
+def offered(at) -> bool:
+    """Whether music that was looked into is shown, and may be made a dataset."""
+    shown = "Files" in metrics(at)
+    assert shown == any(b.label == "Make the dataset" for b in at.button)
+    return shown
 
 
 def metrics(at) -> dict[str, str]:
@@ -120,13 +135,64 @@ def test_server_folders_are_offered_only_where_the_host_names_them(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (tmp_path / "roots" / "secret").symlink_to("/etc")
+    (tmp_path / "roots" / "others").mkdir()
     monkeypatch.setenv("GENREKIT_FOLDERS", str(tmp_path / "roots"))
     settings.cache_clear()
     at = app("build/dataset.py", music_source="On this server")
-    (box,) = (box for box in at.selectbox if box.label == "Folder")
-    assert box.options == ["roots / mine"]
-    box.select("roots / mine").run()
+    assert folder_box(at).options == ["roots / mine", "roots / others"]
+    folder_box(at).select("roots / mine").run()
     button(at, "Look inside").click().run()
     settle(at)
     assert metrics(at)["Files"] == "6"
     assert str(tmp_path / "roots") not in texts(at), "no path of the server is shown"
+
+    folder_box(at).select("roots / others").run()
+    assert not offered(at), "nobody has looked into the others"
+    folder_box(at).select("roots / mine").run()
+    assert offered(at)
+
+
+UPLOADS = ("A zip file", "A folder", "Single files")
+
+
+def looked_into(source):
+    """A job that looked into music of this source."""
+    folder = visit.jobs().new_folder()
+    (folder / "source.json").write_text(json.dumps([source, "an upload of another visit"]))
+    Inspection((), (), ()).write(folder / "inspection.json")
+    (folder / "started").write_text("0")
+    (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
+    return visit.jobs().add(folder, "music", source, [], "they").id
+
+
+@pytest.mark.parametrize(("source", "other"), list(pairwise((*UPLOADS, UPLOADS[0]))))
+def test_music_of_one_source_is_not_offered_under_another(app, source, other):
+    assert not offered(app("build/dataset.py", music_source=other, music=looked_into(source)))
+
+
+def test_each_source_finds_what_was_looked_into_there(app):
+    jobs = {source: looked_into(source) for source in UPLOADS}
+    at = app("build/dataset.py", music_source=UPLOADS[0], music=jobs[UPLOADS[0]])
+    for source in UPLOADS[1:]:
+        at.query_params["music"] = jobs[source]
+        at.query_params["music_source"] = source
+        at.run()
+    at.button_group[0].set_value([UPLOADS[0]]).run()
+    assert f"**{UPLOADS[0]}**" in texts(at)
+    assert jobs[UPLOADS[0]] in at.query_params["music"]
+    assert offered(at)
+
+
+def test_a_new_upload_is_not_taken_for_the_one_before_it(app, music):
+    at = app("build/dataset.py", music_source="A zip file", music=looked_into("A zip file"))
+    assert offered(at)
+    at.file_uploader[0].set_value(("another.zip", zipped(music), "application/zip")).run()
+    assert not offered(at)
+
+
+def test_files_collected_since_are_not_taken_for_those_looked_into(app):
+    at = app("build/dataset.py", music_source="Single files", music=looked_into("Single files"))
+    assert offered(at)
+    at.session_state["genre_files"] = {"jazz": [("a.wav", b"x")]}
+    at.run()
+    assert not offered(at)

@@ -10,7 +10,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from genrekit import features, synth
-from genrekit.app import mel_sound_views, mel_views, widgets
+from genrekit.app import mel_ear, mel_sound_views, mel_views, widgets
 from genrekit.features import FeatureParams
 from genrekit.mel import hz_to_mel
 from genrekit.trace import clip_params
@@ -59,6 +59,15 @@ def test_each_section_opens_working_and_says_what_to_try(section: str) -> None:
     assert "**Try:**" in text(at)
     assert not at.error
     assert not at.warning
+
+
+def test_settings_survive_a_visit_to_another_section() -> None:
+    at = opened("Filter bank", mel_bands="77")
+    at.button_group(key="mel_view").set_value("ear").run()
+    assert at.title[0].value == SECTIONS["Ear test"]
+    at.button_group(key="mel_view").set_value("bank").run()
+    assert at.slider(key="mel_bands").value == 77
+    assert at.query_params["mel_bands"] == "77"
 
 
 @pytest.mark.parametrize("section", list(SECTIONS))
@@ -213,6 +222,25 @@ def test_the_answer_comes_after_the_guess(test: str, revealed: str) -> None:
     at.radio[0].set_value(at.radio[0].options[0]).run()
     assert revealed in text(at)
     assert len(at.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize("test", ["Test 1", "Test 2", "Test 3", "Staircases"])
+def test_the_tones_sent_to_the_ear_are_quiet_and_start_in_silence(
+    test: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[np.ndarray, int]] = []
+
+    def noted(samples: np.ndarray, rate: int) -> bytes:
+        sent.append((samples, rate))
+        return widgets.wav_bytes(samples, rate)
+
+    monkeypatch.setattr(mel_ear, "wav_bytes", noted)
+    opened("Ear test", mel_test=test)
+    assert len(sent) == 2
+    for samples, rate in sent:
+        assert np.abs(samples).max() <= 10 ** (-12 / 20) + 1e-4
+        assert np.abs(samples[: rate // 1000]).max() < 0.01
+        assert np.abs(samples[-rate // 1000 :]).max() < 0.01
 
 
 def test_a_new_test_starts_unanswered() -> None:

@@ -48,6 +48,32 @@ def test_a_link_reproduces_the_neuron(activation: str, expected: float) -> None:
     assert "+ b" in at.latex[0].value
 
 
+def test_who_adds_up_what_is_shown_gets_what_is_shown() -> None:
+    at = opened(nr_n="3", nr_x1="1.95", nr_w1="2.95", nr_x2="-1.85", nr_w2="2.65", nr_x3="0.15",
+                nr_w3="0.35", nr_bias="true", nr_b="-0.05")  # fmt: skip
+    formula = at.latex[0].value.replace(r"\\ &\quad", "").split(r"\\[6pt]")[0]
+    _, _, terms, products, h = (part.strip(r" \&") for part in formula.split("="))
+    exact = 1.95 * 2.95 - 1.85 * 2.65 + 0.15 * 0.35 - 0.05
+    assert eval(terms.replace(r"\cdot", "*")) == pytest.approx(exact, abs=1e-12)
+    assert eval(products) == pytest.approx(exact, abs=1e-12)
+    assert float(h) == pytest.approx(exact, abs=1e-12)
+
+
+def test_a_sum_of_nothing_is_0_and_does_not_fire() -> None:
+    at = opened(nr_n="2", nr_x1="1", nr_w1="0.1", nr_x2="1", nr_w2="0.2", nr_bias="true",
+                nr_b="-0.3", nr_act="step")  # fmt: skip
+    assert answer(at) == 0
+    assert "e-" not in at.latex[0].value
+
+
+def test_a_tiny_answer_is_written_as_people_write_it() -> None:
+    at = opened(nr_n="5", **{f"nr_x{i}": "2" for i in range(1, 6)},
+                **{f"nr_w{i}": "-3" for i in range(1, 6)})  # fmt: skip
+    assert answer(at) == pytest.approx(1 / (1 + math.exp(30)))
+    assert "e" not in at.code[0].value
+    assert r"9.35762 \cdot 10^{-14}" in at.latex[0].value
+
+
 def test_moving_a_slider_changes_the_numbers() -> None:
     at = opened()
     at.slider(key="nr_w2").set_value(-1.0).run()

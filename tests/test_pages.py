@@ -28,6 +28,13 @@ def finished(folder: Path, kind: str, title: str) -> Job:
     return job
 
 
+def wait(condition) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
 def test_home_leads_to_every_other_page(app):
     at = app("start/home.py")
     links = {link.page for link in at.get("page_link")}
@@ -46,6 +53,22 @@ def test_dataset_page_starts_the_demo_job_with_the_chosen_settings(app):
     )
     assert at.session_state["dataset"] == job.id
     assert button(at, "Make the demo dataset").disabled, "one at a time"
+
+
+def test_a_job_waits_its_turn_is_cancelled_and_resumed_from_its_page(app):
+    slow = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+    jobs = visit.jobs()
+    first = jobs.add(jobs.new_folder(), "dataset", "First", [slow], "you")
+    wait(lambda: first.status == "running")
+    mine = jobs.add(jobs.new_folder(), "dataset", "Mine", [slow], "me")
+    at = app("build/dataset.py", dataset=mine.id)
+    assert "it is next" in texts(at)
+    button(at, "Cancel").click().run()
+    assert (first.active, mine.status) == (True, "cancelled")
+    assert "Cancelled" in texts(at)
+    button(at, "Resume").click().run()
+    assert mine.status == "waiting"
+    assert "it is next" in texts(at)
 
 
 def test_dataset_page_shows_what_a_job_made(app, dataset_job):
@@ -78,14 +101,15 @@ def test_train_page_trains_and_shows_the_exam(app, dataset_job):
     assert "120 segments, 0 tracks, 3 genres" in texts(at)
     button(at, "Train").click().run()
     job = visit.jobs().get(at.session_state["model"])
-    deadline = time.monotonic() + 60
-    while job.active and time.monotonic() < deadline:
-        at.run()
-        time.sleep(0.2)
+    wait(lambda: not job.active)
     assert job.status == "done", job.log()
     at.run()
     assert not at.exception
     assert "Fair: no track stands on both sides" in texts(at)
+    assert "Held out: 30% of the segments, 9 of 30 tracks." in texts(at)
+    right = {metric.label: metric.delta for metric in at.metric}
+    assert "95% interval" in right["Tracks right (of 9 held out)"]
+    assert "95% interval" in right["Segments right (of 36 held out)"]
     assert "It has" in texts(at) or "It is" in texts(at)
     GenreModel.load(job.folder / "model")
 

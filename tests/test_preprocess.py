@@ -300,10 +300,10 @@ def test_folders_that_may_not_be_read(music, build, output, monkeypatch):
     ("options", "match"),
     [
         ({"track_seconds": 0.5}, "0.5 s of each track cannot be used"),
-        ({"track_seconds": float("nan")}, "nan s of each track cannot be used"),
-        ({"track_seconds": float("inf")}, "inf s of each track cannot be used"),
-        ({"workers": 0}, "0 workers cannot work: use at least 1"),
-        ({"workers": -1}, "use at least 1"),
+        ({"track_seconds": float("nan")}, "track_seconds is not a number: use a finite number"),
+        ({"track_seconds": float("inf")}, "track_seconds is infinite"),
+        ({"workers": 0}, "workers is 0: use a whole number of at least 1"),
+        ({"workers": -1}, "workers is -1"),
     ],
 )
 def test_settings_are_refused_at_the_call(music, output, small, options, match):

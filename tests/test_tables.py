@@ -1,5 +1,7 @@
 """Tables of tracks."""
 
+import unicodedata
+
 import pytest
 
 from genrekit.errors import DatasetError
@@ -74,3 +76,31 @@ def test_tracks_match_by_id_and_by_the_last_part_of_it():
         "jazz/two": "E",  # the whole id comes first
         "jazz/sub/three": "C",
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["JAZZ/Été.01", "été.01", "  jazz/été.01 ", "jazz/été.01.mp3", "ÉTÉ.01.FLAC", "decomposed"],
+)
+def test_a_name_that_fits_nobody_exactly_is_taken_loosely(name):
+    name = unicodedata.normalize("NFD", "jazz/été.01") if name == "decomposed" else name
+    assert match_tracks({name: "A"}, ["jazz/été.01", "jazz/été.02"]) == {"jazz/été.01": "A"}
+
+
+def test_an_exact_name_belongs_to_its_track_alone():
+    assert match_tracks({"a/One": "A"}, ["a/One", "a/one"]) == {"a/One": "A"}
+    assert match_tracks({"a/One": "A", "a/one": "B"}, ["a/One", "a/one"]) == {
+        "a/One": "A",
+        "a/one": "B",
+    }
+
+
+def test_of_names_that_are_alike_but_say_different_things_none_is_taken():
+    assert match_tracks({"A/ONE": "A", "A/One": "B"}, ["a/one"]) == {}
+    assert match_tracks({"A/ONE": "A", "A/One": "A"}, ["a/one"]) == {"a/one": "A"}
+    assert match_tracks({"one.mp3": "A", "one.wav": "B"}, ["a/one"]) == {}
+
+
+@pytest.mark.parametrize("header", ["Track,Artist", "TRACK, artist "])
+def test_the_first_line_may_be_in_capitals(tmp_path, header):
+    assert table(tmp_path, f"{header}\na/1,Ann\n") == {"a/1": "Ann"}

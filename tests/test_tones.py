@@ -123,7 +123,10 @@ def test_the_glide_is_where_it_should_be_half_way() -> None:
     [
         (lambda: tones.melody([]), "no tone"),
         (lambda: tones.melody([30_000]), "cannot be played"),
-        (lambda: tones.melody([440], tone_seconds=0.01), "too short"),
+        (
+            lambda: tones.melody([440], tone_seconds=0.01),
+            "length of a tone is 0.01: use a number of at least 0.05 s",
+        ),
         (lambda: tones.glide(0, 100, 1), "cannot be played"),
         (lambda: tones.equal_steps(100, 200, 0, "hz"), "at least 1"),
         (lambda: tones.equal_steps(0, 200, 2, "semitones"), "cannot be heard"),

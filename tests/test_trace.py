@@ -71,7 +71,7 @@ def test_each_step_follows_from_the_one_before(clip: np.ndarray) -> None:
 @pytest.mark.parametrize(("frame", "coefficient"), [(-1, 0), (10_000, 0), (0, 13), (0, -1)])
 def test_a_cell_that_does_not_exist_is_refused(frame: int, coefficient: int) -> None:
     clip = tones.glide(110, 880, 1, sample_rate=RATE)
-    with pytest.raises(SettingsError, match="There is no"):
+    with pytest.raises(SettingsError, match="use a whole number from 0 to"):
         trace_cell(clip, clip_params(clip, FeatureParams()), frame, coefficient)
 
 

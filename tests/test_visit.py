@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 from page_tools import texts
 
 from genrekit.app import visit
@@ -37,16 +38,37 @@ def test_a_new_visit_of_the_same_browser_has_no_fresh_quota(monkeypatch):
     assert owner("", session) == owner("", session) != owner("", {})
 
 
+def finished(kind):
+    """A job of this kind that is done."""
+    folder = visit.jobs().new_folder()
+    (folder / "started").write_text("0")
+    (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
+    return visit.jobs().add(folder, kind, "Private", [], "they")
+
+
 def test_without_their_links_nobody_meets_the_jobs_of_others(app):
-    theirs = []
-    for kind in visit.KINDS:
-        folder = visit.jobs().new_folder()
-        (folder / "started").write_text("0")
-        (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
-        theirs.append(visit.jobs().add(folder, kind, "Private", [], "they"))
+    theirs = [finished(kind) for kind in visit.KINDS]
     for page in ("build/dataset.py", "build/train.py", "listen/classify.py"):
         at = app(page)
         shown = texts(at) + str([box.options for box in at.selectbox]) + str(at.query_params)
         assert "Private" not in shown, page
         assert not any(job.id in shown for job in theirs), page
     assert "First prepare a dataset" in texts(app("build/train.py"))
+
+
+@pytest.mark.parametrize(
+    ("page", "asks"),
+    [
+        ("build/dataset.py", ("music", "dataset")),
+        ("build/train.py", ("dataset", "model", "leak")),
+        ("listen/classify.py", ("model",)),
+    ],
+)
+def test_an_address_that_names_a_job_of_another_kind_offers_nothing(app, page, asks):
+    jobs = {kind: finished(kind) for kind in visit.KINDS}
+    for other in visit.KINDS:
+        wrong = {kind: jobs[other].id for kind in asks if kind != other}
+        at = app(page, music_source="A zip file", **wrong)
+        assert not at.error, (other, [error.value for error in at.error])
+        shown = texts(at) + str([box.options for box in at.selectbox])
+        assert "Private" not in shown, other

@@ -118,17 +118,12 @@ def remember(word):
 
 
 def sleep(seconds):
+    """Sleep, and have that seen from outside."""
+    seen = Path(tempfile.gettempdir()) / "asleep"
+    seen.write_text(str(os.getpid()))
     time.sleep(seconds)
+    seen.unlink()
     return os.getpid()
-
-
-ASLEEP = "asleep"
-
-
-def sleep_in_sight(seconds):
-    """As `sleep`, with a file in the process's folder that tells when it has begun."""
-    Path(ASLEEP).touch()
-    return sleep(seconds)
 
 
 def nap(word):

@@ -71,6 +71,8 @@ pio.templates["genrekit"] = go.layout.Template(
         "colorway": PALETTE,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "xaxis": {"exponentformat": "power"},
+        "yaxis": {"exponentformat": "power"},
     }
 )
 

@@ -11,7 +11,8 @@ from genrekit.app.charts import figure, genre_colours, genre_symbol
 from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape, list_skipped
 from genrekit.dataset import Dataset, Skipped
-from genrekit.projection import SegmentMap, segment_map
+from genrekit.projection import SegmentMap, genre_averages, segment_map
+from genrekit.wording import counted
 
 __all__ = [
     "read",
@@ -40,12 +41,7 @@ def _map(path: str) -> SegmentMap:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _averages(path: str) -> np.ndarray:
-    """Mean of each coefficient in each genre, in standard deviations from the overall mean."""
-    dataset = read(path)
-    means = dataset.features.mean(axis=1, dtype=np.float64)
-    table = np.array([means[dataset.labels == i].mean(axis=0) for i in range(len(dataset.genres))])
-    spread = means.std(axis=0)
-    return (table - means.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return genre_averages(read(path))
 
 
 def show_counts(dataset: Dataset) -> None:
@@ -219,9 +215,10 @@ def show_card(dataset: Dataset) -> None:
     with st.expander("The dataset's card: what travels inside the file"):
         params = dataset.params
         st.markdown(
-            f"{params.frames} frames of {params.coefficients} numbers in a segment of "
-            f"{params.segment_seconds:g} s, at {params.sample_rate} Hz, window {params.n_fft}, "
-            f"hop {params.hop_length}, {params.n_mels} mel bands ({params.mel_formula}). "
+            f"{counted(params.frames, 'frame')} of {counted(params.coefficients, 'number')} in a "
+            f"segment of {params.segment_seconds:g} s, at {params.sample_rate} Hz, window "
+            f"{params.n_fft}, hop {params.hop_length}, {counted(params.n_mels, 'mel band')} "
+            f"({params.mel_formula}). "
             + (
                 f"The first {dataset.track_seconds:g} s of each track were used."
                 if dataset.track_seconds

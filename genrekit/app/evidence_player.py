@@ -20,6 +20,7 @@ from genrekit.app.charts import GREY, NEGATIVE, POSITIVE
 from genrekit.app.component import component
 from genrekit.errors import SettingsError
 from genrekit.model import SegmentVerdict
+from genrekit.wording import agree, counted
 
 __all__ = ["MAX_COLUMNS", "cell_edges", "evidence_player", "media_url"]
 
@@ -165,6 +166,7 @@ def evidence_player(
     verdict: str | None,
     colours: Mapping[str, str],
     why: NDArray[np.float32] | None = None,
+    explained: str | None = None,
     key: str,
 ) -> int | None:
     """Play a song and show what was made of it, in step.
@@ -188,6 +190,8 @@ def evidence_player(
     why : ndarray, optional, shape (bands2, columns2)
         What carried the verdict (positive) and what spoke against it (negative), over the same
         axes at any resolution. Only sizes relative to the largest are shown.
+    explained : str, optional
+        The genre that `why` is about, which need not be the verdict's; given with it.
     key : str
 
     Returns
@@ -202,7 +206,10 @@ def evidence_player(
     """
     _check(picture, seconds, band_hz, why)
     url = media_url(audio, mime, key) if audio else None
+    if (why is None) != (explained is None):
+        raise SettingsError("A map of reasons is about a genre: give both, or neither.")
     header = _header(url, picture, seconds, band_hz, segments, verdict, colours, why)
+    header["explained"] = explained
     result = _mount(key=key, data=_pack(header, picture, why), on_segment_change=lambda: None)
     chosen = result.segment
     # What a browser sends is a visitor's input.
@@ -223,8 +230,8 @@ def _check(
         )
     if len(band_hz) != len(picture):
         raise SettingsError(
-            f"The picture has {len(picture)} bands and {len(band_hz)} frequencies: "
-            "give one for each band."
+            f"The picture has {counted(len(picture), 'band')} and "
+            f"{counted(len(band_hz), 'frequency', 'frequencies')}: give one for each band."
         )
     if not (np.isfinite(band_hz).all() and (np.diff(band_hz) > 0).all()):
         raise SettingsError("The frequencies of the bands must rise: give the lowest band first.")
@@ -283,7 +290,9 @@ def _summary(seconds: float, says: Sequence[str], verdict: str | None) -> str:
     if not says:
         return f"Spectrogram of {length}."
     genre = verdict or max(sorted(set(says)), key=says.count)
-    return f"Spectrogram of {length}; {says.count(genre)} of {len(says)} segments say {genre}."
+    agreeing = says.count(genre)
+    segments, verb = counted(len(says), "segment"), agree(agreeing, "says", "say")
+    return f"Spectrogram of {length}; {agreeing} of {segments} {verb} {genre}."
 
 
 def _pack(

@@ -278,13 +278,26 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
             "dataset",
         ),
         _t(
-            "Loss (error)",
+            "Error",
+            "The target less the answer, for a single example.",
+            "“Slow motion”, second stage.",
+            "backprop",
+        ),
+        _t(
+            "Loss",
             "One number for how wrong a network is. To learn is to make it smaller. For numbers "
-            "it is the squared difference from the target, for genres the cross-entropy.",
-            "The falling curve.",
+            "it is half the square of the error, for genres the cross-entropy.",
+            "“Slow motion”, second stage; the falling curve of the train page.",
             "backprop train",
-            "error",
+        ),
+        _t(
+            "Mean squared error (MSE)",
+            "The average square of the error over many examples: twice the average loss of the "
+            "playground.",
+            "The falling curve of the playground.",
+            "backprop",
             "squared error",
+            "training error",
         ),
         _t(
             "Cross-entropy",
@@ -296,16 +309,16 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
         ),
         _t(
             "Gradient (derivative)",
-            "For each weight, how fast the loss would change if the weight were moved a little. "
-            "It tells which way to move it.",
+            "For each weight, how fast the loss would grow if the weight were raised a little, "
+            "∂L/∂w. A step goes against it.",
             "Choose “gradients” above the drawing, and the lines show it.",
             "backprop",
             "derivative",
         ),
         _t(
             "Backpropagation",
-            "The way to all gradients at once: the error of the answer is passed back through "
-            "the network, layer by layer, and every weight is told its share.",
+            "The way to all gradients at once: how the loss changes with the answer is passed back "
+            "through the network, layer by layer, down to every weight.",
             "“Slow motion”, third stage, with every number.",
             "backprop",
             "backprop",
@@ -313,15 +326,15 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
         ),
         _t(
             "Delta",
-            "A unit's share of the error: what it feels from the units after it, times the slope "
-            "of its own curve.",
+            "How fast the loss would grow with a unit's sum, ∂L/∂h: what comes back from the units "
+            "after it, times the slope of its own curve.",
             "The first row of each table in “Slow motion”.",
             "backprop",
         ),
         _t(
             "Learning rate",
-            "How long a step each correction takes. Too small and nothing moves; too large and "
-            "it overshoots.",
+            "How long each step is: a weight moves by minus the learning rate times its gradient. "
+            "Too small and nothing moves; too large and it overshoots.",
             "0.1 in the playground; a thousandth of that for music.",
             "backprop train",
         ),
@@ -333,7 +346,7 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
         ),
         _t(
             "Batch",
-            "The examples that are looked at before the weights move once; their nudges are "
+            "The examples that are looked at before the weights move once; their gradients are "
             "averaged.",
             "1 in the playground, 32 on the train page.",
             "backprop train",
@@ -531,11 +544,9 @@ GROUPS: Final[dict[str, tuple[Term, ...]]] = {
             "Nearest segments",
             "The training segments that the network describes by numbers most like those of "
             "yours: to it they sound alike.",
-            "The table below “Why”. A near copy means that it has met the recording itself.",
+            "The table below “Why”.",
             "classify",
             "nearest to segment",
-            "near copy",
-            "near copies",
         ),
         _t(
             "Low-pass filter",

@@ -10,6 +10,7 @@ from genrekit.app.jobs import Job
 from genrekit.app.visit import jobs
 from genrekit.app.widgets import escape, list_skipped, plain_errors, show_error
 from genrekit.dataset import Skipped
+from genrekit.wording import duration
 
 __all__ = ["job_panel"]
 
@@ -84,7 +85,7 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
         return "Getting ready …"
     rate = done / max(job.seconds(), 0.1)
     left = (total - done) / rate
-    return f"{done} of {total} {unit} · {rate:.1f} a second · about {left:.0f} s left"
+    return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
 
 
 def _failures(events: list[dict[str, Any]]) -> None:

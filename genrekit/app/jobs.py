@@ -38,20 +38,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from genrekit import threads
 from genrekit.app import storage
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 from genrekit.files import write_whole
+from genrekit.wording import agree, counted, duration
 
 __all__ = ["STARTED", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
 
-# OpenMP's threads burn a processor while they wait for each other, unless told to sleep: on a
-# machine shared with other work, training took three times as long, six times the processor.
-_PATIENT_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 STARTED: Final = "started"
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
@@ -331,7 +330,7 @@ class Jobs:
             raise JobRefused(
                 f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
                 f"{most:,.0f} MB are the most: send less, or wait until older results are "
-                f"removed, {self.settings.job_keep_hours:g} hours after they are made."
+                f"removed, {duration(3600 * self.settings.job_keep_hours)} after they are made."
             )
         if not self._shrink(sizes, size):
             raise JobRefused("The server has no room for more work now: try again later.")
@@ -353,12 +352,14 @@ class Jobs:
         mine = sum(job.owner == owner for job in active)
         if mine >= self.settings.jobs_per_visitor:
             raise JobRefused(
-                f"You have {mine} jobs under way already: wait for one to end, or cancel one."
+                f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
+                "cancel one."
             )
         waiting = sum(job.status == "waiting" for job in active)
         if waiting >= max(1, self.settings.jobs_waiting):
             raise JobRefused(
-                f"{waiting} jobs are waiting already, and no more fit: try again in a few minutes."
+                f"{counted(waiting, 'job')} {agree(waiting, 'is', 'are')} waiting already, and no "
+                "more fit: try again in a few minutes."
             )
 
     # -- the thread -------------------------------------------------------------------------
@@ -461,7 +462,7 @@ def _start(job: Job) -> bool:
         process = subprocess.Popen(
             [sys.executable, "-m", "genrekit.app.run_job", str(job.folder)],
             cwd=Path(__file__).resolve().parents[2],
-            env={**_PATIENT_THREADS, **os.environ},
+            env={**threads.variables(), **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=events,
             stderr=log,

@@ -26,6 +26,7 @@ from genrekit.model import DEFAULT_MODEL, MODELS, Verdict
 from genrekit.neighbours import Nearest
 from genrekit.stress import Stress
 from genrekit.synth import STYLES, render
+from genrekit.wording import the_first
 
 __all__ = [
     "Heard",
@@ -68,11 +69,15 @@ class Listener:
 
 @dataclass(frozen=True)
 class Sound:
-    """Something to judge, with the name to show; `given` where it was made or recorded here."""
+    """Something to judge, with the name to show; `given` where it was made or recorded here.
+
+    `composed_as` is the genre that one of our own pieces was composed in, else empty.
+    """
 
     name: str
     song: Song
     given: bool = False
+    composed_as: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,14 +155,14 @@ def _example() -> list[Sound]:
         required=True,
         key="example",
         bind="query-params",
-        help="No model that ships was trained on any of them, nor on sound so clean: that one is "
-        "unsure is to be expected.",
+        help="No model was trained on any of them, nor on music that a synthesiser plays, so "
+        "expect mistakes and doubt.",
     )
     if chosen == COMPOSED:
         return _composition()
     clip = clips[chosen]
     st.caption(f"“{clip.title}”, {clip.seconds} s. {ORIGIN}")
-    return [Sound(clip.path.name, _song(clip.path.read_bytes()), given=True)]
+    return [Sound(clip.path.name, _song(clip.path.read_bytes()), True, clip.label)]
 
 
 def _composition() -> list[Sound]:
@@ -184,7 +189,7 @@ def _composition() -> list[Sound]:
         "Length, s", *EXAMPLE_SECONDS, 15, 3, key="length", bind="query-params"
     )
     content = _composed(style, int(take), int(seconds))
-    return [Sound(f"{style}-{take}.wav", _song(content), given=True)]
+    return [Sound(f"{style}-{take}.wav", _song(content), True, style.capitalize())]
 
 
 def _recording() -> list[Sound]:
@@ -206,8 +211,9 @@ def _uploads() -> list[Sound]:
         "Songs: wav, mp3, flac, ogg, opus, m4a, aac, wma, webm, aiff, au",
         accept_multiple_files=True,
         key="uploads",
-        help=f"Up to {limit.upload_megabytes:g} MB in all; the first {limit.song_minutes:g} "
-        "minutes of each song are heard. Files stay in memory and are gone when you leave.",
+        help=f"Up to {limit.upload_megabytes:g} MB in all. The model hears "
+        f"{the_first(60 * limit.song_minutes)} of each song. Files stay in memory "
+        "and are gone when you leave.",
     )
     total = sum(upload.size for upload in uploads)
     if total > 1e6 * limit.upload_megabytes:

@@ -12,6 +12,7 @@ from genrekit.app.mel_sound import clamp
 from genrekit.app.widgets import chart, page_header
 from genrekit.mel import FilterNorm, MelFormula
 from genrekit.trace import inspect_bank
+from genrekit.wording import agree, counted
 
 __all__ = ["filter_bank"]
 
@@ -81,7 +82,7 @@ def filter_bank() -> None:
     caught = int(np.count_nonzero(report.bands[band - 1]))
     st.markdown(
         f"Band {band} rises from {low:,.0f} Hz to its peak at **{centre:,.0f} Hz** and falls to "
-        f"{high:,.0f} Hz. It catches **{caught}** FFT {'bin' if caught == 1 else 'bins'}."
+        f"{high:,.0f} Hz. It catches **{counted(caught, 'FFT bin')}**."
     )
     end = float(settings.fmax)
     if zoom == "low":
@@ -162,7 +163,8 @@ def _bank_verdict(
         return
     listed = ", ".join(map(str, empty[:10])) + (" …" if len(empty) > 10 else "")
     st.warning(
-        f"**{len(empty)} of {settings.n_mels} bands are empty** (band {listed}). {spacing} A "
+        f"**{len(empty)} of {counted(settings.n_mels, 'band')} "
+        f"{agree(len(empty), 'is', 'are')} empty** (band {listed}). {spacing} A "
         "triangle narrower than that can slip between two bins; it then reports silence whatever "
         "is played, and the MFCCs suffer.",
         icon=":material/warning:",
@@ -172,7 +174,7 @@ def _bank_verdict(
         left.button(f"Remedy: raise n_fft to {n_fft}", on_click=_set, args=("mel_n_fft", n_fft))
     if n_mels:
         right.button(
-            f"Remedy: take {n_mels} {'band' if n_mels == 1 else 'bands'}",
+            f"Remedy: take {counted(n_mels, 'band')}",
             on_click=_set,
             args=("mel_bands", n_mels),
         )

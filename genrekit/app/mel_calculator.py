@@ -8,6 +8,7 @@ from genrekit.app import mel_views as views
 from genrekit.app.glossary import words
 from genrekit.app.widgets import chart, page_header, wav_bytes
 from genrekit.mel import MelFormula, hz_to_mel, mel_to_hz
+from genrekit.wording import numeral
 
 __all__ = ["calculator"]
 
@@ -84,7 +85,7 @@ def _frequency_inputs() -> tuple[float, MelFormula]:
 def _rulers(hz: float, formula: MelFormula) -> None:
     htk, slaney = float(hz_to_mel(hz, "htk")), float(hz_to_mel(hz, "slaney"))
     with st.container(horizontal=True):
-        st.metric("hertz", f"{hz:,.6g}", border=True, width=165)
+        st.metric("hertz", numeral(hz, 6), border=True, width=165)
         st.metric("mel, HTK", f"{htk:,.2f}", border=True, width=165)
         st.metric("mel, Slaney", f"{slaney:,.3f}", border=True, width=165)
         st.metric("nearest note", views.note_label(hz), border=True, width=265)

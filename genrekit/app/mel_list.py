@@ -10,6 +10,7 @@ from genrekit.app.glossary import words
 from genrekit.app.widgets import escape, page_header
 from genrekit.conversion import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel import MelFormula
+from genrekit.wording import counted
 
 __all__ = ["number_list"]
 
@@ -54,7 +55,7 @@ def number_list() -> None:
         st.info("There is no number in the list yet: type or paste some, such as 220 440 880.")
         return
     table = convert(numbers, unit, formula)
-    st.markdown(f"**{len(numbers):,}** {'number' if len(numbers) == 1 else 'numbers'} converted.")
+    st.markdown(f"**{counted(len(numbers), 'number')}** converted.")
     st.dataframe(
         {
             "Hz": table.hz,
@@ -110,11 +111,12 @@ def _list_warnings(bad: list[BadEntry], left_over: int) -> None:
         shown = [f"- entry {e.place}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
         more = f"\n- and {len(bad) - 8:,} more" if len(bad) > 8 else ""
         st.warning(
-            f"{len(bad):,} {'entry was' if len(bad) == 1 else 'entries were'} left out; correct "
+            f"{counted(len(bad), 'entry was', 'entries were')} left out; correct "
             "or remove:\n" + "\n".join(shown) + more
         )
     if left_over:
         st.warning(
-            f"The list is longer than {MAX_NUMBERS:,}: the last {left_over:,} entries were not "
-            "converted. Convert them in a second go."
+            f"The list is longer than {MAX_NUMBERS:,}: "
+            f"the last {counted(left_over, 'entry was', 'entries were')} not converted. Convert "
+            "the rest in a second go."
         )

@@ -19,6 +19,7 @@ from genrekit.hearing import Song, samples_of
 from genrekit.mel import mel_frequencies
 from genrekit.resynthesis import Stage, resynthesise
 from genrekit.trace import CellTrace, clip_params, power_spectrogram, trace_cell
+from genrekit.wording import counted
 
 __all__ = ["clamp", "sound_to_mfcc", "trace"]
 
@@ -65,7 +66,8 @@ def sound_to_mfcc() -> None:
     chart(
         views.stages_figure(clip.samples, spectrum_db, mel_db, mfcc, clip.params, centres),
         alt="Four pictures of one sound over time: its waveform, its spectrogram, the same "
-        f"spectrogram in {clip.params.n_mels} mel bands, and {clip.params.n_mfcc} MFCCs.",
+        f"spectrogram in {counted(clip.params.n_mels, 'mel band')}, and "
+        f"{counted(clip.params.n_mfcc, 'MFCC')}.",
         key="mel_stages",
     )
     st.caption(
@@ -99,13 +101,13 @@ def _players(clip: Clip) -> None:
             f"can sound hollow. {per_second * (1 + clip.params.n_fft // 2):,.0f} numbers a second.",
         ),
         (
-            f"3 · From {clip.params.n_mels} mel bands",
+            f"3 · From {counted(clip.params.n_mels, 'mel band')}",
             "mel",
             "High tones that share a band are no longer told apart. "
             f"{per_second * clip.params.n_mels:,.0f} numbers a second.",
         ),
         (
-            f"4 · From {keep} {'MFCC' if keep == 1 else 'MFCCs'}",
+            f"4 · From {counted(keep, 'MFCC')}",
             "mfcc",
             "The spectrum is smoothed: the tone colour stays, the pitch goes, and melodies turn "
             f"into whispers. {per_second * keep:,.0f} numbers a second.",
@@ -185,8 +187,8 @@ def _trace_steps(cell: CellTrace, params: FeatureParams) -> None:
     st.markdown(
         f"1. The **frame**: {params.n_fft} samples around the moment, faded in and out.\n"
         "2. Its **spectrum**: how much there is of each frequency.\n"
-        f"3. The **mel bands**: {params.n_mels} weighted sums of the spectrum, in decibels"
-        f"{fainter}.\n"
+        f"3. The **mel bands**: {counted(params.n_mels, 'weighted sum')} of the spectrum, in "
+        f"decibels{fainter}.\n"
         f"4. One **row of the DCT** (discrete cosine transform): the wave that coefficient "
         f"{cell.coefficient} looks for among the bands.\n"
         f"5. **Level times weight**, band by band. Added up: **{views.signed(cell.total)}**."
@@ -194,7 +196,7 @@ def _trace_steps(cell: CellTrace, params: FeatureParams) -> None:
 
 
 def _products_table(cell: CellTrace) -> None:
-    with st.expander(f"All {len(cell.products)} products, to add up yourself"):
+    with st.expander(f"{counted(len(cell.products), 'product')}, to add up yourself"):
         st.dataframe(
             {
                 "band": np.arange(1, len(cell.products) + 1),

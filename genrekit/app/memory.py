@@ -9,14 +9,21 @@ when there is something to collect.
 import ctypes
 import gc
 from contextlib import suppress
-from typing import Any, Final
+from time import monotonic
+from typing import Final
 
 import streamlit as st
+from streamlit import config
 from streamlit.runtime import RuntimeState, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-__all__ = ["forget_visitors", "settle", "share_arena"]
+__all__ = ["TIDY_SECONDS", "forget_visitors", "remember_visitor", "settle", "share_arena"]
 
+TIDY_SECONDS: Final = 4.0
 _M_ARENA_MAX: Final = -8  # from glibc's malloc.h
+
+# When each visitor's session was last known to be connected, by its id, in s.
+_connected: dict[str, float] = {}
 
 
 def share_arena() -> None:
@@ -36,17 +43,32 @@ def settle() -> None:
     gc.freeze()
 
 
+def remember_visitor() -> None:
+    """Note the session of the visitor whose page is being run, for `forget_visitors`."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None:
+        _connected[context.session_id] = monotonic()
+
+
 def forget_visitors() -> int:
-    """End the sessions whose visitors have stayed away too long; their number.
+    """End the sessions whose visitors have stayed away too long; return how many.
 
     Streamlit lets go of them only when another visitor leaves: what the last ones have uploaded
     would stay in memory. With the last of all goes what was kept for whoever asks the same again.
-    Call from the server's event loop, whose sessions they are.
+    Call every `TIDY_SECONDS` from the server's event loop, whose sessions they are.
     """
-    manager: Any = get_instance()
-    expired = manager._session_mgr._session_storage._cache.expire()
-    for _, kept in expired:
-        kept.session.shutdown()
-    if expired and manager.state == RuntimeState.NO_SESSIONS_CONNECTED:
+    runtime, now = get_instance(), monotonic()
+    # A session may have been left just after the last look. Streamlit no longer ends one that has
+    # reached the limit, so this has to be the look before.
+    longest = config.get_option("server.disconnectedSessionTTL") - 2 * TIDY_SECONDS
+    ended = 0
+    for session, seen in list(_connected.items()):
+        if runtime.is_active_session(session):
+            _connected[session] = now
+        elif now - seen >= longest:
+            del _connected[session]
+            runtime.close_session(session)
+            ended += 1
+    if ended and runtime.state == RuntimeState.NO_SESSIONS_CONNECTED:
         st.cache_data.clear()
-    return len(expired)
+    return ended

@@ -1,5 +1,7 @@
 """Where music for a dataset comes from, and what is shown of it before it is used."""
 
+import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,7 @@ from genrekit.app.widgets import escape, show_error
 from genrekit.errors import DatasetError, GenreKitError
 from genrekit.inspection import Duplicate, Inspection
 from genrekit.intake import UploadLimits, store_files, store_folder, unpack_zip
+from genrekit.wording import agree, counted
 
 __all__ = ["choose_source", "show_preview"]
 
@@ -23,10 +26,20 @@ _ZIP: Final = "A zip file"
 _FOLDER: Final = "A folder"
 _FILES: Final = "Single files"
 _SERVER: Final = "On this server"
+# Beside a job's music: the source that it came from, and what was chosen there.
+_SOURCE: Final = "source.json"
 
 
-def choose_source() -> str:
-    """Let the visitor choose, and take what is uploaded into a job of kind "music"."""
+def choose_source() -> tuple[str, Job | None]:
+    """Let the visitor choose, and take what is uploaded into a job of kind "music".
+
+    Returns
+    -------
+    source : str
+    job : Job or None
+        What was found in that source, and in what is chosen there now. None before anybody has
+        looked inside.
+    """
     sources = [DEMO, _ZIP, _FOLDER, _FILES] + [_SERVER] * bool(settings().folders)
     source = st.segmented_control(
         "Where does the music come from?",
@@ -36,13 +49,31 @@ def choose_source() -> str:
         key="music_source",
         bind="query-params",
     )
-    {_ZIP: _take_zip, _FOLDER: _take_folder, _FILES: _take_files, _SERVER: _take_server}.get(
-        source, lambda: None
-    )()
-    return source or DEMO
+    takers = {_ZIP: _take_zip, _FOLDER: _take_folder, _FILES: _take_files, _SERVER: _take_server}
+    if source not in takers:
+        return DEMO, None
+    job = _looked_into(source, takers[source]())
+    if job is not None:
+        visit.remember("music", job.id)
+    return source, job
 
 
-def _take_zip() -> None:
+def _looked_into(source: str, chosen: str) -> Job | None:
+    """The job that looked into what is chosen; where nothing is, the last one of this source."""
+    for job in (visit.current("music"), *visit.known("music")):
+        if job is None:
+            continue
+        with suppress(OSError, ValueError):
+            of_source, of_chosen = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
+            if source == of_source and chosen in ("", of_chosen):
+                return job
+    return None
+
+
+# Each of these gives back a name for what is chosen now, "" for nothing.
+
+
+def _take_zip() -> str:
     upload = st.file_uploader(
         f"A zip with one folder for each genre, up to {settings().upload_megabytes:g} MB",
         type="zip",
@@ -52,24 +83,27 @@ def _take_zip() -> None:
         folder = visit.jobs().new_folder()
         with st.spinner("Unpacking …"):
             _or_remove(folder, lambda: unpack_zip(upload, folder / "audio", _room()))
-        _inspect(folder, "Your zip")
+        _inspect(folder, "Your zip", _ZIP, upload.file_id)
+    return upload.file_id if upload is not None else ""
 
 
-def _take_folder() -> None:
+def _take_folder() -> str:
     uploads = st.file_uploader(
         "A folder that holds one folder for each genre",
         accept_multiple_files="directory",
     )
+    chosen = " ".join(upload.file_id for upload in uploads)
     if uploads and st.button("Look inside", icon=":material/folder_open:"):
         _check_size(sum(upload.size for upload in uploads))
         folder = visit.jobs().new_folder()
         files = ((upload.name, upload.getvalue()) for upload in uploads)
         with st.spinner("Taking in your folder …"):
             _or_remove(folder, lambda: store_folder(files, folder / "audio"))
-        _inspect(folder, "Your folder")
+        _inspect(folder, "Your folder", _FOLDER, chosen)
+    return chosen
 
 
-def _take_files() -> None:
+def _take_files() -> str:
     """Genre by genre: files are collected until they are used."""
     kept: dict[str, list[tuple[str, bytes]]] = st.session_state.setdefault("genre_files", {})
     genre = st.text_input("Genre of the next files", max_chars=50, placeholder="jazz")
@@ -93,10 +127,11 @@ def _take_files() -> None:
         with st.spinner("Taking in your files …"):
             _or_remove(folder, lambda: store_files(files, folder / "audio"))
         st.session_state.pop("genre_files")
-        _inspect(folder, "Your files")
+        _inspect(folder, "Your files", _FILES, "")
+    return "files that nobody has looked into" if kept else ""
 
 
-def _take_server() -> None:
+def _take_server() -> str:
     """Folders below the host's roots, chosen from a list: never a path that somebody typed."""
     offered = {
         f"{root.name} / {path.name}": path
@@ -108,7 +143,8 @@ def _take_server() -> None:
     if name and st.button("Look inside", icon=":material/folder_open:"):
         folder = visit.jobs().new_folder()
         (folder / "audio").symlink_to(offered[name], target_is_directory=True)
-        _inspect(folder, name)
+        _inspect(folder, name, _SERVER, name)
+    return name or ""
 
 
 def _check_size(size: int) -> None:
@@ -136,7 +172,8 @@ def _or_remove(folder: Path, work: Any) -> None:
         raise
 
 
-def _inspect(folder: Path, title: str) -> None:
+def _inspect(folder: Path, title: str, source: str, chosen: str) -> None:
+    (folder / _SOURCE).write_text(json.dumps([source, chosen]), encoding="utf-8")
     command = ["inspect", "audio", "-o", "inspection.json", "--progress", "json"]
     job = visit.jobs().add(folder, "music", title, [command], visit.owner())
     visit.remember("music", job.id)
@@ -190,8 +227,7 @@ def _problems(inspection: Inspection) -> list[dict[str, str]]:
 def _show_problems(inspection: Inspection) -> None:
     rows = _problems(inspection)
     if rows:
-        count = "1 file" if len(rows) == 1 else f"{len(rows)} files"
-        with st.expander(f"{count} to look at", icon=":material/warning:"):
+        with st.expander(f"{counted(len(rows), 'file')} to look at", icon=":material/warning:"):
             st.dataframe(rows, hide_index=True)
 
 
@@ -200,7 +236,7 @@ def _show_duplicates(inspection: Inspection, audio: Path) -> None:
         st.success("No recording is in it twice.", icon=":material/check:")
         return
     count = len(inspection.duplicates)
-    said = "1 recording is" if count == 1 else f"{count} recordings are"
+    said = f"{counted(count, 'recording')} {agree(count, 'is', 'are')}"
     with st.expander(f"{said} in it more than once", icon=":material/content_copy:"):
         st.caption(
             "A recording in both parts of a split flatters the score, and one under two genres "

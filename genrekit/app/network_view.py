@@ -82,7 +82,8 @@ def weight_names(run: Run) -> list[str]:
 
 @dataclass
 class Packer:
-    """Packs frames for the browser; what was packed for the same question is kept."""
+    """Packs frames for the browser; what was packed for the same question is kept, for as long as
+    the run keeps the frame."""
 
     question: tuple[float, ...] = ()
     target: float = 0.0
@@ -94,6 +95,8 @@ class Packer:
         """The newest frames and a selection of the older ones, within `budget` bytes."""
         if (tuple(question), target) != (self.question, self.target):
             self.question, self.target, self.packed = tuple(question), target, {}
+        here = {frame.seen for frame in run.frames}
+        self.packed = {seen: kept for seen, kept in self.packed.items() if seen in here}
         newest = [self._pack(run, frame) for frame in run.frames[-RECENT:]]
         size = max(len(frame[-1]) for frame in newest) + 60
         older = run.frames[:-RECENT]
@@ -111,8 +114,8 @@ class Packer:
             packed = [
                 frame.seen,
                 round(frame.epoch, 4),
-                _finite(frame.error),
-                _finite(frame.held_out_error),
+                _finite(frame.mse),
+                _finite(frame.held_out_mse),
                 _base64(row),
             ]
             kept = self.packed[frame.seen] = (frame, packed)
@@ -173,7 +176,7 @@ def _curve(history: Sequence[EpochRecord]) -> str:
     at = range(len(history))
     if len(history) > CURVE_POINTS:
         at = np.linspace(0, len(history) - 1, CURVE_POINTS).astype(int).tolist()
-    rows = [(history[i].epoch, history[i].error, history[i].held_out_error) for i in at]
+    rows = [(history[i].epoch, history[i].mse, history[i].held_out_mse) for i in at]
     with np.errstate(over="ignore"):
         return _base64(np.array(rows, dtype=np.float64).astype("<f4"))
 

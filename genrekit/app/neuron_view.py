@@ -6,6 +6,7 @@ from typing import Final
 from genrekit.app.charts import NEGATIVE, POSITIVE
 from genrekit.app.component import component
 from genrekit.mlp import NeuronOutput
+from genrekit.wording import counted, numeral
 
 __all__ = ["neuron_view"]
 
@@ -31,7 +32,8 @@ def neuron_view(
             "sum": result.net_input,
             "answer": result.activation,
             "colours": {"positive": POSITIVE, "negative": NEGATIVE},
-            "label": f"A neuron: {len(inputs)} inputs times their weights add up to "
-            f"{result.net_input:.4g}, and {activation} turns that into {result.activation:.4g}.",
+            "label": f"A neuron: {counted(len(inputs), 'input')}, each times its weight, add up to "
+            f"{numeral(result.net_input)}, and {activation} turns that into "
+            f"{numeral(result.activation)}.",
         },
     )

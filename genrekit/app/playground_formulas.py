@@ -1,31 +1,29 @@
-"""One example in slow motion, as formulas with the numbers of this moment in them (LaTeX)."""
+"""One example in slow motion, as formulas with the numbers of this moment in them (LaTeX).
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Numbers are rounded, and yet whoever takes a pencil gets what stands there: operands are written
+with as many digits as it takes for them to give the result that is shown.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from genrekit.insight import answer_after
 from genrekit.mlp import Step
 from genrekit.playground import Run, Weight
 
-__all__ = ["STAGES", "number", "stage_formulas"]
+__all__ = ["STAGES", "digits_for", "number", "stage_formulas"]
 
 STAGES: Final = ("1 Forward", "2 Loss", "3 Backward", "4 Update")
+# Significant digits of a result, and what a float64 holds.
+DIGITS: Final = 4
+_ALL_DIGITS: Final = 17
+
+Lines = list[tuple[str, str]]
+Names = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True)
-class _Names:
-    """Units as LaTeX."""
-
-    names: Sequence[Sequence[str]]
-
-    def __call__(self, layer: int, unit: int) -> str:
-        return rf"\text{{{self.names[layer][unit]}}}"
-
-
-def stage_formulas(
-    stage: str, step: Step, weight: Weight, run: Run, names: Sequence[Sequence[str]]
-) -> list[tuple[str, str]]:
+def stage_formulas(stage: str, step: Step, weight: Weight, run: Run, names: Names) -> Lines:
     """One stage of a rehearsed example around one weight: (sentence, LaTeX) pairs."""
     write = {
         STAGES[0]: _forward,
@@ -33,27 +31,29 @@ def stage_formulas(
         STAGES[2]: _backward,
         STAGES[3]: _update,
     }[stage]
-    return write(step, weight, run, _Names(names))
+    return write(step, weight, run, names)
 
 
-def _forward(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[str, str]]:
+def _forward(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
     layer, j = weight.layer, weight.target
     a, w = step.activations[layer][0], step.weights_before[layer][:, j]
     h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
-    bias = [number(step.biases_before[layer][j], True)] if step.biases_before else []
-    unit = name(layer + 1, j)
+    bias = [step.biases_before[layer][j]] if step.biases_before else []
+    unit, kind = _text(names[layer + 1][j]), _kind(run, layer)
     lines = [
         (
-            f"Unit {name.names[layer + 1][j]} multiplies what comes in by its weights and adds up:",
-            _lines(
-                f"h_{{{unit}}}",
-                _sum([_times(x, v) for x, v in zip(a, w, strict=True)], bias),
-                number(h),
-            ),
+            f"Unit {names[layer + 1][j]} multiplies what comes in by its weights and adds up:",
+            _worked([rf"h_{{{unit}}}"], [*_mixed(a, w), *bias], _products, _written_products, h),
         ),
         (
             "Its activation function bends the sum:",
-            _lines(f"a_{{{unit}}}", _bent(_kind(run, layer), number(h)), number(out)),
+            _worked(
+                [rf"a_{{{unit}}}"],
+                [h],
+                lambda v: _CURVES[kind](v[0]),
+                lambda v: _bent(kind, v[0]),
+                out,
+            ),
         ),
     ]
     if layer + 1 < len(step.activations) - 1:
@@ -66,135 +66,218 @@ def _forward(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[s
     return lines
 
 
-def _loss(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[str, str]]:
-    t, y, error = step.target[0, 0], step.output[0, 0], step.error[0, 0]
+def _loss(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
+    t, y, e = step.target[0, 0], step.output[0, 0], step.error[0, 0]
     return [
         (
-            "How far the answer y is from the target t:",
-            _lines("e", "t - y", f"{number(t)} - {number(y, True)}", number(error)),
+            "The error is how far the answer y is from the target t:",
+            _worked(
+                ["e", "t - y"],
+                [t, y],
+                lambda v: v[0] - v[1],
+                lambda v: f"{v[0]} - {v[1]}",
+                e,
+            ),
         ),
         (
-            "The loss is its square, so that big misses count more:",
-            rf"L = e^2 = {number(error, True)}^2 = {number(step.loss)}",
+            "The loss is half its square, so that big misses count more; the half makes the "
+            "derivative simple:",
+            _worked(
+                ["L", r"\tfrac{1}{2} e^2"],
+                [e],
+                lambda v: v[0] ** 2 / 2,
+                lambda v: rf"\tfrac{{1}}{{2}} \cdot {v[0]}^2",
+                step.loss,
+            ),
+        ),
+        (
+            "The curve above shows the mean squared error, the mean of e² over an epoch's "
+            "examples: twice their mean loss.",
+            r"\text{MSE} = \overline{e^2} = 2 \overline{L}",
         ),
     ]
 
 
-def _backward(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[str, str]]:
+def _backward(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
     layer, j = weight.layer, weight.target
-    unit = name(layer + 1, j)
-    last = len(step.deltas) - 1
-    h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
-    delta = step.deltas[layer][0, j]
-    lines = []
-    if layer == last:
-        felt = step.error[0, 0]
-        lines.append(("The answer's unit feels the error itself:", rf"e = {number(felt)}"))
+    name = names[layer + 1][j]
+    unit = _text(name)
+    if layer == len(step.deltas) - 1:
+        felt, by = -step.error[0, 0], r"\frac{\partial L}{\partial y}"
+        passed = (
+            "How the loss changes with the answer, the derivative of ½ (t − y)² by y, is minus the "
+            "error:",
+            _worked([by, "-e"], [-felt], lambda v: -v[0], lambda v: f"-{v[0]}", felt),
+        )
     else:
         back, ahead = step.deltas[layer + 1][0], step.weights_before[layer + 1][j]
-        felt = float(back @ ahead)
-        lines.append(
-            (
-                f"Unit {name.names[layer + 1][j]} feels the deltas of the next layer, through "
-                "the weights it sends its value out by:",
-                _lines(
-                    f"e_{{{unit}}}",
-                    _sum([_times(d, v) for d, v in zip(back, ahead, strict=True)]),
-                    number(felt),
-                ),
-            )
+        felt, by = float(back @ ahead), rf"\frac{{\partial L}}{{\partial a_{{{unit}}}}}"
+        passed = (
+            f"How the loss changes with what unit {name} sends out: the deltas of the next layer "
+            "come back through the weights it sends it out by:",
+            _worked([by], _mixed(back, ahead), _products, _written_products, felt),
         )
-    lines.append(
-        (
-            "Times the slope of its curve at this point, that is its delta:",
-            _lines(
-                rf"\delta_{{{unit}}}",
-                rf"{number(felt)} \cdot {_slope(_kind(run, layer), h, out)}",
-                number(delta),
-            ),
-        )
+    return [passed, _delta(step, weight, run, felt, unit), _gradient(step, weight, names)]
+
+
+def _delta(step: Step, weight: Weight, run: Run, felt: float, unit: str) -> tuple[str, str]:
+    layer, j = weight.layer, weight.target
+    kind = _kind(run, layer)
+    h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
+    slope = float(h > 0) if kind == "relu" else float(out)
+    return (
+        "Times the slope of its curve at this point, that is the unit's delta, how the loss "
+        "changes with the unit's sum h:",
+        _worked(
+            [rf"\delta_{{{unit}}}", rf"\frac{{\partial L}}{{\partial h_{{{unit}}}}}"],
+            [felt, slope],
+            lambda v: v[0] * _SLOPES[kind](v[1]),
+            lambda v: rf"{v[0]} \cdot {_slope(kind, v[1])}",
+            step.deltas[layer][0, j],
+        ),
     )
-    lines.append(_derivative(step, weight, name))
-    return lines
 
 
-def _derivative(step: Step, weight: Weight, name: _Names) -> tuple[str, str]:
+def _gradient(step: Step, weight: Weight, names: Names) -> tuple[str, str]:
     delta = step.deltas[weight.layer][0, weight.target]
-    unit = name(weight.layer + 1, weight.target)
+    unit = _text(names[weight.layer + 1][weight.target])
     if weight.source is None:
         return (
-            "A bias is nudged by the delta as it is:",
-            rf"db = \delta_{{{unit}}} = {number(delta)}",
+            "The bias's gradient, how the loss changes with the bias, is the delta as it is:",
+            rf"\frac{{\partial L}}{{\partial b}} = \delta_{{{unit}}} = {number(delta)}",
         )
     a = step.activations[weight.layer][0, weight.source]
+    source = _text(names[weight.layer][weight.source])
     return (
-        "The weight's derivative: what came in along it, times the delta:",
-        _lines(
-            "dW",
-            rf"a_{{{name(weight.layer, weight.source)}}} \cdot \delta_{{{unit}}}",
-            _times(a, delta),
-            number(a * delta),
+        "The weight's gradient, how the loss changes with the weight: what came in along it, "
+        "times the delta:",
+        _worked(
+            [r"\frac{\partial L}{\partial w}", rf"a_{{{source}}} \cdot \delta_{{{unit}}}"],
+            [a, delta],
+            _products,
+            _written_products,
+            a * delta,
         ),
     )
 
 
-def _update(step: Step, weight: Weight, run: Run, name: _Names) -> list[tuple[str, str]]:
-    if weight.source is None:
-        before = step.biases_before[weight.layer][weight.target]
-        after = step.biases_after[weight.layer][weight.target]
-        slope = step.bias_derivatives[weight.layer][weight.target]
-    else:
-        at = weight.source, weight.target
-        before = step.weights_before[weight.layer][at]
-        after = step.weights_after[weight.layer][at]
-        slope = step.derivatives[weight.layer][at]
-    moved = answer_after(run, step)
+def _update(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
+    layer, bias = weight.layer, weight.source is None
+    at = weight.target if bias else (weight.source, weight.target)
+    before = float((step.biases_before if bias else step.weights_before)[layer][at])
+    after = float((step.biases_after if bias else step.weights_after)[layer][at])
+    gradient = float((step.bias_gradients if bias else step.gradients)[layer][at])
+    what, w = ("bias", "b") if bias else ("weight", "w")
     return [
         (
-            "The weight takes a small step downhill, as long as the learning rate η says:",
-            _lines(
-                r"w_\text{new}",
-                r"w + \eta \cdot dW",
-                f"{number(before)} + {_times(run.learning_rate, slope)}",
-                number(after),
+            f"The {what} takes a step against its gradient, which is downhill; the learning rate η "
+            "decides how long a step:",
+            _worked(
+                [rf"{w}_\text{{new}}", rf"{w} - \eta \cdot \frac{{\partial L}}{{\partial {w}}}"],
+                [before, run.learning_rate, gradient],
+                lambda v: v[0] - v[1] * v[2],
+                lambda v: rf"{v[0]} - {v[1]} \cdot {v[2]}",
+                after,
+                _digits_apart(before, after),
             ),
         ),
-        (
-            "All weights move like this at once, and the answer to this example moves:",
-            rf"y: {number(step.output[0, 0])} \rightarrow {number(moved)} "
-            rf"\qquad (t = {number(step.target[0, 0])})",
-        ),
+        _moved(step.output[0, 0], answer_after(run, step), step.target[0, 0]),
     ]
 
 
-def number(value: float, bracket: bool = False, digits: int = 4) -> str:
-    """A number as LaTeX, with `digits` significant; negative ones in brackets on request."""
-    text = f"{value:.{digits}g}"
+def _moved(before: float, after: float, target: float) -> tuple[str, str]:
+    told = rf"\qquad (t = {number(target)})"
+    if before == after:
+        return (
+            "All weights take their steps at once. The answer to this example stays:",
+            rf"y = {number(before)} {told}",
+        )
+    digits = _digits_apart(before, after)
+    return (
+        "All weights take their steps at once, and the answer to this example moves:",
+        rf"y: {number(before, digits=digits)} \rightarrow {number(after, digits=digits)} {told}",
+    )
+
+
+# -- numbers that add up --------------------------------------------------------------------------
+
+
+def _worked(
+    symbols: Sequence[str],
+    operands: Sequence[float],
+    compute: Callable[[Sequence[float]], float],
+    write: Callable[[Sequence[str]], str],
+    result: float,
+    digits: int = DIGITS,
+) -> str:
+    """``symbol = formula of operands = result``, each on a line of its own."""
+    operands, result = [float(v) for v in operands], float(result)
+    shown = number(result, digits=digits)
+    enough = digits_for(operands, compute, result, digits)
+    formula = write([number(v, True, enough) for v in operands])
+    sign = "=" if _rounded(result, digits) == result else r"\approx"
+    body = r" \\ &= ".join([*symbols[1:], formula])
+    return rf"\begin{{aligned}} {symbols[0]} &= {body} \\ &{sign} {shown} \end{{aligned}}"
+
+
+def digits_for(
+    operands: Sequence[float],
+    compute: Callable[[Sequence[float]], float],
+    result: float,
+    digits: int = DIGITS,
+) -> int:
+    """How many digits operands need to give `result` to `digits` digits when they are rounded."""
+    for enough in range(digits, _ALL_DIGITS):
+        again = compute([_rounded(v, enough) for v in operands])
+        if _rounded(again, digits) == _rounded(result, digits):
+            return enough
+    return _ALL_DIGITS
+
+
+def _digits_apart(before: float, after: float) -> int:
+    """How many digits show that a number has moved, and a little of how far."""
+    if before == after:
+        return DIGITS
+    place = math.floor(math.log10(max(abs(before), abs(after))))
+    digits = math.ceil(place + 2 - math.log10(abs(after - before)))
+    return min(max(DIGITS, digits), _ALL_DIGITS)
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def number(value: float, bracket: bool = False, digits: int = DIGITS) -> str:
+    """A finite number as LaTeX, with `digits` significant; in brackets where it needs them."""
+    text = f"{value + 0.0:.{digits}g}"  # which makes 0 of -0
     if "e" in text:
         mantissa, exponent = text.split("e")
         text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
-    text = text.replace("nan", r"\text{not a number}").replace("inf", r"\infty")
     return f"({text})" if bracket and (value < 0 or "cdot" in text) else text
 
 
-def _times(a: float, b: float) -> str:
-    return rf"{number(a, True)} \cdot {number(b, True)}"
+# -- formulas, as arithmetic and as LaTeX ---------------------------------------------------------
 
 
-def _sum(terms: Sequence[str], more: Sequence[str] = ()) -> str:
+def _mixed(a: Iterable[float], b: Iterable[float]) -> list[float]:
+    return [v for pair in zip(a, b, strict=True) for v in pair]
+
+
+def _products(values: Sequence[float]) -> float:
+    """``v0 v1 + v2 v3 + ...``; a last one without a partner is added as it is."""
+    pairs = zip(values[::2], values[1::2], strict=False)
+    return math.fsum([*(a * b for a, b in pairs), *values[len(values) // 2 * 2 :]])
+
+
+def _written_products(texts: Sequence[str]) -> str:
     """Two terms a line, which is what a phone shows."""
-    rows = [" + ".join(pair) for pair in _pairs([*terms, *more])]
+    terms = [r" \cdot ".join(texts[i : i + 2]) for i in range(0, len(texts), 2)]
+    rows = [" + ".join(terms[i : i + 2]) for i in range(0, len(terms), 2)]
     return r" \\ &\quad + ".join(rows)
 
 
-def _pairs(items: Sequence[str]) -> list[Sequence[str]]:
-    return [items[i : i + 2] for i in range(0, len(items), 2)]
-
-
-def _lines(left: str, *rights: str) -> str:
-    """``left = right = right`` with one equals sign a line."""
-    body = r" \\ &= ".join(rights)
-    return rf"\begin{{aligned}} {left} &= {body} \end{{aligned}}"
+def _text(name: str) -> str:
+    return rf"\text{{{name}}}"
 
 
 def _kind(run: Run, layer: int) -> str:
@@ -202,9 +285,31 @@ def _kind(run: Run, layer: int) -> str:
     return net.output_activation if layer == len(net.weights) - 1 else net.activation
 
 
+def _sigmoid(h: float) -> float:
+    return 1 / (1 + math.exp(-h)) if h > -700 else 0.0
+
+
+_CURVES: Final[dict[str, Callable[[float], float]]] = {
+    "sigmoid": _sigmoid,
+    "tanh": math.tanh,
+    "relu": lambda h: max(0.0, h),
+    "identity": lambda h: h,
+    "step": lambda h: float(h > 0),
+}
+
+# Slopes, of the activation a; ReLU's is given as it is.
+_SLOPES: Final[dict[str, Callable[[float], float]]] = {
+    "sigmoid": lambda a: a * (1 - a),
+    "tanh": lambda a: 1 - a * a,
+    "relu": lambda slope: slope,
+    "identity": lambda a: 1.0,
+    "step": lambda a: 0.0,
+}
+
+
 def _bent(kind: str, h: str) -> str:
     return {
-        "sigmoid": rf"\frac{{1}}{{1 + e^{{-({h})}}}}",
+        "sigmoid": rf"\frac{{1}}{{1 + e^{{-{h}}}}}",
         "tanh": rf"\tanh({h})",
         "relu": rf"\max(0, {h})",
         "identity": h,
@@ -212,11 +317,11 @@ def _bent(kind: str, h: str) -> str:
     }[kind]
 
 
-def _slope(kind: str, h: float, a: float) -> str:
+def _slope(kind: str, a: str) -> str:
     return {
-        "sigmoid": rf"{number(a)} \cdot (1 - {number(a)})",
-        "tanh": rf"(1 - {number(a, True)}^2)",
-        "relu": "1" if h > 0 else "0",
+        "sigmoid": rf"{a} \cdot (1 - {a})",
+        "tanh": rf"(1 - {a}^2)",
+        "relu": a,
         "identity": "1",
         "step": "0",
     }[kind]

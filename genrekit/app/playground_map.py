@@ -1,6 +1,7 @@
 """The error map of the backprop page: every pair of inputs, the training square and beyond."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +13,22 @@ from genrekit.app.playground import Playground
 from genrekit.app.widgets import chart
 from genrekit.maps import ErrorMap, error_map
 from genrekit.playground import Run
+from genrekit.run_settings import OWN
+from genrekit.wording import numeral
 
-__all__ = ["map_panel"]
+__all__ = ["TOO_LARGE", "map_panel", "shown_kinds"]
 
 Array = NDArray[np.float64]
+
+TOO_LARGE: Final = (
+    "The network's numbers have grown beyond what a computer can hold, so there is nothing to "
+    "calculate with. Lower the learning rate, then reset."
+)
+
+
+def shown_kinds(task: str) -> list[str]:
+    """What a map can show: nobody knows the true answer between own numbers, nor the error."""
+    return ["answer"] if task == OWN else ["error", "answer", "truth"]
 
 
 def map_panel(state: Playground, shown: str, reach: float, question: Sequence[float]) -> None:
@@ -24,8 +37,9 @@ def map_panel(state: Playground, shown: str, reach: float, question: Sequence[fl
         st.info("The map needs a network with two inputs: choose a task with two.")
         return
     drawn = error_map(run, reach=reach)
-    if drawn.truth is None:
-        shown = "answer"
+    if not np.isfinite(drawn.answer).all():
+        st.warning(TOO_LARGE, icon=":material/warning:")
+        return
     error = None if drawn.truth is None else np.abs(drawn.truth - drawn.answer)
     z = {"error": error, "answer": drawn.answer, "truth": drawn.truth}[shown]
     axis = drawn.axis.astype(np.float32)
@@ -74,8 +88,8 @@ def _map_words(run: Run, drawn: ErrorMap) -> None:
         inside = (drawn.axis >= low[0]) & (drawn.axis <= high[0])
         within = error[np.ix_(inside, inside)].mean()
         st.markdown(
-            f"Inside the outlined square, where it was trained, it is off by **{within:.3f}** on "
-            f"average; over the whole map by **{error.mean():.3f}**. A network answers any "
+            f"Inside the outlined square, where it was trained, it is off by **{numeral(within)}** "
+            f"on average; over the whole map by **{numeral(error.mean())}**. A network answers any "
             "question, also those it knows nothing about."
         )
         if drawn.truth.min() < 1 < drawn.truth.max() and run.settings.task != "xor":

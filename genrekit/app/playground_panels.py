@@ -1,6 +1,8 @@
 """Looking closer at the run of the backprop page: map, slow motion, proof, taking it away."""
 
+import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -9,22 +11,21 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
 from genrekit.app.charts import GREY, figure
 from genrekit.app.network_view import unit_names, weight_names
 from genrekit.app.playground import Playground
-from genrekit.app.playground_formulas import STAGES, number, stage_formulas
-from genrekit.app.playground_map import map_panel
+from genrekit.app.playground_formulas import STAGES, digits_for, stage_formulas
+from genrekit.app.playground_map import TOO_LARGE, map_panel, shown_kinds
 from genrekit.app.playground_settings import URL
 from genrekit.app.widgets import chart, plain_errors
-from genrekit.insight import check_gradient, nearest_target, rehearse
+from genrekit.insight import GradientCheck, check_gradient, nearest_target, rehearse
+from genrekit.mlp import Step
 from genrekit.playground import Run
 from genrekit.takeaway import history_csv, network_json, run_script
+from genrekit.wording import counted, numeral
 
-__all__ = ["closer"]
-
-Array = NDArray[np.float64]
+__all__ = ["closer", "gradient_table", "proof_table"]
 
 
 def closer(state: Playground, question: list[float]) -> None:
@@ -54,13 +55,9 @@ def _repeat(state: Playground, draw: Callable[[], None]) -> None:
 
 def _map(state: Playground, question: list[float]) -> None:
     with st.container(horizontal=True):
+        kinds = shown_kinds(state.run.settings.task)
         shown = st.segmented_control(
-            "Show",
-            ["error", "answer", "truth"],
-            default="error",
-            required=True,
-            key="bp_map",
-            **URL,
+            "Show", kinds, default=kinds[0], required=True, key="bp_map", **URL
         )
         reach = st.select_slider(
             "How far beyond the training square",
@@ -100,28 +97,46 @@ def _slow_panel(run: Run, stage: str, label: str, question: list[float] | None) 
     if question is not None:
         x, t = np.asarray(question), nearest_target(run, question)
     step = rehearse(run, x, t)
+    if not step.finite:
+        st.warning(TOO_LARGE, icon=":material/warning:")
+        return
     weight = run.all_weights()[weight_names(run).index(label)]
-    values = ", ".join(f"{n} = {v:.4g}" for n, v in zip(names[0], x, strict=True))
-    st.markdown(f"Example: {values}; target t = {t:.4g}. The chosen weight: **{label}**.")
+    values = ", ".join(f"{n} = {numeral(v)}" for n, v in zip(names[0], x, strict=True))
+    st.markdown(f"Example: {values}; target t = {numeral(t)}. The chosen weight: **{label}**.")
     for sentence, formula in stage_formulas(stage, step, weight, run, names):
         st.markdown(sentence)
         st.latex(formula)
     if run.settings.batch_size > 1:
-        st.caption("With batches, the nudges of all examples in a batch are averaged.")
+        st.caption("With batches, the gradients of all examples in a batch are averaged.")
     if stage == STAGES[2]:
-        _derivative_tables(step.deltas, step.derivatives, names)
+        for i in reversed(range(len(step.gradients))):
+            st.markdown(
+                f"**Layer {i + 1}**: the delta δ of each unit, then the gradient ∂L/∂w of each "
+                "weight into it, which is δ times what came in along the weight"
+            )
+            st.dataframe(gradient_table(step, i, names))
 
 
-def _derivative_tables(
-    deltas: Sequence[Array], derivatives: Sequence[Array], names: list[list[str]]
-) -> None:
-    """Every delta and every weight's derivative, layer by layer."""
-    for i in reversed(range(len(derivatives))):
-        st.markdown(f"**Layer {i + 1}**: delta of each unit, then dW of each weight into it")
-        rows = np.vstack([deltas[i][:1], derivatives[i]])
-        index = ["delta", *(f"dW from {n}" for n in names[i])]
-        frame = pd.DataFrame(rows, index=index, columns=names[i + 1])
-        st.dataframe(frame.map(lambda v: f"{v:+.6f}"))
+def gradient_table(step: Step, layer: int, names: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Every delta and every weight's gradient, the products of what else stands there."""
+    deltas, values = step.deltas[layer][0], step.activations[layer][0]
+    digits = max(
+        digits_for([float(a), float(d)], math.prod, float(a * d)) for a in values for d in deltas
+    )
+    return pd.DataFrame(
+        [
+            [numeral(d, digits) for d in deltas],
+            *([numeral(a * d) for d in deltas] for a in values),
+        ],
+        index=[
+            "δ",
+            *(
+                f"∂L/∂w from {n} = {numeral(a, digits)}"
+                for n, a in zip(names[layer], values, strict=True)
+            ),
+        ],
+        columns=list(names[layer + 1]),
+    )
 
 
 # -- proof -----------------------------------------------------------------------------------
@@ -137,15 +152,18 @@ def _proof_panel(state: Playground) -> None:
     check = check_gradient(run, x, float(t[0]))
     labels = weight_names(run)
     largest = check.largest_difference
+    if not np.isfinite(largest):
+        st.warning(TOO_LARGE, icon=":material/warning:")
+        return
     scale = float(np.max(np.abs(check.backpropagated)))
     st.markdown(
-        "Backpropagation claims to know how each weight changes the error. The slow but sure way "
-        "to find out is to nudge each weight a millionth up and down and measure. "
-        f"The largest difference between the two, over {len(labels)} weights, is "
-        f"**${number(largest, digits=2)}$**, where the largest derivative is "
-        f"${number(scale, digits=2)}$."
+        "Backpropagation claims to know how the loss L = ½ (t − y)² changes with each weight: the "
+        "gradient ∂L/∂w. The slow but sure way to find out is to nudge each weight a millionth up "
+        "and down, and to measure the loss both times. The largest difference between the two, "
+        f"over {counted(len(labels), 'weight')}, is **{numeral(largest, 2)}**, where the largest "
+        f"gradient is {numeral(scale, 2)}."
     )
-    if np.isfinite(largest) and largest <= 1e-6 * max(1.0, scale):
+    if largest <= 1e-6 * max(1.0, scale):
         st.success("They agree: the gradient is right.", icon=":material/check_circle:")
     else:
         st.warning(
@@ -160,24 +178,36 @@ def _proof_panel(state: Playground) -> None:
                        name="equal"),
             go.Scatter(x=check.numerical, y=check.backpropagated, mode="markers", text=labels,
                        marker={"size": 9}, name="a weight",
-                       hovertemplate="%{text}: %{y:.3e}<extra></extra>"),
+                       customdata=[numeral(v) for v in check.backpropagated],
+                       hovertemplate="%{text}: %{customdata}<extra></extra>"),
             x="measured by nudging",
             y="by backpropagation",
             height=320,
             meta=state.next_stamp(),
         ),
-        "Derivative of each weight by backpropagation against measured: all on the diagonal.",
+        "Gradient of each weight by backpropagation against measured, with the line where they are "
+        "equal.",
         key="bp_proof_chart",
     )  # fmt: skip
-    frame = pd.DataFrame(
+    st.dataframe(proof_table(check, labels), hide_index=True)
+
+
+def proof_table(check: GradientCheck, labels: Sequence[str]) -> pd.DataFrame:
+    """Both gradients of each weight, with all decimals in which they may differ."""
+    scale = float(np.max(np.abs(check.backpropagated)))
+    places = max(0, 13 - max(0, math.floor(math.log10(scale or 1))))
+    pairs = [
+        [Decimal(f"{v:.{places}f}") for v in pair]
+        for pair in zip(check.backpropagated, check.numerical, strict=True)
+    ]
+    return pd.DataFrame(
         {
             "weight": labels,
-            "backpropagated": [f"{v:+.9f}" for v in check.backpropagated],
-            "measured": [f"{v:+.9f}" for v in check.numerical],
-            "difference": [f"{v:.1e}" for v in np.abs(check.backpropagated - check.numerical)],
+            "backpropagated": [f"{a:+f}" for a, _ in pairs],
+            "measured": [f"{b:+f}" for _, b in pairs],
+            "difference": [f"{abs(a - b):f}" for a, b in pairs],
         }
     )
-    st.dataframe(frame, hide_index=True)
 
 
 # -- taking it away --------------------------------------------------------------------------

@@ -39,7 +39,7 @@ import genrekit.app
 from genrekit.app import logs, storage, visit
 from genrekit.app.compression import CompressScripts
 from genrekit.app.logs import event
-from genrekit.app.memory import forget_visitors, settle, share_arena
+from genrekit.app.memory import TIDY_SECONDS, forget_visitors, settle, share_arena
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.memory import give_back
@@ -50,7 +50,6 @@ STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 _FIRST_PAGE_SECONDS: Final = 2.0
-_TIDY_SECONDS: Final = 4.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
 
@@ -311,7 +310,7 @@ async def _tidy() -> None:
     from anyio import to_thread
 
     while True:
-        await asyncio.sleep(_TIDY_SECONDS)
+        await asyncio.sleep(TIDY_SECONDS)
         if forget_visitors():
             await to_thread.run_sync(give_back)
 

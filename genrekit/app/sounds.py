@@ -30,8 +30,8 @@ def segment_sound(dataset: Dataset, row: int, folder: Path) -> bytes | None:
     path = names.get(str(dataset.tracks[row]))
     if path is None or not (folder / path).is_file():
         return None
-    seconds = dataset.params.segment_seconds
-    return _clip(str(folder / path), int(dataset.segments[row]) * seconds, seconds)
+    start = float(dataset.params.segment_starts(dataset.segments[row]))
+    return _clip(str(folder / path), start, dataset.params.segment_step)
 
 
 def track_sound(path: Path, seconds: float = 10.0) -> bytes:

@@ -1,7 +1,8 @@
 """The story on the home page: one clip of music, from its sound wave to a verdict.
 
 The pictures are computed from the clip and kept small. The verdict is the default model's, asked
-for as the classify page asks, by a thread: nobody's first look at the page waits for a model.
+for as the classify page asks, by a thread: nobody's first look at the page waits for a model. What
+is drawn between them is that model's own path, from the levels that it reads to its genres.
 """
 
 import base64
@@ -14,19 +15,19 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app import listening
-from genrekit.app.charts import NEGATIVE, POSITIVE, genre_colours
+from genrekit.app.charts import genre_colours
 from genrekit.app.clips import Clip
 from genrekit.app.component import component
 from genrekit.app.evidence_player import media_url
 from genrekit.app.server import when_settled
 from genrekit.app.settings import settings
 from genrekit.audio import load_audio
-from genrekit.features import FeatureParams, log_mel, mfcc
+from genrekit.features import FeatureParams, log_mel
 from genrekit.hearing import Hearing, ModelFile, Song
 from genrekit.model import DEFAULT_MODEL, MODELS
 from genrekit.trace import clip_params
 
-__all__ = ["pictures", "story"]
+__all__ = ["PATH", "pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
 Answer = Future[Hearing | str]
@@ -35,7 +36,10 @@ Answer = Future[Hearing | str]
 COLUMNS: Final = 200
 BANDS: Final = 64
 _FLOOR_DB: Final = 60.0
-_SPREAD: Final = 2.5
+# The default model's path, (channels, bands, moments): the picture of a segment, and what becomes
+# of it after each stage of filters. Written down because the server never loads PyTorch; a test
+# compares with the model itself.
+PATH: Final = ((1, 128, 37), (32, 64, 19), (32, 32, 19), (64, 16, 10), (96, 8, 5), (96, 4, 5))
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
 
@@ -46,7 +50,7 @@ _HTML: Final = """
       <h2>A sound</h2>
       <svg data-part="wave" role="img" aria-label="Sound wave" viewBox="0 0 200 100"
         preserveAspectRatio="none"></svg>
-      <p>Air moves to and fro, written down 22,050 times a second.</p>
+      <p>Air pressure, measured 22,050 times a second.</p>
     </li>
     <li>
       <h2>A picture</h2>
@@ -56,15 +60,16 @@ _HTML: Final = """
     </li>
     <li>
       <h2>Numbers</h2>
-      <canvas data-part="mfcc" role="img"
-        aria-label="Its MFCCs: 13 rows, blue above their mean, orange below."></canvas>
-      <p>Each moment of it in 13 numbers, called MFCCs.</p>
+      <canvas data-part="levels" role="img"
+        aria-label="The levels of one moment, two bands a bar, low pitches at the bottom."></canvas>
+      <p data-part="moment"></p>
     </li>
     <li>
       <h2>A network</h2>
       <svg data-part="network" role="img" viewBox="0 0 200 130"
-        aria-label="A network: 13 numbers enter, two layers follow, ten genres come out."></svg>
-      <p>It multiplies, adds and bends what comes in, layer after layer.</p>
+        aria-label="A network"></svg>
+      <p>Filters look for patterns in three seconds of the picture, then for patterns of patterns.
+        Two networks like this one answer, and the average counts.</p>
     </li>
     <li>
       <h2 data-part="genre">A verdict</h2>
@@ -100,10 +105,10 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
         key="story",
         data={
             "title": clip.title,
-            "about": f"“{clip.title}”. The shipped model reads picture 2; the course's own network "
-            "reads the numbers.",
+            "about": f"“{clip.title}”, heard by the model {DEFAULT_MODEL}.",
+            "path": PATH,
             "seconds": clip.seconds,
-            "colours": {"positive": POSITIVE, "negative": NEGATIVE},
+            "floor": _FLOOR_DB,
             "pictures": _cached_pictures(clip),
             "sound": _sound(clip) if told else None,
             "verdict": _verdict(answer) if answer is not None and told else None,
@@ -138,8 +143,6 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
         Lowest and highest sample of each moment; 127 is the loudest of the clip.
     mel : uint8, shape (BANDS, COLUMNS)
         Level of each mel band, lowest band first; 255 is the loudest, 0 is 60 dB below it.
-    mfcc : int8, shape (params.n_mfcc, COLUMNS)
-        Each coefficient against its own mean; 127 is 2.5 standard deviations above it.
 
     Raises
     ------
@@ -151,15 +154,11 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
     whole = clip_params(samples, params)
     level = _columns(log_mel(samples[np.newaxis], whole)[0])
     level = level.reshape(COLUMNS, BANDS, -1).max(axis=2)
-    numbers = _columns(mfcc(samples[np.newaxis], whole)[0])
-    spread = np.maximum(numbers.std(axis=0), 1e-6)
-    numbers = (numbers - numbers.mean(axis=0)) / spread / _SPREAD
     loudest = max(float(np.abs(wave).max()), 1e-6)
     above = np.clip((level - level.max()) / _FLOOR_DB + 1, 0, 1)
     return {
         "wave": np.rint(127 * wave / loudest).astype(np.int8),
         "mel": np.rint(255 * above.T).astype(np.uint8),
-        "mfcc": np.rint(127 * np.clip(numbers.T, -1, 1)).astype(np.int8),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import streamlit as st
 
 from genrekit.model import DEFAULT_MODEL
+from genrekit.wording import duration
 
 __all__ = [
     "PRESENT",
@@ -66,7 +67,7 @@ STOPS: Final = (
         "Home",
         1,
         "Press **Play the clip** and follow the line: a wave becomes a picture, the picture "
-        "numbers, and the numbers a verdict that changes as the music goes on.",
+        "becomes numbers, and the numbers become bars that change with the music.",
     ),
     Stop(
         "learn/mel_scale.py",
@@ -245,9 +246,9 @@ def _current(address: str) -> int | None:
 def _bar(number: int, stop: Stop) -> None:
     with st.container(key="tour", gap="xsmall"):
         with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
-            minutes = "1 minute" if stop.minutes == 1 else f"{stop.minutes} minutes"
+            length = duration(60 * stop.minutes)
             st.markdown(
-                f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {minutes}",
+                f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {length}",
                 width="stretch",
             )
             if number:

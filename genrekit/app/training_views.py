@@ -3,24 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from genrekit.app import ears
 from genrekit.app.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
 from genrekit.app.dataset_views import draw_segment, read
 from genrekit.app.sounds import segment_sound
 from genrekit.app.widgets import chart, escape
+from genrekit.commentary import narrate
 from genrekit.dataset import Dataset
+from genrekit.evaluation import accuracy_interval
 from genrekit.hearing import ModelFile, answers
-from genrekit.metrics import mean_by_group
+from genrekit.memory import rows_at_once
+from genrekit.metrics import interval_in_words, mean_by_group
 from genrekit.splits import make_split
+from genrekit.wording import counted
 
-__all__ = ["narrate", "show_curves", "show_exam", "show_leak"]
+__all__ = ["show_curves", "show_exam", "show_leak"]
 
 Event = dict[str, Any]
 _GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop reggae rock".split())
@@ -31,8 +36,6 @@ _PUBLISHED: Final = (
     "the best network without pretraining whose split could be confirmed 57.6% of tracks, on "
     "the fault-filtered split by artist (honest)."
 )
-_PATIENCE: Final = 5
-_ROWS_AT_ONCE: Final = 2048
 
 
 # -- while it trains --------------------------------------------------------------------------
@@ -68,35 +71,10 @@ def show_curves(events: Sequence[Event]) -> None:
             key="loss",
         )
     st.markdown(narrate(epochs))
-    st.caption(f"The held-out score is worth what the split is worth. {start['worth']}")
+    held_out = f" Held out: {start['held_out']}." if "held_out" in start else ""
+    st.caption(f"The held-out score is worth what the split is worth. {start['worth']}{held_out}")
     if set(start["genres"]) == _GTZAN:
         st.caption(_PUBLISHED)
-
-
-def narrate(epochs: Sequence[Event]) -> str:
-    """What the curves say, in plain words."""
-    if len(epochs) < 3:
-        return "**It has only begun.** Give it a few epochs."
-    train = np.array([event["train_loss"] for event in epochs], dtype=float)
-    valid = np.array([event["valid_loss"] for event in epochs], dtype=float)
-    if np.isnan(valid).all():
-        return "**Nothing is held out,** so nobody can tell whether it learns or memorises."
-    best = int(np.nanargmin(valid))
-    since = len(valid) - 1 - best
-    gap = epochs[-1]["train_accuracy"] - epochs[-1]["valid_accuracy"]
-    if since >= _PATIENCE and valid[-1] > 1.02 * valid[best]:
-        return (
-            f"**It is memorising.** On held-out music the loss was lowest in epoch {best + 1}; "
-            f"for {since} epochs it has been worse, while on the training music it still falls."
-        )
-    if train[-1] > 0.98 * train[max(0, len(train) - 4)]:
-        return "**It has stopped learning:** neither loss moves any more."
-    if gap > 0.25:
-        return (
-            f"**It knows the training music far better** ({gap:.0%} more segments right) than "
-            "music it has not met. More music would help it more than more epochs."
-        )
-    return "**It is learning:** the loss on held-out music still falls."
 
 
 def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
@@ -142,10 +120,11 @@ class _Exam:
 def _exam(model: ModelFile, data_path: str) -> _Exam:
     dataset, split = read(data_path), model.card()["split"]
     rows = make_split(dataset, split["kind"], split["seed"]).measured
+    step = rows_at_once(dataset.params.shape)
     probabilities = np.concatenate(
         [
-            ears.listen(answers, dataset.features[rows[at : at + _ROWS_AT_ONCE]], model, about="")
-            for at in range(0, len(rows), _ROWS_AT_ONCE)
+            ears.listen(answers, dataset.features[rows[at : at + step]], model, about="")
+            for at in range(0, len(rows), step)
         ]
     )
     labels = dataset.labels[rows]
@@ -160,13 +139,8 @@ def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None)
     measured = card["measured"]
     tiles = st.columns(3)
     if measured["tracks"]:
-        tiles[0].metric(
-            f"Tracks right (of {measured['tracks']} held out)",
-            f"{measured['track_accuracy']:.0%}",
-        )
-    tiles[1].metric(
-        f"Segments right (of {measured['segments']})", f"{measured['segment_accuracy']:.0%}"
-    )
+        _show_accuracy(tiles[0], measured, "track")
+    _show_accuracy(tiles[1], measured, "segment")
     tiles[2].metric("Guessing would give", f"{1 / len(measured['genres']):.0%}")
     trusted = card["split"]["shares_tracks"] is False
     say = st.info if trusted else st.warning
@@ -176,6 +150,20 @@ def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None)
     _show_confusion(measured, exam, dataset, audio)
     _show_per_genre(measured)
     _show_mistakes(exam, dataset, audio)
+
+
+def _show_accuracy(
+    tile: DeltaGenerator, measured: dict[str, Any], of: Literal["track", "segment"]
+) -> None:
+    tile.metric(
+        f"{of.capitalize()}s right (of {measured[f'{of}s']} held out)",
+        f"{measured[f'{of}_accuracy']:.0%}",
+        f"95% interval: {interval_in_words(accuracy_interval(measured, of))}",
+        delta_color="off",
+        delta_arrow="off",
+        help="With other music held out, of the same kind, the score would be another. The true "
+        "one lies in this interval with 95%: the fewer the tracks, the wider it is.",
+    )
 
 
 def _show_confusion(
@@ -232,7 +220,7 @@ def _show_confusion(
         return
     truth, verdict = divmod(chosen, len(genres))
     cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
-    count = "1 track" if len(cell) == 1 else f"{len(cell)} tracks"
+    count = counted(len(cell), "track")
     said = f"{genres[truth]} taken for {genres[verdict]}: {count}."
     st.markdown(f"**{escape(said)}**")
     for name in cell[:4]:
@@ -245,15 +233,29 @@ def _show_confusion(
 
 def _show_per_genre(measured: dict[str, Any]) -> None:
     with st.expander("Genre by genre: precision and recall"):
+        unit = "tracks" if measured["tracks"] else "segments"
         st.caption(
             "Recall: of the genre's music, the share that was recognised. Precision: of what was "
-            "called by the genre's name, the share that is."
+            "called by the genre's name, the share that is. Of a few "
+            f"{unit} either says little."
         )
+        called = np.sum(measured["confusion"], axis=0).tolist()
         st.dataframe(
             [
-                {"genre": genre, "precision": precision, "recall": recall}
-                for genre, precision, recall in zip(
-                    measured["genres"], measured["precision"], measured["recall"], strict=True
+                {
+                    "genre": genre,
+                    f"{unit} of it": sum(row),
+                    "recall": recall,
+                    f"{unit} called so": named,
+                    "precision": precision,
+                }
+                for genre, row, named, precision, recall in zip(
+                    measured["genres"],
+                    measured["confusion"],
+                    called,
+                    measured["precision"],
+                    measured["recall"],
+                    strict=True,
                 )
             ],
             hide_index=True,
@@ -292,22 +294,37 @@ def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
     """Three bars and one sentence."""
     colours = {"segment": VERMILION, "track": ORANGE, "artist": GREEN}
     says = {"segment": "flattering", "track": "fair", "artist": "honest"}
+    ends = [bar.get("interval") or (bar["accuracy"], bar["accuracy"]) for bar in bars]
     chart(
         figure(
             go.Bar(
-                x=[f"by {bar['split']}<br>({says[bar['split']]})" for bar in bars],
+                x=[
+                    f"by {bar['split']}<br>({says[bar['split']]})<br>{bar['accuracy']:.0%}"
+                    for bar in bars
+                ],
                 y=[bar["accuracy"] for bar in bars],
                 marker_color=[colours[bar["split"]] for bar in bars],
-                text=[f"{bar['accuracy']:.0%}" for bar in bars],
-                textposition="outside",
-                cliponaxis=False,
+                error_y={
+                    "array": [
+                        high - bar["accuracy"] for (_, high), bar in zip(ends, bars, strict=True)
+                    ],
+                    "arrayminus": [
+                        bar["accuracy"] - low for (low, _), bar in zip(ends, bars, strict=True)
+                    ],
+                },
             ),
             x="how the music was held out",
             y="share of held-out segments right",
         ).update_yaxes(range=[0, 1.05], tickformat=".0%"),
-        "Bars: " + ", ".join(f"split by {bar['split']} {bar['accuracy']:.0%}" for bar in bars),
+        "Bars: "
+        + ", ".join(
+            f"split by {bar['split']} {bar['accuracy']:.0%}, 95% interval {interval_in_words(end)}"
+            for bar, end in zip(bars, ends, strict=True)
+        ),
         key="leak",
     )
+    st.caption("The lines over the bars: where the true scores lie with 95%.")
     st.markdown(f"**{sentence}**")
     for bar in bars:
-        st.caption(escape(f"By {bar['split']}: {bar['segments']} segments. {bar['worth']}"))
+        segments = counted(bar["segments"], "segment")
+        st.caption(escape(f"By {bar['split']}: {segments}. {bar['worth']}"))

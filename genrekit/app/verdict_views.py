@@ -6,7 +6,7 @@ it is chosen.
 
 import shlex
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -17,10 +17,13 @@ from genrekit.app.charts import GREY, figure, genre_colours
 from genrekit.app.evidence_player import evidence_player
 from genrekit.app.listening import Heard, Listener
 from genrekit.app.widgets import chart, escape, show_error
+from genrekit.evaluation import accuracy_interval
 from genrekit.hearing import Hearing, StressTest, Why
+from genrekit.metrics import interval_in_words
 from genrekit.model import Verdict
 from genrekit.neighbours import Nearest
 from genrekit.stress import Stress
+from genrekit.wording import agree, counted
 
 __all__ = [
     "WHY",
@@ -55,7 +58,7 @@ _NOISE: Final = (_OFF, *"40 30 20 15 10 5 0 -5 -10".split())
 def show_table(results: Sequence[Heard]) -> Heard:
     """All files in a table, to sort, to take away, and to choose one from."""
     judged = sum(one.verdict is not None and bool(one.verdict.probabilities) for one in results)
-    st.header(f"{len(results)} files, {judged} judged", anchor=False)
+    st.header(f"{counted(len(results), 'file')}, {judged} judged", anchor=False)
     rows = [hearing.table_row(one.sound.name, one.outcome) for one in results]
     first = next((i for i, one in enumerate(results) if _is_judged(one)), 0)
     picked = st.dataframe(
@@ -134,6 +137,8 @@ def show_song(one: Heard, listener: Listener) -> Hearing | None:
         return None
     heard = one.outcome
     st.caption(_facts(heard))
+    if one.sound.composed_as:
+        st.markdown(_composed_as(one.sound.composed_as, heard.verdict))
     if heard.verdict.probabilities:
         _show_verdict(heard.verdict, listener)
     else:
@@ -141,9 +146,19 @@ def show_song(one: Heard, listener: Listener) -> Hearing | None:
     return heard
 
 
+def _composed_as(style: str, verdict: Verdict) -> str:
+    """What a piece of ours was meant to be, beside what the model hears."""
+    meant = f"Composed as **{escape(style.lower())}**"
+    if not verdict.probabilities:
+        return f"{meant}."
+    if verdict.genre is None:
+        return f"{meant}; the model is not sure what it hears."
+    return f"{meant}; the model hears **{escape(verdict.genre)}**."
+
+
 def _facts(heard: Hearing) -> str:
     info = heard.info
-    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, counted(info.channels, "channel"))
     length = "the first " * heard.cut + clock(heard.seconds)
     return (
         f"{info.container.upper()} · {info.sample_rate / 1000:g} kHz · {channels} · heard: {length}"
@@ -173,9 +188,11 @@ def _show_verdict(verdict: Verdict, listener: Listener) -> None:
             )
         runners = ", ".join(f"{escape(genre)} {p:.0%}" for genre, p in order[1:3])
         st.markdown(f"Then: {runners}.")
+        agreeing = hearing.agreeing(verdict)
         st.markdown(
-            f"**{hearing.agreeing(verdict)} of {len(verdict.segments)}** segments, taken alone, "
-            f"say the same: {escape(order[0][0])}."
+            f"**{agreeing} of {len(verdict.segments)}** "
+            f"{agree(len(verdict.segments), 'segment', 'segments')}, taken alone, "
+            f"{agree(agreeing, 'says', 'say')} the same: {escape(order[0][0])}."
         )
         st.caption(worth(listener))
     with right:
@@ -212,9 +229,12 @@ def worth(listener: Listener) -> str:
     measured, split = card.get("measured"), card.get("split")
     if not measured or not split:
         return "Nobody has measured how often this model is right."
-    score = f"{measured['segment_accuracy']:.0%} of {measured['segments']} held-out segments"
-    if measured.get("tracks"):
-        score = f"{measured['track_accuracy']:.0%} of {measured['tracks']} held-out tracks"
+    of: Literal["track", "segment"] = "track" if measured.get("tracks") else "segment"
+    score = (
+        f"{measured[f'{of}_accuracy']:.0%} of {counted(measured[f'{of}s'], f'held-out {of}')} "
+        "(95% interval "
+        f"{interval_in_words(accuracy_interval(measured, of))})"
+    )
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     whose = " of the dataset that it learned from" if listener.own else ""
     return (
@@ -244,6 +264,7 @@ def show_evidence(one: Heard, heard: Hearing, why: Why | None) -> int | None:
         verdict=verdict.genre,
         colours=genre_colours(list(verdict.probabilities)),
         why=None if why is None else why.values,
+        explained=None if why is None else why.genre,
         key=f"player-{song.digest[:16]}",
     )
     if heard.mime is None:
@@ -273,6 +294,10 @@ def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why
     order = [genre for genre, _ in hearing.ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
     left, right = st.columns(2)
+    about = (one.sound.song.digest, listener.file)
+    if st.session_state.setdefault("explained", about) != about:
+        # The genre was chosen for another song, or another model.
+        st.session_state.update(explained=about, why_genre=order[0])
     genre = left.selectbox(
         "What spoke for …",
         order,
@@ -301,7 +326,8 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
     """The map in words, then the training segments that sound alike."""
     asked, total = len(why.segments), len(heard.verdict.segments)
     st.markdown(f":material/search_insights: **{escape(why.sentence)}**")
-    part = "" if asked == total else f" {asked} of the {total} segments were asked."
+    verb = agree(asked, "was", "were")
+    part = "" if asked == total else f" {asked} of the {total} segments {verb} asked."
     st.caption(
         "How this is found: each segment is divided into 8 ranges of pitch and 6 moments. One "
         "such place at a time is turned down by 20 decibels, and the model is asked again. Where "
@@ -325,10 +351,10 @@ def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, w
 
 
 def _show_nearest(found: Nearest, segment: int) -> None:
-    if found.near_copies:
+    if found.trained_on is not None:
         st.warning(escape(found.note), icon=":material/content_copy:")
     else:
-        st.info(escape(found.note), icon=":material/check:")
+        st.info(escape(found.note), icon=":material/info:")
     if segment >= len(found.segments):
         return
     st.markdown(f"Nearest to segment **{segment + 1}**:")
@@ -340,7 +366,6 @@ def _show_nearest(found: Nearest, segment: int) -> None:
                 "from, s": round(match.start, 1),
                 "distance": round(match.distance, 2),
                 "nearer than": match.percentile / 100,
-                "near copy": "yes" if match.near_copy else "no",
             }
             for match in found.segments[segment]
         ],
@@ -351,9 +376,11 @@ def _show_nearest(found: Nearest, segment: int) -> None:
     st.caption(
         "Before its last step the network has turned a segment into a short row of numbers; "
         "segments whose rows are close sound alike to it. *Nearer than* is the share of all pairs "
-        "of training tracks that lie farther apart. A near copy means that it has met the very "
-        "recording: then the verdict is memory, not hearing. Training music is not part of "
-        "GenreKit, so it cannot be played."
+        "of training tracks that lie farther apart. Whether the song is one of the training "
+        "recordings is decided by comparing the sound itself over time. Measured on GTZAN, of 445 "
+        "uploads of training clips (MP3 from 64 kbit/s, resampled, cut, shifted) it missed none, "
+        "of 516 clips that the models had not met it took none for one they had. Training music is "
+        "not part of GenreKit, so it cannot be played."
     )
 
 
@@ -549,10 +576,11 @@ def _show_opinion(listener: Listener, verdict: Verdict | str) -> None:
         order = hearing.ranked(verdict.probabilities)
         name = verdict.genre.capitalize() if verdict.genre else "Not sure"
         st.markdown(f"### {escape(name)}")
+        agreeing = hearing.agreeing(verdict)
         st.markdown(
             f"{escape(order[0][0])} {verdict.confidence:.0%}, then {escape(order[1][0])} "
-            f"{order[1][1]:.0%}. {hearing.agreeing(verdict)} of {len(verdict.segments)} segments "
-            "agree."
+            f"{order[1][1]:.0%}. {agreeing} of {counted(len(verdict.segments), 'segment')} "
+            f"{agree(agreeing, 'agrees', 'agree')}."
         )
     else:
         st.markdown("### No verdict")

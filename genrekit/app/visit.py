@@ -14,7 +14,7 @@ import streamlit as st
 from genrekit.app.jobs import Job, Jobs
 from genrekit.app.settings import settings
 
-__all__ = ["current", "jobs", "owned", "owner", "remember", "sync"]
+__all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "sync"]
 
 KINDS: Final = ("music", "dataset", "model", "leak")
 
@@ -52,7 +52,7 @@ def sync() -> None:
     """Take the current dataset and model from the address, or write them there again."""
     for kind in KINDS:
         in_address = st.query_params.get(kind)
-        if in_address and jobs().get(in_address):
+        if in_address and find(kind, in_address):
             remember(kind, in_address)
         elif kind in st.session_state:
             st.query_params[kind] = st.session_state[kind]
@@ -68,12 +68,23 @@ def remember(kind: str, job_id: str) -> None:
         st.query_params[kind] = job_id
 
 
+def find(kind: str, job_id: str) -> Job | None:
+    """The job of this kind and id. An address may hold any id: of none, or of another kind."""
+    job = jobs().get(job_id)
+    return job if job is not None and job.kind == kind else None
+
+
 def current(kind: str) -> Job | None:
-    """The visitor's current dataset or model job, if it is still there."""
-    return jobs().get(st.session_state.get(kind, ""))
+    """The visitor's current job of a kind, if it is still there."""
+    return find(kind, st.session_state.get(kind, ""))
+
+
+def known(kind: str) -> list[Job]:
+    """The jobs of a kind that this visit knows, newest first."""
+    found = [find(kind, job_id) for job_id in st.session_state.get(f"{kind}s", [])]
+    return [job for job in reversed(found) if job is not None]
 
 
 def owned(kind: str) -> list[Job]:
-    """The finished jobs of a kind that this visit knows, newest first."""
-    known = [jobs().get(job_id) for job_id in st.session_state.get(f"{kind}s", [])]
-    return [job for job in reversed(known) if job is not None and job.status == "done"]
+    """Those of them that are done."""
+    return [job for job in known(kind) if job.status == "done"]

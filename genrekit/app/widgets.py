@@ -18,6 +18,7 @@ from genrekit.app.logs import event
 from genrekit.app.settings import settings
 from genrekit.dataset import Skipped
 from genrekit.errors import GenreKitError
+from genrekit.wording import counted
 
 __all__ = [
     "chart",
@@ -81,9 +82,7 @@ def escape(text: str) -> str:
 
 def list_skipped(skipped: Sequence[Skipped]) -> None:
     """What was left out of a dataset, folded away, with the reasons."""
-    count = (
-        "1 file or segment was" if len(skipped) == 1 else f"{len(skipped)} files or segments were"
-    )
+    count = counted(len(skipped), "file or segment was", "files or segments were")
     with st.expander(f"{count} left out, and why"):
         st.dataframe(
             [

@@ -16,6 +16,7 @@ from genrekit.app.widgets import page_header, plain_errors
 from genrekit.dataset import Dataset
 from genrekit.exchange import export_dataset
 from genrekit.features import FeatureParams
+from genrekit.wording import counted
 
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
@@ -77,10 +78,11 @@ def choose_params() -> FeatureParams:
     )
     with right:
         frames, coefficients = params.shape
-        st.metric("One segment becomes", f"{frames} × {coefficients} numbers")
+        st.metric("One segment becomes", f"{frames} × {counted(coefficients, 'number')}")
         st.caption(
-            f"{frames} frames, one every {1000 * params.hop_length / params.sample_rate:.0f} ms, "
-            f"each with {coefficients} MFCCs: {frames * coefficients:,} numbers, "
+            f"{counted(frames, 'frame')}, one every "
+            f"{1000 * params.hop_length / params.sample_rate:.0f} ms, each with "
+            f"{counted(coefficients, 'MFCC')}: {counted(frames * coefficients, 'number')}, "
             f"{4 * frames * coefficients / 1000:.1f} kB. Of each track the first 30 s are used."
         )
     return params
@@ -178,8 +180,7 @@ page_header(
 words("dataset")
 with plain_errors():
     visit.sync()
-    source = music.choose_source()
-    music_job = visit.current("music") if source != music.DEMO else None
+    source, music_job = music.choose_source()
     usable = source == music.DEMO
     if music_job is not None:
         usable = music.show_preview(music_job)

@@ -19,8 +19,10 @@ from genrekit.app.sounds import audio_folder
 from genrekit.app.training_views import show_curves, show_exam, show_leak
 from genrekit.app.widgets import first_step, page_header, plain_errors
 from genrekit.dataset import Dataset
-from genrekit.errors import DatasetError
+from genrekit.errors import DatasetError, GenreKitError
+from genrekit.splits import held_out_in_words, make_split
 from genrekit.train_params import RECIPES, TrainParams
+from genrekit.wording import counted, numeral
 
 SPLITS = {
     "track": "By track: no song stands on both sides (fair)",
@@ -88,17 +90,18 @@ def upload_dataset() -> None:
     st.rerun()
 
 
-def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
+def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
     left, right = st.columns(2)
     with left:
         split = st.radio(
-            "How to hold out 30% for the exam",
+            "How to hold out about 30% for the exam",
             offered_splits(dataset),
             format_func=SPLITS.__getitem__,
             help=tip("Split"),
             key="split",
             bind="query-params",
         )
+        held_out = st.empty()
         if dataset.tracks is None:
             st.warning(
                 "This dataset does not say which segments come from the same song, so songs may "
@@ -130,7 +133,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 "Learning rate (how far each step goes)",
                 RATES,
                 usual.learning_rate,
-                format_func=lambda value: f"{value:g}",
+                format_func=numeral,
                 help=tip("Learning rate"),
                 key=f"rate{own}",
                 bind="query-params",
@@ -160,6 +163,7 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
                 key="normalise",
                 bind="query-params",
             )
+    held_out.caption(say_held_out(str(job.folder / "data.parquet"), split or "segment", int(seed)))
     params = replace(
         usual,
         epochs=epochs,
@@ -170,6 +174,16 @@ def choose_recipe(dataset: Dataset) -> tuple[TrainParams, str]:
         normalise=normalise,
     )
     return params, split or "segment"
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def say_held_out(path: str, how: str, seed: int) -> str:
+    """How much this split holds out, which is seldom 30% to the point."""
+    dataset = read(path)
+    try:
+        return f"Held out: {held_out_in_words(dataset, make_split(dataset, how, seed))}."
+    except GenreKitError as error:
+        return str(error)
 
 
 def offered_splits(dataset: Dataset) -> list[str]:
@@ -248,21 +262,24 @@ def curves(job: Job) -> None:
 
 def trained_on(job: Job) -> Job | None:
     """The dataset job that a model was trained on, while it is kept."""
-    return visit.jobs().get(Path(job.commands[0][1]).parent.name)
+    return visit.find("dataset", Path(job.commands[0][1]).parent.name)
 
 
 def show_model_card(job: Job, card: dict[str, Any]) -> None:
     with st.expander("The model card, and the model to take away"):
         training, calibration = card["training"], card["calibrated_on"]
+        off = round(100 * card["measured"]["calibration_error"])
+        segments = card["split"]["segments"]
         st.markdown(
-            f"- **Network:** {training['network']}, {card['parameters']:,} weights\n"
+            f"- **Network:** {training['network']}, {counted(card['parameters'], 'weight')}\n"
             f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
-            f"{card['split']['segments']['train']} segments to train on, "
-            f"{card['split']['segments']['valid']} held out. {card['split']['worth']}\n"
-            f"- **Recipe:** {training['epochs_run']} epochs, batches of {training['batch_size']}, "
-            f"learning rate {training['learning_rate']:g}; kept: epoch {training['kept_epoch']}\n"
+            f"{counted(segments['train'], 'segment')} to train on, {segments['valid']} held out "
+            f"({segments['valid'] / sum(segments.values()):.0%}). {card['split']['worth']}\n"
+            f"- **Recipe:** {counted(training['epochs_run'], 'epoch')}, batches of "
+            f"{training['batch_size']}, learning rate {numeral(training['learning_rate'])}; kept: "
+            f"epoch {training['kept_epoch']}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
-            f"off by {100 * card['measured']['calibration_error']:.0f} points on average."
+            f"off by {counted(off, 'point')} on average."
         )
         st.download_button(
             "Download the model (zip)",
@@ -295,9 +312,11 @@ with plain_errors():
     dataset_job = choose_dataset()
     if dataset_job is not None:
         dataset = read(str(dataset_job.folder / "data.parquet"))
-        tracks = "unknown" if dataset.tracks is None else len(dataset.records)
-        st.markdown(f"{len(dataset):,} segments, {tracks} tracks, {len(dataset.genres)} genres.")
-        params, split = choose_recipe(dataset)
+        known = dataset.tracks is not None
+        tracks = counted(len(dataset.records), "track") if known else "tracks unknown"
+        genres = counted(len(dataset.genres), "genre")
+        st.markdown(f"{counted(len(dataset), 'segment')}, {tracks}, {genres}.")
+        params, split = choose_recipe(dataset_job, dataset)
         buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}
     current = [job for job in map(visit.current, shows) if job is not None]

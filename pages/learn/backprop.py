@@ -16,6 +16,7 @@ from genrekit.health import health
 from genrekit.insight import ask, nearest_target
 from genrekit.pace import SPEEDS
 from genrekit.playground import Run
+from genrekit.wording import numeral
 
 
 def controls(state: Playground) -> None:
@@ -52,8 +53,8 @@ def controls(state: Playground) -> None:
             default="weights",
             required=True,
             key="bp_lines",
-            help="A weight is what an input counts; its gradient is how the example asked for "
-            "below would change it.",
+            help="A weight says how much an input counts. Its gradient says how fast the loss for "
+            "the question below grows with the weight; a step goes against it.",
             **URL,
         )
 
@@ -79,15 +80,19 @@ def question_boxes(run: Run) -> list[float]:
 
 def answer_line(run: Run, question: Sequence[float]) -> str:
     reply = ask(run, question)
+    if reply.answer is None:
+        return "It has no answer: its numbers have grown beyond what a computer can hold."
     text = f"It answers **{reply.answer:.4f}**"
-    if reply.truth is not None and reply.error is not None:
-        text += f". Right is **{reply.truth:.4f}**, so it is off by {-reply.error:+.4f}"
+    if reply.truth is not None:
+        # Of the two numbers as they stand there, so that they give it to whoever checks.
+        off = round(reply.answer, 4) - round(reply.truth, 4)
+        text += f". Right is **{reply.truth:.4f}**, so it is off by {off:+.4f}"
     text += "."
     if reply.outside:
         low, high = run.trained_range()
         text += (
             " :material/warning: This question lies outside what it was trained on "
-            f"({low.min():g} to {high.max():g}): it is guessing."
+            f"({numeral(low.min())} to {numeral(high.max())}): it is guessing."
         )
     return text.replace("+", "\\+").replace("-", "−")
 
@@ -146,7 +151,7 @@ def main() -> None:
     page_header(
         "Backprop playground",
         "A small neural network learns from examples, at first to add two numbers: it answers, "
-        "sees how far off it was, and passes the error back to nudge every weight "
+        "sees how far off it was, and passes the error back to correct every weight "
         "(backpropagation). Blue lines are positive weights, dashed orange ones negative, and "
         "the curve shows the error falling.",
         "pause and step **one example**; ask for 0.9 + 0.9, which it never saw; "

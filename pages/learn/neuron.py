@@ -9,6 +9,7 @@ import streamlit as st
 from genrekit.app.charts import BLUE, GREY, ORANGE, figure
 from genrekit.app.glossary import words
 from genrekit.app.neuron_view import neuron_view
+from genrekit.app.playground_formulas import number
 from genrekit.app.widgets import chart, page_header, plain_errors
 from genrekit.maps import neuron_surface
 from genrekit.mlp import ACTIVATIONS, NeuronOutput, neuron
@@ -68,6 +69,18 @@ def settings() -> tuple[list[float], list[float], float | None, str]:
     return inputs, weights, bias, activation
 
 
+def exact(
+    inputs: Sequence[float], weights: Sequence[float], bias: float | None, activation: str
+) -> NeuronOutput:
+    """The neuron's output, with a sum of 0 where 0.1 + 0.2 − 0.3 leaves a computer a speck.
+
+    Sliders have two decimals, their products four.
+    """
+    result = neuron(inputs, weights, bias or 0.0, activation)
+    h = round(result.net_input, 6) + 0.0
+    return NeuronOutput(result.products, h, float(ACTIVATIONS[activation](h)))
+
+
 def arithmetic(
     inputs: Sequence[float],
     weights: Sequence[float],
@@ -91,10 +104,11 @@ def arithmetic(
     general = r"\sum x_i w_i" + (" + b" if bias is not None else "")
     st.latex(
         rf"\begin{{aligned}} h &= {general} \\ &= {rows(terms)} \\ &= {rows(products)} \\ "
-        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {result.activation:.6g} \end{{aligned}}"
+        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {number(result.activation, digits=6)} "
+        r"\end{aligned}"
     )
     st.markdown("The neuron's answer, to the last digit:")
-    st.code(repr(result.activation), language=None)
+    st.code(np.format_float_positional(result.activation, trim="0"), language=None)
 
 
 def rows(terms: Sequence[str]) -> str:
@@ -103,7 +117,7 @@ def rows(terms: Sequence[str]) -> str:
 
 
 def bracket(value: float) -> str:
-    text = f"{value:.4g}"
+    text = f"{value:.6g}"  # every digit of a product of two sliders, so that the sum adds up
     return f"({text})" if value < 0 else text
 
 
@@ -142,7 +156,7 @@ def surface(
     axis, answer = neuron_surface(weights, bias or 0.0, activation)
     _, h = neuron_surface(weights, bias or 0.0, "identity")
     corners = [(a, b) for a in (0.0, 1.0) for b in (0.0, 1.0)]
-    says = [neuron(c, weights, bias or 0.0, activation).activation for c in corners]
+    says = [exact(c, weights, bias, activation).activation for c in corners]
     x = axis.astype(np.float32)
     picture = figure(
         go.Heatmap(x=x, y=x, z=answer.astype(np.float32), colorscale="Cividis",
@@ -196,7 +210,7 @@ def main() -> None:
     left, right = st.columns(2, gap="large")
     with right:
         inputs, weights, bias, activation = settings()
-    result = neuron(inputs, weights, bias or 0.0, activation)
+    result = exact(inputs, weights, bias, activation)
     with left:
         neuron_view(inputs, weights, bias, activation, result)
         arithmetic(inputs, weights, bias, activation, result)

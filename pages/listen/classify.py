@@ -1,5 +1,7 @@
 """Drop in songs: what are they, how sure is the model, why, and does it hold?"""
 
+from bisect import bisect_right
+
 import streamlit as st
 
 from genrekit.app import listening, visit
@@ -7,6 +9,7 @@ from genrekit.app import verdict_views as views
 from genrekit.app.glossary import words
 from genrekit.app.listening import Heard, Listener
 from genrekit.app.widgets import first_step, page_header, plain_errors
+from genrekit.hearing import Hearing
 
 
 def nothing_yet() -> None:
@@ -30,7 +33,7 @@ def song(one: Heard, listener: Listener, found: list[Listener]) -> None:
             views.show_evidence(one, heard, None)
         return
     look = views.choose_look()
-    segment = chosen_segment(one, len(heard.verdict.segments))
+    segment = chosen_segment(one, heard)
     why = views.ask_why(one, heard, listener, segment) if look == views.WHY else None
     with evidence:
         clicked = views.show_evidence(one, heard, why)
@@ -49,14 +52,22 @@ def song(one: Heard, listener: Listener, found: list[Listener]) -> None:
         views.show_take_away(one, listener)
 
 
-def chosen_segment(one: Heard, count: int) -> int:
-    """The segment in the address, counted from 0; the first where it names none of this song."""
-    if st.session_state.setdefault("segment_of", one.sound.song.digest) != one.sound.song.digest:
-        st.session_state["segment_of"] = one.sound.song.digest
-        st.query_params.pop("segment", None)
+def chosen_segment(one: Heard, heard: Hearing) -> int:
+    """The segment in the address, counted from 0; the first where it names none of this song.
+
+    Under a model that cuts the song otherwise, the segment at the same moment.
+    """
+    starts = tuple(part.start for part in heard.verdict.segments)
     text = st.query_params.get("segment", "1")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-    return number - 1 if 1 <= number <= count else 0
+    now = (one.sound.song.digest, starts)
+    song, cut = st.session_state.get("segment_of", now)
+    st.session_state["segment_of"] = now
+    if (song, cut) != now:
+        moment = cut[number - 1] if song == now[0] and 1 <= number <= len(cut) else 0.0
+        number = bisect_right(starts, moment + 1e-6)
+        st.query_params["segment"] = str(number)
+    return number - 1 if 1 <= number <= len(starts) else 0
 
 
 page_header(

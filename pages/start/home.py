@@ -75,8 +75,8 @@ def steps() -> None:
 clip = next(clip for clip in CLIPS if clip.name == "jazz")
 st.title("How does a machine hear music?", anchor=False)
 st.markdown(
-    "Sound becomes a picture, the picture numbers, and the numbers a verdict: here with one clip "
-    "of music that the machine has just heard."
+    "Sound becomes a picture, the picture becomes numbers, and the numbers become a verdict. Here "
+    "is one clip."
 )
 begin()
 with plain_errors():

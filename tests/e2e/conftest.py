@@ -42,9 +42,9 @@ def _missing(reason: str) -> None:
 
 
 @contextmanager
-def run_server(folder: Path, port: int = 0) -> Iterator[str]:
+def run_server(folder: Path) -> Iterator[str]:
     """The app, started on a port of its own, with its jobs and its log in `folder`."""
-    port = port or _free_port()
+    port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     options = ["--server.headless", "true", "--server.port", str(port)]
     settings = {"GENREKIT_JOBS_FOLDER": str(folder / "jobs")}
@@ -78,9 +78,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the app keeps its log and, below `jobs`, its jobs."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_url(app_folder: Path) -> Iterator[str]:
     """The address of the app, started for this session."""
-    with run_server(tmp_path_factory.mktemp("app")) as url:
+    with run_server(app_folder) as url:
         yield url
 
 

@@ -2,31 +2,23 @@
 
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.browser
-
 TIMEOUT = 30_000
 
 
-def open_neuron(page: Any, app_url: str, query: str = "") -> Any:
-    page.goto(f"{app_url}/neuron{query}")
+def open_neuron(page: Any, address: str) -> Any:
+    page.goto(address)
     page.get_by_role("heading", name="A neuron", level=1).wait_for(timeout=TIMEOUT)
     drawing = page.get_by_role("img", name="A neuron:")
     drawing.wait_for(timeout=TIMEOUT)
     return drawing
 
 
-def test_it_opens_with_the_answer_in_full(page: Any, app_url: str) -> None:
-    drawing = open_neuron(page, app_url)
+def test_the_drawing_follows_the_sliders_and_a_link_holds_them(page: Any, app_url: str) -> None:
+    drawing = open_neuron(page, f"{app_url}/neuron")
     page.get_by_text("0.610639233949222").wait_for(timeout=TIMEOUT)
     assert drawing.locator("line[data-weight]").count() == 3
     assert drawing.get_by_text("0.611").count() == 1
-    assert page.problems == []
 
-
-def test_a_negative_weight_is_dashed_and_in_the_link(page: Any, app_url: str, browser: Any) -> None:
-    drawing = open_neuron(page, app_url)
     slider = page.get_by_role("slider", name="Weight w2")
     slider.focus()
     slider.press("Home")
@@ -40,17 +32,11 @@ def test_a_negative_weight_is_dashed_and_in_the_link(page: Any, app_url: str, br
         positive.get_attribute("stroke-width")
     )
     page.wait_for_function("location.search.includes('nr_w2=-3')", timeout=TIMEOUT)
-    other = browser.new_context()
-    tab = other.new_page()
-    tab.goto(page.url)
-    tab.locator('line[data-weight="-3"]').wait_for(timeout=TIMEOUT)
-    assert tab.get_by_text("0.341").count() >= 1  # sigmoid(0.2 - 0.9 + 0.04)
-    other.close()
+    twin = page.context.new_page()
+    open_neuron(twin, page.url).locator('line[data-weight="-3"]').wait_for(timeout=TIMEOUT)
+    assert twin.get_by_text("0.341").count() >= 1  # sigmoid(0.2 - 0.9 + 0.04)
 
-
-def test_and_shows_its_decision_on_a_phone(page: Any, app_url: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    drawing = open_neuron(page, app_url)
     page.get_by_role("button", name="AND", exact=True).click()
     page.locator(".js-plotly-plot .heatmaplayer image").wait_for(timeout=TIMEOUT)
     assert drawing.locator("line[data-weight]").count() == 3  # two inputs and the bias

@@ -1,5 +1,6 @@
 """The evidence player in a browser: one clock for the sound and all that moves with it."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -8,7 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from coded_sounds import KINDS, coded, free_format_mp3
 from conftest import ROOT, _free_port, _note, _wait_until_healthy
+
+from genrekit.audio import probe
+from genrekit.hearing import _PLAYED, _mime
 
 # Eight segments of a second each; the third and the sixth disagree with the verdict.
 SCRIPT = """
@@ -54,6 +59,7 @@ with place:
         verdict=query.get("verdict", "ska") or None,
         colours={"ska": "#0072B2", "dub": "#E69F00", "pop": "#009E73"},
         why=np.array([[1, -1]], np.float32) if "why" in query else None,
+        explained="dub" if "why" in query else None,
         key="player",
     )
     if chosen is not None:
@@ -344,6 +350,35 @@ def test_it_draws_itself_once_its_tab_is_opened(visit: Callable[..., Any]) -> No
     assert part(tab, "words").inner_text().startswith("0 to 1 s")
 
 
+# Play some of each sound, muted, all at once: whether a browser can tells no header.
+PLAY = """(sounds) => Promise.all(sounds.map(async ([base64, mime]) => {
+  const audio = new Audio(`data:${mime};base64,${base64}`);
+  audio.muted = true;
+  const heard = new Promise((done) => {
+    audio.ontimeupdate = () => audio.currentTime && done(true);
+  });
+  const failed = new Promise((done) => { audio.onerror = () => done(false); });
+  audio.play().catch(() => {});
+  return Promise.race([heard, failed]);
+}))"""
+
+
+def test_what_is_announced_as_playable_plays(browser: Any) -> None:
+    """And what is rendered as WAV instead would be refused, so that nobody stays without."""
+    tab = browser.new_page()
+    files = {kind: coded(*kind) for kind in KINDS} | {("mp3", "free format"): free_format_mp3()}
+    mimes = {kind: _mime(content, probe(content)) for kind, content in files.items()}
+    sounds = [
+        [base64.b64encode(content).decode(), _PLAYED.get(container, ("audio/x",))[0]]
+        for (container, _), content in files.items()
+    ]
+    plays = dict(zip(files, tab.evaluate(PLAY, sounds), strict=True))
+    tab.close()
+    assert [kind for kind, mime in mimes.items() if mime and not plays[kind]] == []
+    # Other browsers may not play 32-bit PCM.
+    assert [kind for kind, mime in mimes.items() if not mime and plays[kind]] == [("wav", "pcm_32")]
+
+
 def test_low_notes_stand_below_and_louder_is_brighter(visit: Callable[..., Any]) -> None:
     steps = part(visit(), "spectrogram").evaluate(LIGHTNESS)[:512]
     assert all(a <= b + 0.6 for a, b in pairwise(steps))
@@ -370,7 +405,9 @@ def test_reasons_are_told_apart_without_colour(visit: Callable[..., Any]) -> Non
           return new Set(row.filter((_, i) => i % 4 === 3)).size; })"""
     )
     assert (left, right) == (1, 2)
-    assert "striped: spoke against it" in part(tab, "meaning").inner_text()
+    legend = part(tab, "meaning").inner_text()
+    assert "filled: spoke for dub" in legend, "whatever the verdict is"
+    assert "striped: spoke against it" in legend
 
 
 def test_a_resting_pointer_does_not_hold_the_readout(visit: Callable[..., Any]) -> None:

@@ -133,7 +133,7 @@ class Player {
     this.data = unpack(this.bytes);
     const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
     if (newSong) this.open();
-    else if (!same(before.edges, this.data.edges)) this.alone = null;
+    else if (!same(before.edges, this.data.edges)) this.alone = this.hovered = null;
     // A map arrives because it was asked for; later ones leave the visitor's choice alone.
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
@@ -459,8 +459,7 @@ class Player {
       }
     }
     context.putImageData(image, 0, 0);
-    const about = this.data.verdict === null ? "the likeliest genre" : this.data.verdict;
-    this.find("for").textContent = `filled: spoke for ${about}`;
+    this.find("for").textContent = `filled: spoke for ${this.data.explained}`;
   }
 
   // Height on the picture, from 0 below to 1 above, of a frequency; and back.

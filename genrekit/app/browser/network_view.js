@@ -1,11 +1,12 @@
 // The live network: its drawing, its error curve, and a replay that needs no server.
 //
 // Each update brings frames (a frame is the network after so many examples). They are kept
-// here by the number of examples seen, so every frame that ever arrived can be shown again.
-// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, weight
-// derivatives, bias derivatives; layer by layer, rows before columns.
+// here by the number of examples seen, and thinned to a number that does not grow.
+// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
+// weights, gradients of biases; layer by layer, rows before columns.
 
 const SVG = "http://www.w3.org/2000/svg";
+const FRAMES_KEPT = 800;
 const views = new WeakMap();
 
 export default function (component) {
@@ -36,8 +37,8 @@ function number(value, digits = 3) {
 }
 
 // 0.00059 as 5.9 × 10⁻⁴.
-function powerOfTen(value) {
-  const [mantissa, exponent] = value.toExponential(1).split("e");
+function powerOfTen(value, digits = 1) {
+  const [mantissa, exponent] = value.toExponential(digits).split("e");
   const raised = [...exponent.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
   return `${mantissa.replace("-", "−")} × 10${raised}`;
 }
@@ -59,8 +60,8 @@ function layout(sizes, bias) {
     biases: bias ? take(units) : none,
     activations: take(sizes),
     deltas: take(units),
-    derivatives: take(pairs),
-    biasDerivatives: bias ? take(units) : none,
+    gradients: take(pairs),
+    biasGradients: bias ? take(units) : none,
   };
 }
 
@@ -122,7 +123,7 @@ class View {
     for (const [seen, epoch, error, held, row] of data.frames) {
       this.frames.set(seen, { seen, epoch, error, held, row: decode(row) });
     }
-    this.order = [...this.frames.keys()].sort((a, b) => a - b);
+    this.thin();
     this.curves = data.curves.map((c) => ({ ...c, rows: decode(c.rows) }));
     if (data.selected !== this.sentSelection) {
       this.sentSelection = data.selected;
@@ -144,6 +145,19 @@ class View {
     }
   }
 
+  // Every second frame goes, but the first, the last and the one that is looked at stay.
+  thin() {
+    const looked = this.at === null ? null : this.order[this.at];
+    this.order = [...this.frames.keys()].sort((a, b) => a - b);
+    if (this.order.length > FRAMES_KEPT) {
+      const last = this.order.length - 1;
+      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === looked);
+      this.frames = new Map(this.order.map((seen) => [seen, this.frames.get(seen)]));
+    }
+    if (looked !== null) this.at = this.order.indexOf(looked);
+    this.find("view").dataset.frames = this.order.length;
+  }
+
   listWeights() {
     const { sizes, bias } = this.data;
     const list = [];
@@ -153,7 +167,7 @@ class View {
           const offset = from * sizes[layer + 1] + to;
           list.push({ layer, from, to,
             value: this.places.weights[layer] + offset,
-            slope: this.places.derivatives[layer] + offset });
+            gradient: this.places.gradients[layer] + offset });
         }
       }
     }
@@ -162,7 +176,7 @@ class View {
         for (let to = 0; to < sizes[layer + 1]; to++) {
           list.push({ layer, from: null, to,
             value: this.places.biases[layer] + to,
-            slope: this.places.biasDerivatives[layer] + to });
+            gradient: this.places.biasGradients[layer] + to });
         }
       }
     }
@@ -316,7 +330,7 @@ class View {
   }
 
   drawEdges(row) {
-    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.slope];
+    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.gradient];
     const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
     const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
     const { positive, negative } = this.data.colours;
@@ -356,7 +370,7 @@ class View {
     const weight = this.weightList[at === null ? this.selected : at];
     if (!weight) return;
     out.textContent = `${this.label(weight)}: weight ${number(frame.row[weight.value], 4)}, ` +
-      `gradient ${number(frame.row[weight.slope], 4)}`;
+      `gradient ${number(frame.row[weight.gradient], 4)}`;
   }
 
   drawEditor(frame) {
@@ -381,11 +395,12 @@ class View {
     this.find("play").disabled = last < 1;
     this.find("now").disabled = this.at === null;
     const epoch = frame.epoch;
-    const error = frame.error === null ? "not measured yet" : number(frame.error, 4);
-    const count = frame.seen.toLocaleString("en-GB");
+    const soFar = epoch % 1 ? "error of this epoch so far" : "error";
+    const error = frame.error === null ? "error not measured yet" : `${soFar} ${number(frame.error, 4)}`;
+    const count = `${frame.seen.toLocaleString("en-GB")} ${frame.seen === 1 ? "example" : "examples"}`;
     this.find("place").textContent =
-      `${this.at === null ? "Now" : "Then"}: ${count} examples, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
-      ` of ${this.data.epochs}, error ${error}`;
+      `${this.at === null ? "Now" : "Then"}: ${count}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
+      ` of ${this.data.epochs}, ${error}`;
     scrub.setAttribute("aria-valuetext", this.find("place").textContent);
   }
 
@@ -400,11 +415,10 @@ class View {
     const axis = this.axes(box);
     const parts = [...this.grid(box, axis, width, height)];
     this.curves.forEach((curve, i) => parts.push(...this.curve(curve, axis, i)));
-    const error = frame.error;
-    if (error !== null && Number.isFinite(error)) {
-      // The curve counts epochs from 0 and has a point at the end of each.
-      const x = axis.x(Math.max(0, frame.epoch - 1));
-      const y = axis.y(error);
+    const now = this.curves.find((curve) => curve.now);
+    const at = now && between(now.rows, Math.floor(frame.epoch) - 1);
+    if (at) {
+      const x = axis.x(at.epoch), y = axis.y(at.low) + at.part * (axis.y(at.high) - axis.y(at.low));
       parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));
       parts.push(make("circle", { cx: x, cy: y, r: 5, class: "point" }));
     }
@@ -421,8 +435,6 @@ class View {
         }
       }
     }
-    const now = this.frame.error;
-    if (now !== null && Number.isFinite(now)) { top = Math.max(top, now); low = Math.min(low, now || low); }
     if (!(top > 0)) { top = 0.1; low = 0.01; }
     const x = (v) => box.left + ((box.right - box.left) * v) / end;
     if (this.data.log) {
@@ -496,6 +508,18 @@ function label(x, y) {
   return { node, write };
 }
 
+// Where a curve passes an epoch, between the points on either side that are drawn; null where the
+// epoch has not ended. The curve counts epochs from 0 and has a point at the end of each.
+function between(rows, epoch) {
+  const ends = [];
+  for (let i = 0; i < rows.length; i += 3) if (Number.isFinite(rows[i + 1])) ends.push([rows[i], rows[i + 1]]);
+  const after = ends.findIndex(([e]) => e >= epoch);
+  if (epoch < 0 || after < 0 || ends[0][0] > epoch) return null;
+  const [high, low] = [ends[after], ends[Math.max(0, after - 1)]];
+  const part = high[0] === low[0] ? 0 : (epoch - low[0]) / (high[0] - low[0]);
+  return { epoch, low: low[1], high: high[1], part };
+}
+
 function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough || 1));
   for (const factor of [1, 2, 5, 10]) if (factor * power >= rough * 0.999) return factor * power;
@@ -504,6 +528,6 @@ function niceStep(rough) {
 
 function tickText(value) {
   if (value === 0) return "0";
-  if (value < 1e-4 || value >= 1e5) return value.toExponential(0).replace("e+", "e");
+  if (value < 1e-4 || value >= 1e5) return powerOfTen(value, 0).replace(/^1 × /, "");
   return String(Number(value.toPrecision(3)));
 }

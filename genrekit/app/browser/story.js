@@ -1,13 +1,14 @@
 // One clip of music, from its sound wave to a verdict.
 //
-// While it plays, the sound's clock is the only clock: the line, the numbers that enter the
-// network and the probabilities of the moment are placed from it, and the server is not asked.
+// While it plays, the sound's clock is the only clock: the line, the levels of the moment and its
+// probabilities are placed from it, and the server is not asked.
 
 const SVG = "http://www.w3.org/2000/svg";
 const stories = new WeakMap();
 
 const ICONS = { play: "M3 1.5v13l11-6.5z", stop: "M3 3h10v10H3z" };
-const LAYERS = [13, 6, 5, 10];
+const BANDS = 64;
+const GENRES = 10;
 const SHOWN = 6;
 // Dark to bright in even steps of lightness, so that it reads in grey as well.
 const LOUDNESS = [
@@ -31,7 +32,6 @@ function make(name, attributes) {
 const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) => s.charCodeAt(0)).buffer);
 const percent = (p) => `${Math.round(100 * p)}%`;
 const mixed = (a, b, t) => a.map((x, i) => x + t * (b[i] - x));
-const hex = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 
 function loudness(byte) {
   const place = (byte / 255) * (LOUDNESS.length - 1), low = Math.min(Math.floor(place), LOUDNESS.length - 2);
@@ -65,22 +65,16 @@ class Story {
 
   receive(data) {
     this.data = data;
-    const { wave, mel, mfcc } = data.pictures;
-    this.numbers = decode(mfcc, Int8Array);
+    const { wave, mel } = data.pictures;
+    this.levels = decode(mel, Uint8Array);
     this.drawWave(decode(wave, Int8Array));
-    paint(this.part.mel, decode(mel, Uint8Array), 64, loudness);
-    paint(this.part.mfcc, this.numbers, LAYERS[0], (value) => this.signed(value));
-    this.drawNetwork();
+    paint(this.part.mel, this.levels, BANDS, loudness);
+    this.drawNetwork(data.path);
     if (data.sound && this.part.sound.getAttribute("src") !== data.sound) this.part.sound.src = data.sound;
     this.part.play.disabled = !data.sound;
     this.part.about.textContent = data.about;
     this.part.wave.setAttribute("aria-label", `Sound wave of ${data.title}, ${Math.round(data.seconds)} seconds.`);
     if (this.part.sound.paused) this.rest();
-  }
-
-  signed(value) {
-    const { positive, negative } = this.data.colours;
-    return mixed([245, 245, 245], hex(value < 0 ? negative : positive), Math.min(1, Math.abs(value) / 110));
   }
 
   drawWave(values) {
@@ -92,17 +86,27 @@ class Story {
     this.part.wave.replaceChildren(make("path", { d: `M${top.join("L")}L${bottom.reverse().join("L")}Z` }));
   }
 
-  drawNetwork() {
-    const places = LAYERS.map((count, layer) =>
-      Array.from({ length: count }, (_, i) => [12 + (layer * 176) / 3, 65 + (i - (count - 1) / 2) * Math.min(22, 122 / count)]));
-    const lines = [], circles = [];
-    places.forEach((units, layer) => units.forEach(([x, y]) => {
-      for (const [x2, y2] of places[layer + 1] ?? []) lines.push(make("line", { x1: x, y1: y, x2, y2 }));
-      circles.push(make("circle", { cx: x, cy: y, r: 4 }));
-    }));
-    this.part.network.replaceChildren(...lines, ...circles);
-    this.inputs = circles.slice(0, LAYERS[0]);
-    this.outputs = circles.slice(-LAYERS.at(-1));
+  // Each stage of the model as a stack of pictures: as high as it has bands, as wide as it has
+  // moments, as deep as it has channels; then a circle for each genre.
+  drawNetwork(path) {
+    const parts = [];
+    let x = 4;
+    for (const [channels, bands, moments] of path) {
+      const height = (bands / path[0][1]) * 92, width = Math.max(3, (moments / path[0][2]) * 22);
+      const sheets = Math.min(channels, 1 + Math.round(channels / 16));
+      for (let sheet = sheets - 1; sheet >= 0; sheet--) {
+        const shift = 2.2 * sheet;
+        parts.push(make("rect", { x: x + shift, y: 65 - height / 2 - shift, width, height }));
+      }
+      x += width + 2.2 * (sheets - 1) + 8;
+    }
+    this.outputs = Array.from({ length: GENRES }, (_, i) => make("circle", { cx: 188, cy: 65 + (i - (GENRES - 1) / 2) * 12.2, r: 4 }));
+    const lines = this.outputs.map((circle) => make("line", { x1: x - 6, y1: 65, x2: 188, y2: circle.getAttribute("cy") }));
+    this.part.network.replaceChildren(...lines, ...parts, ...this.outputs);
+    const sizes = path.map(([channels, bands, moments]) => `${channels} × ${bands} × ${moments}`);
+    this.part.network.setAttribute("aria-label",
+      `A network: ${sizes[0]} levels enter, ${path.length - 1} stages of filters make ${sizes.slice(1).join(", ")} ` +
+      `numbers of them (channels × bands × moments), and ${GENRES} genres come out.`);
   }
 
   // -- the moment ------------------------------------------------------------------------------
@@ -132,13 +136,21 @@ class Story {
   show(seconds) {
     const at = seconds === null ? 0.5 : Math.min(1, seconds / this.data.seconds);
     this.root.style.setProperty("--at", at);
-    const columns = this.numbers.length / LAYERS[0], column = Math.min(columns - 1, Math.floor(at * columns));
-    // From the bottom up, as in the picture beside it.
-    this.inputs.forEach((circle, i) => {
-      const value = this.numbers[(LAYERS[0] - 1 - i) * columns + column];
-      circle.style.fill = `rgb(${this.signed(value).map(Math.round)})`;
-    });
+    this.drawLevels(at);
     this.showVerdict(seconds);
+  }
+
+  // One column of the picture as bars, from the bottom up as in the picture beside it.
+  drawLevels(at) {
+    const columns = this.levels.length / BANDS, column = Math.min(columns - 1, Math.floor(at * columns));
+    const values = Array.from({ length: BANDS }, (_, band) => this.levels[band * columns + column]);
+    const bars = values.flatMap((value) => Array.from({ length: 100 }, (_, i) => (i < (100 * value) / 255 ? value : 0)));
+    paint(this.part.levels, bars, BANDS, loudness);
+    const loudest = values.indexOf(Math.max(...values));
+    const below = Math.round(this.data.floor * (1 - values[loudest] / 255));
+    const moment = `Second ${Math.round(at * this.data.seconds)}: a level in decibels for each of ${this.data.path[0][1]} ` +
+      `pitch bands. The loudest is ${below ? `${below} dB below` : "at"} the clip's maximum.`;
+    if (this.part.moment.textContent !== moment) this.part.moment.textContent = moment;
   }
 
   showVerdict(seconds) {
@@ -161,10 +173,15 @@ class Story {
     this.shown = state;
     const order = names.map((name, i) => [name, values[i]]).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
     this.part.bars.replaceChildren(...order.map(([name, p], i) => this.bar(name, p, i === 0)));
-    this.say(
-      `Verdict: ${genre}`,
-      part ? `Seconds ${Math.round(part[0])} to ${Math.round(part[1])} on their own.` : "How probable each genre is, by the whole clip.",
-    );
+    // The bars say whose they are: a verdict is the whole clip's.
+    if (part) {
+      this.say(
+        `Seconds ${Math.round(part[0])} to ${Math.round(part[1])}`,
+        `How likely each genre is for this moment alone. The whole clip's verdict: ${genre}.`,
+      );
+    } else {
+      this.say(`Verdict: ${genre}`, "How likely each genre is for the whole clip.");
+    }
   }
 
   say(heading, text, wait) {

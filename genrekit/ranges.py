@@ -1,0 +1,95 @@
+"""Numbers that people give: of the right kind, and within their range, or refused in words.
+
+True counts as 1 in Python, and compares with numbers; nobody who gives it means 1. Text and None
+cannot even be compared. NaN lies in no range.
+"""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from genrekit.errors import SettingsError
+from genrekit.wording import numeral
+
+__all__ = ["check_number", "check_switch", "check_whole"]
+
+
+def check_whole(
+    name: str,
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    unit: str = "",
+) -> None:
+    """Refuse what is no whole number from `low` to `high`.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if not (isinstance(value, Integral) and _is_within(value, low, high)):
+        raise SettingsError(
+            f"{name} is {_shown(value)}: use a whole number{_range(low, high)}"
+            f"{' ' * bool(unit)}{unit}."
+        )
+
+
+def check_number(
+    name: str,
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    unit: str = "",
+    *,
+    above: bool = False,
+) -> None:
+    """Refuse what is no finite number from `low` to `high`; with `above`, `low` itself as well.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if not (isinstance(value, Real) and _is_within(value, low, high, above)):
+        wanted = _range(low, high, above)
+        raise SettingsError(
+            f"{name} is {_shown(value)}: use a {'' if wanted else 'finite '}number{wanted}"
+            f"{' ' * bool(unit)}{unit}."
+        )
+
+
+def check_switch(name: str, value: object) -> None:
+    """Refuse what is neither true nor false, such as the text "no", which Python takes for yes.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise SettingsError(f"{name} is {_shown(value)}: use true or false.")
+
+
+def _is_within(value: Any, low: float, high: float, above: bool = False) -> bool:
+    if isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return bool(low <= value <= high and not (above and value == low))
+
+
+def _range(low: float, high: float, above: bool = False) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(high):
+        return f" above {low:.12g}" if above else f" of at least {low:.12g}"
+    return f" above {low:.12g}, up to {high:.12g}" if above else f" from {low:.12g} to {high:.12g}"
+
+
+def _shown(value: object) -> str:
+    """The value as its sender wrote it, in short; NumPy's numbers as numbers."""
+    value = value.item() if isinstance(value, np.generic) else value
+    text = repr(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "infinite"
+    if isinstance(value, float) and (text == "nan" or "e" in text):
+        return numeral(value)
+    return text if len(text) <= 60 else text[:59] + "…"

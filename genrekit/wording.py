@@ -1,0 +1,69 @@
+"""Numbers in sentences: a count agrees with its noun, a duration is said in minutes and hours, and
+none reads nan, inf or 3e-13."""
+
+import math
+from typing import Final
+
+__all__ = ["agree", "counted", "duration", "numeral", "the_first"]
+
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+
+
+def agree(count: float, one: str, many: str) -> str:
+    """The word that agrees with a count: `one` for 1, else `many`."""
+    return one if count == 1 else many
+
+
+def counted(count: float, one: str, many: str = "") -> str:
+    """A count with its noun: "1 unit", "6 units", "1,200 units"; `many` where no s makes it."""
+    return f"{count:,}".removesuffix(".0") + f" {agree(count, one, many or one + 's')}"
+
+
+def numeral(value: float, digits: int = 4) -> str:
+    """A number as people write it, with `digits` significant at least.
+
+    Examples
+    --------
+    >>> numeral(-0.125), numeral(1234567.8), numeral(5.91e-13, 2), numeral(float("nan"))
+    ('−0.125', '1,234,568', '5.9 × 10⁻¹³', 'not a number')
+    """
+    if math.isnan(value):
+        return "not a number"
+    sign, size = "−" if value < 0 else "", abs(value)
+    if math.isinf(value):
+        return f"{sign}infinity"
+    text, _, exponent = f"{size:.{digits}g}".partition("e")
+    if exponent:
+        power = f" × 10{str(int(exponent)).translate(_RAISED)}"
+        text = f"{size:,.0f}" if 1 <= size < 1e9 else text + power
+    return sign + text
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, rounded to what matters at its length: "1 minute 40 seconds".
+
+    Parameters
+    ----------
+    seconds : float, s, >= 0 and finite
+
+    Returns
+    -------
+    str
+        Seconds with up to two decimals below a minute, whole seconds below an hour, whole
+        minutes from then on.
+    """
+    if round(seconds, 2) < _MINUTE:
+        return counted(round(seconds, 2), "second")
+    if round(seconds) < _HOUR:
+        whole, rest, units = *divmod(round(seconds), _MINUTE), ("minute", "second")
+    else:
+        whole, rest, units = *divmod(round(seconds / _MINUTE), _MINUTE), ("hour", "minute")
+    return counted(whole, units[0]) + (f" {counted(rest, units[1])}" if rest else "")
+
+
+def the_first(seconds: float) -> str:
+    """So much of the start of something: "the first minute", "the first 15 minutes"."""
+    words = duration(seconds)
+    return "the first " + (words.removeprefix("1 ") if words.count(" ") == 1 else words)
