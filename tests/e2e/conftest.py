@@ -42,11 +42,17 @@ def _missing(reason: str) -> None:
 
 
 @contextmanager
-def run_server(folder: Path) -> Iterator[str]:
-    """The app, started on a port of its own, with its jobs and its log in `folder`."""
+def run_server(folder: Path, base: str = "") -> Iterator[str]:
+    """The app, started on a port of its own, with its jobs and its log in `folder`.
+
+    Parameters
+    ----------
+    base : where its addresses begin, such as "/music"
+    """
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     options = ["--server.headless", "true", "--server.port", str(port)]
+    options += ["--server.baseUrlPath", base]
     settings = {"GENREKIT_JOBS_FOLDER": str(folder / "jobs")}
     log = folder / "server.log"
     with log.open("ab") as output:
@@ -58,7 +64,7 @@ def run_server(folder: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{port}{base}"
             _wait_until_healthy(url, server, log)
             yield url
         finally:

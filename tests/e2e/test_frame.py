@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conftest import run_server
+
 PAGES = {
     "": "How does a machine hear music?",
     "glossary": "Glossary",
@@ -87,6 +89,28 @@ def watch(page: Any, app_url: str) -> list[str]:
     page.on("request", note)
     page.on("websocket", note)
     return outside
+
+
+def test_below_a_base_path_nothing_is_asked_for_outside_it(page: Any, tmp_path: Path) -> None:
+    """Pages, scripts, pictures, sounds, and the links between pages."""
+    links = "all => all.map(a => a.href || a.src)"
+    can_play = "a => a.readyState > 2 || new Promise(r => a.addEventListener('canplay', r))"
+    with run_server(tmp_path, "/music") as url:
+        outside = watch(page, f"{url}/")
+        page.goto(f"{url}/")
+        page.get_by_role("heading", name="Verdict: ").wait_for()
+        page.get_by_role("link", name="Classify").first.click()
+        page.get_by_role("radio", name="An example").click()
+        page.locator(".cell").first.wait_for()
+        page.locator("audio").first.evaluate(can_play)
+        assert page.url.startswith(f"{url}/classify?")
+        page.reload()
+        page.locator(".cell").first.wait_for()
+        found = page.eval_on_selector_all("a[href], audio, img", links)
+        assert [link for link in found if link and not link.startswith((url, "data:"))] == []
+        page.goto("about:blank")
+    assert outside == []
+    assert page.problems == []
 
 
 def test_the_watch_sees_who_is_asked_elsewhere(app_url: str, page: Any) -> None:
