@@ -103,7 +103,7 @@ def ragged(depth):
         ({"mfcc": [[[1e300] * 13] * 130] * 2}, "not numbers"),
         ({"labels": [0, 2]}, "label is outside 0 to 1"),
         ({"labels": [-1, 0]}, "label is outside 0 to 1"),
-        ({"labels": [0]}, "2 segments but 1 labels"),
+        ({"labels": [0]}, "2 segments but 1 label"),
         ({"labels": [0.0, 1.0]}, "does not hold"),
         ({"labels": ["a", "b"]}, "does not hold"),
         ({"labels": [True, False]}, "does not hold"),

@@ -411,8 +411,8 @@ def visitors(monkeypatch):
 def look(server, seconds):
     """So many seconds go by, with a look for visitors who have left as often as there should be."""
     ended = 0
-    for _ in range(round(seconds / memory.TIDY_SECONDS)):
-        server.now += memory.TIDY_SECONDS
+    for _ in range(round(seconds / memory.tidy_seconds())):
+        server.now += memory.tidy_seconds()
         ended += memory.forget_visitors()
     return ended
 
@@ -423,7 +423,7 @@ def test_what_visitors_who_stay_away_brought_along_is_let_go_of(visitors):
     visitors.connected.remove("one")
     assert look(visitors, longest / 2) == 0, "one may come back"
     # Streamlit no longer ends a session that has been left for so long.
-    assert look(visitors, longest / 2 - memory.TIDY_SECONDS) == 1
+    assert look(visitors, longest / 2 - memory.tidy_seconds()) == 1
     assert visitors.ended == ["one"]
     visitors.connected.clear()
     visitors.runtime.state = RuntimeState.NO_SESSIONS_CONNECTED

@@ -17,9 +17,9 @@ from streamlit import config
 from streamlit.runtime import RuntimeState, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-__all__ = ["TIDY_SECONDS", "forget_visitors", "remember_visitor", "settle", "share_arena"]
+__all__ = ["forget_visitors", "remember_visitor", "settle", "share_arena", "tidy_seconds"]
 
-TIDY_SECONDS: Final = 4.0
+_TIDY_SECONDS: Final = 4.0
 _M_ARENA_MAX: Final = -8  # from glibc's malloc.h
 
 # When each visitor's session was last known to be connected, by its id, in s.
@@ -50,17 +50,22 @@ def remember_visitor() -> None:
         _connected[context.session_id] = monotonic()
 
 
+def tidy_seconds() -> float:
+    """How often to call `forget_visitors`: a few times before Streamlit's own limit."""
+    return min(_TIDY_SECONDS, float(config.get_option("server.disconnectedSessionTTL")) / 4)
+
+
 def forget_visitors() -> int:
     """End the sessions whose visitors have stayed away too long; return how many.
 
     Streamlit lets go of them only when another visitor leaves: what the last ones have uploaded
     would stay in memory. With the last of all goes what was kept for whoever asks the same again.
-    Call every `TIDY_SECONDS` from the server's event loop, whose sessions they are.
+    Call every `tidy_seconds` from the server's event loop, whose sessions they are.
     """
     runtime, now = get_instance(), monotonic()
     # A session may have been left just after the last look. Streamlit no longer ends one that has
     # reached the limit, so this has to be the look before.
-    longest = config.get_option("server.disconnectedSessionTTL") - 2 * TIDY_SECONDS
+    longest = config.get_option("server.disconnectedSessionTTL") - 2 * tidy_seconds()
     ended = 0
     for session, seen in list(_connected.items()):
         if runtime.is_active_session(session):

@@ -39,7 +39,7 @@ import genrekit.app
 from genrekit.app import logs, storage, visit
 from genrekit.app.compression import CompressScripts
 from genrekit.app.logs import event
-from genrekit.app.memory import TIDY_SECONDS, forget_visitors, settle, share_arena
+from genrekit.app.memory import forget_visitors, settle, share_arena, tidy_seconds
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
 from genrekit.memory import give_back
@@ -310,7 +310,7 @@ async def _tidy() -> None:
     from anyio import to_thread
 
     while True:
-        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.sleep(tidy_seconds())
         if forget_visitors():
             await to_thread.run_sync(give_back)
 
