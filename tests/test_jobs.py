@@ -262,9 +262,17 @@ def test_a_visitor_has_a_quota_and_the_queue_a_bound(make_jobs):
         add(jobs)
     add(jobs, owner="you")
     add(jobs, owner="they")
-    with pytest.raises(JobRefused, match="2 jobs are waiting already"):
+    with pytest.raises(JobRefused, match="The server has 3 jobs to do already, and takes no more"):
         add(jobs, owner="who")
     assert len(list(jobs.root.glob("*/"))) == 3, "a refused job leaves no folder behind"
+
+
+def test_where_no_job_may_wait_those_that_can_begin_are_taken(make_jobs):
+    jobs = make_jobs(jobs_waiting=0, jobs_at_once=2)
+    add(jobs, SLOW, owner="you")
+    add(jobs, SLOW, owner="they")
+    with pytest.raises(JobRefused, match="The server has 2 jobs to do already"):
+        add(jobs, owner="who")
 
 
 def test_a_job_over_its_time_is_stopped(make_jobs):

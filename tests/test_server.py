@@ -479,16 +479,36 @@ def test_a_closer_that_fails_does_not_keep_the_others_from_ending(host):
     assert ended == [True], "once, though asked for twice"
 
 
-def test_a_model_that_does_not_load_keeps_visitors_away(host, monkeypatch):
+def test_a_model_that_does_not_load_keeps_visitors_away_until_it_does(host, monkeypatch):
+    monkeypatch.setattr("genrekit.app.server._WARM_AGAIN_SECONDS", 0.01)
+    there = threading.Event()
+
+    def warm() -> None:
+        if not there.is_set():
+            raise OSError("no such model")
+
+    late = Host(host._settings, warm)
+    settled = threading.Event()
+    settled.set()
+    warming = threading.Thread(target=late._warm_up, args=(settled,), daemon=True)
+    warming.start()
+    wait(lambda: late.readiness()["warm"])
+    assert late.readiness()["models"] is False
+    there.set()
+    warming.join(PATIENCE)
+    assert late.readiness()["models"] is True
+
+
+def test_a_server_that_stops_does_not_warm_up_any_more(host):
     def fail() -> None:
         raise OSError("no such model")
 
-    broken = Host(host._settings, fail)
+    stopping = Host(host._settings, fail)
+    stopping.stop()
     settled = threading.Event()
     settled.set()
-    broken._warm_up(settled)
-    assert broken.readiness()["models"] is False
-    assert broken.readiness()["warm"] is True
+    stopping._warm_up(settled)  # it returns
+    assert stopping.readiness()["models"] is False
 
 
 def test_freezing_spares_the_collector_what_is_there_already(monkeypatch):

@@ -157,6 +157,14 @@ def test_folders_of_the_server_are_not_for_anybody(tmp_path):
         read(MODE="public", FOLDERS=str(tmp_path))
 
 
+def test_a_folder_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "music").mkdir()
+    assert read(JOBS_FOLDER="~/jobs").jobs_folder == tmp_path.resolve() / "jobs"
+    assert read(FOLDERS="~/music").folders == (tmp_path.resolve() / "music",)
+    assert read(JOBS_FOLDER="~nobody-of-this-name").jobs_folder.is_absolute()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [

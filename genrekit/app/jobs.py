@@ -44,7 +44,7 @@ from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 from genrekit.files import write_whole
-from genrekit.wording import agree, counted, duration
+from genrekit.wording import counted, duration
 
 __all__ = ["STARTED", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
 
@@ -355,11 +355,11 @@ class Jobs:
                 f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
                 "cancel one."
             )
-        waiting = sum(job.status == "waiting" for job in active)
-        if waiting >= max(1, self.settings.jobs_waiting):
+        # As many as there are places for begin at once, and do not wait.
+        if len(active) >= self.settings.jobs_at_once + self.settings.jobs_waiting:
             raise JobRefused(
-                f"{counted(waiting, 'job')} {agree(waiting, 'is', 'are')} waiting already, and no "
-                "more fit: try again in a few minutes."
+                f"The server has {counted(len(active), 'job')} to do already, and takes no more: "
+                "try again in a few minutes."
             )
 
     # -- the thread -------------------------------------------------------------------------

@@ -50,6 +50,7 @@ STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 _FIRST_PAGE_SECONDS: Final = 2.0
+_WARM_AGAIN_SECONDS: Final = 30.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
 
@@ -114,6 +115,7 @@ class Host:
         self._warmed = False
         self._models = True
         self._stopping = threading.Lock()
+        self._ending = threading.Event()
         self._stopped = threading.Event()
 
     # -- the start ----------------------------------------------------------------------------
@@ -183,17 +185,27 @@ class Host:
             sys.stdout.flush()
 
     def _warm_up(self, settled: threading.Event) -> None:
+        """Try until it works: what stands in the way, such as a crowd of visitors, may pass."""
         settled.wait(_FIRST_PAGE_SECONDS)
         settled.set()
+        while not self._try_to_warm_up():
+            if self._ending.wait(_WARM_AGAIN_SECONDS):
+                return
+
+    def _try_to_warm_up(self) -> bool:
         begun = time.monotonic()
         try:
             self._warm()
         except Exception as error:
             self._models = False
             event("warm-up failed", level=logging.ERROR, error=error)
-        settle()
+        else:
+            self._models = True
+            event("warmed up", seconds=time.monotonic() - begun)
+        if not self._warmed:
+            settle()
         self._warmed = True
-        event("warmed up", seconds=time.monotonic() - begun)
+        return self._models
 
     # -- health -------------------------------------------------------------------------------
 
@@ -283,6 +295,7 @@ class Host:
         if not self._stopping.acquire(blocking=False):
             self._stopped.wait(STOP_SECONDS)
             return
+        self._ending.set()
         event("server stops")
         for close in (*self._closers, visit.jobs().shut_down):
             try:

@@ -160,7 +160,7 @@ def _read(setting: Field[Any], name: str, text: str) -> Any:
     if setting.type is Path:
         if not text:
             raise SettingsError(f'{name} is "": name a folder, or take the variable away.')
-        return Path(text).resolve()
+        return _absolute(text)
     if setting.name == "folders":
         return tuple(_folder(name, part) for part in text.split(os.pathsep)) if text else ()
     return _number(setting, name, text)
@@ -182,12 +182,20 @@ def _number(setting: Field[Any], name: str, text: str) -> float:
 
 
 def _folder(name: str, text: str) -> Path:
-    if not text or not Path(text).is_dir():
+    if not text or not _absolute(text).is_dir():
         raise SettingsError(
             f'{name} names "{text}", which is no folder: name folders of music that visitors may '
             f"use, with {os.pathsep} between them."
         )
-    return Path(text).resolve()
+    return _absolute(text)
+
+
+def _absolute(text: str) -> Path:
+    """A folder; no shell has seen to a "~" in a file of settings or among secrets."""
+    try:
+        return Path(text).expanduser().resolve()
+    except RuntimeError:  # the home of nobody who is known
+        return Path(text).resolve()
 
 
 def _plain(number: float) -> str:
