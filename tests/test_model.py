@@ -23,6 +23,7 @@ from genrekit.errors import AudioError, ModelError
 from genrekit.features import mfcc, split_segments
 from genrekit.metrics import softmax
 from genrekit.model import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.neighbours import Neighbours
 
 GENRES = ("blues", "jazz", "rock")
 
@@ -135,6 +136,29 @@ def test_no_genre_stands_out(untrained, song):
     assert verdict.genre is None
     assert verdict.confidence == pytest.approx(1 / 3, abs=1e-3)
     assert verdict.note == "No genre stands out."
+
+
+@pytest.mark.parametrize(
+    ("novelty", "sure", "note"),
+    [
+        (None, True, ""),
+        (0.0, True, ""),
+        (0.8, True, ""),
+        (0.81, False, "likeliest, but the song is at the edge of what this model was trained on"),
+        (0.98, False, "It sounds unlike anything this model was trained on."),
+        (1.0, False, "It sounds unlike anything this model was trained on."),
+    ],
+)
+def test_far_from_the_training_music_it_is_not_sure(
+    demo_model, monkeypatch, song, novelty, sure, note
+):
+    monkeypatch.setattr(Neighbours, "rank", lambda *_: novelty)
+    verdict = demo_model.classify(song, sample_rate=8000)
+    assert verdict.novelty == novelty
+    assert (verdict.genre is not None) == sure
+    assert note in verdict.note
+    assert bool(verdict.note) != sure
+    assert max(verdict.probabilities.values()) == verdict.confidence
 
 
 # -- files ------------------------------------------------------------------------------------

@@ -301,6 +301,16 @@ def test_the_json_to_take_away_is_the_command_line_s(own_model):
     assert second == {"file": "b.wav", "error": "It is empty."}
 
 
+def test_what_a_piece_was_composed_as_stands_beside_what_is_heard(app, own_model):
+    for choice, meant in (("Freshly composed", "reggae"), ("Hip hop", "hip hop")):
+        at = example(app, own_model, choice, style="reggae", length="6")
+        said = re.search(r"Composed as \*\*(.*?)\*\*; the model (.*)\.", texts(at))
+        assert said.group(1) == meant
+        shown = [h.value for h in at.header][-1].split()[-1].lower()
+        heard = "is not sure what it hears" if shown == "sure" else f"hears **{shown}**"
+        assert said.group(2) == heard
+
+
 # -- the closer looks -------------------------------------------------------------------------
 
 
