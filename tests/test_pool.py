@@ -1,0 +1,31 @@
+"""Many files by a pool of processes: whenever one dies, the work goes on and comes to an end."""
+
+import pytest
+
+CODE = """
+import os, signal, sys, threading
+from genrekit import pool
+
+def job(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+if __name__ == "__main__":
+    {prepare}
+    print(*pool.compute_in_order(job, range(6), 2, lambda: "died"))
+"""
+COPIES = ""
+FRESH = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+AT_THEIR_START = "pool._hold_memory = lambda: os._exit(1)"
+
+
+@pytest.mark.parametrize("prepare", [COPIES, FRESH], ids=["copies", "fresh"])
+def test_one_that_dies_at_work_costs_its_file_alone(run_python, prepare):
+    done = run_python("-c", CODE.format(prepare=prepare))
+    assert done.stdout == "0 1 2 died 4 5\n", done.stderr
+
+
+def test_all_that_die_at_their_start_keep_nobody_waiting(run_python):
+    done = run_python("-c", CODE.format(prepare=AT_THEIR_START))
+    assert done.stdout == "died died died died died died\n", done.stderr
