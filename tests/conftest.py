@@ -23,8 +23,8 @@ SMALL = FeatureParams(
 
 
 def pytest_xdist_auto_num_workers(config):
-    """All tests run in two processes, a chosen few in this one."""
-    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """All tests run in three processes, a chosen few in this one: the browser's mostly waits."""
+    return 3 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 # What takes longest begins first, so that both processes end at the same time. The third is short:
