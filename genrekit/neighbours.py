@@ -69,6 +69,7 @@ NEIGHBOURS_FILE: Final = "neighbours.safetensors"
 COMPONENTS: Final = 32
 # As many held-out tracks tell how far music of the same kind lies; fewer, and training tracks do.
 HELD_OUT_LEAST: Final = 20
+HELD_OUT_MOST: Final = 4096  # segments of them
 
 # Of more than this, every second, third, ... of each track is kept; the prints are of all.
 SEGMENTS_KEPT: Final = 10_000
@@ -245,7 +246,7 @@ class Neighbours:
         place_in_track = np.arange(len(rows)) - bounds[track_of]
         kept = place_in_track % -(-len(rows) // SEGMENTS_KEPT) == 0
         rows, track_of, starts = rows[kept], track_of[kept], starts[kept]
-        held_out = held_out[:SEGMENTS_KEPT]
+        held_out = held_out[:: -(-len(held_out) // HELD_OUT_MOST) or 1]
         held_out = held_out[~np.isin(dataset.tracks[held_out], names)]
         embedded = model.embeddings(dataset.features, rows)
         centre, axes = _components(embedded)

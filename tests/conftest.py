@@ -23,12 +23,10 @@ SMALL = FeatureParams(
 
 
 def pytest_xdist_auto_num_workers(config):
-    """All tests run in three processes, a chosen few in this one: two of them wait for a browser."""
+    """All tests run in three processes, a few in this one: what is in a browser mostly waits."""
     return 3 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
-# About half of the time in the browser, and each half needs a browser and a server.
-ALL_PAGES = ("test_accessibility", "test_frame", "test_mel_scale", "test_walk")
 # What takes longest begins first, so that both processes end at the same time. The third is short:
 # it waits in the browser's process until all of its tests are through.
 FIRST = (
@@ -47,7 +45,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Two processes begin with the tests in the browser; the others go file by file."""
+    """One process for all tests in the browser, beginning with them; the others file by file."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
@@ -61,7 +59,7 @@ def pytest_xdist_make_scheduler(config, log):
 def _scope(file):
     """Tests of one scope run in one process: librosa compiles itself for 20 s in each it is in."""
     if file.startswith("tests/e2e/"):
-        return "browser, all pages" if Path(file).stem in ALL_PAGES else "browser"
+        return "browser"
     uses_librosa = "import librosa" in (REPOSITORY / file).read_text(encoding="utf-8")
     return "librosa" if uses_librosa else file
 
