@@ -27,6 +27,7 @@ __all__ = [
     "colours",
     "distances_between",
     "moments",
+    "nearest_distances",
     "whitened",
     "without_own",
 ]
@@ -82,8 +83,8 @@ class Space:
         if len(self.reference) < _FEWEST_SONGS:
             return None
         known = self.vectors.astype(np.float32)
-        nearest = np.concatenate([d.min(axis=1) for d in distances_between(self.at(values), known)])
-        return float(np.searchsorted(self.reference, nearest.mean()) / len(self.reference))
+        distance = nearest_distances(self.at(values), known).mean()
+        return float(np.searchsorted(self.reference, distance) / len(self.reference))
 
 
 def colours(features: Array, params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
@@ -155,9 +156,13 @@ def without_own(vectors: Array, song_of: NDArray[np.integer[Any]], group_of: NDA
         own = song_of == song
         others = vectors[group_of != group_of[own.argmax()]]
         if len(others):
-            near = [d.min(axis=1) for d in distances_between(vectors[own], others)]
-            found.append(np.concatenate(near).mean())
+            found.append(nearest_distances(vectors[own], others).mean())
     return np.sort(np.array(found, np.float32))
+
+
+def nearest_distances(a: Array, b: Array) -> Array:
+    """How far the nearest of `b` is from each of `a`, shape (len(a),)."""
+    return np.concatenate([apart.min(axis=1) for apart in distances_between(a, b)])
 
 
 def distances_between(a: Array, b: Array) -> Iterator[Array]:

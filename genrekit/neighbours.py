@@ -43,6 +43,7 @@ from genrekit.familiarity import (
     colours,
     distances_between,
     moments,
+    nearest_distances,
     whitened,
     without_own,
 )
@@ -616,7 +617,7 @@ class _SameKind:
         if len(songs) < HELD_OUT_LEAST:
             return Space(vectors, centre, axes, without_own(known, self._track_of, self._artists))
         others = np.asarray((held_out - centre) @ axes, np.float32)
-        nearest = np.concatenate([d.min(axis=1) for d in distances_between(others, known)])
+        nearest = nearest_distances(others, known)
         usual = [nearest[self._held_out == song].mean() for song in songs]
         return Space(vectors, centre, axes, np.sort(np.array(usual, np.float32)))
 

@@ -41,11 +41,10 @@ from genrekit.splits import Split
 from genrekit.train_params import RECIPES, TrainParams
 from genrekit.wording import numeral
 
-__all__ = ["EpochStats", "Training", "train"]
+__all__ = ["EpochStats", "Training", "kept_band", "train"]
 
 _ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
-_NO_ROWS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -212,9 +211,8 @@ class Training:
         tracks = self.dataset.tracks
         if tracks is None or len(np.unique(tracks[self.split.train])) < 2:
             return None
-        held_out = _NO_ROWS if self.split.shares_tracks else self.split.valid
-        varied = self.params.recipe == "robust"
-        band = KEPT_BAND if varied else (0.0, 1.0)
+        held_out = self.split.valid[:0] if self.split.shares_tracks else self.split.valid
+        band = kept_band(self.params)
         try:
             return Neighbours.fit(model, self.dataset, self.split.train, held_out, band)
         except ModelError:  # a network that has learned nothing hears no differences
@@ -343,6 +341,11 @@ def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> 
     >>> training.model().save("my-model")                       # doctest: +SKIP
     """
     return Training(dataset, split, params or TrainParams())
+
+
+def kept_band(params: TrainParams) -> tuple[float, float]:
+    """The part of the mel axis that every variation in training leaves, from 0 to 1."""
+    return KEPT_BAND if params.recipe == "robust" else (0.0, 1.0)
 
 
 class _ReadRows:

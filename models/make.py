@@ -32,7 +32,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio import load_audio
-from genrekit.augment import KEPT_BAND
 from genrekit.dataset import Dataset
 from genrekit.errors import GenreKitError
 from genrekit.evaluation import measure as measured
@@ -52,7 +51,7 @@ from genrekit.preprocess import build_dataset, find_tracks
 from genrekit.splits import Split, by_fold, from_file
 from genrekit.stress import ROBUSTNESS
 from genrekit.train_params import RECIPES, TrainParams
-from genrekit.training import Training, train
+from genrekit.training import Training, kept_band, train
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole
@@ -160,9 +159,8 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
 
 def remember(options: argparse.Namespace, model: GenreModel, dataset: Dataset) -> Neighbours:
     """What the model was trained on: the train and valid parts."""
-    band = KEPT_BAND if TRAINING[options.model].recipe == "robust" else (0.0, 1.0)
     rows = split_of(options, dataset, WITH_VALID).train
-    return Neighbours.fit(model, dataset, rows, band=band)
+    return Neighbours.fit(model, dataset, rows, band=kept_band(TRAINING[options.model]))
 
 
 def remember_again(options: argparse.Namespace, dataset: Dataset) -> None:

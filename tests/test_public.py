@@ -15,7 +15,7 @@ SURFACE = {
     "genrekit.checks": "Heard hear",
     "genrekit.evidence": "SOFTER_DB Instead SongMap band_edges occlusion song_map words",
     "genrekit.neighbours": "NEIGHBOURS_FILE Embedder Nearest Neighbours SegmentMatch TrackMatch",
-    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between moments "
+    "genrekit.familiarity": "EDGE UNLIKE Space colours distances_between moments nearest_distances "
     "whitened without_own",
     "genrekit.recordings": "OVERLAP_SECONDS SIMILAR Prints Recording cepstra sound_print",
     "genrekit.stress": "ROBUSTNESS SAMPLE_RATE NoiseColour Stress Transform apply late_start "
@@ -89,7 +89,7 @@ SURFACE = {
     "genrekit.synth": "STYLES render write_demo_dataset",
     "genrekit.tables": "loosely match_tracks read_track_table",
     "genrekit.train_params": "RECIPES TrainParams",
-    "genrekit.training": "EpochStats Training train",
+    "genrekit.training": "EpochStats Training kept_band train",
 }
 
 MODULES = sorted(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from test_page_mel_scale import SECTIONS
 
 TIMEOUT = 30_000
 
@@ -136,16 +137,6 @@ def test_the_ear_test_plays_quietly_and_answers_after_the_guess(page: Any, app_u
     page.locator(".js-plotly-plot").wait_for(timeout=TIMEOUT)
     assert "Step" not in page.url  # a guess is nobody else's business
     assert page.problems == []
-
-
-SECTIONS = {
-    "Calculator": "The mel scale",
-    "List": "Convert a list",
-    "Ear test": "Trust your ears",
-    "Filter bank": "The filter bank",
-    "Sound to MFCC": "From sound to MFCC",
-    "Trace a number": "Trace a number",
-}
 
 
 def test_every_section_fits_a_phone(page: Any, app_url: str) -> None:
