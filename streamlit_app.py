@@ -9,9 +9,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from genrekit.app import ears, server
+from genrekit.app import song_workers
+from genrekit.app.host import server
 
-host = server.start(ears.warm_up, (ears.close,))
+host = server.start(song_workers.warm_up, (song_workers.close,))
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=host.lifespan,

@@ -22,8 +22,8 @@ def cold(runs: int = 5, model: Path | None = None) -> Figures:
     """Compare on a generated song of 30 s."""
     import soundfile
 
-    from genrekit.model import MODELS
-    from genrekit.synth import STYLES, render
+    from genrekit.audio.synth import STYLES, render
+    from genrekit.model.bundle import MODELS
 
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
@@ -59,9 +59,9 @@ def _first_time(*arguments: str) -> str:
 def _tiny_model(work: Path) -> Path:
     """A model trained for a moment on the benchmark's own noise: timing asks no more."""
     from benchmarks.training import make_dataset
-    from genrekit.splits import by_segment
-    from genrekit.train_params import TrainParams
-    from genrekit.training import train
+    from genrekit.dataset.splits import by_segment
+    from genrekit.training.loop import train
+    from genrekit.training.params import TrainParams
 
     data = make_dataset(200)
     run = train(data, by_segment(data), TrainParams(epochs=2, normalise=True))

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.mutate import Dice, mend, mutated, odd, shaken_text
+from genrekit.audio.synth import STYLES, render
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.features import FeatureParams
-from genrekit.synth import STYLES, render
+from genrekit.features.extraction import FeatureParams
 
 Files = dict[str, bytes]
 Sources = Mapping[str, Sequence[Files]]
@@ -163,9 +163,9 @@ def _by_ffmpeg(muxer: str, codec: str, rate: int, channels: int, options: dict[s
 
 def _feed_audio(folder: Path, out: Path) -> None:
     """All that the app and the command line do with one sound file."""
-    from genrekit.audio import load_audio, probe
-    from genrekit.checks import hear
-    from genrekit.preprocess import track_features
+    from genrekit.audio.decoder import load_audio, probe
+    from genrekit.dataset.build import track_features
+    from genrekit.dataset.file_check import hear
 
     (path,) = folder.iterdir()
     content = path.read_bytes()
@@ -224,7 +224,7 @@ def _check_verdict(verdict: Any) -> None:
 
 @cache
 def _shipped_model() -> Any:
-    from genrekit.model import GenreModel
+    from genrekit.model.bundle import GenreModel
 
     return GenreModel.load()
 
@@ -292,8 +292,8 @@ def _hostile(dice: Dice) -> list[tuple[str, bytes]]:
 
 
 def _feed_zip(folder: Path, out: Path) -> None:
-    from genrekit.inspection import inspect_folder
-    from genrekit.intake import unpack_zip
+    from genrekit.dataset.inspection import inspect_folder
+    from genrekit.dataset.upload import unpack_zip
 
     target = out / "music"
     with (folder / "upload.zip").open("rb") as file:
@@ -326,7 +326,7 @@ def _harm_upload(files: Files, sources: Sources, dice: Dice) -> Files:
 
 def _feed_upload(folder: Path, out: Path) -> None:
     """The files of a folder, and the same one by one."""
-    from genrekit.intake import store_files, store_folder
+    from genrekit.dataset.upload import store_files, store_folder
 
     named = json.loads((folder / "files.json").read_bytes())
     files = [(name, content.encode("latin-1")) for name, content in named]
@@ -380,9 +380,9 @@ def _fits_beside(name: str, names: Iterable[str]) -> bool:
 
 def _feed_folder(folder: Path, out: Path) -> None:
     """Inspect it, make a dataset of it, and read that."""
-    from genrekit.dataset import Dataset
-    from genrekit.inspection import Inspection, inspect_folder
-    from genrekit.preprocess import build_dataset
+    from genrekit.dataset.build import build_dataset
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.inspection import Inspection, inspect_folder
 
     *_, last = inspect_folder(folder, workers=1, segment_seconds=1.0)
     assert last.inspection is not None
@@ -399,7 +399,7 @@ def _feed_folder(folder: Path, out: Path) -> None:
 
 
 def _make_inspections() -> list[Files]:
-    from genrekit.inspection import inspect_folder
+    from genrekit.dataset.inspection import inspect_folder
 
     with tempfile.TemporaryDirectory() as folder:
         _write(_make_folders()[0], Path(folder))
@@ -421,7 +421,7 @@ def _harm_json(name: str, files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _feed_inspection(folder: Path, out: Path) -> None:
-    from genrekit.inspection import Inspection
+    from genrekit.dataset.inspection import Inspection
 
     read = Inspection.read(folder / "inspection.json")
     counts = (*read.genres.values(), *read.containers.values())
@@ -440,8 +440,8 @@ def _make_tables() -> list[Files]:
 
 
 def _feed_table(folder: Path, out: Path) -> None:
-    from genrekit.splits import from_file
-    from genrekit.tables import read_track_table
+    from genrekit.dataset.splits import from_file
+    from genrekit.dataset.track_table import read_track_table
 
     path = folder / "tracks.csv"
     split = from_file(_dataset(), path)
@@ -456,7 +456,7 @@ def _feed_table(folder: Path, out: Path) -> None:
 @cache
 def _dataset() -> Any:
     """Three genres, two tracks of each, three segments of each."""
-    from genrekit.dataset import Dataset, Skipped, TrackRecord
+    from genrekit.dataset.dataset import Dataset, Skipped, TrackRecord
 
     tracks = [f"{genre}/{i}" for genre in "abc" for i in range(2)]
     rng = np.random.default_rng(0)
@@ -477,7 +477,7 @@ def _dataset() -> Any:
 
 
 def _make_dataset(suffix: str) -> list[Files]:
-    from genrekit.exchange import export_dataset
+    from genrekit.dataset.formats import export_dataset
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"data.{suffix}"
@@ -490,8 +490,8 @@ def _make_dataset(suffix: str) -> list[Files]:
 
 def _feed_dataset(folder: Path, out: Path) -> None:
     """Import it, look at it, write it and read that."""
-    from genrekit.dataset import Dataset
-    from genrekit.exchange import import_dataset
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.formats import import_dataset
 
     (path,) = folder.iterdir()
     dataset = import_dataset(path, SMALL)
@@ -682,7 +682,7 @@ def _harmed_npy(content: bytes, dice: Dice) -> bytes:
 def _feed_mel(folder: Path, out: Path) -> None:
     from dataclasses import replace
 
-    from genrekit.melfile import is_mel_file, read_mel_file
+    from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 
     path = folder / "data.npz"
     if is_mel_file(path) not in (True, False):
@@ -695,8 +695,8 @@ def _feed_mel(folder: Path, out: Path) -> None:
 
 
 def _make_models() -> list[Files]:
-    from genrekit.classifier import build_network
-    from genrekit.model import GenreModel
+    from genrekit.model.bundle import GenreModel
+    from genrekit.model.networks import build_network
 
     made = []
     mlp = FeatureParams("mfcc", 2000, 1.0, n_fft=256, n_mels=16, n_mfcc=4)
@@ -755,7 +755,7 @@ def _harmed_tensors(weights: bytes, dice: Dice) -> bytes:
 
 def _feed_model(folder: Path, out: Path) -> None:
     """Load it, and have it judge five seconds of music."""
-    from genrekit.model import GenreModel
+    from genrekit.model.bundle import GenreModel
 
     model = GenreModel.load(folder)
     rate = model.params.sample_rate

@@ -1,6 +1,6 @@
 """The wait for a verdict on a warm server: a clip of 30 s, and an MP3 of four minutes.
 
-What is timed is `genrekit.hearing.hear`, the call behind the classify page: hash, decode,
+What is timed is `genrekit.verdict.analysis.hear`, the call behind the classify page: hash, decode,
 resample, judge, and draw the spectrogram. Two things stand beside it, measured in turns:
 
 - the time to decode and resample the same file and no more, which no verdict can do without;
@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks.cold import LIMIT, straightforward
 from benchmarks.compare import DisagreementError, Figures, compare, timed, within
-from genrekit.audio import load_audio
-from genrekit.hearing import Hearing, ModelFile, Song, hear
-from genrekit.model import MODELS, Verdict
+from genrekit.audio.decoder import load_audio
+from genrekit.model.bundle import MODELS, Verdict
+from genrekit.verdict.analysis import Hearing, ModelFile, Song, hear
 
 RATE = 44_100
 CLIP_SECONDS, SONG_SECONDS = 30, 240
@@ -78,7 +78,7 @@ def write_song(path: Path, seconds: int) -> None:
     import soundfile
     import soxr
 
-    from genrekit.synth import STYLES, render
+    from genrekit.audio.synth import STYLES, render
 
     part = min(seconds, 30)
     styles = STYLES[: -(-seconds // part)]

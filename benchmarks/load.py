@@ -262,9 +262,9 @@ def _song(seed: int) -> bytes:
 
 def _dataset() -> bytes:
     """A small dataset as the NPZ file that the app takes."""
-    from genrekit.dataset import Dataset
-    from genrekit.exchange import export_dataset
-    from genrekit.features import FeatureParams
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.formats import export_dataset
+    from genrekit.features.extraction import FeatureParams
 
     params = FeatureParams()
     labels = np.arange(200) % 2

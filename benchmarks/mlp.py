@@ -1,8 +1,8 @@
 """The teaching network.
 
-GenreKit: `genrekit.mlp.MLP.train`, which reuses its buffers. The straightforward way: the same
-arithmetic in plain NumPy, one example at a time as a course would write it, or one batch at a
-time where batches are larger than 1. Same first weights, same order.
+GenreKit: `genrekit.teaching.mlp.MLP.train`, which reuses its buffers. The straightforward way: the
+same arithmetic in plain NumPy, one example at a time as a course would write it, or one batch at
+a time where batches are larger than 1. Same first weights, same order.
 """
 
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.compare import Figures, compare, timed, within
-from genrekit.mlp import MLP, sum_task
+from genrekit.teaching.mlp import MLP, sum_task
 
 LIMIT = 1e-12
 LEARNING_RATE = 0.1

@@ -60,7 +60,7 @@ def write_tracks(folder: Path, count: int, kind: str) -> None:
     """Generated music at 22050 Hz: ten songs, each track one of them, begun somewhere else."""
     import soundfile
 
-    from genrekit.synth import STYLES, render
+    from genrekit.audio.synth import STYLES, render
 
     songs = {style: render(style, seed=0, seconds=SECONDS) for style in STYLES[:10]}
     rng = np.random.default_rng(0)
@@ -97,8 +97,8 @@ def _child(side: str, folder: Path, work: Path) -> tuple[float, dict[str, Any]]:
 
 
 def _ours(folder: Path, work: Path) -> dict[str, Any]:
-    from genrekit.dataset import Dataset
-    from genrekit.preprocess import build_dataset
+    from genrekit.dataset.build import build_dataset
+    from genrekit.dataset.dataset import Dataset
 
     output = work / "data.parquet"
     for _ in build_dataset(folder, output):
@@ -149,9 +149,9 @@ def _theirs(folder: Path, work: Path) -> dict[str, Any]:
 def _hear_with_genrekit(track: Path) -> None:
     import pyarrow.parquet  # noqa: F401
 
-    import genrekit.dataset  # noqa: F401
-    from genrekit.features import FeatureParams
-    from genrekit.preprocess import track_features
+    import genrekit.dataset.dataset  # noqa: F401
+    from genrekit.dataset.build import track_features
+    from genrekit.features.extraction import FeatureParams
 
     track_features(track, FeatureParams(), 3)
 

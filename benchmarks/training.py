@@ -1,8 +1,9 @@
 """Training the course's network.
 
-GenreKit: `genrekit.training.train`. The straightforward way: `nn.Linear` layers, a `DataLoader`
-over a `TensorDataset`, Adam as it comes, loss and accuracy read after every batch, validation in
-batches. Same first weights, same order of examples; timed from the arrays to the history.
+GenreKit: `genrekit.training.loop.train`. The straightforward way: `nn.Linear` layers, a
+`DataLoader` over a `TensorDataset`, Adam as it comes, loss and accuracy read after each batch,
+validation in batches. Same first weights, same order of examples; timed from the arrays to the
+history.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from benchmarks.compare import Figures, compare, timed, within
-from genrekit.classifier import build_network
-from genrekit.dataset import Dataset
-from genrekit.features import FeatureParams
-from genrekit.splits import Split, by_segment
-from genrekit.train_params import TrainParams
-from genrekit.training import train
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.splits import Split, by_segment
+from genrekit.features.extraction import FeatureParams
+from genrekit.model.networks import build_network
+from genrekit.training.loop import train
+from genrekit.training.params import TrainParams
 
 # Adam's fused and plain forms round differently, as do the products; training carries that on.
 LIMIT = 1e-3

@@ -3,7 +3,7 @@
 import sys
 
 from genrekit.errors import GenreKitError
-from genrekit.memory import NOT_ENOUGH, lacks_memory, require_memory
+from genrekit.system.memory import NOT_ENOUGH, lacks_memory, require_memory
 
 # With less, NumPy's library ends the process while it is loaded.
 _NUMPY_MEGABYTES = 100
@@ -13,7 +13,7 @@ def run() -> int:
     """Run the command line, where there is the memory to load it."""
     try:
         require_memory(_NUMPY_MEGABYTES)
-        from genrekit.cli import main
+        from genrekit.cli.main import main
     except (GenreKitError, MemoryError, ImportError, RuntimeError) as error:
         if not (isinstance(error, GenreKitError) or lacks_memory(error)):
             raise

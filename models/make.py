@@ -7,9 +7,9 @@
     python -m models.make remember SOURCE TRACKS.csv --model gtzan-cnn
     python -m models.make measure SOURCE TRACKS.csv --model gtzan-cnn --audio DIR --speech DIR
 
-SOURCE is a file of mel spectrograms (see genrekit/melfile.py) or GTZAN's folder of genre
-folders. TRACKS.csv has the columns track, artist, fault_filtered (train, valid, test: Kereliuk,
-Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
+SOURCE is a file of mel spectrograms (see genrekit/dataset/mel_archive.py) or GTZAN's folder of
+genre folders. TRACKS.csv has the columns track, artist, fault_filtered (train, valid, test:
+Kereliuk, Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
 
 `train` trains on the fault-filtered train part, on that and the valid part, or on the two other
 artist folds, and keeps its state in DIR after every epoch: interrupted, it goes on when run
@@ -31,27 +31,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio import load_audio
-from genrekit.dataset import Dataset
+from genrekit.audio.decoder import load_audio
+from genrekit.audio.degradation import ROBUSTNESS
+from genrekit.audio.non_music import OUTLIERS
+from genrekit.dataset.build import build_dataset, find_tracks
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
+from genrekit.dataset.splits import Split, by_fold, from_file
 from genrekit.errors import GenreKitError
-from genrekit.evaluation import measure as measured
-from genrekit.features import FeatureParams
-from genrekit.melfile import is_mel_file, read_mel_file
-from genrekit.metrics import (
+from genrekit.features.extraction import FeatureParams
+from genrekit.model.bundle import GenreModel
+from genrekit.model.evaluation import measure as measured
+from genrekit.model.metrics import (
     accuracy,
     choose_threshold,
     fit_temperature,
     mean_by_group,
     softmax,
 )
-from genrekit.model import GenreModel
-from genrekit.neighbours import Neighbours
-from genrekit.outliers import OUTLIERS
-from genrekit.preprocess import build_dataset, find_tracks
-from genrekit.splits import Split, by_fold, from_file
-from genrekit.stress import ROBUSTNESS
-from genrekit.train_params import RECIPES, TrainParams
-from genrekit.training import Training, kept_band, train
+from genrekit.model.neighbours import Neighbours
+from genrekit.training.loop import Training, kept_band, train
+from genrekit.training.params import RECIPES, TrainParams
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole

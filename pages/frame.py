@@ -4,23 +4,23 @@ from pathlib import Path
 
 import streamlit as st
 
-from genrekit.app import tour
-from genrekit.app.memory import remember_visitor
+from genrekit.app.host.memory import remember_visitor
+from genrekit.app.kit import tour
 
 HERE = Path(__file__).parent
-APP = HERE.parent / "genrekit" / "app"
+KIT = HERE.parent / "genrekit" / "app" / "kit"
 # Room for the longest title, and no more.
 SIDEBAR_PIXELS = 240
 
 remember_visitor()
 st.set_page_config(
     page_title="GenreKit",
-    page_icon=str(APP / "icon.png"),
+    page_icon=str(KIT / "icon.png"),
     layout="wide",
     initial_sidebar_state=SIDEBAR_PIXELS,
 )
-st.html(APP / "style.css")
-st.logo(APP / "logo.svg", size="large", icon_image=APP / "icon.svg")
+st.html(KIT / "style.css")
+st.logo(KIT / "logo.svg", size="large", icon_image=KIT / "icon.svg")
 
 SECTIONS = {
     "Start": [

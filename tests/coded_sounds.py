@@ -36,6 +36,53 @@ KINDS = {
     ("wma", "wmav2"): ("asf", "wmav2"),
 }
 
+# suffix: (libsndfile's format and subtype, container as probe names it, tolerance of the level)
+SNDFILE = {
+    ".wav": ("WAV", "PCM_16", "wav"),
+    ".wave": ("WAVEX", "PCM_24", "wav"),
+    ".flac": ("FLAC", "PCM_16", "flac"),
+    ".ogg": ("OGG", "VORBIS", "ogg"),
+    ".opus": ("OGG", "OPUS", "ogg"),
+    ".mp3": ("MP3", "MPEG_LAYER_III", "mp3"),
+    ".aiff": ("AIFF", "PCM_16", "aiff"),
+    ".au": ("AU", "PCM_16", "au"),
+}
+# suffix: (FFmpeg's muxer, encoder, container, bit rate)
+FFMPEG = {
+    ".m4a": ("ipod", "aac", "m4a", None),
+    ".mp4": ("mp4", "alac", "m4a", None),
+    ".aac": ("adts", "aac", "aac", None),
+    ".wma": ("asf", "wmav2", "wma", 128_000),
+    ".webm": ("webm", "libopus", "webm", None),
+}
+EVERY = [*SNDFILE, *FFMPEG]
+
+
+def tone(rate, seconds=1.0, hz=440, level=0.5):
+    time = np.arange(round(rate * seconds)) / rate
+    return (level * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def music(rate, seconds=1.0, channels=1):
+    """Something broad, different in each channel, below 0.4 of the sample rate."""
+    rng = np.random.default_rng(channels)
+    tones = [
+        sum(tone(rate, seconds, hz, 0.2) for hz in rng.uniform(50, 0.2 * rate, 4))
+        for _ in range(channels)
+    ]
+    return np.stack(tones, axis=1)
+
+
+def encoded(samples, rate, suffix):
+    """A file's bytes; `samples` has shape (n,) or (n, channels)."""
+    file = io.BytesIO()
+    if suffix in SNDFILE:
+        container, subtype, _ = SNDFILE[suffix]
+        soundfile.write(file, samples, rate, format=container, subtype=subtype)
+        return file.getvalue()
+    muxer, codec, _, bit_rate = FFMPEG[suffix]
+    return by_ffmpeg(np.atleast_2d(samples.T), rate, muxer, codec, bit_rate)
+
 
 def coded(container: str, codec: str, seconds: float = 1.5) -> bytes:
     """A stereo file of noise, of a kind among `KINDS`."""

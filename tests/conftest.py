@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrekit.features import FeatureParams
+from genrekit.features.extraction import FeatureParams
 
 # One thread for each process, read when PyTorch is first imported: the networks here are too
 # small for more, and threads that wait for one another take minutes on a busy machine.
@@ -30,7 +30,7 @@ def pytest_xdist_auto_num_workers(config):
 # What takes longest begins first, so that both processes end at the same time. The third is short:
 # it waits in the browser's process until all of its tests are through.
 FIRST = (
-    *("e2e/", "test_workers.py", "test_errors.py", "test_server.py"),
+    *("e2e/", "isolation/test_pool.py", "test_errors.py", "test_server.py"),
     *("test_jobs.py", "test_memory.py", "test_docs.py"),
 )
 
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
     """Bring the files with the longest tests to the front; within a file the order is its own."""
 
     def place(item):
-        return next((i for i, name in enumerate(FIRST) if f"tests/{name}" in item.nodeid), 99)
+        return next((i for i, name in enumerate(FIRST) if name in item.nodeid), 99)
 
     items.sort(key=place)
 
@@ -88,7 +88,7 @@ def small():
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory):
     """Three genres of four tracks by two artists each, 3.5 s long: read, never written to."""
-    from genrekit.synth import STYLES, write_demo_dataset
+    from genrekit.audio.synth import STYLES, write_demo_dataset
 
     folder = tmp_path_factory.mktemp("music") / "demo"
     list(
@@ -102,7 +102,7 @@ def demo_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def demo_file(demo_folder, tmp_path_factory):
     """The Parquet file of `demo_folder`: 36 segments."""
-    from genrekit.preprocess import build_dataset
+    from genrekit.dataset.build import build_dataset
 
     path = tmp_path_factory.mktemp("data") / "demo.parquet"
     list(build_dataset(demo_folder, path, SMALL, workers=1))
@@ -111,7 +111,7 @@ def demo_file(demo_folder, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo(demo_file):
-    from genrekit.dataset import Dataset
+    from genrekit.dataset.dataset import Dataset
 
     return Dataset.read(demo_file)
 
@@ -119,9 +119,9 @@ def demo(demo_file):
 @pytest.fixture(scope="session")
 def demo_model(demo):
     """A model trained for a moment on `demo`, split by track."""
-    from genrekit.splits import by_track
-    from genrekit.train_params import TrainParams
-    from genrekit.training import train
+    from genrekit.dataset.splits import by_track
+    from genrekit.training.loop import train
+    from genrekit.training.params import TrainParams
 
     params = TrainParams(epochs=12, batch_size=8, learning_rate=1e-3, normalise=True, device="cpu")
     training = train(demo, by_track(demo, seed=3), params)
@@ -140,7 +140,7 @@ def demo_bundle(demo_model, tmp_path_factory):
 @pytest.fixture(scope="session")
 def make_dataset():
     """A function that invents a dataset: `tracks` per genre, `segments` per track."""
-    from genrekit.dataset import Dataset
+    from genrekit.dataset.dataset import Dataset
 
     def make(genres=("a", "b", "c"), tracks=10, segments=4, artists=3, apart=3.0, seed=0):
         rng = np.random.default_rng(seed)
@@ -189,10 +189,10 @@ def warm_jobs(monkeypatch):
 
     from warm import Warm
 
-    from genrekit.app import jobs
+    from genrekit.app.jobs import queue
 
     monkeypatch.setattr(
-        jobs, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=jobs.subprocess.DEVNULL)
+        queue, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=queue.subprocess.DEVNULL)
     )
 
 
@@ -203,11 +203,11 @@ def app(tmp_path, monkeypatch, warm_jobs):
     monkeypatch.setenv("GENREKIT_LISTENERS", "0")
     from streamlit.testing.v1 import AppTest
 
-    from genrekit.app import visit
+    from genrekit.app import session
     from genrekit.app.settings import settings
 
     settings.cache_clear()
-    visit.jobs.clear()
+    session.jobs.clear()
 
     def open_at(page: str, **query: str):
         at = AppTest.from_file(str(REPOSITORY / "pages" / "frame.py"), default_timeout=60)
@@ -218,8 +218,8 @@ def app(tmp_path, monkeypatch, warm_jobs):
         return at
 
     yield open_at
-    for job in visit.jobs().all():
-        visit.jobs().cancel(job)
-    visit.jobs().close()
-    visit.jobs.clear()
+    for job in session.jobs().all():
+        session.jobs().cancel(job)
+    session.jobs().close()
+    session.jobs.clear()
     settings.cache_clear()

@@ -2,6 +2,16 @@
 
 from streamlit.testing.v1 import AppTest
 
+# The parts of the mel page, with their headings.
+SECTIONS = {
+    "Calculator": "The mel scale",
+    "List": "Convert a list",
+    "Ear test": "Trust your ears",
+    "Filter bank": "The filter bank",
+    "Sound to MFCC": "From sound to MFCC",
+    "Trace a number": "Trace a number",
+}
+
 
 def texts(at: AppTest) -> str:
     kinds = (at.markdown, at.caption, at.info, at.success, at.warning, at.error)

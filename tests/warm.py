@@ -1,6 +1,6 @@
 """Processes that begin with everything imported: a job starts in a tenth of the time.
 
-`Warm` stands in for `subprocess.Popen` where `python -m genrekit.app.run_job FOLDER` is started:
+`Warm` stands in for `subprocess.Popen` where `python -m genrekit.app.jobs.run FOLDER` is started:
 with the same streams, environment, inherited files and session, but copied from a process that has
 the libraries loaded. Each job believes that the machine has one processor, so that it reads files
 by itself, instead of starting processes for two or three.
@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "genrekit.app.run_job",
-        "genrekit.inspection",
-        "genrekit.leak",
-        "genrekit.neighbours",
-        "genrekit.preprocess",
-        "genrekit.synth",
-        "genrekit.training",
+        "genrekit.app.jobs.run",
+        "genrekit.dataset.inspection",
+        "genrekit.training.leak",
+        "genrekit.model.neighbours",
+        "genrekit.dataset.build",
+        "genrekit.audio.synth",
+        "genrekit.training.loop",
         "pyarrow.parquet",
         "scipy.signal",
         "soundfile",
@@ -34,7 +34,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Warm:
-    """As much of `subprocess.Popen` as `genrekit.app.jobs` uses."""
+    """As much of `subprocess.Popen` as `genrekit.app.jobs.queue` uses."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Warm:
         pass_fds: Sequence[int],
         start_new_session: bool,
     ) -> None:
-        assert command[:3] == [sys.executable, "-m", "genrekit.app.run_job"]
+        assert command[:3] == [sys.executable, "-m", "genrekit.app.jobs.run"]
         assert start_new_session
         here, there = _CONTEXT.Pipe(duplex=False)
         files = [DupFd(stdout.fileno()), DupFd(stderr.fileno()), *map(DupFd, pass_fds)]
@@ -78,6 +78,6 @@ def _run(
     os.cpu_count = lambda: 1
     ready.send(True)
     ready.close()
-    from genrekit.app.run_job import main
+    from genrekit.app.jobs.run import main
 
     sys.exit(main(folder))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from genrekit.errors import AudioError, GenreKitError, SettingsError
-from genrekit.wire import Wire
+from genrekit.isolation.wire import Wire
 
 remembered: list[str] = []
 

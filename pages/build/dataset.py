@@ -6,16 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from genrekit.app import dataset_views as views
-from genrekit.app import music, visit
-from genrekit.app.glossary import tip, words
-from genrekit.app.job_panel import job_panel
-from genrekit.app.jobs import Job
-from genrekit.app.sounds import audio_folder
-from genrekit.app.widgets import page_header, plain_errors
-from genrekit.dataset import Dataset
-from genrekit.exchange import export_dataset
-from genrekit.features import FeatureParams
+from genrekit.app import session
+from genrekit.app.build import dataset_views as views
+from genrekit.app.build import music_source
+from genrekit.app.jobs.queue import Job
+from genrekit.app.kit.glossary import tip, words
+from genrekit.app.kit.job_panel import job_panel
+from genrekit.app.kit.sounds import audio_folder
+from genrekit.app.kit.widgets import page_header, plain_errors
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.formats import export_dataset
+from genrekit.features.extraction import FeatureParams
 from genrekit.wording import counted
 
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
@@ -105,9 +106,9 @@ def start(params: FeatureParams, source: Job | None) -> None:
     last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
     title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
-    jobs = visit.jobs()
-    job = jobs.add(jobs.new_folder(), "dataset", title, commands, visit.owner())
-    visit.remember("dataset", job.id)
+    jobs = session.jobs()
+    job = jobs.add(jobs.new_folder(), "dataset", title, commands, session.owner())
+    session.remember("dataset", job.id)
     st.rerun()
 
 
@@ -179,19 +180,19 @@ page_header(
 )
 words("dataset")
 with plain_errors():
-    visit.sync()
-    source, music_job = music.choose_source()
-    usable = source == music.DEMO
+    session.sync()
+    source, music_job = music_source.choose_source()
+    usable = source == music_source.DEMO
     if music_job is not None:
-        usable = music.show_preview(music_job)
-    dataset_job = visit.current("dataset")
+        usable = music_source.show_preview(music_job)
+    dataset_job = session.current("dataset")
     busy = dataset_job is not None and dataset_job.active
     action = st.container()
     with st.expander("Settings: how the sound is cut up and measured"):
         params = choose_params()
     with action:
         wanted = usable and st.button(
-            "Make the demo dataset" if source == music.DEMO else "Make the dataset",
+            "Make the demo dataset" if source == music_source.DEMO else "Make the dataset",
             type="primary",
             icon=":material/play_arrow:",
             disabled=busy,

@@ -9,19 +9,19 @@ from typing import Any
 
 import streamlit as st
 
-from genrekit.app import visit
-from genrekit.app.dataset_views import read
-from genrekit.app.glossary import tip, words
-from genrekit.app.job_panel import job_panel
-from genrekit.app.jobs import Job
+from genrekit.app import session
+from genrekit.app.build.dataset_views import read
+from genrekit.app.build.training_views import show_curves, show_exam, show_leak
+from genrekit.app.jobs.queue import Job
+from genrekit.app.kit.glossary import tip, words
+from genrekit.app.kit.job_panel import job_panel
+from genrekit.app.kit.sounds import audio_folder
+from genrekit.app.kit.widgets import first_step, page_header, plain_errors
 from genrekit.app.settings import settings
-from genrekit.app.sounds import audio_folder
-from genrekit.app.training_views import show_curves, show_exam, show_leak
-from genrekit.app.widgets import first_step, page_header, plain_errors
-from genrekit.dataset import Dataset
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
-from genrekit.splits import held_out_in_words, make_split
-from genrekit.train_params import RECIPES, TrainParams
+from genrekit.training.params import RECIPES, TrainParams
 from genrekit.wording import counted, numeral
 
 SPLITS = {
@@ -46,8 +46,8 @@ SUFFIXES = (".parquet", ".npz", ".json")
 
 def choose_dataset() -> Job | None:
     """The dataset to train on: one that this visit made, or an uploaded one."""
-    current = visit.current("dataset")
-    known = visit.owned("dataset")
+    current = session.current("dataset")
+    known = session.owned("dataset")
     if current is not None and current.active:
         job_panel(current)
         return None
@@ -59,7 +59,7 @@ def choose_dataset() -> Job | None:
             format_func=lambda job: job.title,
         )
         if current is not None:
-            visit.remember("dataset", current.id)
+            session.remember("dataset", current.id)
     else:
         if current is not None:
             job_panel(current)  # it failed, and says why
@@ -81,12 +81,12 @@ def upload_dataset() -> None:
         raise DatasetError("That file's name ends in none of .parquet, .npz and .json: rename it.")
     if upload.size > 1e6 * settings().upload_megabytes:
         raise DatasetError(f"It is larger than {settings().upload_megabytes:g} MB: make it less.")
-    jobs = visit.jobs()
+    jobs = session.jobs()
     folder = jobs.new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
     commands = [["import", f"upload{suffix}", "-o", "data.parquet"]]
-    job = jobs.add(folder, "dataset", f"Uploaded {suffix[1:]} file", commands, visit.owner())
-    visit.remember("dataset", job.id)
+    job = jobs.add(folder, "dataset", f"Uploaded {suffix[1:]} file", commands, session.owner())
+    session.remember("dataset", job.id)
     st.rerun()
 
 
@@ -202,9 +202,9 @@ def recipe(params: TrainParams) -> list[str]:
 
 
 def start(dataset: Job, kind: str, title: str, command: list[str]) -> None:
-    jobs = visit.jobs()
-    job = jobs.add(jobs.new_folder(), kind, title, [command], visit.owner())
-    visit.remember(kind, job.id)
+    jobs = session.jobs()
+    job = jobs.add(jobs.new_folder(), kind, title, [command], session.owner())
+    session.remember(kind, job.id)
     st.rerun()
 
 
@@ -229,7 +229,7 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
 
 
 def busy(kind: str) -> bool:
-    job = visit.current(kind)
+    job = session.current(kind)
     return job is not None and job.active
 
 
@@ -262,7 +262,7 @@ def curves(job: Job) -> None:
 
 def trained_on(job: Job) -> Job | None:
     """The dataset job that a model was trained on, while it is kept."""
-    return visit.find("dataset", Path(job.commands[0][1]).parent.name)
+    return session.find("dataset", Path(job.commands[0][1]).parent.name)
 
 
 def show_model_card(job: Job, card: dict[str, Any]) -> None:
@@ -308,7 +308,7 @@ page_header(
 )
 words("train")
 with plain_errors():
-    visit.sync()
+    session.sync()
     dataset_job = choose_dataset()
     if dataset_job is not None:
         dataset = read(str(dataset_job.folder / "data.parquet"))
@@ -319,7 +319,7 @@ with plain_errors():
         params, split = choose_recipe(dataset_job, dataset)
         buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}
-    current = [job for job in map(visit.current, shows) if job is not None]
+    current = [job for job in map(session.current, shows) if job is not None]
     # The newest first: what was just asked for appears below the buttons.
     for job in sorted(current, key=lambda job: -job.created):
         shows[job.kind](job)

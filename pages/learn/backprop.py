@@ -5,17 +5,17 @@ from functools import partial
 
 import streamlit as st
 
-from genrekit.app.glossary import words
-from genrekit.app.network_view import network_view, unit_names, weight_names
-from genrekit.app.playground import Playground, current, playground
-from genrekit.app.playground_panels import closer
-from genrekit.app.playground_settings import URL, apply, settings_panel
-from genrekit.app.widgets import page_header, plain_errors
-from genrekit.experiments import EXPERIMENTS
-from genrekit.health import health
-from genrekit.insight import ask, nearest_target
-from genrekit.pace import SPEEDS
-from genrekit.playground import Run
+from genrekit.app.kit.glossary import words
+from genrekit.app.kit.widgets import page_header, plain_errors
+from genrekit.app.playground.network_view import network_view, unit_names, weight_names
+from genrekit.app.playground.pace import SPEEDS
+from genrekit.app.playground.panels import closer
+from genrekit.app.playground.settings import URL, apply, settings_panel
+from genrekit.app.playground.state import Playground, current, playground
+from genrekit.teaching.diagnosis import health
+from genrekit.teaching.inspect_run import ask, nearest_target
+from genrekit.teaching.presets import EXPERIMENTS
+from genrekit.teaching.run import Run
 from genrekit.wording import numeral
 
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from genrekit.app.mel_bank import filter_bank
-from genrekit.app.mel_calculator import calculator
-from genrekit.app.mel_ear import ear_test
-from genrekit.app.mel_list import number_list
-from genrekit.app.mel_sound import sound_to_mfcc, trace
-from genrekit.app.widgets import plain_errors
+from genrekit.app.kit.widgets import plain_errors
+from genrekit.app.mel.calculator import calculator
+from genrekit.app.mel.ear_test import ear_test
+from genrekit.app.mel.filter_bank import filter_bank
+from genrekit.app.mel.number_list import number_list
+from genrekit.app.mel.sound import sound_to_mfcc, trace
 
 SECTIONS = {
     "calculator": ("Calculator", calculator),

@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app.charts import BLUE, GREY, ORANGE, figure
-from genrekit.app.glossary import words
-from genrekit.app.neuron_view import neuron_view
-from genrekit.app.playground_formulas import number
-from genrekit.app.widgets import chart, page_header, plain_errors
-from genrekit.maps import neuron_surface
-from genrekit.mlp import ACTIVATIONS, NeuronOutput, neuron
+from genrekit.app.kit.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.kit.glossary import words
+from genrekit.app.kit.widgets import chart, page_header, plain_errors
+from genrekit.app.neuron.view import neuron_view
+from genrekit.app.playground.formulas import number
+from genrekit.teaching.mlp import ACTIVATIONS, NeuronOutput, neuron
+from genrekit.teaching.surfaces import neuron_surface
 
 INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)
 WEIGHTS = (0.4, 0.7, 0.2, -0.5, 1.0)

@@ -4,12 +4,13 @@ from bisect import bisect_right
 
 import streamlit as st
 
-from genrekit.app import listening, visit
-from genrekit.app import verdict_views as views
-from genrekit.app.glossary import words
-from genrekit.app.listening import Heard, Listener
-from genrekit.app.widgets import first_step, page_header, plain_errors
-from genrekit.hearing import Hearing
+from genrekit.app import session
+from genrekit.app.classify import inputs
+from genrekit.app.classify import overview as views
+from genrekit.app.classify.inputs import Heard, Listener
+from genrekit.app.kit.glossary import words
+from genrekit.app.kit.widgets import first_step, page_header, plain_errors
+from genrekit.verdict.analysis import Hearing
 
 
 def nothing_yet() -> None:
@@ -79,17 +80,17 @@ page_header(
 )
 words("classify")
 with plain_errors():
-    visit.sync()
-    found = listening.listeners()
+    session.sync()
+    found = inputs.listeners()
     if not found:
         st.info("There is no model yet: train one first.")
         first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
-        listener = listening.choose_listener(found)
-        sounds = listening.choose_sounds()
+        listener = inputs.choose_listener(found)
+        sounds = inputs.choose_sounds()
         if not sounds:
             nothing_yet()
         else:
-            results = listening.hear_all(sounds, listener)
+            results = inputs.hear_all(sounds, listener)
             one = views.show_table(results) if len(results) > 1 else results[0]
             song(one, listener, found)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from genrekit.app.glossary import GROUPS, PLACES, Term, anchor, find
-from genrekit.app.widgets import escape, page_header, plain_errors
+from genrekit.app.kit.glossary import GROUPS, PLACES, Term, anchor, find
+from genrekit.app.kit.widgets import escape, page_header, plain_errors
 
 
 def show(term: Term) -> None:

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from genrekit.app import tour
-from genrekit.app.clips import CLIPS
-from genrekit.app.story import story
-from genrekit.app.widgets import plain_errors
+from genrekit.app.home.story import story
+from genrekit.app.kit import tour
+from genrekit.app.kit.clips import CLIPS
+from genrekit.app.kit.widgets import plain_errors
 
 # The page, its link, its icon, and what there is to do.
 STEPS = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from genrekit.app.jobs import Jobs
+from genrekit.app.jobs.queue import Jobs
 from genrekit.app.settings import Settings
-from genrekit.cli import main as genrekit
+from genrekit.cli.main import main as genrekit
 
 PATIENT_MS = 180_000
 

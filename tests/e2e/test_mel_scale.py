@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from test_page_mel_scale import SECTIONS
+from page_tools import SECTIONS
 
 TIMEOUT = 30_000
 

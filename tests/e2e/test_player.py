@@ -12,17 +12,17 @@ import pytest
 from coded_sounds import KINDS, coded, free_format_mp3
 from conftest import ROOT, _free_port, _note, _wait_until_healthy
 
-from genrekit.audio import probe
-from genrekit.hearing import _PLAYED, _mime
+from genrekit.audio.decoder import probe
+from genrekit.verdict.analysis import _PLAYED, _mime
 
 # Eight segments of a second each; the third and the sixth disagree with the verdict.
 SCRIPT = """
 import numpy as np
 import streamlit as st
-from genrekit.app.evidence_player import evidence_player
-from genrekit.app.widgets import wav_bytes
-from genrekit.model import SegmentVerdict
-from genrekit.synth import STYLES, render
+from genrekit.app.classify.player import evidence_player
+from genrekit.app.kit.widgets import wav_bytes
+from genrekit.model.bundle import SegmentVerdict
+from genrekit.audio.synth import STYLES, render
 
 query = st.query_params
 seconds = 4.0 if st.checkbox("Other song") else float(query.get("seconds", 8))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from genrekit.app.tour import STOPS
+from genrekit.app.kit.tour import STOPS
 
 PATIENT_MS = 120_000
 

@@ -1,0 +1,240 @@
+"""A dataset, drawn: its counts, its segments as pictures and sounds, and its map."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from genrekit.app.kit.charts import figure, genre_colours, genre_symbol
+from genrekit.app.kit.sounds import segment_sound
+from genrekit.app.kit.widgets import chart, escape, list_skipped
+from genrekit.dataset.dataset import Dataset, Skipped
+from genrekit.dataset.projection import SegmentMap, genre_averages, segment_map
+from genrekit.wording import counted
+
+__all__ = [
+    "read",
+    "show_averages",
+    "show_card",
+    "show_counts",
+    "show_map",
+    "show_segment",
+    "show_skipped",
+]
+
+# Enough to see the shape of the cloud, few enough to travel and to draw quickly.
+_POINTS: Final = 3000
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
+def read(path: str) -> Dataset:
+    """The dataset of a finished job, shared by all who look at it."""
+    return Dataset.read(path)
+
+
+@st.cache_data(max_entries=8, show_spinner="Drawing the map …")
+def _map(path: str) -> SegmentMap:
+    return segment_map(read(path))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _averages(path: str) -> np.ndarray:
+    return genre_averages(read(path))
+
+
+def show_counts(dataset: Dataset) -> None:
+    tiles = st.columns(4)
+    tiles[0].metric("Segments", f"{len(dataset):,}")
+    tracks = len(dataset.records) if dataset.tracks is not None else None
+    tiles[1].metric("Tracks", "unknown" if tracks is None else f"{tracks:,}")
+    tiles[2].metric("Genres", len(dataset.genres))
+    tiles[3].metric("Left out", len(dataset.skipped))
+    colours = genre_colours(dataset.genres)
+    counts = dataset.counts()
+    chart(
+        figure(
+            go.Bar(
+                x=list(counts),
+                y=list(counts.values()),
+                marker_color=[colours[genre] for genre in counts],
+                text=list(counts.values()),
+                textposition="outside",
+                cliponaxis=False,
+            ),
+            x="genre",
+            y="segments",
+        ),
+        "Bars: segments of each genre. "
+        + ", ".join(f"{genre} {count}" for genre, count in counts.items()),
+        key="counts",
+    )
+
+
+def show_segment(dataset: Dataset, audio: Path | None) -> None:
+    """A segment's features as a picture, with its sound where that is at hand."""
+    left, right = st.columns(2)
+    genre = left.selectbox("Genre", dataset.genres, key="genre", bind="query-params")
+    rows = np.flatnonzero(dataset.labels == dataset.genres.index(genre or dataset.genres[0]))
+    if not len(rows):
+        st.info("No segment of this genre was kept.")
+        return
+    # A widget's range belongs to its key: genres of different size must not share one.
+    place = 1
+    if len(rows) > 1:
+        place = right.slider("Segment", 1, len(rows), 1, key=f"segment-{genre}")
+    draw_segment(dataset, int(rows[place - 1]), audio, key="segment")
+
+
+def draw_segment(dataset: Dataset, row: int, audio: Path | None, key: str) -> None:
+    """The picture of one row, its place in its track, and its sound."""
+    params = dataset.params
+    features = dataset.features[row].T
+    seconds = np.arange(features.shape[1]) * params.hop_length / params.sample_rate
+    kind, first = ("MFCC", 1) if params.kind == "mfcc" else ("mel band", 0)
+    genre = dataset.genres[dataset.labels[row]]
+    chart(
+        figure(
+            # The first MFCC is loudness and dwarfs the rest.
+            go.Heatmap(
+                x=seconds.astype(np.float32),
+                y=np.arange(first, len(features)),
+                z=features[first:],
+                colorscale="Viridis",
+                colorbar_title="value",
+            ),
+            x="time in the segment (s)",
+            y=f"{kind} number",
+        ),
+        f"Picture of the {kind}s of one {genre} segment over its time.",
+        key=f"{key}-picture",
+    )
+    where = escape(genre)
+    if dataset.tracks is not None and dataset.segments is not None:
+        where = (
+            f"Track {escape(str(dataset.tracks[row]))}, segment {int(dataset.segments[row]) + 1}"
+        )
+    st.caption(f"{where}." + (" MFCC 0, the loudness, is left out." if first else ""))
+    sound = segment_sound(dataset, row, audio) if audio is not None else None
+    if sound is not None:
+        st.audio(sound)
+
+
+def show_averages(dataset: Dataset, path: str) -> None:
+    """How each genre differs from the average, coefficient by coefficient."""
+    table = _averages(path)
+    limit = float(np.nanmax(np.abs(table)))
+    chart(
+        figure(
+            go.Heatmap(
+                x=np.arange(table.shape[1]),
+                y=list(dataset.genres),
+                z=table.astype(np.float32),
+                zmin=-limit,
+                zmax=limit,
+                colorscale="RdBu",
+                colorbar_title="standard<br>deviations",
+                hovertemplate="%{y}, coefficient %{x}: %{z:+.2f}<extra></extra>",
+            ),
+            x="coefficient number",
+            height=120 + 26 * len(dataset.genres),
+        ),
+        "Average features of each genre, as distance from the average of all.",
+        key="averages",
+    )
+    st.caption(
+        "Blue: higher than in the average segment; red: lower. Rows that look alike are genres "
+        "that the network will find hard to tell apart."
+    )
+
+
+def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
+    """Segments as points; choosing one shows and plays it."""
+    points, explained = _map(path)
+    rows = np.arange(len(dataset))
+    if len(rows) > _POINTS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _POINTS, replace=False))
+        st.caption(f"A random {_POINTS:,} of the {len(dataset):,} segments are drawn.")
+    picked = chart(
+        figure(
+            *_clouds(dataset, points, rows),
+            x=f"first principal component ({explained[0]:.0%} of the variance)",
+            y=f"second ({explained[1]:.0%})",
+            height=480,
+        ),
+        "Map of the segments, coloured by genre: alike segments lie near each other.",
+        key="map",
+        on_select="rerun",
+        selection_mode="points",
+    )
+    chosen = picked.selection.points if picked else []
+    if chosen:
+        mine = rows[dataset.labels[rows] == chosen[0]["curve_number"]]
+        draw_segment(dataset, int(mine[chosen[0]["point_index"]]), audio, key="picked")
+    else:
+        st.caption(
+            "Choose a point to see and hear its segment; **One segment** above does the same "
+            "without a mouse."
+        )
+
+
+def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
+    """One trace for each genre, in their order, each with its rows in theirs."""
+    colours = genre_colours(dataset.genres)
+    clouds = []
+    for i, genre in enumerate(dataset.genres):
+        mine = rows[dataset.labels[rows] == i]
+        clouds.append(
+            go.Scattergl(
+                x=points[mine, 0],
+                y=points[mine, 1],
+                mode="markers",
+                name=genre,
+                marker={
+                    "color": colours[genre],
+                    "symbol": genre_symbol(colours[genre]),
+                    "size": 7,
+                    "opacity": 0.75,
+                },
+                hovertemplate=f"{genre}<extra></extra>",
+            )
+        )
+    return clouds
+
+
+def show_skipped(skipped: tuple[Skipped, ...]) -> None:
+    if not skipped:
+        st.success("Nothing was left out.", icon=":material/check:")
+        return
+    list_skipped(skipped)
+
+
+def show_card(dataset: Dataset) -> None:
+    """What travels inside the file: parameters, and every track with its hash."""
+    with st.expander("The dataset's card: what travels inside the file"):
+        params = dataset.params
+        st.markdown(
+            f"{counted(params.frames, 'frame')} of {counted(params.coefficients, 'number')} in a "
+            f"segment of {params.segment_seconds:g} s, at {params.sample_rate} Hz, window "
+            f"{params.n_fft}, hop {params.hop_length}, {counted(params.n_mels, 'mel band')} "
+            f"({params.mel_formula}). "
+            + (
+                f"The first {dataset.track_seconds:g} s of each track were used."
+                if dataset.track_seconds
+                else "All of each track was used."
+            )
+        )
+        st.dataframe(
+            [
+                {
+                    "track": record.id,
+                    "genre": record.genre,
+                    "artist": record.artist or "",
+                    "segments": record.segments,
+                    "hash (SHA-256)": record.sha256[:16] + "…",
+                }
+                for record in dataset.records
+            ],
+            hide_index=True,
+        )

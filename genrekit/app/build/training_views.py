@@ -1,0 +1,330 @@
+"""Training, drawn: curves as they grow, what they say, the exam, and the leak meter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from genrekit.app import song_workers
+from genrekit.app.build.dataset_views import draw_segment, read
+from genrekit.app.kit.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
+from genrekit.app.kit.sounds import segment_sound
+from genrekit.app.kit.widgets import chart, escape
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.splits import make_split
+from genrekit.model.evaluation import accuracy_interval
+from genrekit.model.metrics import interval_in_words, mean_by_group
+from genrekit.system.memory import rows_at_once
+from genrekit.training.commentary import narrate
+from genrekit.verdict.analysis import ModelFile, answers
+from genrekit.wording import counted
+
+__all__ = ["show_curves", "show_exam", "show_leak"]
+
+Event = dict[str, Any]
+_GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop reggae rock".split())
+# The course's report after five epochs: segments, split by segment.
+_COURSE_ACCURACY: Final = 0.579
+_PUBLISHED: Final = (
+    "Published on GTZAN: the course's network 58% of segments, split by segment (flattering); "
+    "the best network without pretraining whose split could be confirmed 57.6% of tracks, on "
+    "the fault-filtered split by artist (honest)."
+)
+
+
+# -- while it trains --------------------------------------------------------------------------
+
+
+def show_curves(events: Sequence[Event]) -> None:
+    """Loss and accuracy of each epoch so far, and what they say."""
+    epochs = [event for event in events if event["type"] == "epoch"]
+    start = next((event for event in events if event["type"] == "start"), None)
+    if not epochs or start is None:
+        return
+    last = epochs[-1]
+    accuracy = figure(*_lines(epochs, "accuracy"), x="epoch", y="share of segments right")
+    accuracy.update_yaxes(range=[0, 1.02], tickformat=".0%")
+    for level, name in _references(start["genres"]):
+        accuracy.add_hline(
+            level,
+            line={"color": GREY, "dash": "dot"},
+            annotation={"text": f"{name} ({level:.0%})", "font": {"size": 11}},
+        )
+    left, right = st.columns(2)
+    with left:
+        chart(
+            accuracy,
+            f"Accuracy by epoch; after epoch {last['epoch']}: training "
+            f"{last['train_accuracy']:.0%}, held out {_percent(last['valid_accuracy'])}.",
+            key="accuracy",
+        )
+    with right:
+        chart(
+            figure(*_lines(epochs, "loss"), x="epoch", y="loss (cross-entropy, nats)"),
+            f"Loss by epoch; after epoch {last['epoch']}: training {last['train_loss']:.2f}.",
+            key="loss",
+        )
+    st.markdown(narrate(epochs))
+    held_out = f" Held out: {start['held_out']}." if "held_out" in start else ""
+    st.caption(f"The held-out score is worth what the split is worth. {start['worth']}{held_out}")
+    if set(start["genres"]) == _GTZAN:
+        st.caption(_PUBLISHED)
+
+
+def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
+    parts = (("training", "train", BLUE, "solid"), ("held out", "valid", ORANGE, "dash"))
+    return [
+        go.Scatter(
+            x=[event["epoch"] for event in epochs],
+            y=[event[f"{part}_{name}"] for event in epochs],
+            name=label,
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 3},
+        )
+        for label, part, colour, dash in parts
+    ]
+
+
+def _references(genres: Sequence[str]) -> list[tuple[float, str]]:
+    lines = [(1 / len(genres), "guessing")]
+    if set(genres) == _GTZAN:
+        lines.append((_COURSE_ACCURACY, "the course, split by segment"))
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.0%}"
+
+
+# -- the exam ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Exam:
+    """What the model said of every held-out row, and of every held-out track where known."""
+
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.floating[Any]]
+    names: NDArray[np.str_] | None
+    truth: NDArray[np.int64]
+    verdict: NDArray[np.int64]
+
+
+@st.cache_data(max_entries=8, show_spinner="Marking the exam …")
+def _exam(model: ModelFile, data_path: str) -> _Exam:
+    dataset, split = read(data_path), model.card()["split"]
+    rows = make_split(dataset, split["kind"], split["seed"]).measured
+    step = rows_at_once(dataset.params.shape)
+    probabilities = np.concatenate(
+        [
+            song_workers.listen(answers, dataset.features[rows[at : at + step]], model, about="")
+            for at in range(0, len(rows), step)
+        ]
+    )
+    labels = dataset.labels[rows]
+    if dataset.tracks is None:
+        return _Exam(rows, probabilities, None, labels, probabilities.argmax(axis=1))
+    judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])
+    return _Exam(rows, probabilities, names, truth, judged.argmax(axis=1))
+
+
+def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None) -> None:
+    """The score with its worth, the confusion matrix to listen into, and the worst mistakes."""
+    measured = card["measured"]
+    tiles = st.columns(3)
+    if measured["tracks"]:
+        _show_accuracy(tiles[0], measured, "track")
+    _show_accuracy(tiles[1], measured, "segment")
+    tiles[2].metric("Guessing would give", f"{1 / len(measured['genres']):.0%}")
+    trusted = card["split"]["shares_tracks"] is False
+    say = st.info if trusted else st.warning
+    say(card["split"]["worth"], icon=":material/gavel:")
+    exam = _exam(ModelFile.at(model), str(data))
+    dataset = read(str(data))
+    _show_confusion(measured, exam, dataset, audio)
+    _show_per_genre(measured)
+    _show_mistakes(exam, dataset, audio)
+
+
+def _show_accuracy(
+    tile: DeltaGenerator, measured: dict[str, Any], of: Literal["track", "segment"]
+) -> None:
+    tile.metric(
+        f"{of.capitalize()}s right (of {measured[f'{of}s']} held out)",
+        f"{measured[f'{of}_accuracy']:.0%}",
+        f"95% interval: {interval_in_words(accuracy_interval(measured, of))}",
+        delta_color="off",
+        delta_arrow="off",
+        help="With other music held out, of the same kind, the score would be another. The true "
+        "one lies in this interval with 95%: the fewer the tracks, the wider it is.",
+    )
+
+
+def _show_confusion(
+    measured: dict[str, Any], exam: _Exam, dataset: Dataset, audio: Path | None
+) -> None:
+    genres, matrix = measured["genres"], np.array(measured["confusion"])
+    unit = "tracks" if exam.names is not None else "segments"
+    st.header("What is taken for what", anchor=False)
+    cells = [(truth, verdict) for truth in genres for verdict in genres]
+    picked = chart(
+        figure(
+            go.Heatmap(
+                x=genres,
+                y=genres,
+                z=matrix,
+                text=matrix,
+                texttemplate="%{text}",
+                colorscale="Blues",
+                showscale=False,
+                hoverinfo="skip",
+            ),
+            # A heat map cannot be clicked; unseen points over its cells can.
+            go.Scatter(
+                x=[verdict for _, verdict in cells],
+                y=[truth for truth, _ in cells],
+                hovertext=[str(count) for count in matrix.ravel()],
+                mode="markers",
+                marker={"size": 26, "opacity": 0, "symbol": "square"},
+                showlegend=False,
+                hovertemplate="truth %{y}, verdict %{x}: %{hovertext}<extra></extra>",
+            ),
+            x="verdict",
+            y="truth",
+            height=180 + 28 * len(genres),
+        ).update_yaxes(autorange="reversed"),
+        f"Confusion matrix of {unit}: rows are the true genres, columns the verdicts.",
+        key="confusion",
+        on_select="rerun",
+        selection_mode="points",
+    )
+    points = picked.selection.points if picked else []
+    st.caption(f"Counts of {unit}; the diagonal is right.")
+    if exam.names is None:
+        return
+    listed = st.selectbox(
+        "Choose a cell to hear its tracks, in the table or here",
+        np.flatnonzero(matrix).tolist(),
+        index=None,
+        format_func=lambda cell: " taken for ".join(cells[cell]),
+        placeholder="What was taken for what",
+    )
+    chosen = points[0]["point_index"] if points else listed
+    if chosen is None:
+        return
+    truth, verdict = divmod(chosen, len(genres))
+    cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
+    count = counted(len(cell), "track")
+    said = f"{genres[truth]} taken for {genres[verdict]}: {count}."
+    st.markdown(f"**{escape(said)}**")
+    for name in cell[:4]:
+        row = int(np.flatnonzero(dataset.tracks == name)[0])
+        st.caption(escape(str(name)))
+        sound = segment_sound(dataset, row, audio) if audio is not None else None
+        if sound is not None:
+            st.audio(sound)
+
+
+def _show_per_genre(measured: dict[str, Any]) -> None:
+    with st.expander("Genre by genre: precision and recall"):
+        unit = "tracks" if measured["tracks"] else "segments"
+        st.caption(
+            "Recall: of the genre's music, the share that was recognised. Precision: of what was "
+            "called by the genre's name, the share that is. Of a few "
+            f"{unit} either says little."
+        )
+        called = np.sum(measured["confusion"], axis=0).tolist()
+        st.dataframe(
+            [
+                {
+                    "genre": genre,
+                    f"{unit} of it": sum(row),
+                    "recall": recall,
+                    f"{unit} called so": named,
+                    "precision": precision,
+                }
+                for genre, row, named, precision, recall in zip(
+                    measured["genres"],
+                    measured["confusion"],
+                    called,
+                    measured["precision"],
+                    measured["recall"],
+                    strict=True,
+                )
+            ],
+            hide_index=True,
+            column_config={
+                name: st.column_config.ProgressColumn(
+                    name, min_value=0, max_value=1, format="percent"
+                )
+                for name in ("precision", "recall")
+            },
+        )
+
+
+def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
+    labels = dataset.labels[exam.rows]
+    said = exam.probabilities.argmax(axis=1)
+    sure = exam.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-sure[wrong])][:5]
+    with st.expander("Its most confident mistakes"):
+        if not len(worst):
+            st.markdown("It made none on the held-out segments.")
+            return
+        titles = [
+            escape(f"{dataset.genres[labels[i]]} taken for {dataset.genres[said[i]]}")
+            + f" ({sure[i]:.0%} sure)"
+            for i in worst
+        ]
+        which = st.radio("Which one", range(len(worst)), format_func=titles.__getitem__)
+        draw_segment(dataset, int(exam.rows[worst[which or 0]]), audio, key="mistake")
+
+
+# -- the leak meter ---------------------------------------------------------------------------
+
+
+def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
+    """Three bars and one sentence."""
+    colours = {"segment": VERMILION, "track": ORANGE, "artist": GREEN}
+    says = {"segment": "flattering", "track": "fair", "artist": "honest"}
+    ends = [bar.get("interval") or (bar["accuracy"], bar["accuracy"]) for bar in bars]
+    chart(
+        figure(
+            go.Bar(
+                x=[
+                    f"by {bar['split']}<br>({says[bar['split']]})<br>{bar['accuracy']:.0%}"
+                    for bar in bars
+                ],
+                y=[bar["accuracy"] for bar in bars],
+                marker_color=[colours[bar["split"]] for bar in bars],
+                error_y={
+                    "array": [
+                        high - bar["accuracy"] for (_, high), bar in zip(ends, bars, strict=True)
+                    ],
+                    "arrayminus": [
+                        bar["accuracy"] - low for (low, _), bar in zip(ends, bars, strict=True)
+                    ],
+                },
+            ),
+            x="how the music was held out",
+            y="share of held-out segments right",
+        ).update_yaxes(range=[0, 1.05], tickformat=".0%"),
+        "Bars: "
+        + ", ".join(
+            f"split by {bar['split']} {bar['accuracy']:.0%}, 95% interval {interval_in_words(end)}"
+            for bar, end in zip(bars, ends, strict=True)
+        ),
+        key="leak",
+    )
+    st.caption("The lines over the bars: where the true scores lie with 95%.")
+    st.markdown(f"**{sentence}**")
+    for bar in bars:
+        segments = counted(bar["segments"], "segment")
+        st.caption(escape(f"By {bar['split']}: {segments}. {bar['worth']}"))

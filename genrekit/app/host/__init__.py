@@ -1,0 +1,1 @@
+"""The server: start and stop, probes, compression, memory."""

@@ -1,0 +1,608 @@
+"""Long work outside the server: each job is the command line in a process of its own.
+
+A job is a folder. Its name is its unguessable id; whoever has the id may look at the job. All
+its state is in files, so that a page, a second browser or a restarted server sees the same:
+
+    job.json      what it is: kind, title, the commands, the owner, when it was asked for
+    where         the machine or container that starts it, to which the process ids belong
+    server        the process id of the server that starts it
+    lock          locked by the process for as long as it lives, however it dies
+    started       the process id, once it has been started
+    events.jsonl  what the commands report; the last event of a finished job is "exit"
+    log.txt       what they write to standard error
+    finished      how many of the commands are done
+    stopped       why somebody ended it: "cancelled" or "time limit"; its process obeys at once
+    stop early    present when training shall end after this epoch; its process removes it
+
+and beside them whatever it reads and makes. A job that was started, holds no lock and has no
+exit event was interrupted, and can be resumed: preprocessing goes on where it stopped. A server
+that is told to stop puts its jobs back into the queue, for itself or another to go on with.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from genrekit.app.jobs import storage
+from genrekit.app.logs import event, short
+from genrekit.app.settings import Settings
+from genrekit.errors import GenreKitError
+from genrekit.system import threads
+from genrekit.system.files import write_whole
+from genrekit.wording import counted, duration
+
+__all__ = ["STARTED", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
+
+Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
+ACTIVE: Final = ("waiting", "running")
+
+STARTED: Final = "started"
+STOPPED: Final = "stopped"
+STOP_EARLY: Final = "stop early"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+_POLL_SECONDS: Final = 0.2
+_CLEAN_SECONDS: Final = 300
+_DIE_SECONDS: Final = 5.0
+# How long another server on the folder may hold the queue before it counts as stuck.
+_QUEUE_SECONDS: Final = 20.0
+_HASTY_SECONDS: Final = 2.0
+_STARTS: Final = 3
+_UNSTARTED: Final = 3
+_STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
+
+
+class JobRefused(GenreKitError):
+    """The job may not be added now; the message says why and when to try again."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job, as its folder tells."""
+
+    folder: Path
+    kind: str
+    title: str
+    commands: tuple[tuple[str, ...], ...]
+    owner: str
+    created: float
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands now."""
+        if self._stopped():
+            return self._stopped()  # type: ignore[return-value]
+        if not (self.folder / STARTED).exists():
+            # A server that was killed while it started a job may have left no more than a process.
+            return "running" if _is_locked(self.folder / "lock") else "waiting"
+        # The exit event is looked for after the lock: a job may end between the two looks.
+        if _is_locked(self.folder / "lock"):
+            return "running"
+        last = self.events()[-1:]
+        if not last or last[0]["type"] != "exit":
+            return "interrupted"
+        return "done" if last[0].get("status") in (0, 1) else "failed"
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far; a line that is still being written is left for later."""
+        try:
+            text = (self.folder / "events.jsonl").read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = text[: text.rfind(b"\n") + 1].splitlines()
+        events = []
+        for line in lines:
+            # A library may print to standard output: what is no event belongs to nobody.
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and "type" in event:
+                    events.append(event)
+        return events
+
+    def log(self, characters: int = 20_000) -> str:
+        """The end of what was written to standard error."""
+        try:
+            text = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return text[-characters:]
+
+    def seconds(self) -> float:
+        """How long it has run, or ran."""
+        try:
+            start = (self.folder / STARTED).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        if self.status == "running":
+            return time.time() - start
+        ends = [self.folder / name for name in ("events.jsonl", "log.txt", STOPPED)]
+        return max([p.stat().st_mtime for p in ends if p.exists()] + [start]) - start
+
+    def _stopped(self) -> str:
+        try:
+            reason = (self.folder / STOPPED).read_text()
+        except FileNotFoundError:
+            return ""
+        return {"time limit": "timed out"}.get(reason, "cancelled")
+
+
+class Jobs:
+    """The jobs below one folder, and the thread that starts, bounds and cleans them.
+
+    Several servers may share the folder: a lock lets one of them schedule at a time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.jobs_folder
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._wake = threading.Event()
+        self._cleaned = 0.0
+        self._closed = False
+        self._stopping = False
+        self._sizes = storage.Sizes()
+        self._failed_starts: dict[str, int] = {}
+        with contextlib.suppress(JobRefused), self._queue(hasty=True):
+            self._remove_leftovers()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop scheduling; running jobs go on, and another `Jobs` on the folder takes over."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def shut_down(self) -> None:
+        """Take no more jobs, and put those that this server started back into the queue."""
+        self._stopping = True
+        self.close()
+        # Held by another server, the queue stays as it is: our jobs then go on without us.
+        with contextlib.suppress(JobRefused), self._queue(hasty=True):
+            mine = [job for job in self.all() if job.status == "running" and _is_ours(job)]
+            for job in mine:
+                _kill(job)
+            for job in mine:
+                _wait_until_unlocked(job)
+                _wait_until_reaped(job)
+                _forget_run(job)
+                event("job put back", job=short(job.id), kind=job.kind)
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs are being scheduled."""
+        return self._thread.is_alive()
+
+    # -- asked for by pages -----------------------------------------------------------------
+
+    def new_folder(self) -> Path:
+        """A folder for a job to come, for its input to be put into; `add` makes it a job.
+
+        Raises
+        ------
+        JobRefused
+            The disk is nearly full, or the server is about to stop.
+        """
+        self._check_open()
+        folder = self.root / secrets.token_urlsafe(16)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def add(
+        self,
+        folder: Path,
+        kind: str,
+        title: str,
+        commands: Sequence[Sequence[str]],
+        owner: str,
+    ) -> Job:
+        """Queue a job.
+
+        Parameters
+        ----------
+        folder : from `new_folder`; it is removed when the job is refused
+        kind : what it makes: "music", "dataset", "model" or "leak"
+        commands : arguments of ``python -m genrekit``, run one after another in `folder`
+        owner : who asks, for the quota
+
+        Raises
+        ------
+        JobRefused
+        """
+        try:
+            with self._queue():
+                jobs = self.all()
+                self._check_open()
+                self._check_quota([job for job in jobs if job.active], owner)
+                self._make_room(jobs, owner, storage.bytes_below(folder))
+                about = Job(folder, kind, title, _tuples(commands), owner, time.time())
+                write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
+        except JobRefused as refusal:
+            shutil.rmtree(folder, ignore_errors=True)
+            event("job refused", kind=kind, error=refusal)
+            raise
+        event("job added", job=short(folder.name), kind=kind)
+        self._wake.set()
+        return about
+
+    def room(self, owner: str) -> int:
+        """How many bytes a visitor may still bring."""
+        sizes = [self._sizes.of(job, job.active) for job in self.all() if job.owner == owner]
+        return max(1, round(1e6 * self._most_for_one()) - sum(sizes))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of this id, or None: unknown, expired or no id at all."""
+        if not _ID.fullmatch(job_id):
+            return None
+        return _read(self.root / job_id)
+
+    def all(self) -> list[Job]:
+        """All jobs, oldest first."""
+        found = (_read(path) for path in self.root.iterdir() if _ID.fullmatch(path.name))
+        return sorted((job for job in found if job), key=lambda job: job.created)
+
+    def place(self, job: Job) -> int:
+        """How many jobs are before this one in the queue."""
+        waiting = [other.id for other in self.all() if other.status == "waiting"]
+        return waiting.index(job.id) if job.id in waiting else 0
+
+    def cancel(self, job: Job, reason: str = "cancelled") -> None:
+        """End a job; what it has finished stays in its folder.
+
+        Raises
+        ------
+        JobRefused
+            Another server keeps the queue to itself.
+        """
+        with self._queue():
+            if job.active:
+                write_whole(job.folder / STOPPED, reason)
+                _kill(job)
+                event("job cancelled", job=short(job.id), kind=job.kind)
+
+    def stop_early(self, job: Job) -> None:
+        """Ask a training job to end after this epoch and to keep what it has learned."""
+        if job.status == "running":
+            (job.folder / STOP_EARLY).touch()
+
+    def resume(self, job: Job) -> None:
+        """Queue an interrupted, cancelled or failed job again.
+
+        Raises
+        ------
+        JobRefused
+        """
+        _wait_until_dead(job)
+        with self._queue():
+            if job.active:
+                return
+            self._check_open()
+            active = [other for other in self.all() if other.active]
+            self._check_quota(active, job.owner)
+            _forget_run(job)
+            event("job resumed", job=short(job.id), kind=job.kind)
+        self._wake.set()
+
+    def _queue(self, hasty: bool = False) -> contextlib.AbstractContextManager[None]:
+        seconds = _HASTY_SECONDS if hasty else _QUEUE_SECONDS
+        return _locked(self.root / "queue.lock", seconds)
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise JobRefused("The server is being restarted: try again in a minute.")
+        if storage.free_bytes(self.root) < 1e6 * self.settings.free_megabytes:
+            event("disk nearly full", level=logging.ERROR)
+            raise JobRefused(
+                "The server's disk is nearly full, and it takes no new work: try again later."
+            )
+
+    def _most_for_one(self) -> float:
+        return min(self.settings.job_megabytes, self.settings.jobs_megabytes)
+
+    def _make_room(self, jobs: Sequence[Job], owner: str, size: int) -> None:
+        """Refuse what a visitor has no room for; remove old results where all have too little."""
+        sizes = [(job, self._sizes.of(job, job.active)) for job in jobs]
+        wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
+        most = self._most_for_one()
+        if wanted > 1e6 * most:
+            raise JobRefused(
+                f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
+                f"{most:,.0f} MB are the most: send less, or wait until older results are "
+                f"removed, {duration(3600 * self.settings.job_keep_hours)} after they are made."
+            )
+        if not self._shrink(sizes, size):
+            raise JobRefused("The server has no room for more work now: try again later.")
+
+    def _shrink(self, sizes: Sequence[tuple[Job, int]], coming: int = 0) -> bool:
+        """Remove the oldest results until all fit with what is coming; whether they do then."""
+        excess = coming + sum(size for _, size in sizes) - 1e6 * self.settings.jobs_megabytes
+        keep = storage.needed([job for job, _ in sizes])
+        chosen = storage.expendable(sizes, keep, excess)
+        freed = sum(size for job, size in sizes if job in chosen)
+        if excess > freed and coming:
+            return False  # and nobody has lost anything
+        for job in chosen:
+            shutil.rmtree(job.folder, ignore_errors=True)
+            event("job removed", job=short(job.id), kind=job.kind, why="space")
+        return excess <= freed
+
+    def _check_quota(self, active: Sequence[Job], owner: str) -> None:
+        mine = sum(job.owner == owner for job in active)
+        if mine >= self.settings.jobs_per_visitor:
+            raise JobRefused(
+                f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
+                "cancel one."
+            )
+        # As many as there are places for begin at once, and do not wait.
+        if len(active) >= self.settings.jobs_at_once + self.settings.jobs_waiting:
+            raise JobRefused(
+                f"The server has {counted(len(active), 'job')} to do already, and takes no more: "
+                "try again in a few minutes."
+            )
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Tend jobs for as long as the server lives, whatever is wrong with one of them."""
+        while not self._closed:
+            busy = False
+            try:
+                busy = self._tend()
+            except Exception as error:
+                event("jobs could not be tended", level=logging.ERROR, error=error)
+            self._wake.wait(_POLL_SECONDS if busy else 5)
+            self._wake.clear()
+
+    def _tend(self) -> bool:
+        """Start what may start and end what must end; whether anything is under way."""
+        with self._queue():
+            jobs = self.all()
+            status = {job.id: job.status for job in jobs}
+            running = [job for job in jobs if status[job.id] == "running"]
+            waiting = [job for job in jobs if status[job.id] == "waiting"]
+            for job in running:
+                if job.seconds() > 60 * self.settings.job_minutes:
+                    write_whole(job.folder / STOPPED, "time limit")
+                    _kill(job)
+                    event("job over its time", job=short(job.id), kind=job.kind)
+            free = self.settings.jobs_at_once - len(running)
+            for job in waiting:
+                if free > 0:
+                    free -= self._begin(job)
+            if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
+                self._cleaned = time.monotonic()
+                self._clean()
+        return bool(running or waiting)
+
+    def _begin(self, job: Job) -> bool:
+        """Start a job, and give it up where that fails time and again: others wait behind it."""
+        try:
+            begun = _start(job)
+        except OSError as error:
+            failed = self._failed_starts.get(job.id, 0) + 1
+            self._failed_starts[job.id] = failed
+            if failed <= _STARTS:
+                event("job not started", level=logging.ERROR, job=short(job.id), error=error)
+            if failed >= _STARTS:
+                with contextlib.suppress(OSError):
+                    _end_unstarted(job)
+                    del self._failed_starts[job.id]
+            return False
+        self._failed_starts.pop(job.id, None)
+        return begun
+
+    def _clean(self) -> None:
+        """Remove what has expired: finished jobs, and folders that never became a job."""
+        oldest = time.time() - 3600 * self.settings.job_keep_hours
+        keep = storage.needed(self.all())
+        for path in self.root.iterdir():
+            if not _ID.fullmatch(path.name):
+                continue
+            job = _read(path)
+            newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
+            if newest < oldest and path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)
+                event("job removed", job=short(path.name), kind=job.kind if job else "", why="age")
+        jobs = self.all()
+        self._sizes.forget(jobs)
+        self._shrink([(job, self._sizes.of(job, job.active)) for job in jobs])
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        jobs = self.all()
+        running = frozenset(job.id for job in jobs if job.status == "running")
+        removed = storage.remove_leftovers(self.root, running, frozenset(job.id for job in jobs))
+        if removed:
+            event("leftovers removed", files=removed)
+
+
+def _start(job: Job) -> bool:
+    """Start a job's process, unless an earlier one of it lives; whether that was done.
+
+    It inherits the lock, and with it the proof that it lives.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+    with (
+        (job.folder / "lock").open("w") as lock,
+        (job.folder / "events.jsonl").open("ab") as events,
+        (job.folder / "log.txt").open("ab") as log,
+    ):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        write_whole(job.folder / "where", _here())
+        write_whole(job.folder / "server", str(os.getpid()))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
+            cwd=Path(__file__).resolve().parents[3],
+            env={**threads.variables(), **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=events,
+            stderr=log,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
+        reaper.start()
+        write_whole(job.folder / STARTED, str(process.pid))
+    event("job started", job=short(job.id), kind=job.kind)
+    return True
+
+
+def _end_unstarted(job: Job) -> None:
+    """Make a job that cannot be started a failed one, which says so and can be resumed."""
+    message = "The server could not start this: try again in a few minutes."
+    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
+    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in last)
+    write_whole(job.folder / STARTED, "")
+
+
+def _reaper(job: Job) -> str:
+    return f"reaper of {job.id}"
+
+
+def _wait_until_reaped(job: Job) -> None:
+    """So that what became of its process is logged before what becomes of the job."""
+    for thread in threading.enumerate():
+        if thread.name == _reaper(job):
+            thread.join(_DIE_SECONDS)
+
+
+def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process, which would stay a zombie otherwise, and log what became of its job."""
+    process.wait()
+    with contextlib.suppress(OSError):
+        seconds, status = job.seconds(), job.status
+        event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
+
+
+def _forget_run(job: Job) -> None:
+    """Make a job that has been started a waiting one."""
+    # "started" goes last: without it the job may be started again at any moment.
+    for name in reversed(_STATE):
+        (job.folder / name).unlink(missing_ok=True)
+
+
+def _is_ours(job: Job) -> bool:
+    """Whether this server has to see to a running job: it started it, or who did is gone."""
+    try:
+        if (job.folder / "where").read_text() != _here():
+            return False
+        server = int((job.folder / "server").read_text())
+        os.kill(server, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return server == os.getpid()
+
+
+def _kill(job: Job) -> None:
+    """Kill the job's whole process group, but only while the lock proves that it is ours.
+
+    Servers that share the folder may be containers or machines: there the process id means
+    another process. The job's own process looks for "stopped", and ends itself.
+    """
+    if (job.folder / STARTED).exists() and _is_locked(job.folder / "lock"):
+        with contextlib.suppress(OSError, ValueError):
+            if (job.folder / "where").read_text() == _here():
+                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
+
+
+def _here() -> str:
+    """What a process id counts in: this machine, or on Linux this container of it."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = Path("/proc/self/ns/pid").readlink().name
+    return f"{socket.gethostname()} {space}"
+
+
+def _wait_until_unlocked(job: Job) -> None:
+    """A killed process takes a moment to die."""
+    deadline = time.monotonic() + _DIE_SECONDS
+    while _is_locked(job.folder / "lock") and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS / 10)
+
+
+def _wait_until_dead(job: Job) -> None:
+    """A process that was told to end takes a moment when it runs elsewhere."""
+    deadline = time.monotonic() + _DIE_SECONDS
+    while _is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS / 4)
+
+
+def _read(folder: Path) -> Job | None:
+    try:
+        about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        about["commands"] = _tuples(about["commands"])
+        return Job(**about | {"folder": folder})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(command) for command in commands)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    try:
+        with path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold a lock, when whoever holds it has let go of it, but wait no longer than so long.
+
+    Raises
+    ------
+    JobRefused
+        It is held still, by a server that is stuck, or stopped in the middle.
+    """
+    end = time.monotonic() + seconds
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise JobRefused(
+                        "The server is too busy to take this: try again in a minute."
+                    ) from None
+            time.sleep(_POLL_SECONDS / 10)
+        yield

@@ -1,0 +1,88 @@
+"""The process of a job: runs its commands one after another, in its folder, and obeys it.
+
+`python -m genrekit.app.jobs.run FOLDER`, started by `genrekit.app.jobs.queue`. Standard output gets
+the commands' events, and after the last command an "exit" event with its status.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from genrekit.app.jobs.queue import STARTED, STOP_EARLY, STOPPED
+from genrekit.app.logs import places
+from genrekit.cli.main import main as genrekit
+from genrekit.system.files import write_whole
+
+DEFECT: Final = 3
+NICENESS: Final = 5
+_LOOK_SECONDS: Final = 0.2
+
+
+def main(folder: str) -> int:
+    _give_way()
+    about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
+    os.chdir(folder)
+    if not Path(STARTED).exists():  # the server was killed before it could say so
+        write_whole(Path(STARTED), str(os.getpid()))
+    threading.Thread(target=_obey, args=(Path.cwd(),), name="obey", daemon=True).start()
+    finished = Path("finished")  # how many commands are: a resumed job goes on after them
+    first = int(finished.read_text()) if finished.exists() else 0
+    worst = 0
+    for number, command in enumerate(about["commands"][first:], start=first):
+        _emit({"type": "step", "step": number, "of": len(about["commands"]), "name": command[0]})
+        try:
+            status = genrekit(command)
+        except SystemExit as end:  # argparse refuses options so
+            status = end.code if isinstance(end.code, int) else 2
+        except Exception as error:
+            status = _fail(error)
+        worst = max(worst, status)
+        if status > 1:
+            break
+        write_whole(finished, str(number + 1))
+    _emit({"type": "exit", "status": worst})
+    return worst
+
+
+def _give_way() -> None:
+    """Leave the processors to the server whenever it has somebody to answer."""
+    os.nice(NICENESS)
+    # Where Linux shares time among sessions first, niceness counts only within one.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
+def _obey(folder: Path) -> None:
+    """Do what is asked for by files: whoever asks may be in another container, or machine.
+
+    Without its folder a job has nothing to work for.
+    """
+    main_thread = threading.main_thread().ident or 0
+    while folder.exists() and not (folder / STOPPED).exists():
+        if (folder / STOP_EARLY).exists():
+            (folder / STOP_EARLY).unlink()
+            signal.pthread_kill(main_thread, signal.SIGINT)
+        time.sleep(_LOOK_SECONDS)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _fail(error: Exception) -> int:
+    """Report a defect: in a sentence to the visitor, and its place, no more, to the job's log."""
+    message = "Something went wrong on our side, and your input was not the cause."
+    _emit({"type": "error", "message": message})
+    print(f"{type(error).__name__} at {', '.join(places(error))}", file=sys.stderr)
+    return DEFECT
+
+
+def _emit(event: dict[str, object]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

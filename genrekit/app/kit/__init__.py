@@ -1,0 +1,1 @@
+"""What all pages share: charts, widgets, components, the glossary, the tour, the style."""

@@ -1,0 +1,59 @@
+"""The bundled clips: short pieces composed for GenreKit, to hear and to judge without a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["CLIPS", "EXAMPLE", "FOLDER", "ORIGIN", "Clip"]
+
+FOLDER: Final = Path(__file__).resolve().parents[3] / "examples"
+# What the classify page calls listening to something that ships.
+EXAMPLE: Final = "An example"
+ORIGIN: Final = (
+    "Composed for GenreKit, played by a synthesiser: FluidSynth with the sound font Fluid R3."
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One piece.
+
+    Attributes
+    ----------
+    name : str
+        Its genre in one lower-case word, as in the collection GTZAN.
+    label : str
+        Its genre as people write it.
+    title : str
+    seconds : int
+        Its length, rounded.
+    """
+
+    name: str
+    label: str
+    title: str
+    seconds: int
+
+    @property
+    def path(self) -> Path:
+        """Where its sound is: Ogg Vorbis, stereo, 44.1 kHz."""
+        return FOLDER / f"{self.name}.ogg"
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What opens the classify page on this clip, with its verdict."""
+        return {"source": EXAMPLE, "example": self.label}
+
+
+CLIPS: Final = (
+    Clip("blues", "Blues", "Last Bus Home", 29),
+    Clip("classical", "Classical", "A Letter Unsent", 29),
+    Clip("country", "Country", "Gravel and Gold", 29),
+    Clip("disco", "Disco", "Mirrorball Weather", 27),
+    Clip("hiphop", "Hip hop", "Corner Store", 27),
+    Clip("jazz", "Jazz", "Ferry After Midnight", 26),
+    Clip("metal", "Metal", "Iron Weather", 28),
+    Clip("pop", "Pop", "Paper Aeroplanes", 28),
+    Clip("reggae", "Reggae", "Slow Harbour", 29),
+    Clip("rock", "Rock", "Copper Wire", 29),
+)

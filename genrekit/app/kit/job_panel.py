@@ -1,0 +1,129 @@
+"""One panel for any job: where it stands, what it says, and what can be done about it."""
+
+import shlex
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from genrekit.app.jobs.queue import Job
+from genrekit.app.kit.widgets import escape, list_skipped, plain_errors, show_error
+from genrekit.app.session import jobs
+from genrekit.dataset.dataset import Skipped
+from genrekit.wording import duration
+
+__all__ = ["job_panel"]
+
+_REFRESH_SECONDS: Final = 1.0
+_SAYS: Final = {
+    "waiting": "Waiting for its turn",
+    "running": "Running",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "timed out": "Stopped: it took longer than the host allows",
+    "interrupted": "Interrupted: its process died, of too little memory perhaps, or the "
+    "server was restarted",
+}
+
+
+def job_panel(job: Job) -> None:
+    """Draw the panel; while the job is under way it refreshes itself, then the whole page."""
+    active = job.active
+    st.fragment(run_every=_REFRESH_SECONDS if active else None)(_panel)(job, active)
+
+
+def _panel(job: Job, was_active: bool) -> None:
+    status = job.status
+    if was_active and not job.active:
+        st.rerun()
+    events = job.events()
+    with st.container(border=True), plain_errors():
+        st.markdown(f"**{escape(job.title)}**: {_SAYS[status]}{_queue(job, status)}")
+        done, total, unit = _progress(events)
+        if status == "running":
+            st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
+        errors = [event["message"] for event in events if event["type"] == "error"]
+        if status == "failed" and not errors:
+            errors = ["It stopped without saying why. Try again, or see its log below."]
+        for message in errors:
+            show_error(message)
+        if status != "done":  # then the page shows them with what was made
+            _failures(events)
+        _buttons(job, status)
+        with st.expander("Run it yourself, and its log"):
+            st.caption("The same work on your own computer:")
+            st.code(_commands(job), language="shell")
+            log = job.log()
+            if log:
+                st.caption("What it wrote:")
+                st.code(log, language=None, height=200)
+
+
+def _queue(job: Job, status: str) -> str:
+    if status != "waiting":
+        return ""
+    before = jobs().place(job)
+    return f" ({before} before it)" if before else " (it is next)"
+
+
+def _progress(events: list[dict[str, Any]]) -> tuple[int, int, str]:
+    """Done, total and unit of the step that runs now."""
+    for event in reversed(events):
+        if event["type"] == "track":
+            return event["done"], event["total"], "tracks"
+        if event["type"] == "epoch":
+            start = next((e for e in events if e["type"] == "start"), {"epochs": 0})
+            return event["epoch"], start["epochs"], "epochs"
+        if event["type"] == "step":
+            break
+    return 0, 0, ""
+
+
+def _speed(job: Job, done: int, total: int, unit: str) -> str:
+    if not done:
+        return "Getting ready …"
+    rate = done / max(job.seconds(), 0.1)
+    left = (total - done) / rate
+    return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
+
+
+def _failures(events: list[dict[str, Any]]) -> None:
+    skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
+    if skipped:
+        list_skipped(skipped)
+
+
+def _buttons(job: Job, status: str) -> None:
+    if status in ("waiting", "running"):
+        keep, cancel = st.columns(2)
+        if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
+            jobs().cancel(job)
+            st.rerun()
+        learned = job.kind == "model" and any(e["type"] == "epoch" for e in job.events())
+        if learned and keep.button(
+            "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
+        ):
+            jobs().stop_early(job)
+    elif status != "done" and st.button(
+        "Try again" if status == "failed" else "Resume",
+        icon=":material/replay:",
+        key=f"resume-{job.id}",
+    ):
+        jobs().resume(job)
+        st.rerun()
+
+
+def _commands(job: Job) -> str:
+    lines = []
+    for command in job.commands:
+        shown = [_plain(word) for word in command]
+        at = shown.index("--progress") if "--progress" in shown else len(shown)
+        lines.append(shlex.join(["python", "-m", "genrekit", *shown[:at], *shown[at + 2 :]]))
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """`text` without the ids of job folders."""
+    words = text.split(" ")
+    return " ".join(Path(word).name if word.startswith("../") else word for word in words)

@@ -1,0 +1,47 @@
+"""The sound behind a dataset's rows, where its audio is still at hand."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from genrekit.app import song_workers
+from genrekit.app.jobs.queue import Job
+from genrekit.audio.degradation import Stress
+from genrekit.dataset.dataset import Dataset
+from genrekit.verdict.analysis import Song, excerpt_sound
+
+__all__ = ["audio_folder", "segment_sound", "track_sound"]
+
+
+def audio_folder(job: Job) -> Path | None:
+    """The folder that a dataset job read its audio from, if it is still there."""
+    for command in job.commands:
+        if command[0] == "preprocess":
+            folder = (job.folder / command[1]).resolve()
+            return folder if folder.is_dir() else None
+    return None
+
+
+def segment_sound(dataset: Dataset, row: int, folder: Path) -> bytes | None:
+    """One segment as WAV; None when the dataset does not know its track or place."""
+    if dataset.tracks is None or dataset.segments is None:
+        return None
+    names = {record.id: record.path for record in dataset.records}
+    path = names.get(str(dataset.tracks[row]))
+    if path is None or not (folder / path).is_file():
+        return None
+    start = float(dataset.params.segment_starts(dataset.segments[row]))
+    return _clip(str(folder / path), start, dataset.params.segment_step)
+
+
+def track_sound(path: Path, seconds: float = 10.0) -> bytes:
+    """The start of a track as WAV."""
+    return _clip(str(path), 0.0, seconds)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _clip(path: str, start: float, seconds: float, rate: int = 22050) -> bytes:
+    song = Song(Path(path).read_bytes(), start + seconds)
+    return song_workers.listen(
+        excerpt_sound, song, rate, start, seconds, Stress(), about=song.digest
+    )

@@ -1,0 +1,198 @@
+"""Section of the mel scale page: steps and staircases to judge by ear, told only afterwards."""
+
+from typing import Final, NamedTuple
+
+import streamlit as st
+
+from genrekit.app.kit.glossary import words
+from genrekit.app.kit.widgets import chart, page_header, wav_bytes
+from genrekit.app.mel import figures as views
+from genrekit.mel import tones
+
+__all__ = ["ear_test"]
+
+
+class Test(NamedTuple):
+    """Which steps are equal, and whether the low one is called A."""
+
+    unit: tones.StepUnit
+    low_first: bool
+
+
+TESTS: Final = {
+    "1": Test("hz", True),
+    "2": Test("mel", False),
+    "3": Test("semitones", True),
+}
+
+
+def ear_test() -> None:
+    page_header(
+        "Trust your ears",
+        "Two sounds that climb, A and B. Play both, answer the question, and only then see what "
+        "they were.",
+        "go through tests 1 to 3, then the staircases. Start with the volume low.",
+    )
+    words("ear")
+    which = st.segmented_control(
+        "Test",
+        [*TESTS, "stairs"],
+        default="1",
+        required=True,
+        format_func=lambda name: "Staircases" if name == "stairs" else f"Test {name}",
+        key="mel_test",
+        bind="query-params",
+    )
+    low, top, high = _ear_settings()
+    if top <= low:
+        st.error(
+            f"The low step must go up, but {top:g} Hz is not above {low:g} Hz: raise its second "
+            "tone.",
+            icon=":material/error:",
+        )
+        return
+    if which == "stairs":
+        _staircases(low, high)
+    else:
+        _two_steps(TESTS[which], low, top, high)
+
+
+def _ear_settings() -> tuple[float, float, float]:
+    with st.expander("Change the tones (this gives away where they start)"):
+        left, middle, right = st.columns(3)
+        low = left.number_input(
+            "The low step goes from, Hz", 50, 2000, 200, 50, key="mel_low", bind="query-params"
+        )
+        top = middle.number_input("to, Hz", 60, 4000, 400, 50, key="mel_top", bind="query-params")
+        high = right.number_input(
+            "The high step starts at, Hz",
+            500,
+            5000,
+            4000,
+            100,
+            key="mel_high",
+            bind="query-params",
+        )
+    return float(low), float(top), float(high)
+
+
+def _two_steps(test: Test, low: float, top: float, high: float) -> None:
+    size = tones.step_size(low, top, test.unit)
+    steps = [(low, top), (high, tones.step_from(high, size, test.unit))]
+    if steps[1][1] > 18_000:
+        st.error(
+            f"The high step would end at {steps[1][1]:,.0f} Hz, which few people hear: start it "
+            "lower.",
+            icon=":material/error:",
+        )
+        return
+    pairs = dict(zip("AB", steps if test.low_first else steps[::-1], strict=True))
+    sounds = {name: _melody(pair, even_with=sum(steps, ())) for name, pair in pairs.items()}
+    guess = _listen_and_guess(
+        sounds,
+        "Which step sounds larger?",
+        ["Step A", "Step B", "About the same"],
+        f"{test.unit}_{low}_{top}_{high}",
+        "Step",
+    )
+    if guess is None:
+        return
+    st.markdown(f"You said: **{guess}**. " + _verdict(test, low, top, pairs))
+    chart(
+        views.steps_figure(pairs, "htk"),
+        alt="The two steps on three rulers. "
+        + " ".join(
+            f"Step {name}: {b - a:.0f} hertz, {tones.step_size(a, b, 'mel'):.0f} mel, "
+            f"{tones.step_size(a, b, 'semitones'):.1f} semitones."
+            for name, (a, b) in pairs.items()
+        ),
+        key="mel_steps",
+    )
+
+
+def _verdict(test: Test, low: float, top: float, pairs: dict[str, tuple[float, float]]) -> str:
+    described = "; ".join(
+        f"step {name} goes from {a:,.0f} to {b:,.0f} Hz" for name, (a, b) in pairs.items()
+    )
+    size = tones.step_size(low, top, test.unit)
+    high_name = "B" if test.low_first else "A"
+    low_name = "A" if test.low_first else "B"
+    if test.unit == "hz":
+        return (
+            f"Both steps are **{size:.0f} Hz**: {described}. Most people hear step {low_name} as "
+            "much the larger: hertz are not what we hear."
+        )
+    if test.unit == "mel":
+        return (
+            f"Both steps are **{size:.0f} mel**: {described}. The mel scale was drawn from "
+            "listeners' judgements of such tones, so to most people they sound about alike. Not "
+            f"to all: someone who listens for musical intervals hears step {low_name} as the "
+            "larger."
+        )
+    return (
+        f"Both steps are **{size:.1f} semitones**, the same musical interval: {described}. In mel "
+        f"step {high_name} is the larger. Which ruler fits depends on how one listens: to the "
+        "melody, or to how high it sounds."
+    )
+
+
+def _staircases(low: float, high: float) -> None:
+    count = st.slider("Steps", 4, 16, 8, key="mel_stairs", bind="query-params")
+    stairs = {
+        "Staircase A": tones.equal_steps(low, high, count, "mel"),
+        "Staircase B": tones.equal_steps(low, high, count, "hz"),
+    }
+    seconds = 0.35
+    sounds = {name[-1]: _melody(tuple(f), tone_seconds=0.3) for name, f in stairs.items()}
+    guess = _listen_and_guess(
+        sounds,
+        "Which staircase climbs more evenly?",
+        ["A", "B", "No difference"],
+        f"stairs_{low}_{high}_{count}",
+        "Staircase",
+    )
+    if guess is None:
+        return
+    first = {name: f[1] - f[0] for name, f in stairs.items()}
+    last = {name: f[-1] - f[-2] for name, f in stairs.items()}
+    st.markdown(
+        f"You said: **{guess}**. Both climb from {low:,.0f} to {high:,.0f} Hz in {count} steps. "
+        f"**A** takes equal steps in mel: its first is {first['Staircase A']:.0f} Hz, its last "
+        f"{last['Staircase A']:.0f} Hz. **B** takes {first['Staircase B']:.0f} Hz each time: a "
+        "leap at first, hardly a step at the end."
+    )
+    chart(
+        views.staircase_figure(stairs, seconds),
+        alt="Two staircases in frequency over time. A, equal in mel, grows steeper in hertz; "
+        "B, equal in hertz, is a straight line.",
+        key="mel_stairs_chart",
+    )
+
+
+def _melody(
+    frequencies: tuple[float, ...],
+    *,
+    tone_seconds: float = 0.7,
+    even_with: tuple[float, ...] = (),
+) -> bytes:
+    sound = tones.melody(
+        frequencies, tone_seconds=tone_seconds, gap_seconds=0.05, even_with=even_with
+    )
+    return wav_bytes(sound, tones.SAMPLE_RATE)
+
+
+def _listen_and_guess(
+    sounds: dict[str, bytes], question: str, answers: list[str], key: str, noun: str
+) -> str | None:
+    """Players, then the question; a new test starts unanswered. Guesses stay out of the URL."""
+    for column, (name, wav) in zip(st.columns(len(sounds)), sounds.items(), strict=True):
+        column.markdown(f"**{noun} {name}**")
+        column.audio(wav, alt=f"{noun} {name}")
+    st.caption(
+        "Pure tones, 12 dB below full level or quieter. Tones to which the ear is more sensitive "
+        "are turned down, so that you compare pitch and not loudness."
+    )
+    guess = st.radio(question, answers, index=None, horizontal=True, key=f"mel_guess_{key}")
+    if guess is None:
+        st.info("The answer appears once you have chosen.", icon=":material/hearing:")
+    return guess

@@ -1,0 +1,264 @@
+"""Formulas and drawings of the mel scale page: calculator, ear test and filter bank."""
+
+from typing import Final
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from genrekit.app.kit import charts
+from genrekit.features.trace import BankReport
+from genrekit.mel.scale import MelFormula, hz_to_mel
+from genrekit.mel.tones import StepUnit, nearest_note, step_size
+
+__all__ = [
+    "FORMULA_NAMES",
+    "bank_figure",
+    "constants_latex",
+    "curve_figure",
+    "formula_latex",
+    "inverse_latex",
+    "note_label",
+    "staircase_figure",
+    "steps_figure",
+]
+
+FORMULA_NAMES: Final[dict[MelFormula, str]] = {"htk": "HTK", "slaney": "Slaney"}
+_BIN_DOTS: Final = 400
+# Keeps the tops of fractions from being cut off by their box.
+_STRUT: Final = r"\vphantom{\Bigg(}"
+_AXIS_HZ: Final = {20: "20", 100: "100", 500: "500", 1000: "1k", 5000: "5k", 20_000: "20k"}
+
+
+def note_label(frequency: float) -> str:
+    """ "A4 + 3 cents", the nearest note in words; for 0 Hz, that there is none."""
+    names, cents = nearest_note(frequency)
+    if not str(names):
+        return "no pitch"
+    offset = round(float(cents))
+    if offset == 0:
+        return str(names)
+    return f"{names} {'+' if offset > 0 else '−'} {abs(offset)} cents"
+
+
+# -- formulas with their numbers ----------------------------------------------------------------
+
+
+def formula_latex(hz: float, formula: MelFormula) -> str:
+    """Hz to mel, with the numbers in it."""
+    mel = float(hz_to_mel(hz, formula))
+    if formula == "htk":
+        return _two_lines(
+            "m", rf"2595\,\log_{{10}}\!\left(1+\frac{{{hz:.7g}}}{{700}}\right)", f"{mel:.2f}"
+        )
+    if hz < 1000:
+        return _two_lines("m", rf"\frac{{3}}{{200}}\times {hz:.7g}", f"{mel:.3f}")
+    return _two_lines("m", rf"15+27\,\frac{{\ln({hz:.7g}/1000)}}{{\ln 6.4}}", f"{mel:.3f}")
+
+
+def inverse_latex(hz: float, formula: MelFormula) -> str:
+    """Mel to Hz, with the numbers in it."""
+    mel = float(hz_to_mel(hz, formula))
+    if formula == "htk":
+        return _two_lines("f", rf"700\left(10^{{\,{mel:.2f}/2595}}-1\right)", f"{hz:.7g}")
+    if hz < 1000:
+        return _two_lines("f", rf"\frac{{200}}{{3}}\times {mel:.3f}", f"{hz:.7g}")
+    return _two_lines("f", rf"1000\times 6.4^{{\,({mel:.3f}-15)/27}}", f"{hz:.7g}")
+
+
+def _two_lines(name: str, formula: str, result: str) -> str:
+    """The result below the formula: on one line they are wider than a phone."""
+    return rf"\begin{{aligned}}{name}&={_STRUT}{formula}\\&={result}\end{{aligned}}"
+
+
+def constants_latex() -> str:
+    """Why 2595 with one logarithm is 1127 with the other."""
+    quotient = 2595 / np.log(10)
+    return rf"{_STRUT}\frac{{2595}}{{\ln 10}}=\frac{{2595}}{{2.302585}}={quotient:.2f}\approx 1127"
+
+
+# -- the curve ----------------------------------------------------------------------------------
+
+
+def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
+    """Both formulas over frequency, each with its own ruler, and the chosen point."""
+    top = max(8000.0, min(1.25 * hz, 96_000.0))
+    f = np.geomspace(20, top, 300) if logarithmic else np.linspace(0, top, 300)
+    chart = charts.figure(x="frequency, Hz", y="mel (HTK)", height=400)
+    looks: tuple[tuple[MelFormula, str, str, str], ...] = (
+        ("htk", charts.BLUE, "solid", "y"),
+        ("slaney", charts.ORANGE, "dash", "y2"),
+    )
+    for formula, colour, dash, axis in looks:
+        mel = hz_to_mel(f, formula)
+        chart.add_scatter(
+            x=f.astype(np.float32),
+            y=mel.astype(np.float32),
+            mode="lines",
+            name=FORMULA_NAMES[formula],
+            line={"color": colour, "width": 3, "dash": dash},
+            yaxis=axis,
+            hovertemplate="%{x:.0f} Hz is %{y:.2f} mel<extra></extra>",
+        )
+    height = float(hz_to_mel(hz, "htk"))
+    start = float(f[0])
+    chart.add_scatter(
+        x=[hz, hz, start],
+        y=[0, height, height],
+        mode="lines",
+        line={"color": charts.GREY, "dash": "dot", "width": 1.5},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    chart.add_scatter(
+        x=[hz],
+        y=[height],
+        mode="markers+text",
+        showlegend=False,
+        text=[f"  {hz:.6g} Hz = {height:.1f} mel"],
+        textposition="bottom right" if hz < top / 2 and not logarithmic else "top left",
+        marker={"color": charts.VERMILION, "size": 13, "symbol": "diamond"},
+        hovertemplate=f"{hz:.6g} Hz is {height:.2f} mel<extra></extra>",
+    )
+    chart.add_scatter(
+        x=[hz],
+        y=[float(hz_to_mel(hz, "slaney"))],
+        yaxis="y2",
+        mode="markers",
+        showlegend=False,
+        marker={"color": charts.ORANGE, "size": 10, "symbol": "square"},
+        hovertemplate=f"{hz:.6g} Hz is %{{y:.3f}} mel (Slaney)<extra></extra>",
+    )
+    # 1000 Hz stands at the same height on both rulers: 1000 mel left, 15 mel right.
+    highest = 1.08 * float(hz_to_mel(top, "htk"))
+    chart.update_layout(
+        yaxis={"range": [0, highest]},
+        yaxis2={
+            "title": "mel (Slaney)",
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, highest * 15 / 1000],
+            "showgrid": False,
+        },
+        xaxis={"type": "log" if logarithmic else "linear"},
+    )
+    if logarithmic:
+        chart.update_xaxes(tickvals=list(_AXIS_HZ), ticktext=list(_AXIS_HZ.values()))
+    return chart
+
+
+# -- the ear test -------------------------------------------------------------------------------
+
+
+def steps_figure(pairs: dict[str, tuple[float, float]], formula: MelFormula) -> go.Figure:
+    """The size of each named step on three rulers: hertz, mel, semitones."""
+    chart = make_subplots(
+        rows=1,
+        cols=3,
+        subplot_titles=("in hertz", "in mel", "in semitones"),
+        horizontal_spacing=0.1,
+    )
+    names = list(pairs)
+    units: tuple[StepUnit, ...] = ("hz", "mel", "semitones")
+    for column, unit in enumerate(units, start=1):
+        sizes = [step_size(low, high, unit, formula) for low, high in pairs.values()]
+        chart.add_bar(
+            x=names,
+            y=sizes,
+            text=[f"{size:.3g}" if size < 100 else f"{size:.0f}" for size in sizes],
+            textposition="outside",
+            cliponaxis=False,
+            marker={
+                "color": [charts.BLUE, charts.ORANGE],
+                "pattern": {"shape": ["", "/"]},
+            },
+            hovertemplate="step %{x}: %{y:.1f} " + unit + "<extra></extra>",
+            row=1,
+            col=column,
+        )
+        chart.update_yaxes(range=[0, 1.2 * max(sizes)], showticklabels=False, row=1, col=column)
+    chart.update_layout(height=260, margin={"l": 8, "r": 8, "t": 36, "b": 8}, showlegend=False)
+    return chart
+
+
+def staircase_figure(stairs: dict[str, NDArray[np.float64]], seconds: float) -> go.Figure:
+    """Named staircases, frequency over time."""
+    chart = charts.figure(x="time, s", y="frequency, Hz", height=320)
+    looks = ((charts.BLUE, "solid", "circle"), (charts.ORANGE, "dash", "square"))
+    for (name, f), (colour, dash, symbol) in zip(stairs.items(), looks, strict=True):
+        chart.add_scatter(
+            x=(np.arange(len(f)) * seconds).astype(np.float32),
+            y=f.astype(np.float32),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "shape": "hv", "dash": dash, "width": 2},
+            marker={"symbol": symbol, "size": 8},
+            hovertemplate="%{y:.0f} Hz<extra></extra>",
+        )
+    return chart
+
+
+# -- the filter bank ----------------------------------------------------------------------------
+
+
+def bank_figure(report: BankReport, *, chosen: int, zoom: tuple[float, float]) -> go.Figure:
+    """The triangles, the FFT bins they catch, the empty ones and the chosen one picked out."""
+    chart = charts.figure(x="frequency, Hz", y="weight of the band", height=400)
+    bands = np.arange(len(report.peaks))
+    full = np.setdiff1d(bands, report.empty)
+    _add_triangles(chart, report, full[full % 2 == 0], "bands", charts.BLUE, "solid", 1.5)
+    _add_triangles(chart, report, full[full % 2 == 1], "", charts.SKY, "solid", 1.5)
+    _add_triangles(chart, report, report.empty, "empty bands", charts.VERMILION, "dot", 2.5)
+    _add_triangles(
+        chart, report, np.array([chosen]), f"band {chosen + 1}", charts.ORANGE, "solid", 4
+    )
+    inside = (report.frequencies >= zoom[0]) & (report.frequencies <= zoom[1])
+    band, column = np.nonzero(report.bands * inside)
+    if len(band) <= _BIN_DOTS:
+        chart.add_scatter(
+            x=report.frequencies[column].astype(np.float32),
+            y=report.bands[band, column].astype(np.float32),
+            mode="markers",
+            name="FFT bins caught",
+            marker={"color": charts.GREEN, "size": 7, "line": {"color": "white", "width": 1}},
+            customdata=(band + 1).astype(np.int16),
+            hovertemplate="bin at %{x:.1f} Hz, weight %{y:.4f} in band %{customdata}"
+            "<extra></extra>",
+        )
+    chart.update_xaxes(range=zoom)
+    chart.update_yaxes(range=[0, 1.08 * _tallest(report, zoom)])
+    return chart
+
+
+def _tallest(report: BankReport, zoom: tuple[float, float]) -> float:
+    shown = (report.edges[2:] > zoom[0]) & (report.edges[:-2] < zoom[1])
+    return float(report.peaks[shown].max() if shown.any() else report.peaks.max())
+
+
+def _add_triangles(
+    chart: go.Figure,
+    report: BankReport,
+    bands: NDArray[np.intp],
+    name: str,
+    colour: str,
+    dash: str,
+    width: float,
+) -> None:
+    """All triangles of one look in one trace, separated by gaps."""
+    if not bands.size:
+        return
+    gap = np.full(len(bands), np.nan)
+    zero = np.zeros(len(bands))
+    e = report.edges
+    x = np.stack([e[bands], e[bands + 1], e[bands + 2], gap], axis=1).ravel()
+    y = np.stack([zero, report.peaks[bands], zero, gap], axis=1).ravel()
+    chart.add_scatter(
+        x=x.astype(np.float32),
+        y=y.astype(np.float32),
+        mode="lines",
+        name=name,
+        showlegend=bool(name),
+        line={"color": colour, "dash": dash, "width": width},
+        hoverinfo="skip",
+    )

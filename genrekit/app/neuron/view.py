@@ -1,0 +1,39 @@
+"""A drawing of one neuron: sign by colour, dash and figure, size by thickness."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from genrekit.app.kit.charts import NEGATIVE, POSITIVE
+from genrekit.app.kit.component import component
+from genrekit.teaching.mlp import NeuronOutput
+from genrekit.wording import counted, numeral
+
+__all__ = ["neuron_view"]
+
+
+_mount: Final = component("neuron_view", '<svg role="img" aria-label="A neuron"></svg>')
+
+
+def neuron_view(
+    inputs: Sequence[float],
+    weights: Sequence[float],
+    bias: float | None,
+    activation: str,
+    result: NeuronOutput,
+) -> None:
+    """Draw the neuron with its inputs, weights, sum and answer; `bias` None leaves it out."""
+    _mount(
+        key="neuron_view",
+        data={
+            "inputs": list(inputs),
+            "weights": list(weights),
+            "bias": bias,
+            "activation": activation,
+            "sum": result.net_input,
+            "answer": result.activation,
+            "colours": {"positive": POSITIVE, "negative": NEGATIVE},
+            "label": f"A neuron: {counted(len(inputs), 'input')}, each times its weight, add up to "
+            f"{numeral(result.net_input)}, and {activation} turns that into "
+            f"{numeral(result.activation)}.",
+        },
+    )

@@ -1,0 +1,156 @@
+"""The settings of the backprop page, each of them in the page's address."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from genrekit.app.kit.glossary import tip
+from genrekit.app.playground.state import Playground
+from genrekit.teaching.presets import Experiment
+from genrekit.teaching.settings import LIMITS, RunSettings
+
+__all__ = ["URL", "apply", "settings_panel"]
+
+TASKS: Final = {
+    "sum": "The answer to learn is a + b.",
+    "product": "The answer to learn is a × b.",
+    "difference": "The answer to learn is a − b, which can be negative.",
+    "mean": "The answer to learn is (a + b) / 2.",
+    "xor": "The answer to learn is 1 if just one of a and b is large (exclusive or), else 0.",
+    "sine": "The answer to learn is a wave, ½ + ½ sin 2π(a + b).",
+    "own": "The answer to learn is the last column of your own numbers.",
+}
+# The names are what links hold, so they stay short.
+ACTIVATIONS: Final = ["sigmoid", "tanh", "relu", "identity"]
+INITS: Final = ["uniform", "symmetric", "xavier", "he", "zeros"]
+RATES: Final = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0]
+SAMPLE: Final = "a,b,target\n0.1,0.2,0.15\n0.9,0.3,0.6\n0.4,0.4,0.4\n0.7,0.1,0.4"
+DEFAULTS: Final = RunSettings()
+URL: Final[dict[str, Any]] = {"bind": "query-params"}
+
+
+def settings_panel() -> tuple[RunSettings, float, int]:
+    """Everything that decides a run: settings, learning rate and epochs."""
+    task = st.selectbox("Task", list(TASKS), key="bp_task", **URL)
+    st.caption(TASKS[task])
+    table = _own_table() if task == "own" else ""
+    layers = st.slider("Hidden layers", 0, LIMITS.layers, 1, key="bp_layers", **URL)
+    hidden = tuple(
+        st.slider(f"Units in hidden layer {i}", 1, LIMITS.units, 5, key=f"bp_h{i}", **URL)
+        for i in range(1, layers + 1)
+    )
+    activation = st.selectbox(
+        "Activation function",
+        ACTIVATIONS,
+        key="bp_act",
+        help=tip(
+            "Activation function",
+            "Sigmoid bends into 0 to 1, tanh into −1 to 1, relu cuts off below 0; identity does "
+            "not bend.",
+        ),
+        **URL,
+    )
+    rate = st.select_slider(
+        "Learning rate",
+        RATES,
+        0.1,
+        key="bp_lr",
+        help=tip("Learning rate", "Changing it does not restart the run."),
+        **URL,
+    )
+    with st.expander("More settings"):
+        more, epochs = _more_settings(task)
+    return RunSettings(task, hidden, activation, table=table, **more), rate, epochs
+
+
+def _more_settings(task: str) -> tuple[dict[str, Any], int]:
+    epochs = st.number_input(
+        "Epochs", 1, LIMITS.epochs, 50, key="bp_epochs", help=tip("Epoch"), **URL
+    )
+    more: dict[str, Any] = {}
+    output = st.selectbox(
+        "Output activation",
+        ["same", *ACTIVATIONS],
+        key="bp_out",
+        help="What bends the answer itself: by default the same as the other units.",
+        **URL,
+    )
+    more["output_activation"] = None if output == "same" else output
+    more["bias"] = st.toggle("Bias", key="bp_bias", help=tip("Bias"), **URL)
+    more["init"] = st.selectbox(
+        "Weights start",
+        INITS,
+        key="bp_init",
+        help="uniform: dice from 0 to 1, the course's; symmetric: from −1 to 1; xavier suits "
+        "sigmoid and tanh; he suits relu; zeros: all the same.",
+        **URL,
+    )
+    more["seed"] = st.number_input(
+        "Seed", 0, 999_999, DEFAULTS.seed, key="bp_seed", help=tip("Seed"), **URL
+    )
+    more["batch_size"] = st.number_input(
+        "Batch size",
+        1,
+        LIMITS.examples,
+        1,
+        key="bp_batch",
+        help=tip("Batch"),
+        **URL,
+    )
+    if task != "own":
+        more["examples"] = st.number_input(
+            "Examples", 1, LIMITS.examples, DEFAULTS.examples, key="bp_n", **URL
+        )
+        low, high = st.columns(2)
+        more["low"] = low.number_input("From", -5.0, 5.0, DEFAULTS.low, 0.1, key="bp_low", **URL)
+        more["high"] = high.number_input("to", -5.0, 5.0, DEFAULTS.high, 0.1, key="bp_high", **URL)
+        more["noise"] = st.number_input(
+            "Noise", 0.0, 1.0, 0.0, 0.01, key="bp_noise", help="Blurs the targets.", **URL
+        )
+    st.toggle(
+        "Logarithmic error axis",
+        key="bp_log",
+        help="Each step down the axis is a tenth of the error: small errors can be told apart.",
+        **URL,
+    )
+    return more, epochs
+
+
+def _own_table() -> str:
+    return st.text_area(
+        "Your numbers",
+        SAMPLE,
+        max_chars=LIMITS.table_characters,
+        key="bp_table",
+        help=f"One example a line, the last column is the target: up to {LIMITS.table_inputs} "
+        f"inputs and {LIMITS.table_rows} lines. Every fifth line is held out from 10 lines on.",
+        **URL,
+    )
+
+
+def apply(state: Playground, experiment: Experiment) -> None:
+    """Put an experiment into the widgets; the run restarts with them."""
+    s = experiment.settings
+    values = {
+        "task": s.task,
+        "layers": len(s.hidden),
+        **{f"h{i}": n for i, n in enumerate(s.hidden, start=1)},
+        "act": s.activation,
+        "out": s.output_activation or "same",
+        "bias": s.bias,
+        "init": s.init,
+        "batch": s.batch_size,
+        "n": s.examples,
+        "low": s.low,
+        "high": s.high,
+        "noise": s.noise,
+        "seed": s.seed,
+        "lr": experiment.learning_rate,
+        "epochs": experiment.epochs,
+    }
+    with state.lock:
+        for name, value in values.items():
+            state.put_widget(f"bp_{name}", value)
+        state.run.learning_rate = experiment.learning_rate
+        state.run.epochs = experiment.epochs
+        state.restart(s, training=True)

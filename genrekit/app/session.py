@@ -1,0 +1,90 @@
+"""What one visitor has: an anonymous name for quotas, and the datasets and models made.
+
+A dataset or a model is a job, and its id stands in the page's address, so that a reload or a
+second browser with the link finds it again. Streamlit drops such parameters when the page is
+switched; `sync` writes them again.
+"""
+
+import hashlib
+import secrets
+from typing import Final
+
+import streamlit as st
+
+from genrekit.app.jobs.queue import Job, Jobs
+from genrekit.app.settings import settings
+
+__all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "sync"]
+
+KINDS: Final = ("music", "dataset", "model", "leak")
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The jobs of this server."""
+    return Jobs(settings())
+
+
+def owner() -> str:
+    """This visitor's name for quotas; it says nothing about the person.
+
+    It comes from the cookie that Streamlit gives each browser against forged requests, so that
+    a reload or a second tab does not start with a fresh quota.
+    """
+    name = _browser(st.context.cookies.get("_streamlit_xsrf", ""))
+    if name is None:
+        name = st.session_state.setdefault("owner", secrets.token_urlsafe(9))
+    return name
+
+
+def _browser(token: str) -> str | None:
+    """The part of a forgery token ``2|mask|masked|time`` that stays, hashed; None for others."""
+    try:
+        version, mask, masked, _ = token.split("|")
+        key = bytes.fromhex(mask)
+        secret = bytes(b ^ key[i % 4] for i, b in enumerate(bytes.fromhex(masked)))
+    except (ValueError, IndexError):
+        return None
+    return hashlib.sha256(secret).hexdigest()[:16] if version == "2" and secret else None
+
+
+def sync() -> None:
+    """Take the current dataset and model from the address, or write them there again."""
+    for kind in KINDS:
+        in_address = st.query_params.get(kind)
+        if in_address and find(kind, in_address):
+            remember(kind, in_address)
+        elif kind in st.session_state:
+            st.query_params[kind] = st.session_state[kind]
+
+
+def remember(kind: str, job_id: str) -> None:
+    """Make a job the visitor's current dataset or model."""
+    st.session_state[kind] = job_id
+    st.session_state.setdefault(f"{kind}s", [])
+    if job_id not in st.session_state[f"{kind}s"]:
+        st.session_state[f"{kind}s"].append(job_id)
+    if st.query_params.get(kind) != job_id:
+        st.query_params[kind] = job_id
+
+
+def find(kind: str, job_id: str) -> Job | None:
+    """The job of this kind and id. An address may hold any id: of none, or of another kind."""
+    job = jobs().get(job_id)
+    return job if job is not None and job.kind == kind else None
+
+
+def current(kind: str) -> Job | None:
+    """The visitor's current job of a kind, if it is still there."""
+    return find(kind, st.session_state.get(kind, ""))
+
+
+def known(kind: str) -> list[Job]:
+    """The jobs of a kind that this visit knows, newest first."""
+    found = [find(kind, job_id) for job_id in st.session_state.get(f"{kind}s", [])]
+    return [job for job in reversed(found) if job is not None]
+
+
+def owned(kind: str) -> list[Job]:
+    """Those of them that are done."""
+    return [job for job in known(kind) if job.status == "done"]

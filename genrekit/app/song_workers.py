@@ -1,0 +1,105 @@
+"""The processes that listen to visitors' songs: one pool for the whole server.
+
+Songs are decoded and judged there and never in the server, whose memory holds every visit. The
+pool starts with the server, in the background. With ``GENREKIT_LISTENERS=0`` there is none, and
+the work is done in the server's process: for tests, and where a song can be trusted.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import streamlit as st
+
+from genrekit.app import session
+from genrekit.app.kit.widgets import wav_bytes
+from genrekit.app.settings import settings
+from genrekit.audio import decoder, degradation
+from genrekit.audio.synth import render
+from genrekit.errors import ModelError
+from genrekit.isolation.pool import Workers
+from genrekit.model import bundle, neighbours
+from genrekit.verdict import analysis
+
+__all__ = ["close", "listen", "warm_up"]
+
+Result = TypeVar("Result")
+
+_WARM_SECONDS: Final = 600.0
+
+# To be ended with the server; more than one only where Streamlit's caches were cleared.
+_made: Final[list[Workers]] = []
+
+
+def listen(function: Callable[..., Result], *arguments: object, about: str) -> Result:
+    """What a function of `genrekit.verdict.analysis` gives, worked out by a process of the pool.
+
+    Parameters
+    ----------
+    about : str, the song's digest: the process that has decoded it is asked, if it is free
+
+    Raises
+    ------
+    GenreKitError
+        As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
+    """
+    return _workers().call(function, *arguments, owner=_owner(), about=about)
+
+
+def warm_up() -> None:
+    """Start the pool and wait until it can judge; for a thread of the server.
+
+    Raises
+    ------
+    GenreKitError
+        A model that ships cannot be used, or no process gets ready.
+    """
+    workers = _workers()
+    if not workers.ready(_WARM_SECONDS):
+        raise ModelError("The processes that listen do not get ready.")
+    song = analysis.Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
+    for path in sorted(bundle.MODELS.glob("*/model.json")):
+        workers.call(analysis.judge, song, analysis.ModelFile.at(path.parent))
+
+
+def close() -> None:
+    """End the pool and its processes at once; what is asked of them from now on is refused."""
+    for workers in _made:
+        workers.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=Workers.close)
+def _workers() -> Workers:
+    chosen = settings()
+    workers = Workers(
+        chosen.listeners,
+        chosen.listen_seconds,
+        chosen.listen_megabytes,
+        analysis.warm_up,
+        rest=analysis.rest,
+        types=[
+            decoder.AudioInfo,
+            analysis.Hearing,
+            analysis.ModelFile,
+            analysis.Picture,
+            analysis.Song,
+            analysis.StressTest,
+            analysis.Why,
+            bundle.SegmentVerdict,
+            bundle.Verdict,
+            neighbours.Nearest,
+            neighbours.SegmentMatch,
+            neighbours.TrackMatch,
+            degradation.Stress,
+        ],
+        waiting=chosen.listen_waiting,
+        patience=chosen.listen_seconds,
+    )
+    _made.append(workers)
+    return workers
+
+
+def _owner() -> str:
+    """Whose turn a question takes; outside of a visit nobody's."""
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    return session.owner() if get_script_run_ctx(suppress_warning=True) else ""

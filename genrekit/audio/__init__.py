@@ -1,0 +1,1 @@
+"""Sound as samples: decoded, composed, or degraded on purpose."""

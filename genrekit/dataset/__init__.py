@@ -1,0 +1,1 @@
+"""Folders of music become labelled segments: checked, split, stored, converted."""

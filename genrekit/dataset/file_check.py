@@ -1,0 +1,158 @@
+"""What one audio file is, and what is suspicious about it.
+
+Levels are relative to full scale, 1.0. The limits were set where generated and real music end
+and damage begins: of 100 real clips none had more than 0.11% of its samples at full scale, and
+none ended below 9 kHz.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
+from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS
+from genrekit.dataset.duplicates import fingerprint
+from genrekit.errors import AudioError
+from genrekit.system.remote import local_path
+from genrekit.wording import counted
+
+__all__ = ["Heard", "hear"]
+
+Array = NDArray[np.float32]
+
+FULL_SCALE: Final = 0.999
+CLIPPED_SHARE: Final = 0.01
+CUTOFF_DB: Final = 70.0
+CUTOFF_HZ: Final = 5000
+# Power of all channels but the loudest, relative to it.
+SILENT_CHANNELS_POWER: Final = 1e-4
+_CHANNELS_SECONDS: Final = 10
+_BLOCK_VALUES: Final = 1 << 22
+_N_FFT: Final = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What `hear` found out about a file; None for what cannot be told.
+
+    Attributes
+    ----------
+    problem : str or None, one sentence
+    info : AudioInfo or None
+    seconds : float or None
+        Length. Where more than 30 s were there, what the header says, which may be an estimate.
+    bytes : int or None
+    sha256 : str or None
+    fingerprint : ndarray or None, as `genrekit.dataset.duplicates.fingerprint` returns it
+    """
+
+    problem: str | None
+    info: AudioInfo | None = None
+    seconds: float | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    fingerprint: Array | None = None
+
+
+def hear(path: str | os.PathLike[str], segment_seconds: float) -> Heard:
+    """Decode a file's first 30 s and judge them. Never raises for a bad file.
+
+    Parameters
+    ----------
+    segment_seconds : float, s
+        A shorter file is a problem.
+    """
+    path = local_path(path)
+    info = size = digest = None
+    try:
+        info = probe(path)  # first, for it refuses pipes and folders
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # At its own rate: resampling would round clipped tops and hide where the spectrum ends.
+        decoded = decode(path, info.sample_rate, TRACK_SECONDS)
+    except AudioError as error:
+        return Heard(str(error), info, None, size, digest)
+    except OSError as error:
+        return Heard(f"It cannot be read: {error.strerror}.", info, None, size, digest)
+    except MemoryError:
+        return Heard("There is not enough memory to read it.", info, None, size, digest)
+    rate, samples = info.sample_rate, decoded.samples
+    seconds = len(samples) / rate
+    if seconds >= TRACK_SECONDS:
+        seconds = max(seconds, info.seconds or 0.0)
+    problem = _problem(decoded, _channels(path, info), segment_seconds)
+    return Heard(problem, info, seconds, size, digest, fingerprint(samples, rate))
+
+
+def _channels(path: Path, info: AudioInfo) -> Array | None:
+    """The first 10 s of each channel, shape (samples, channels), decoded once more.
+
+    None where there is one channel, or where libsndfile does not read the container.
+    """
+    import soundfile
+
+    if info.channels < 2:
+        return None
+    frames = min(_CHANNELS_SECONDS * info.sample_rate, _BLOCK_VALUES // info.channels)
+    try:
+        block, _ = soundfile.read(path, frames, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError):
+        return None
+    return block
+
+
+def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -> str | None:
+    """The gravest problem of a sound, from its mono mix and, where known, its channels."""
+    mix, rate = decoded.samples, decoded.info.sample_rate
+    powers: NDArray[np.float64] = np.zeros(1)
+    if channels is not None:
+        powers = np.square(channels, dtype=np.float64).mean(axis=0)
+    if decoded.cancelled:
+        return f"{decoded.note[:-1]}: turn one upside down."
+    if np.abs(mix).max() < SILENCE_PEAK:
+        return "It is silent: remove it or copy it afresh."
+    if len(mix) < segment_seconds * rate:
+        return (
+            f"It lasts {len(mix) / rate:.2f} s, less than one segment of {segment_seconds:g} s: "
+            "choose a longer one or shorten the segments."
+        )
+    if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
+        of_all = counted(len(powers), "channel")
+        return f"Only one of its {of_all} carries sound: save that one as mono."
+    clipped = max(_share_at_full_scale(part) for part in (mix, channels) if part is not None)
+    if clipped > CLIPPED_SHARE:
+        return f"It is clipped ({clipped:.1%} of it at full scale): look for a cleaner copy."
+    cutoff = _cutoff(mix, rate)
+    if cutoff < CUTOFF_HZ:
+        return (
+            f"It holds nothing above {cutoff / 1000:.1f} kHz, so a model may learn its recording "
+            "instead of its music: look for a better copy."
+        )
+    return None
+
+
+def _share_at_full_scale(samples: Array) -> float:
+    return float(np.mean(np.abs(samples) >= FULL_SCALE))
+
+
+def _cutoff(samples: Array, rate: int) -> float:
+    """The highest frequency whose mean power is less than 70 dB below the strongest's, Hz."""
+    import scipy.fft
+
+    samples = np.pad(samples, (0, max(0, _N_FFT - len(samples))))
+    blocks = samples[: len(samples) // _N_FFT * _N_FFT].reshape(-1, _N_FFT)
+    window = np.hanning(_N_FFT).astype(np.float32)
+    power = np.zeros(_N_FFT // 2 + 1)
+    for block in blocks:
+        spectrum = scipy.fft.rfft(block * window)
+        power += spectrum.real**2 + spectrum.imag**2
+    heard = np.flatnonzero(power > power.max() * 10 ** (-CUTOFF_DB / 10))
+    if not heard.size:  # whatever is heard comes after the last whole block
+        return rate / 2
+    return float(heard[-1]) * rate / _N_FFT

@@ -1,0 +1,156 @@
+"""Datasets in other people's formats: the course's JSON, and NPZ.
+
+The course's JSON is ``{"mapping": [genre, ...], "mfcc": [[[number] ...] ...], "labels": [...]}``:
+no track, no parameters, so what is read from it can be split by segment only, and its
+parameters are the reader's claim. The NPZ holds the columns of `Dataset` and its card.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset.dataset import Dataset
+from genrekit.errors import DatasetError, SettingsError
+from genrekit.features.extraction import FeatureParams
+from genrekit.system.files import DAMAGED_NPZ, plain_os_errors, replacing
+from genrekit.system.remote import PlaceName, local_path, place
+
+__all__ = ["export_dataset", "import_dataset"]
+
+_COLUMNS: Final = ("features", "labels", "tracks", "segments", "artists")
+_COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
+
+
+def export_dataset(dataset: Dataset, path: PlaceName) -> None:
+    """Write `path`, which may be elsewhere, as the course's JSON or as NPZ, by its suffix.
+
+    Raises
+    ------
+    SettingsError
+        The suffix is neither .json nor .npz.
+    DatasetError
+        The file cannot be written; what stood there before stays.
+    """
+    path = place(path)
+    writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
+    if writer is None:
+        raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
+    with plain_os_errors("written", path), replacing(path) as temporary:
+        writer(dataset, temporary)
+
+
+def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = None) -> Dataset:
+    """Read the course's JSON, our NPZ or our Parquet, by its suffix.
+
+    Parameters
+    ----------
+    path : path
+    params : FeatureParams or None
+        How the course's MFCCs were computed, which its file does not say; None means the
+        defaults. An NPZ knows its own.
+
+    Raises
+    ------
+    SettingsError
+        The suffix is neither .json nor .npz.
+    DatasetError
+        The file cannot be read, or its parts do not fit.
+    """
+    path = local_path(path)
+    readers = {".json": _read_json, ".npz": _read_npz, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise SettingsError(f'"{path.name}" ends in none of .json, .npz, .parquet: name it so.')
+    with plain_os_errors("read", path):
+        return reader(path, params)
+
+
+def _write_json(dataset: Dataset, path: Path) -> None:
+    """Row by row, so that the text is never in memory whole."""
+    import orjson
+
+    with path.open("wb") as file:
+        file.write(b'{"mapping":' + orjson.dumps(dataset.genres))
+        file.write(b',"labels":' + orjson.dumps(dataset.labels.tolist()) + b',"mfcc":[')
+        for i, row in enumerate(dataset.features):
+            file.write(b"," if i else b"")
+            file.write(orjson.dumps(np.ascontiguousarray(row), option=orjson.OPT_SERIALIZE_NUMPY))
+        file.write(b"]}")
+
+
+def _read_json(path: Path, params: FeatureParams | None) -> Dataset:
+    import orjson
+
+    try:
+        content = orjson.loads(path.read_bytes())
+        mapping, rows, labels = (content[key] for key in _COURSE_KEYS)
+    except orjson.JSONDecodeError as error:
+        raise DatasetError(f"{path.name} is not valid JSON ({error}): export it again.") from None
+    except (KeyError, TypeError):
+        raise DatasetError(
+            f"{path.name} lacks mapping, mfcc or labels: it is not the course's dataset file."
+        ) from None
+    try:
+        with np.errstate(over="ignore"):  # an infinite number is refused further on
+            features = np.array(rows, dtype=np.float32)
+        whole = np.array(labels)
+        if features.ndim != 3 or whole.dtype.kind != "i" or not isinstance(mapping, list):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise DatasetError(
+            f"{path.name} does not hold one frames-by-coefficients table of numbers and one "
+            "whole-number label for each segment, all of one shape: export it again."
+        ) from None
+    return Dataset(
+        features=features,
+        labels=whole.astype(np.int64),
+        genres=tuple(str(name) for name in mapping),
+        params=params or FeatureParams(),
+    )
+
+
+def _write_npz(dataset: Dataset, path: Path) -> None:
+    columns = {name: getattr(dataset, name) for name in _COLUMNS}
+    present = {name: column for name, column in columns.items() if column is not None}
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            genres=np.array(dataset.genres),
+            card=np.array(json.dumps(dataset.card)),
+            **present,
+        )
+
+
+def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            card = json.loads(str(arrays["card"]))
+            columns: dict[str, Any] = {
+                name: arrays[name] for name in _COLUMNS if name in arrays.files
+            }
+            for column in columns.values():
+                _check_text(column)
+            return Dataset.from_card(card, **columns)
+    except (*DAMAGED_NPZ, AttributeError):
+        raise DatasetError(
+            f"{path.name} is damaged, or is no NPZ file of GenreKit's: export it again."
+        ) from None
+
+
+def _check_text(column: NDArray[Any]) -> None:
+    """ValueError for text with numbers that are no letters, which NumPy lets pass."""
+    if column.dtype.kind != "U":
+        return
+    native = np.ascontiguousarray(column, column.dtype.newbyteorder("="))
+    if (native.view(np.uint32) > sys.maxunicode).any():
+        raise ValueError
+    "".join(native.ravel().tolist()).encode()
+
+
+def _read_parquet(path: Path, params: FeatureParams | None) -> Dataset:
+    return Dataset.read(path)

@@ -1,0 +1,295 @@
+"""A look at a folder of genre folders before it is turned into a dataset.
+
+What each file holds, what is suspicious about it, and which files hold the same recording: a
+recording that is in the training part and in the test part flatters every model.
+
+A file's first 30 s are decoded (`genrekit.dataset.file_check`); damage after them goes unnoticed.
+Copies byte for byte are found by SHA-256; copies that were encoded, levelled, filtered or cut anew
+by their fingerprints (`genrekit.dataset.duplicates`).
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import UnionType
+from typing import Any, Final, Literal, Self, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset.build import TRACK_SECONDS, Track, find_tracks
+from genrekit.dataset.dataset import Skipped
+from genrekit.dataset.duplicates import linked, similar_pairs
+from genrekit.dataset.file_check import Heard, hear
+from genrekit.errors import DatasetError
+from genrekit.features.extraction import FeatureParams
+from genrekit.ranges import check_number
+from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.processes import CRASHED, check_workers, compute_in_order
+from genrekit.system.remote import local_path
+
+__all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
+
+SHORT_SHARE: Final = 0.5
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What one audio file is.
+
+    Attributes
+    ----------
+    id, path, genre, artist : as in `Track`; `path` is below the folder
+    container : str or None, such as "mp3"; told by the content, not by the name
+    seconds : float or None
+        Length; None where the file cannot be read. Beyond 30 s the header is believed.
+    sample_rate, channels, bytes, sha256 : None where they cannot be told
+    problem : str or None
+        The gravest thing that is wrong or suspicious, in one sentence.
+    """
+
+    id: str
+    path: str
+    genre: str
+    artist: str | None
+    container: str | None
+    seconds: float | None
+    sample_rate: int | None
+    channels: int | None
+    bytes: int | None
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Files that hold the same recording; no file is in two of these.
+
+    Attributes
+    ----------
+    tracks : tuple of str, ids in the order of the files, two or more
+    kind : "exact" where the files are equal byte for byte, else "near"
+    similarity : float, in [0, 1]
+        1.0 for exact; else the lowest of the similarities that tie the files together.
+    across_genres : bool
+        They lie in more than one genre: at least one is labelled wrongly.
+    """
+
+    tracks: tuple[str, ...]
+    kind: Literal["exact", "near"]
+    similarity: float
+    across_genres: bool
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a folder holds: `others` are the files that are no tracks, with the reasons."""
+
+    files: tuple[FileFacts, ...]
+    others: tuple[Skipped, ...]
+    duplicates: tuple[Duplicate, ...]
+
+    @property
+    def genres(self) -> dict[str, int]:
+        """Audio files of each genre, readable or not."""
+        return dict(sorted(Counter(file.genre for file in self.files).items()))
+
+    @property
+    def containers(self) -> dict[str, int]:
+        """Files of each container, the most frequent first; unknown ones are not counted."""
+        return dict(Counter(f.container for f in self.files if f.container).most_common())
+
+    @property
+    def seconds(self) -> float:
+        """Length of all readable files together, s."""
+        return sum(file.seconds or 0.0 for file in self.files)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"format": _FORMAT} | json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        DatasetError
+            The values are of another format, or damaged.
+        """
+        try:
+            if values["format"] != _FORMAT:
+                raise DatasetError(
+                    f"The inspection is of format {values['format']!r:.20}, this GenreKit "
+                    f"reads {_FORMAT}: update GenreKit, or inspect the folder again."
+                )
+            return cls(
+                tuple(_typed(FileFacts, file) for file in values["files"]),
+                tuple(_typed(Skipped, other) for other in values["others"]),
+                tuple(
+                    _typed(Duplicate, group | {"tracks": tuple(group["tracks"])})
+                    for group in values["duplicates"]
+                ),
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise DatasetError("The inspection is damaged: inspect the folder again.") from None
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `write` wrote; DatasetError where that fails."""
+        path = local_path(path)
+        with plain_os_errors("read", path):
+            try:
+                return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, RecursionError):
+                raise DatasetError(
+                    f"{path.name} is not an inspection in JSON: inspect the folder again."
+                ) from None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON, or leave what stood there and raise DatasetError."""
+        path = local_path(path)
+        with plain_os_errors("written", path), replacing(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class InspectProgress:
+    """One more file was heard; or, with `track` None, all are done and `inspection` is there.
+
+    `problem` does not tell yet whether the file is much shorter than the others.
+    """
+
+    done: int
+    total: int
+    track: str | None
+    problem: str | None
+    inspection: Inspection | None = None
+
+
+def inspect_folder(
+    folder: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    artists: str | os.PathLike[str] | None = None,
+    segment_seconds: float = FeatureParams().segment_seconds,
+) -> Iterator[InspectProgress]:
+    """Say what a folder of genre folders holds, and what is suspicious.
+
+    Parameters
+    ----------
+    folder, artists : as for `genrekit.dataset.build.find_tracks`
+    workers : int or None
+        Processes; None means one for each processor, 1 works in this process.
+    segment_seconds : float, s, > 0
+        A shorter file is a problem.
+
+    Yields
+    ------
+    InspectProgress
+        One for each file, then one more that carries the `Inspection`.
+
+    Raises
+    ------
+    DatasetError
+        At the call: the folder cannot be read, or holds no genre folder with audio.
+    SettingsError
+        At the call: a number is out of range.
+    """
+    check_workers(workers)
+    check_number("segment_seconds", segment_seconds, 0, unit="s", above=True)
+    tracks, others = find_tracks(folder, artists)
+    return _inspect(local_path(folder), tracks, others, segment_seconds, workers)
+
+
+def _inspect(
+    root: Path,
+    tracks: Sequence[Track],
+    others: Sequence[Skipped],
+    segment_seconds: float,
+    workers: int | None,
+) -> Iterator[InspectProgress]:
+    heard = compute_in_order(
+        partial(hear, segment_seconds=segment_seconds),
+        [root / track.name for track in tracks],
+        workers,
+        crashed=lambda: Heard(problem=CRASHED),
+    )
+    files, prints = [], []
+    for track, result in zip(tracks, heard, strict=True):
+        files.append(_facts(track, root, result))
+        prints.append(result.fingerprint)
+        yield InspectProgress(len(files), len(tracks), track.id, result.problem)
+    inspection = Inspection(tuple(_short_marked(files)), tuple(others), _duplicates(files, prints))
+    yield InspectProgress(len(files), len(tracks), None, None, inspection)
+
+
+# -- putting together -------------------------------------------------------------------------
+
+
+def _facts(track: Track, root: Path, heard: Heard) -> FileFacts:
+    info = heard.info
+    return FileFacts(
+        track.id,
+        track.name,
+        track.genre,
+        track.artist,
+        info.container if info else None,
+        heard.seconds,
+        info.sample_rate if info else None,
+        info.channels if info else None,
+        heard.bytes,
+        heard.sha256,
+        heard.problem,
+    )
+
+
+def _short_marked(files: Sequence[FileFacts]) -> Iterator[FileFacts]:
+    """The files, with a problem for those much shorter than most; after 30 s all are alike."""
+    used = [min(f.seconds, TRACK_SECONDS) for f in files if f.seconds is not None]
+    usual = float(np.median(used)) if used else 0.0
+    for file in files:
+        if file.problem or file.seconds is None or file.seconds >= SHORT_SHARE * usual:
+            yield file
+        else:
+            why = f"It lasts {file.seconds:.1f} s, less than half of the {usual:.1f} s used of most"
+            yield replace(file, problem=f"{why}: look for a longer one.")
+
+
+def _duplicates(
+    files: Sequence[FileFacts], prints: Sequence[NDArray[np.float32] | None]
+) -> tuple[Duplicate, ...]:
+    """The groups of files that are tied together by equal bytes or similar fingerprints."""
+    first: dict[str, int] = {}
+    links = []
+    for i, file in enumerate(files):
+        if file.seconds is not None and file.sha256 is not None:
+            original = first.setdefault(file.sha256, i)
+            if original != i:
+                links.append((original, i, 1.0))
+    originals = sorted(first.values())
+    for i, j, similarity in similar_pairs([prints[i] for i in originals]):
+        links.append((originals[i], originals[j], similarity))
+    groups = []
+    for members, similarity in linked(links):
+        group = [files[i] for i in members]
+        exact = len({file.sha256 for file in group}) == 1
+        across = len({file.genre for file in group}) > 1
+        ids = tuple(file.id for file in group)
+        groups.append(Duplicate(ids, "exact" if exact else "near", similarity, across))
+    return tuple(groups)
+
+
+def _typed(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """A dataclass from plain values, each checked to be of its type where that is plain."""
+    types = get_type_hints(kind)
+    for name, value in values.items():
+        wanted = types.get(name)
+        if isinstance(wanted, type | UnionType) and not isinstance(value, wanted):
+            raise TypeError(name)
+    return kind(**values)

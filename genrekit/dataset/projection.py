@@ -1,0 +1,94 @@
+"""What all segments of a dataset look like: a flat map of them, and each genre's average.
+
+Features are taken some rows at a time, for a dataset may be larger than memory.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset.dataset import Dataset
+from genrekit.system.memory import rows_at_once
+
+__all__ = ["SegmentMap", "genre_averages", "segment_map", "segment_summary"]
+
+_LEAST_SPREAD: Final = 1e-6
+
+
+class SegmentMap(NamedTuple):
+    """Points, shape (n, 2), and the share of all variance that each of the two axes carries."""
+
+    points: NDArray[np.float32]
+    explained: tuple[float, float]
+
+
+def segment_summary(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean and standard deviation over time of each coefficient.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, frames, coefficients)
+
+    Returns
+    -------
+    ndarray, float32, shape (n, 2 * coefficients)
+    """
+    count, _, coefficients = features.shape
+    summary = np.empty((count, 2 * coefficients), np.float32)
+    for part in _parts(features):
+        summary[part, :coefficients] = features[part].mean(axis=1)
+        summary[part, coefficients:] = features[part].std(axis=1)
+    return summary
+
+
+def segment_map(dataset: Dataset) -> SegmentMap:
+    """Project the segments' summaries onto their two principal components.
+
+    Each number of the summary is first brought to mean 0 and standard deviation 1, so that
+    loudness does not outweigh all the rest.
+    """
+    summary = segment_summary(dataset.features)
+    mean = summary.mean(axis=0, dtype=np.float64)
+    # The table is tall and narrow: its principal axes are those of the small matrix.
+    products = sum((summary[part] - mean).T @ (summary[part] - mean) for part in _parts(summary))
+    spread = _spread(np.diag(products) / len(summary))
+    variances, axes = np.linalg.eigh(products / np.outer(spread, spread))
+    share = np.maximum(variances[::-1], 0) / max(variances.sum(), 1e-12)
+    axes = axes[:, :-3:-1] / spread[:, np.newaxis]
+    points = np.concatenate([(summary[part] - mean) @ axes for part in _parts(summary)])
+    return SegmentMap(points.astype(np.float32), (float(share[0]), float(share[1])))
+
+
+def genre_averages(dataset: Dataset) -> NDArray[np.float64]:
+    """Each genre's mean of each coefficient, in standard deviations from the mean of all.
+
+    Returns
+    -------
+    ndarray, float64, shape (genres, coefficients)
+        The deviation is that of the segments' means; NaN for a genre without segments.
+    """
+    features = dataset.features
+    means = np.concatenate(
+        [features[part].mean(axis=1, dtype=np.float64) for part in _parts(features)]
+    )
+    counts = np.bincount(dataset.labels, minlength=len(dataset.genres))[:, np.newaxis]
+    sums = np.zeros((len(dataset.genres), means.shape[1]))
+    np.add.at(sums, dataset.labels, means)
+    averages = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=averages, where=counts > 0)
+    result: NDArray[np.float64] = (averages - means.mean(axis=0)) / _spread(means.var(axis=0))
+    return result
+
+
+def _spread(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard deviation, or 1 where nothing differs."""
+    spread: NDArray[np.float64] = np.sqrt(variance)
+    return np.where(spread > _LEAST_SPREAD, spread, 1.0)
+
+
+def _parts(rows: NDArray[np.float32]) -> Iterator[slice]:
+    step = rows_at_once(rows.shape[1:])
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step)

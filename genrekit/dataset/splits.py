@@ -1,0 +1,312 @@
+"""Which segments train, which watch (valid) and which measure (test).
+
+The split decides what a score means. Segments of one song sound alike: a network that met one
+in training recognises the song, not the genre. So a split by segment flatters, a split by
+track is fair for known artists, and a split by artist asks the real question.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.track_table import loosely, match_tracks, read_track_table
+from genrekit.errors import DatasetError, SettingsError
+from genrekit.ranges import check_number, check_whole
+from genrekit.system.remote import local_path
+from genrekit.wording import counted
+
+__all__ = [
+    "COURSE_FRACTIONS",
+    "PARTS",
+    "Split",
+    "by_artist",
+    "by_fold",
+    "by_segment",
+    "by_track",
+    "from_file",
+    "held_out_in_words",
+    "make_split",
+]
+
+Rows = NDArray[np.int64]
+PARTS: Final = ("train", "valid", "test")
+# The course trains on 70% and watches the other 30%. Nothing is chosen by watching unless
+# asked for, so the watched part is also a fair measure.
+COURSE_FRACTIONS: Final = (0.7, 0.3, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row numbers of each part; `test` may be empty. `kind` is segment, track, artist or file."""
+
+    kind: Literal["segment", "track", "artist", "file"]
+    seed: int | None
+    train: Rows
+    valid: Rows
+    test: Rows
+    shares_tracks: bool | None
+    """Whether a track has segments in two parts; None where tracks are unknown."""
+
+    @property
+    def worth(self) -> str:
+        """In a sentence, what a score measured on this split is worth."""
+        if self.shares_tracks is None:
+            return "Not to be trusted: tracks are unknown, so one song may stand on both sides."
+        if self.shares_tracks:
+            return "Flattering: segments of one song stand on both sides of the split."
+        if self.kind == "artist":
+            return "Honest: no artist stands on both sides of the split."
+        return "Fair: no track stands on both sides of the split."
+
+    @property
+    def measured_part(self) -> str:
+        """The part whose score counts: test where there is one, else valid."""
+        return "test" if len(self.test) else "valid"
+
+    @property
+    def measured(self) -> Rows:
+        """Row numbers of the part whose score counts."""
+        return self.test if len(self.test) else self.valid
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows of each part: equal for equal splits of one dataset."""
+        return _digest(self.train, self.valid, self.test)
+
+    @property
+    def held_out(self) -> str:
+        """SHA-256 of the rows whose score counts: equal where the same ones measure."""
+        return _digest(self.measured)
+
+
+def _digest(*parts: Rows) -> str:
+    digest = hashlib.sha256()
+    for rows in parts:
+        digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def by_segment(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Segments at random, as the course does: one song stands on both sides, so it flatters.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+    fractions : three floats >= 0 with sum 1: train, valid, test
+
+    Raises
+    ------
+    DatasetError
+        There are too few segments.
+    SettingsError
+    """
+    return _by_group("segment", dataset, np.arange(len(dataset)), seed, fractions)
+
+
+def by_track(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Whole tracks at random; parameters and errors as `by_segment`.
+
+    Raises
+    ------
+    DatasetError
+        Also when the dataset does not know its tracks.
+    """
+    if dataset.tracks is None:
+        raise DatasetError(
+            "This dataset does not say which segments come from the same track, so it cannot be "
+            "split by track: build it from the audio, or split by segment and distrust the score."
+        )
+    return _by_group("track", dataset, _numbered(dataset.tracks), seed, fractions)
+
+
+def by_artist(
+    dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
+) -> Split:
+    """Whole artists at random; a track whose artist is unknown counts as an artist of its own.
+
+    Raises
+    ------
+    DatasetError
+        Also when the dataset knows no artist.
+    """
+    if dataset.artists is None or dataset.tracks is None or not (dataset.artists != "").any():
+        raise DatasetError(
+            "This dataset names no artists, so it cannot be split by artist: give a CSV file with "
+            "columns track and artist when it is built, or split by track."
+        )
+    # One artist may be written in several ways; the first of them stands for all.
+    written: dict[str, str] = {}
+    for name in np.unique(dataset.artists).tolist():
+        written.setdefault(loosely(name), name)
+    artists = np.array([written[loosely(name)] for name in dataset.artists.tolist()])
+    owner = np.where(artists != "", artists, np.char.add("\0", dataset.tracks))
+    return _by_group("artist", dataset, _numbered(owner), seed, fractions)
+
+
+def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "part") -> Split:
+    """The parts that a CSV file names: columns track and `column` (train, valid or test).
+
+    Tracks that the file does not name, or names with an empty part, are left out.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be used, or gives nothing to train or to measure on.
+    """
+    assigned = _assigned(dataset, local_path(path), column)
+    unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
+    if unknown:
+        raise DatasetError(
+            f'{path} names a part "{_shown(unknown[0])}": use train, valid or test, or leave it '
+            "empty."
+        )
+    return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
+
+
+def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: str) -> Split:
+    """One round of a cross-validation: `fold` measures, the other folds train.
+
+    Parameters
+    ----------
+    path : path of a CSV file with columns track and `column`, which names each track's fold;
+        tracks without one are left out
+    fold : str, as the file names it; capitals do not matter
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be used, or nothing is in this fold or outside it.
+    """
+    assigned = _assigned(dataset, local_path(path), column)
+    held_out = assigned == loosely(fold)
+    if not held_out.any():
+        folds = ", ".join(map(_shown, sorted(set(assigned.tolist()) - {""})[:10]))
+        raise DatasetError(f'{path} names no fold "{_shown(fold)}": it has {folds or "none"}.')
+    none = np.empty(0, np.int64)
+    train = np.flatnonzero((assigned != "") & ~held_out)
+    return _checked(dataset, "file", None, train, none, np.flatnonzero(held_out))
+
+
+def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
+    """A split by its name: segment, track, artist, or FILE.csv, or FILE.csv:COLUMN.
+
+    Raises
+    ------
+    DatasetError, SettingsError
+    """
+    named = {"segment": by_segment, "track": by_track, "artist": by_artist}
+    if how in named:
+        return named[how](dataset, seed)
+    file, colon, column = how.rpartition(":")
+    if not (colon and file.lower().endswith(".csv")):
+        file, column = how, "part"
+    if not file.lower().endswith(".csv"):
+        raise SettingsError(
+            f'Unknown split "{how}": use segment, track, artist or the path of a .csv file.'
+        )
+    return from_file(dataset, file, column)
+
+
+def held_out_in_words(dataset: Dataset, split: Split) -> str:
+    """How much of a dataset measures, of all that the split uses.
+
+    Whole tracks or artists seldom add up to the fraction that was asked for: of twelve tracks of
+    each genre four are held out for 30%, which is a third.
+    """
+    rows = np.concatenate([split.train, split.valid, split.test])
+    said = f"{len(split.measured) / len(rows):.0%} of the segments"
+    if dataset.tracks is None:
+        return said
+    tracks, of = (len(np.unique(dataset.tracks[part])) for part in (split.measured, rows))
+    source = "from " if split.shares_tracks else ""
+    return f"{said}, {source}{tracks} of {counted(of, 'track')}"
+
+
+def _shown(name: str) -> str:
+    """The start of a name from a file, fit to be printed."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:40])
+
+
+def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
+    """What a column of a table says of each segment's track, `loosely`; "" for nothing."""
+    if dataset.tracks is None:
+        raise DatasetError("This dataset does not know its tracks, so no file can split it.")
+    table = {
+        track: loosely(entry)
+        for track, entry in read_track_table(path, column).items()
+        if entry.strip()
+    }
+    entry_of = match_tracks(table, sorted(set(dataset.tracks.tolist())))
+    if not entry_of:
+        raise DatasetError(
+            f"{path} names none of the dataset's tracks (such as {dataset.tracks[0]}): "
+            "use the track's name without folder and suffix, or its path below the folder."
+        )
+    return np.array([entry_of.get(track, "") for track in dataset.tracks])
+
+
+def _by_group(
+    kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
+) -> Split:
+    """Give each group whole to the part that lacks most of the group's genre."""
+    for fraction in fractions:
+        check_number("A part's fraction", fraction)
+    wanted = np.asarray(fractions, dtype=float)
+    if wanted.shape != (3,) or (wanted < 0).any() or abs(wanted.sum() - 1) > 1e-9:
+        raise SettingsError(
+            f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
+        )
+    check_whole("seed", seed, 0)
+    count = int(groups.max()) + 1
+    # Rows of each genre in each group; a group of several genres counts as its commonest.
+    table = np.zeros((count, len(dataset.genres)), np.int64)
+    np.add.at(table, (groups, dataset.labels), 1)
+    order = np.random.default_rng(seed).permutation(count)
+    genre_of, size = table.argmax(axis=1), table.sum(axis=1)
+    filled = np.zeros((3, len(dataset.genres)))
+    total = table.sum(axis=0)
+    part_of = np.empty(count, np.int64)
+    for group in order:
+        genre = genre_of[group]
+        lacking = wanted * total[genre] - filled[:, genre]
+        part_of[group] = part = np.argmax(lacking)
+        filled[part, genre] += size[group]
+    rows = part_of[groups]
+    return _checked(dataset, kind, seed, *(np.flatnonzero(rows == part) for part in range(3)))
+
+
+def _checked(
+    dataset: Dataset, kind: Any, seed: int | None, train: Rows, valid: Rows, test: Rows
+) -> Split:
+    if len(np.unique(dataset.labels)) < 2:
+        raise DatasetError(
+            f'The dataset holds one genre only ("{dataset.genres[dataset.labels[0]]}"): '
+            "a classifier needs at least two to tell apart."
+        )
+    if not len(train) or not len(valid) + len(test):
+        raise DatasetError(
+            f"Split by {kind}, the dataset of {counted(len(dataset), 'segment')} leaves nothing to "
+            "train on or nothing to measure with: use more tracks or another split."
+        )
+    shares = None
+    if dataset.tracks is not None:
+        parts = [set(dataset.tracks[rows].tolist()) for rows in (train, valid, test)]
+        shares = sum(map(len, parts)) > len(set().union(*parts))
+    return Split(kind, seed, train, valid, test, shares)
+
+
+def _numbered(names: NDArray[np.str_]) -> Rows:
+    """Each name's number, in sorted order of the names."""
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)

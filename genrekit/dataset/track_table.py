@@ -1,0 +1,84 @@
+"""CSV tables that say something about tracks: a column `track` and one more.
+
+A table may name a track by its id (its path below the folder, without suffix) or by the last
+part of its id, as lists made elsewhere do. Where no name is the same letter by letter, capitals,
+the way accents are encoded, spaces around it and a file's suffix do not matter.
+"""
+
+import csv
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from genrekit.errors import DatasetError
+from genrekit.system.files import plain_os_errors
+from genrekit.system.remote import local_path
+
+__all__ = ["loosely", "match_tracks", "read_track_table"]
+
+_SUFFIX: Final = re.compile(r"\.[a-z][a-z0-9]{1,3}$")
+
+
+def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str]:
+    """The column `column` by the column track.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read, or lacks a column.
+    """
+    path = local_path(path)
+    with plain_os_errors("read", path):
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file)
+                names = list(reader.fieldnames or ())
+                # A name that is the same letter by letter comes first.
+                columns = {loosely(name): name for name in reversed(names)}
+                columns |= {name: name for name in names}
+                wanted = [
+                    columns.get(name, columns.get(loosely(name))) for name in ("track", column)
+                ]
+                if None in wanted:
+                    raise DatasetError(
+                        f"{path} needs the columns track and {column} named in its first line."
+                    )
+                track, entry = wanted
+                return {row[track]: row[entry] or "" for row in reader if row[track]}
+        except (UnicodeDecodeError, csv.Error):
+            raise DatasetError(f"{path} is not a CSV file in UTF-8: export it again.") from None
+
+
+def match_tracks(table: Mapping[str, str], ids: Iterable[str]) -> dict[str, str]:
+    """The table's entries by track id, for the tracks it names.
+
+    A name that is nobody's letter by letter counts for the tracks it fits loosely, unless the
+    table says different things under names that are alike.
+    """
+    tracks = {track: (track, track.rsplit("/", 1)[-1]) for track in ids}
+    exactly = {
+        track: next(name for name in names if name in table)
+        for track, names in tracks.items()
+        if any(name in table for name in names)
+    }
+    entries: dict[str, set[str]] = {}
+    for name in table.keys() - exactly.values():
+        key = loosely(name)
+        for alike in {key, _SUFFIX.sub("", key)}:
+            entries.setdefault(alike, set()).add(table[name])
+    matched = {}
+    for track, names in tracks.items():
+        if track in exactly:
+            matched[track] = table[exactly[track]]
+            continue
+        found = next((entries[key] for key in map(loosely, names) if key in entries), set())
+        if len(found) == 1:
+            matched[track] = next(iter(found))
+    return matched
+
+
+def loosely(name: str) -> str:
+    """The name as it compares with others: without capitals, and with composed accents."""
+    return unicodedata.normalize("NFC", name.strip().casefold())

@@ -1,0 +1,511 @@
+"""What a stranger uploads to a folder `<folder>/<genre>/<file>`, or one sentence why not.
+
+Nothing an upload says of itself is believed: names are checked before anything is written, and
+sizes are counted while unpacking. Everything goes into a temporary folder beside the target,
+which takes the target's name when all is well and is removed whatever else happens.
+"""
+
+import copy
+import io
+import re
+import shutil
+import stat
+import struct
+import sys
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
+from itertools import count, pairwise
+from pathlib import Path
+from typing import BinaryIO, Final, NoReturn, cast
+
+from genrekit.audio.decoder import AUDIO_SUFFIXES
+from genrekit.errors import DatasetError, SettingsError
+from genrekit.system.files import plain_os_errors
+from genrekit.wording import counted
+
+__all__ = ["UploadLimits", "safe_name", "store_files", "store_folder", "unpack_zip"]
+
+_BLOCK: Final = 1 << 18
+# Smaller contents may shrink to next to nothing: a second of silence does.
+_RATIO_FLOOR: Final = 1_000_000
+# Line breaks and what reverses the direction of writing count as control characters here.
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_FORBIDDEN: Final = re.compile(rf'{_CONTROL.pattern}|[<>:"/\\|?*]')
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.I)
+_CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
+_MAC_ICON: Final = re.compile(r"(^|/)(\._)?Icon\r$")  # the one control character in honest names
+_ARCHIVES: Final = (
+    (0, b"PK\x03\x04", "zip"),
+    (0, b"PK\x05\x06", "zip"),
+    (0, b"PK\x07\x08", "zip"),
+    (0, b"\x1f\x8b", "gzip"),
+    (0, b"BZh", "bzip2"),
+    (0, b"\xfd7zXZ\x00", "xz"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+    (0, b"Rar!\x1a\x07", "rar"),
+    (257, b"ustar", "tar"),
+)
+_ZIP_ERRORS: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, OverflowError, RuntimeError),
+)
+_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # plainly, strongly, or even the table of contents
+_SAYS_UTF8: Final = 0x800
+_DAMAGED: Final = (
+    "The zip file is damaged or packed in an unusual way: make it again with your computer's "
+    "own zip command and send that."
+)
+
+_Member = tuple[zipfile.ZipInfo, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """How much one upload may hold.
+
+    Parameters
+    ----------
+    total_bytes : int, unpacked
+    files : int
+    ratio : int
+        Unpacked size by packed size, of the whole and of each member over 1 MB.
+    name_length : int, characters of one file's or folder's name, up to 255
+    depth : int, from 2
+        Names in a path: ``genre/file`` has 2.
+
+    Raises
+    ------
+    SettingsError
+        A number is out of range.
+    """
+
+    total_bytes: int = 2 << 30
+    files: int = 5000
+    ratio: int = 100
+    name_length: int = 200
+    depth: int = 6
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value: object = getattr(self, limit.name)
+            low = 2 if limit.name == "depth" else 1
+            high = {"name_length": 255, "depth": 100}.get(limit.name, 1 << 50)
+            if type(value) is not int or not low <= value <= high:
+                raise SettingsError(
+                    f"{limit.name} is {value!r}: use a whole number from {low} to {high}."
+                )
+
+
+_DEFAULTS: Final = UploadLimits()
+
+
+def unpack_zip(file: BinaryIO, folder: Path, limits: UploadLimits = _DEFAULTS) -> list[Path]:
+    """Unpack an uploaded zip file of genre folders.
+
+    Parameters
+    ----------
+    file : binary file, seekable
+    folder : Path, not there yet or empty; appears when all is unpacked
+    limits : UploadLimits
+
+    Returns
+    -------
+    list of Path
+        The files written, sorted. Hidden files are left out; folders that only wrap the genre
+        folders are taken off.
+
+    Raises
+    ------
+    DatasetError
+        It is no zip file, is damaged, too large or dangerous, or cannot be written. Nothing is
+        left behind then.
+    """
+    with _opened(file, limits) as archive:
+        members = _members(archive, limits)
+        _check_overlap(archive, file, members)
+        _check_ratio(members, limits)
+        with _filling(folder) as temporary:
+            for info, parts in members:
+                _write(temporary.joinpath(*parts), parts[-1], _unpacked(archive, info))
+    return _files_below(folder)
+
+
+def store_files(
+    files: Iterable[tuple[str, str, bytes]], folder: Path, limits: UploadLimits = _DEFAULTS
+) -> list[Path]:
+    """Store separately uploaded files, all or none.
+
+    Parameters
+    ----------
+    files : iterable of (genre, name, content)
+        Genres and names are made safe, see `safe_name`; a name met again gets a number.
+    folder, limits : as for `unpack_zip`
+
+    Returns
+    -------
+    list of Path
+        The files written, sorted.
+
+    Raises
+    ------
+    DatasetError
+        There are no files or too many, one is an archive, or they cannot be written.
+    """
+    tally = _Tally(limits)
+    genres: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    with _filling(folder) as temporary:
+        for genre, name, content in files:
+            label = safe_name(genre)
+            label = genres.setdefault(_key(label), label)  # "blues" joins "Blues"
+            wanted = safe_name(name)
+            times[key := _key(f"{label}/{wanted}")] += 1
+            for number in count(times[key]):
+                free = wanted if number == 1 else _fitted(wanted, f" {number}")
+                if _key(f"{label}/{free}") not in tally.files:
+                    break
+            tally.add((label, free), len(content))
+            _write(temporary / label / free, name, [content])
+        tally.check_any()
+    return _files_below(folder)
+
+
+def store_folder(
+    files: Iterable[tuple[str, bytes]], folder: Path, limits: UploadLimits = _DEFAULTS
+) -> list[Path]:
+    """Store a folder that a browser uploads file by file.
+
+    Parameters
+    ----------
+    files : iterable of (path with slashes, content)
+    folder, limits : as for `unpack_zip`
+
+    Returns
+    -------
+    list of Path
+        As `unpack_zip`.
+
+    Raises
+    ------
+    DatasetError
+        As `unpack_zip`, as far as it applies.
+    """
+    tally = _Tally(limits)
+    with _filling(folder) as temporary:
+        for name, content in files:
+            if parts := _parts(name, limits):
+                tally.add(parts, len(content))
+                _write(temporary.joinpath(*parts), name, [content])
+        tally.check_any()
+    return _files_below(folder)
+
+
+def safe_name(text: str) -> str:
+    """A name near `text` that is one harmless part of a path on Linux, macOS and Windows.
+
+    Returns
+    -------
+    str
+        In Unicode's form NFC, 1 to 100 characters and at most 255 bytes in UTF-8; the suffix
+        of a name that is too long is kept.
+    """
+    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
+    text = _FORBIDDEN.sub("_", text).lstrip(" .").rstrip(" .")
+    if not any(sign.isprintable() and not sign.isspace() for sign in text):
+        return "unnamed"
+    return _fitted(f"_{text}" if _RESERVED.match(text) else text)
+
+
+def _fitted(name: str, tag: str = "") -> str:
+    """`name` with `tag` before its suffix, shortened to what every file system takes."""
+    match = re.search(r"(?<=.)\.\w{1,10}$", name)
+    suffix = match[0] if match else ""
+    stem = name.removesuffix(suffix)[: 100 - len(tag + suffix)]
+    while len((stem + tag + suffix).encode()) > 255:
+        stem = stem[:-1]
+    return (stem + tag + suffix).rstrip(" .")
+
+
+# -- names ------------------------------------------------------------------------------------
+
+
+class _Tally:
+    """What an upload holds so far."""
+
+    def __init__(self, limits: UploadLimits) -> None:
+        self.limits = limits
+        self.bytes = 0
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+
+    def add(self, parts: tuple[str, ...], size: int) -> None:
+        key = _key("/".join(parts))
+        above = {_key("/".join(parts[:i])) for i in range(1, len(parts))}
+        if key in self.files or key in self.folders or above & self.files:
+            _refuse(
+                "/".join(parts),
+                "stands there twice, or beside a name that many computers take for the same: "
+                "rename one of the two.",
+            )
+        self.files.add(key)
+        self.folders |= above
+        self.bytes += size
+        if len(self.files) > self.limits.files:
+            _refuse_count(self.limits)
+        if self.bytes > self.limits.total_bytes:
+            most = self.limits.total_bytes
+            size_text = f"{most / 1e6:,.0f} MB" if most >= 1e6 else f"{most:,} bytes"
+            raise DatasetError(
+                f"The files are too large, over {size_text} unpacked: send fewer or shorter ones."
+            )
+
+    def check_any(self) -> None:
+        if not self.files:
+            raise DatasetError(
+                "The upload holds no files: put the tracks of each genre into a folder of its own "
+                "and send the folder that holds them."
+            )
+
+
+def _parts(name: str, limits: UploadLimits) -> tuple[str, ...]:
+    """The parts of a member's path, in NFC; none where the file is hidden or clutter."""
+    if _CONTROL.search(_MAC_ICON.sub("", name)):
+        _refuse(name, "has control characters in its name: rename it and try again.")
+    if "\\" in name:
+        _refuse(name, "has a backslash in its name: pack with another program, or rename it.")
+    if name.startswith("/") or re.match("[A-Za-z]:", name):
+        _refuse(name, "has an absolute path: pack the folder by its name alone.")
+    parts = tuple(unicodedata.normalize("NFC", p) for p in name.split("/") if p not in ("", "."))
+    if any(len(part.strip()) > 1 and not part.strip(" .") for part in parts):
+        _refuse(name, "leads out of its folder with dots: pack the folder by its name alone.")
+    if any(part.startswith(".") or part.casefold() in _CLUTTER for part in parts):
+        return ()
+    try:
+        longest = max((len(part.encode(sys.getfilesystemencoding())) for part in parts), default=0)
+    except UnicodeError:
+        _refuse(name, "has a name that is no text: rename it and try again.")
+    if longest > 255 or any(len(part) > limits.name_length for part in parts):
+        _refuse(name, f"has too long a name, over {limits.name_length} letters: shorten it.")
+    if len(parts) > limits.depth:
+        _refuse(
+            name,
+            f"lies too deep, below {counted(len(parts) - 1, 'folder')}: use genre folders alone.",
+        )
+    return parts
+
+
+def _key(path: str) -> str:
+    """Equal for paths that a file system may take for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
+    if len(shown) > 60:
+        shown = f"{shown[:28]} … {shown[-28:]}"
+    raise DatasetError(f'"{shown}" {why}')
+
+
+def _refuse_count(limits: UploadLimits) -> NoReturn:
+    raise DatasetError(f"There are too many files, over {limits.files:,}: send fewer of them.")
+
+
+# -- reading a zip file -----------------------------------------------------------------------
+
+
+class _Guarded(io.BufferedIOBase):
+    """An upload that refuses to hand out a table of contents of too many files.
+
+    zipfile reads all of the table before it tells how many files there are.
+    """
+
+    def __init__(self, file: BinaryIO, limits: UploadLimits) -> None:
+        self.file = file
+        self.limits = limits
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > max(_BLOCK, self.limits.files << 10):
+            _refuse_count(self.limits)
+        return self.file.read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextmanager
+def _plain_zip_errors() -> Iterator[None]:
+    try:
+        yield
+    except _ZIP_ERRORS:
+        raise DatasetError(_DAMAGED) from None
+
+
+@contextmanager
+def _opened(file: BinaryIO, limits: UploadLimits) -> Iterator[zipfile.ZipFile]:
+    with _plain_zip_errors():
+        file.seek(0)
+        head = file.read(512)
+        kind = _archive_kind(head)
+        if not head:
+            raise DatasetError("The file is empty (0 bytes): send it again.")
+        if kind not in (None, "zip"):
+            raise DatasetError(f"It is a {kind} archive: unpack it and make a zip file instead.")
+        if kind is None and not zipfile.is_zipfile(file):
+            raise DatasetError("It is not a zip file: pack the folder of genre folders as zip.")
+        archive = zipfile.ZipFile(cast(BinaryIO, _Guarded(file, limits)))
+    with archive:
+        yield archive
+
+
+def _archive_kind(head: bytes) -> str | None:
+    for offset, magic, kind in _ARCHIVES:
+        if head.startswith(magic, offset):
+            return kind
+    return None
+
+
+def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:
+    """The members to unpack, each with the parts of its path."""
+    tally = _Tally(limits)
+    members = []
+    for info in archive.infolist():
+        name = _member_name(info)
+        folder = name.endswith("/")
+        if stat.S_IFMT(info.external_attr >> 16) not in (
+            0,
+            stat.S_IFDIR if folder else stat.S_IFREG,
+        ):
+            _refuse(name, "is a link or a special file: put a copy of the file itself there.")
+        parts = _parts(name, limits)
+        if folder or not parts:
+            continue
+        if info.flag_bits & _ENCRYPTED:
+            _refuse(name, "is locked with a password: make a zip file without one.")
+        # Others, bzip2 and lzma, can fill the memory from one small block.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DatasetError(_DAMAGED)
+        tally.add(parts, info.file_size)
+        members.append((info, parts))
+    tally.check_any()
+    return members
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """The name as it stands in the file, for zipfile's own ends at a null character.
+
+    macOS writes UTF-8 without saying so; the odds that another encoding reads as UTF-8 are slim.
+    """
+    name = info.orig_filename
+    if not info.flag_bits & _SAYS_UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name
+
+
+def _check_overlap(archive: zipfile.ZipFile, file: BinaryIO, members: list[_Member]) -> None:
+    """Refuse members that share packed bytes, the trick of small bombs without nesting."""
+    spans = []
+    with _plain_zip_errors():
+        for info, parts in members:
+            file.seek(info.header_offset)
+            magic, name, extra = struct.unpack("<4s22x2H", file.read(30))
+            if magic != b"PK\x03\x04":
+                raise DatasetError(_DAMAGED)
+            end = info.header_offset + 30 + name + extra + info.compress_size
+            spans.append((info.header_offset, end, parts[-1]))
+    spans.sort()
+    for (_, end, _), (start, _, name) in pairwise([*spans, (archive.start_dir, 0, spans[-1][2])]):
+        if end > start:
+            _refuse(
+                name,
+                "overlaps with other parts of the zip file, by damage or as a bomb: pack anew.",
+            )
+
+
+def _check_ratio(members: list[_Member], limits: UploadLimits) -> None:
+    sizes = [(parts[-1], info.file_size, info.compress_size) for info, parts in members]
+    sizes.append(("The whole", sum(size[1] for size in sizes), sum(size[2] for size in sizes)))
+    for name, unpacked, packed in sizes:
+        if unpacked > _RATIO_FLOOR and unpacked > limits.ratio * packed:
+            _refuse(
+                name,
+                f"unpacks to over {limits.ratio} times its size, as a zip bomb or pure silence "
+                "does: leave it out.",
+            )
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The member's content in blocks, of exactly the size that was declared and checked."""
+    declared = info.file_size
+    info = copy.copy(info)
+    info.file_size += 1  # zipfile would quietly cut off what exceeds the declared size
+    done = 0
+    with _plain_zip_errors(), archive.open(info) as packed:
+        while block := packed.read(_BLOCK):
+            done += len(block)
+            if done > declared:
+                break
+            yield block
+    if done != declared:
+        _refuse(info.filename, "unpacks to another size than the zip file says: pack anew.")
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _filling(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well."""
+    with plain_os_errors("written", folder):
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise DatasetError(f"{folder} is in use already: name a new or an empty folder.")
+        temporary = Path(tempfile.mkdtemp(prefix=".upload-", dir=folder.parent))
+        try:
+            yield temporary
+            top = _without_wrapping(temporary)
+            top.chmod(0o700)
+            if folder.exists():
+                folder.rmdir()
+            top.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _without_wrapping(folder: Path) -> Path:
+    """The folder of the genre folders: below all that hold just one folder and no tracks."""
+    while True:
+        inside = list(folder.iterdir())
+        if len(inside) != 1 or not inside[0].is_dir():
+            return folder
+        below = list(inside[0].iterdir())
+        folders = sum(path.is_dir() for path in below)
+        tracks = any(p.suffix.lower() in AUDIO_SUFFIXES for p in below if not p.is_dir())
+        if not folders or (tracks and folders == 1):
+            return folder
+        folder = inside[0]
+
+
+def _write(path: Path, name: str, blocks: Iterable[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600, exist_ok=False)
+    with path.open("wb") as file:
+        for i, block in enumerate(blocks):
+            if i == 0 and (kind := _archive_kind(block)):
+                _refuse(name, f"is itself a {kind} archive: unpack it first, or leave it out.")
+            file.write(block)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,1 @@
+"""Sound as numbers: MFCCs and log-mel spectrograms, followed back and turned into sound again."""

@@ -1,0 +1,393 @@
+"""Samples to features: MFCCs and log-mel spectra of fixed-length segments.
+
+A track is cut into segments; each segment is analysed on its own, as if nothing stood before
+or after it: frame k is centred on sample ``k * hop_length`` and the ends are padded with zeros
+(or, without `center`, frame k begins there and none reaches over an end), and the 80 dB floor is
+taken from that segment's own maximum. So a segment has the same features wherever it stands, in
+a dataset or in a visitor's song.
+
+Axis order is (segment, frame, coefficient). Numbers are float32 and equal those of
+``librosa.feature.mfcc`` and ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` on
+each segment, without compiling anything first.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genrekit.audio.decoder import usable_samples
+from genrekit.errors import SettingsError
+from genrekit.mel.scale import MelFormula, mel_filterbank
+from genrekit.ranges import check_number, check_switch, check_whole
+from genrekit.wording import counted
+
+__all__ = [
+    "DecibelReference",
+    "FeatureKind",
+    "FeatureParams",
+    "dct_matrix",
+    "extract",
+    "frames",
+    "hann_window",
+    "log_mel",
+    "mfcc",
+    "power_to_db",
+    "split_segments",
+]
+
+Array = NDArray[np.float32]
+FeatureKind = Literal["mfcc", "log_mel"]
+DecibelReference = Literal["one", "max"]
+
+DYNAMIC_RANGE_DB: Final = 80.0
+POWER_MIN: Final = 1e-10
+# Frames are windowed, transformed and summed in blocks that stay in the processor's cache.
+_BLOCK_VALUES: Final = 1 << 19
+_BANDS_PER_PRODUCT: Final = 8
+_SEGMENT_VALUES_MAX: Final = 1 << 24
+
+
+def _setting(default: object, low: float, high: float, unit: str, about: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "unit": unit, "help": about})
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    """How sound becomes numbers. The defaults are the course's, and stand here only.
+
+    Raises
+    ------
+    SettingsError
+        When made: a value is outside its range, or two do not fit each other.
+    """
+
+    kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})
+    sample_rate: int = _setting(22050, 1000, 192_000, "Hz", "samples a second after resampling")
+    segment_seconds: float = _setting(3.0, 0.1, 60, "s", "length of one segment")
+    n_fft: int = _setting(2048, 32, 16384, "samples", "window of one spectrum")
+    hop_length: int = _setting(512, 1, 16384, "samples", "step from one spectrum to the next")
+    n_mels: int = _setting(128, 1, 512, "", "mel bands")
+    n_mfcc: int = _setting(13, 1, 128, "", "MFCCs kept of each frame")
+    mel_formula: MelFormula = field(default="slaney", metadata={"help": "slaney or htk"})
+    ref: DecibelReference = field(
+        default="one",
+        metadata={"help": "0 dB is a power of one, or max: the segment's loudest place"},
+    )
+    center: bool = field(
+        default=True, metadata={"help": "pad the ends, so that frames are centred on their place"}
+    )
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value, about = getattr(self, setting.name), setting.metadata
+            if "low" not in about:
+                continue
+            if setting.type is int:
+                check_whole(setting.name, value, about["low"], about["high"], about["unit"])
+            else:
+                check_number(setting.name, value, about["low"], about["high"], about["unit"])
+            if isinstance(value, np.generic):  # which is no JSON
+                object.__setattr__(self, setting.name, value.item())
+        if self.kind not in get_args(FeatureKind):
+            raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
+        if self.mel_formula not in get_args(MelFormula):
+            raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
+        if self.ref not in get_args(DecibelReference):
+            raise SettingsError(f'Unknown reference "{self.ref}" of decibels: use one or max.')
+        check_switch("center", self.center)
+        object.__setattr__(self, "center", bool(self.center))
+        if self.n_mfcc > self.n_mels:
+            raise SettingsError(
+                f"{counted(self.n_mfcc, 'MFCC')} cannot be made from "
+                f"{counted(self.n_mels, 'mel band')}: "
+                "raise n_mels or lower n_mfcc."
+            )
+        if self.segment_samples < self.n_fft:
+            raise SettingsError(
+                f"A segment of {self.segment_seconds:g} s has "
+                f"{counted(self.segment_samples, 'sample')}, less than n_fft ({self.n_fft}): "
+                "lengthen the segment or lower n_fft."
+            )
+        if self.frames * self.n_mels > _SEGMENT_VALUES_MAX:
+            raise SettingsError(
+                f"A segment of {counted(self.frames, 'frame')} of {counted(self.n_mels, 'band')} "
+                "would fill the memory: "
+                "raise hop_length or shorten the segment."
+            )
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples in a segment."""
+        return int(self.sample_rate * self.segment_seconds)
+
+    @property
+    def segment_step(self) -> float:
+        """Seconds from the start of a segment to the start of the next.
+
+        That is `segment_seconds` rounded down to whole samples: after an hour of segments of
+        0.25 s at 22050 Hz, the two are 0.3 s apart.
+        """
+        return self.segment_samples / self.sample_rate
+
+    def segment_starts(self, places: ArrayLike) -> NDArray[np.float64]:
+        """Where segments of a track begin; whoever cuts, draws or plays segments asks here.
+
+        Parameters
+        ----------
+        places : int, or array of int, counted from 0
+
+        Returns
+        -------
+        ndarray, the same shape, s from the start of the track
+        """
+        return np.asarray(places, np.int64) * self.segment_samples / self.sample_rate
+
+    @property
+    def frames(self) -> int:
+        """Frames in a segment."""
+        return self.frames_in(self.segment_samples)
+
+    def frames_in(self, samples: int) -> int:
+        """Frames in a piece of this many samples."""
+        if not self.center:
+            return max(0, 1 + (samples - self.n_fft) // self.hop_length)
+        odd = self.n_fft % 2  # an odd window cannot be padded by exactly half
+        return 1 + (samples - odd) // self.hop_length
+
+    @property
+    def coefficients(self) -> int:
+        """Numbers in a frame."""
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(frames, coefficients) of one segment."""
+        return self.frames, self.coefficients
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; unknown names are refused.
+
+        Raises
+        ------
+        SettingsError
+        """
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"{values!r:.40} is not a table of feature settings: give one.")
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise SettingsError(f"Unknown feature settings: {', '.join(sorted(unknown))}.")
+        return cls(**values)
+
+
+def split_segments(samples: Array, params: FeatureParams) -> Array:
+    """Cut a track into consecutive segments.
+
+    A last piece that is short, but by so little that it still has the full number of frames,
+    is completed with zeros and kept; a shorter one is left out.
+
+    Parameters
+    ----------
+    samples : ndarray, float32, shape (samples,), or what `audio.usable_samples` makes of it
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.segment_samples)
+        A view of `samples` where nothing had to be completed.
+
+    Raises
+    ------
+    AudioError, SettingsError
+        The samples cannot be used.
+    """
+    samples = usable_samples(samples)
+    length = params.segment_samples
+    count, rest = divmod(len(samples), length)
+    whole = samples[: count * length].reshape(count, length)
+    if not rest or params.frames_in(rest) < params.frames:
+        return whole
+    last = np.zeros((1, length), samples.dtype)
+    last[0, :rest] = samples[count * length :]
+    return np.concatenate([whole, last])
+
+
+def extract(segments: Array, params: FeatureParams) -> Array:
+    """The features that `params` names.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, *params.shape)
+    """
+    return mfcc(segments, params) if params.kind == "mfcc" else log_mel(segments, params)
+
+
+def mfcc(segments: Array, params: FeatureParams) -> Array:
+    """Mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.frames, params.n_mfcc)
+
+    Notes
+    -----
+    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``.
+    """
+    return log_mel(segments, params) @ _plan(params).dct
+
+
+def log_mel(segments: Array, params: FeatureParams) -> Array:
+    """Mel spectra in decibels, floored 80 dB below each segment's maximum.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, float32, shape (segments, params.frames, params.n_mels), dB re `params.ref`
+
+    Raises
+    ------
+    AudioError, SettingsError
+        The samples cannot be used, or the segments are not as long as `params` says.
+    """
+    segments = _usable_segments(segments, params)
+    plan = _plan(params)
+    power = np.empty((len(segments), params.frames, params.n_mels), np.float32)
+    at_once = max(1, _BLOCK_VALUES // (params.frames * params.n_fft))
+    for start in range(0, len(segments), at_once):
+        block = slice(start, start + at_once)
+        spectrum = _power_spectrum(_frames(segments[block], params) * plan.window)
+        for bands, bins, weights in plan.products:
+            np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
+    return power_to_db(power, params.ref)
+
+
+def frames(segments: Array, params: FeatureParams) -> Array:
+    """Unwindowed frames, zero-padded where `params` centres them.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (segments, params.segment_samples), samples
+
+    Returns
+    -------
+    ndarray, shape (segments, params.frames, params.n_fft), samples; a view
+
+    Raises
+    ------
+    AudioError, SettingsError
+        As `log_mel`.
+    """
+    return _frames(_usable_segments(segments, params), params)
+
+
+def _frames(segments: Array, params: FeatureParams) -> Array:
+    if params.center:
+        half, length = params.n_fft // 2, segments.shape[1]
+        padded = np.zeros((len(segments), length + 2 * half), np.float32)
+        padded[:, half : half + length] = segments
+        segments = padded
+    every = np.lib.stride_tricks.sliding_window_view(segments, params.n_fft, axis=1)
+    return every[:, :: params.hop_length][:, : params.frames]
+
+
+def hann_window(n_fft: int) -> Array:
+    """The periodic Hann window, shape (n_fft,)."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+
+
+def power_to_db(power: Array, ref: DecibelReference = "one") -> Array:
+    """Power to decibels, floored 80 dB below the maximum of each item of the first axis.
+
+    Parameters
+    ----------
+    power : ndarray, shape (n, ...), >= 0
+    ref : "one" for dB re 1.0, "max" for dB re each item's maximum: the same at any level
+
+    Returns
+    -------
+    ndarray, float32, same shape, dB
+    """
+    db = np.maximum(power, np.float32(POWER_MIN))
+    np.log10(db, out=db)
+    db *= np.float32(10)
+    if db.size:
+        top = db.max(axis=tuple(range(1, db.ndim)), keepdims=True)
+        if ref == "max":
+            db -= top
+            top = np.zeros_like(top)
+        np.maximum(db, top - np.float32(DYNAMIC_RANGE_DB), out=db)
+    return db
+
+
+def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
+    """Orthonormal DCT-II: column k weighs the mel bands of coefficient k.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_mels, n_mfcc)
+    """
+    band, k = np.arange(n_mels)[:, np.newaxis], np.arange(n_mfcc)
+    matrix = np.sqrt(2 / n_mels) * np.cos(np.pi * (2 * band + 1) * k / (2 * n_mels))
+    matrix[:, 0] = math.sqrt(1 / n_mels)
+    return matrix.astype(np.float32)
+
+
+def _usable_segments(segments: Array, params: FeatureParams) -> Array:
+    segments = usable_samples(segments, ndim=2)
+    if segments.shape[1] != params.segment_samples:
+        raise SettingsError(
+            f"Segments of shape {segments.shape} do not fit: give (segments, "
+            f"{params.segment_samples}), as split_segments does."
+        )
+    return segments
+
+
+class _Plan(NamedTuple):
+    """What `params` fixes once: the window, the mel bands in narrow products, the DCT."""
+
+    window: Array
+    products: list[tuple[slice, slice, Array]]
+    dct: Array
+
+
+@lru_cache(maxsize=8)
+def _plan(params: FeatureParams) -> _Plan:
+    bands = mel_filterbank(
+        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
+    ).astype(np.float32)
+    products = []
+    # A band covers few bins: multiplying group by group skips most of the zeros.
+    for first in range(0, params.n_mels, _BANDS_PER_PRODUCT):
+        group = bands[first : first + _BANDS_PER_PRODUCT]
+        used = np.flatnonzero(group.any(axis=0))
+        low, high = (used[0], used[-1] + 1) if used.size else (0, 1)
+        weights = np.ascontiguousarray(group[:, low:high].T)
+        products.append((slice(first, first + len(group)), slice(low, high), weights))
+    return _Plan(hann_window(params.n_fft), products, dct_matrix(params.n_mfcc, params.n_mels))
+
+
+def _power_spectrum(windowed: Array) -> Array:
+    """Squared magnitude of the one-sided spectrum along the last axis."""
+    import scipy.fft  # a fifth of a second to import: not before there is something to transform
+
+    spectrum = scipy.fft.rfft(windowed)
+    return spectrum.real**2 + spectrum.imag**2

@@ -1,0 +1,1 @@
+"""Processes with few rights, in which strangers' files are read."""

@@ -1,0 +1,130 @@
+"""The process of a worker: `python -m genrekit.isolation.process ABOUT`, started by `workers`.
+
+ABOUT is JSON: the parent's process id, the names of the types that may be sent, what to run first,
+and the limit of memory. Calls come in by standard input and answers go out by standard output,
+as messages of `wire`; whatever libraries print goes nowhere. When no call has come for a while,
+it runs what ABOUT names for that, and gives memory back. It gets ready on the sign BEGIN; the
+sign BEGUN says that a call has come in whole. An answer is a tuple that begins with "ready",
+ "value", "error" (one raised on purpose), "fault" (any other) or "memory".
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Final
+
+import genrekit
+from genrekit import errors
+from genrekit.errors import GenreKitError
+from genrekit.isolation.confine import die_with, limit_files, limit_memory, shut_in, write_below
+from genrekit.isolation.wire import Incoming, Wire, named
+from genrekit.system.memory import give_back, lacks_memory
+
+__all__ = ["BEGIN", "BEGUN", "main"]
+
+BEGIN: Final = b"!"
+BEGUN: Final = b"."
+
+_OWN: Final = Path(genrekit.__file__).parent
+
+
+def main(about: str) -> None:
+    """Get ready, then answer calls until there are no more."""
+    given = json.loads(about)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides
+    limit_files()
+    calls, answers = _keep_pipes()
+    write_below(Path.cwd())  # before there is another thread
+    die_with(given["parent"])
+    if os.read(calls, 1) != BEGIN:  # one process gets ready at a time
+        return
+    fault = ""
+    try:
+        wire = Wire.of(given["types"])
+        if given["warm"]:
+            named(given["warm"])()
+    except Exception as error:
+        fault = _about(error)
+    gc.collect()
+    gc.freeze()
+    limit_memory(given["megabytes"])
+    shut_in()
+    if fault:
+        _send(answers, Wire([]).pack(("fault", fault)))
+        return
+    _send(answers, wire.pack(("ready",)))
+    while True:
+        if given["rest"] and not select.select([calls], [], [], given["rest_after"])[0]:
+            named(given["rest"])()
+            give_back()
+        try:
+            parts = _receive(calls)
+        except MemoryError:
+            _send(answers, [memoryview(BEGUN), *wire.pack(("memory",))])
+            return
+        if parts is None:
+            return
+        _send(answers, [memoryview(BEGUN)])
+        arguments = named_arguments = value = None
+        try:
+            target, arguments, named_arguments = wire.unpack(parts)
+            del parts
+            value = named(target)(*arguments, **named_arguments)
+            answer = wire.pack(("value", value))
+        except GenreKitError as error:
+            answer = wire.pack(("error", _kind(error), str(error)))
+        except Exception as error:
+            answer = wire.pack(("memory",) if lacks_memory(error) else ("fault", _about(error)))
+        arguments = named_arguments = value = None
+        _send(answers, answer)
+        del answer
+
+
+def _keep_pipes() -> tuple[int, int]:
+    """Both pipes under numbers of their own, and nothing in the places where libraries print."""
+    calls, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+    return calls, answers
+
+
+def _receive(calls: int) -> list[bytearray] | None:
+    message = Incoming(sys.maxsize)
+    while True:
+        count = os.readv(calls, [message.room])
+        if not count:
+            return None
+        if message.add(count):
+            return message.parts
+
+
+def _send(answers: int, pieces: list[memoryview]) -> None:
+    for piece in pieces:
+        while piece:
+            piece = piece[os.write(answers, piece) :]
+
+
+def _kind(error: GenreKitError) -> str:
+    """The name of the error's kind among those that every part of the package knows."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
+
+
+def _about(error: Exception) -> str:
+    """An unexpected error for the log: its kind and our lines, not its text, which may quote."""
+    lines = [
+        f"{Path(frame.filename).name}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(_OWN)
+    ]
+    return f"{type(error).__name__} at {', '.join(lines) or 'a place outside of the package'}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""A trained model and all that its use needs: network, calibration, neighbours, measurements."""

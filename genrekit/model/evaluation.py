@@ -1,0 +1,256 @@
+"""Measuring a model on a part of a dataset: always with the part and the split named."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.splits import Split, make_split
+from genrekit.errors import ModelError
+from genrekit.model.bundle import GenreModel
+from genrekit.model.metrics import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    mean_by_group,
+    precision_recall,
+    share_interval,
+    wilson_interval,
+)
+from genrekit.wording import counted
+
+__all__ = ["Measurement", "accuracy_interval", "evaluate", "measure", "trained_on"]
+
+_ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured, and on what.
+
+    A track's verdict is the mean of its segments' probabilities. The confusion matrix, the
+    calibration error and the per-genre figures are those of tracks where tracks are known,
+    else of segments. In the matrix a row is the truth, a column the verdict. The intervals are
+    those in which the true accuracy lies with 95% (see `genrekit.model.metrics.share_interval`).
+    """
+
+    part: str
+    segments: int
+    segment_accuracy: float
+    segment_interval: tuple[float, float]
+    tracks: int | None
+    track_accuracy: float | None
+    track_interval: tuple[float, float] | None
+    calibration_error: float
+    genres: tuple[str, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    left_out: int = 0
+    """Tracks that were not measured, since the model was trained on their recordings."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON (NaN may be among them)."""
+        return asdict(self)
+
+
+def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: str) -> Measurement:
+    """Measure a model on some rows of a dataset.
+
+    Parameters
+    ----------
+    rows : ndarray, int64, shape (n,), row numbers, n >= 1
+    part : str, the name of the rows: train, valid, test or all
+
+    Raises
+    ------
+    ModelError
+        The model does not know these genres, or takes other features.
+    """
+    if dataset.params != model.params:
+        raise ModelError(
+            "The dataset's features were computed otherwise than the model's "
+            f"({_difference(dataset, model)}): build it again with the model's parameters."
+        )
+    labels = _labels_for(model, dataset)[rows]
+    probabilities = model.probabilities(dataset.features, rows)
+    judged, truth, tracks, groups = probabilities, labels, None, None
+    track_accuracy = track_interval = None
+    if dataset.tracks is not None:
+        groups = dataset.tracks[rows]
+        judged, truth, names = mean_by_group(probabilities, labels, groups)
+        tracks, track_accuracy = len(names), accuracy(judged, truth)
+        track_interval = share_interval(judged.argmax(axis=1) == truth)
+    confusion = confusion_matrix(truth, judged.argmax(axis=1), len(model.genres))
+    precision, recall = precision_recall(confusion)
+    return Measurement(
+        part,
+        len(rows),
+        accuracy(probabilities, labels),
+        share_interval(probabilities.argmax(axis=1) == labels, groups),
+        tracks,
+        track_accuracy,
+        track_interval,
+        expected_calibration_error(judged, truth),
+        model.genres,
+        tuple(precision.tolist()),
+        tuple(recall.tolist()),
+        tuple(map(tuple, confusion.tolist())),
+    )
+
+
+def accuracy_interval(
+    measured: Mapping[str, Any], of: Literal["track", "segment"]
+) -> tuple[float, float]:
+    """Where the true accuracy of tracks, or of segments, lies with 95%.
+
+    Parameters
+    ----------
+    measured : mapping, a `Measurement` as plain values, such as a card has
+        Cards of earlier models have no intervals: there each track counts as one case, which
+        makes the interval of segments rather too wide.
+    """
+    stored = measured.get(f"{of}_interval")
+    if stored is not None:
+        return float(stored[0]), float(stored[1])
+    return wilson_interval(
+        measured[f"{of}_accuracy"], measured.get("tracks") or measured["segments"]
+    )
+
+
+def evaluate(
+    model: GenreModel, dataset: Dataset, how: str | None = None
+) -> tuple[Measurement, str]:
+    """Measure a model on a dataset, and say in a sentence what the number is worth.
+
+    Parameters
+    ----------
+    how : str or None
+        A split as for `genrekit.dataset.splits.make_split`, of which the held-out part is measured.
+        None means the model's own split when it was trained on this very dataset, and every
+        row when it was not. Of another dataset, recordings that the model was trained on are
+        left out.
+
+    Raises
+    ------
+    ModelError, DatasetError, SettingsError
+    """
+    own = _section(model, "split")
+    same_data = _section(model, "data").get("fingerprint") == dataset.fingerprint
+    seed = (own.get("seed") if same_data else None) or 0
+    if how is None and same_data and own.get("kind") == "file":
+        raise ModelError(
+            "The model was trained on this dataset, split by a file: name the file with --split."
+        )
+    if how is None and not same_data:
+        return _measure_the_new(model, dataset, np.arange(len(dataset)), "all", _ELSEWHERE)
+    split = make_split(dataset, how or own["kind"], seed)
+    if not same_data:
+        part = split.measured_part
+        return _measure_the_new(model, dataset, split.measured, part, split.worth)
+    measured = measure(model, dataset, split.measured, split.measured_part)
+    return measured, _worth(split, same_data, own)
+
+
+def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
+    """Which rows are of recordings that a model was trained on, in whatever files they came.
+
+    A track is one of them if its file has the same SHA-256 or, where that does not tell, if it
+    sounds the same (`genrekit.model.recordings`); by its name only where the model's features are
+    too coarse to compare sounds by.
+
+    Returns
+    -------
+    ndarray, bool, shape (len(dataset),), or None
+        None where the model or the dataset does not know its tracks.
+    """
+    known = model.neighbours
+    if known is None or dataset.tracks is None:
+        return None
+    files = set(known.files) - {""}
+    of_file = {record.id: record.sha256 for record in dataset.records}
+    coarse = not known.prints.lengths.any()
+    found = np.zeros(len(dataset), bool)
+    for name in np.unique(dataset.tracks):
+        rows = np.flatnonzero(dataset.tracks == name)
+        if dataset.segments is not None:
+            rows = rows[np.argsort(dataset.segments[rows], kind="stable")]
+        places = np.arange(len(rows)) if dataset.segments is None else dataset.segments[rows]
+        starts = dataset.params.segment_starts(places)
+        found[rows] = (
+            of_file.get(str(name)) in files
+            or (coarse and str(name) in known.tracks)
+            or known.recording(dataset.features[rows], starts, dataset.params) is not None
+        )
+    return found
+
+
+def _measure_the_new(
+    model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: str, worth: str
+) -> tuple[Measurement, str]:
+    """Measure on those of the rows that the model was not trained on, and say how many are left."""
+    known = trained_on(model, dataset)
+    if known is None:
+        return measure(model, dataset, rows, part), (
+            f"{worth} Whether the model was trained on some of this music cannot be told."
+        )
+    assert dataset.tracks is not None
+    old = len(np.unique(dataset.tracks[rows[known[rows]]]))
+    total = len(np.unique(dataset.tracks[rows]))
+    if not old:
+        return measure(model, dataset, rows, part), worth
+    if known[rows].all():
+        return measure(model, dataset, rows, part), (
+            "Worth nothing as a test: the model was trained on every one of these recordings."
+        )
+    measured = measure(model, dataset, rows[~known[rows]], part)
+    return replace(measured, left_out=old), (
+        f"The model was trained on {old} of {counted(total, 'track')}: left out here. {worth}"
+    )
+
+
+def _worth(split: Split, same_data: bool, own: dict[str, Any]) -> str:
+    if same_data and not _is_own(split, own):
+        return (
+            f"Flattering: the model was trained on another split of this dataset "
+            f"({own.get('kind')}), so it has met some of these segments."
+        )
+    return split.worth
+
+
+def _section(model: GenreModel, name: str) -> dict[str, Any]:
+    """A part of the card, empty where the card does not say."""
+    section = model.card.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _is_own(split: Split, own: dict[str, Any]) -> bool:
+    """Whether it measures what the model's own split held out; an old card has kind and seed."""
+    if "held_out" in own:
+        return split.held_out == own["held_out"]
+    return (split.kind, split.seed) == (own.get("kind"), own.get("seed"))
+
+
+def _difference(dataset: Dataset, model: GenreModel) -> str:
+    """Which parameters differ, and how."""
+    theirs, ours = dataset.params.to_dict(), model.params.to_dict()
+    return ", ".join(
+        f"{name} {theirs[name]} instead of {ours[name]}"
+        for name in theirs
+        if theirs[name] != ours[name]
+    )
+
+
+def _labels_for(model: GenreModel, dataset: Dataset) -> NDArray[np.int64]:
+    """The dataset's labels as numbers of the model's genres."""
+    unknown = [genre for genre in dataset.genres if genre not in model.genres]
+    if unknown:
+        raise ModelError(
+            f'The model does not know the genre "{unknown[0]}": it tells apart '
+            f"{', '.join(model.genres)}."
+        )
+    number = np.array([model.genres.index(genre) for genre in dataset.genres])
+    return number[dataset.labels]

@@ -1,0 +1,250 @@
+"""Which recordings a song is one of: decided by the sound, whatever file it comes in.
+
+A print follows the colour of a recording over time: cepstral coefficients 1 to 12 of its features,
+each the mean over 0.3 s, divided by their usual spread and kept as 8-bit whole numbers; 40 bytes a
+second. The level (coefficient 0) is left out. Two prints are compared at every lag, by their
+normalised correlation over what overlaps there::
+
+    s = max over l of  sum (x[t + l] - mx) (y[t] - my) / sqrt(sum (x - mx)^2 sum (y - my)^2)
+
+where mx and my are the means of each coefficient over the overlap, so that a filter, which adds a
+constant to a cepstrum, changes nothing. From `SIMILAR` on they are one recording.
+
+That line was measured with 639 prints of music clips of 30 s; docs/listen.md has the figures.
+It is for music: pieces put together from the same loops or by the same rules may pass it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrekit.features.extraction import FeatureParams, dct_matrix
+
+__all__ = ["OVERLAP_SECONDS", "SIMILAR", "Prints", "Recording", "cepstra", "sound_print"]
+
+Array = NDArray[np.float32]
+
+SIMILAR: Final = 0.7
+COEFFICIENTS: Final = 12
+ROW_SECONDS: Final = 0.3
+# Chance finds shorter pieces alike somewhere.
+OVERLAP_SECONDS: Final = 8.0
+
+_PHASES: Final = 3  # a song is compared at lags of a third of a row
+_STEPS_PER_UNIT: Final = 31  # of the 8 bits: 4 spreads to each side
+_STEADY: Final = 0.02  # of the usual energy: what changes less than this is no music
+_FEWEST_COEFFICIENTS: Final = 6
+_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A known recording that a song is, or holds a part of.
+
+    Attributes
+    ----------
+    track : int, its number
+    similarity : float, `SIMILAR` to 1
+    song_start, track_start : float, s
+        Where what they share begins in the song, and in the known recording.
+    seconds : float, how much of it they share
+    """
+
+    track: int
+    similarity: float
+    song_start: float
+    track_start: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prints:
+    """The prints of known recordings, to find songs among.
+
+    Attributes
+    ----------
+    rows : ndarray, int8, shape (n, 12), the prints one after the other
+    lengths : ndarray, int32, shape (tracks,), rows of each, with sum n
+    spread : ndarray, float32, shape (12,), the unit of each coefficient
+    """
+
+    rows: NDArray[np.int8]
+    lengths: NDArray[np.int32]
+    spread: Array
+
+    @classmethod
+    def of(cls, found: Iterable[Array]) -> "Prints":
+        """Keep what `sound_print` gave for each recording."""
+        rows = [one[::_PHASES] - (one.mean(axis=0) if len(one) else 0) for one in found]
+        lengths = np.array([len(one) for one in rows], np.int32)
+        values = np.concatenate(rows)
+        power = np.square(values).sum(axis=0) / max(1, len(values))
+        spread = np.sqrt(np.maximum(power, 1e-6)).astype(np.float32)
+        scaled = values / spread * _STEPS_PER_UNIT
+        return cls(np.rint(np.clip(scaled, -127, 127)).astype(np.int8), lengths, spread)
+
+    def find(self, song: Array) -> Recording | None:
+        """The known recording that a song is most like, if they are one.
+
+        Parameters
+        ----------
+        song : ndarray, float32, shape (rows, 12), as `sound_print` gives it
+            What is shorter than `OVERLAP_SECONDS` is none of them.
+        """
+        found = max(self._best(song), key=lambda one: one.similarity, default=None)
+        return found if found is not None and found.similarity >= SIMILAR else None
+
+    def _best(self, song: Array) -> list[Recording]:
+        """The best lag in each handful of known recordings."""
+        song = song / self.spread
+        best = []
+        for first, known in self._handfuls:
+            for phase in range(_PHASES):
+                part = song[phase::_PHASES]
+                if len(part) * ROW_SECONDS < OVERLAP_SECONDS:
+                    continue
+                alike, lags, overlap = _correlation(part, known)
+                track, at = np.unravel_index(alike.argmax(), alike.shape)
+                lag = int(lags[at])
+                best.append(
+                    Recording(
+                        track=first + int(track),
+                        similarity=min(1.0, float(alike[track, at])),
+                        song_start=max(lag, 0) * ROW_SECONDS + phase * ROW_SECONDS / _PHASES,
+                        track_start=max(-lag, 0) * ROW_SECONDS,
+                        seconds=float(overlap[track, at]) * ROW_SECONDS,
+                    )
+                )
+        return best
+
+    @cached_property
+    def _handfuls(self) -> list[tuple[int, "_Known"]]:
+        """The number of the first, and some recordings as `_correlation` takes them."""
+        made = []
+        parts = np.split(self.rows / np.float32(_STEPS_PER_UNIT), np.cumsum(self.lengths)[:-1])
+        for first in range(0, len(parts), _AT_ONCE):
+            some = parts[first : first + _AT_ONCE]
+            lengths = self.lengths[first : first + _AT_ONCE]
+            rows = np.zeros((len(some), lengths.max(), COEFFICIENTS), np.float32)
+            for row, part in zip(rows, some, strict=True):
+                row[: len(part)] = part
+            if rows.size:
+                made.append((first, _Known(rows, lengths, *_running(rows))))
+        return made
+
+
+class _Known(NamedTuple):
+    """Recordings side by side, zeros after the end of each, and their running sums."""
+
+    rows: Array
+    lengths: NDArray[np.int32]
+    sums: NDArray[np.float64]
+    energy: NDArray[np.float64]
+
+
+def sound_print(features: Array, starts: NDArray[np.floating], params: FeatureParams) -> Array:
+    """A recording's colour over time, three rows to each of a print's.
+
+    Parameters
+    ----------
+    features : ndarray, float32, shape (n, *params.shape), its segments in the order of time
+    starts : ndarray, float, shape (n,), s, where each begins
+    params : FeatureParams
+
+    Returns
+    -------
+    ndarray, float32, shape (rows, 12)
+        No rows where there are no segments, or MFCCs of too few coefficients to tell recordings
+        apart by.
+    """
+    colour = cepstra(params)[:, 1:]
+    if not len(features) or not np.any(colour[:, _FEWEST_COEFFICIENTS - 1]):
+        return np.empty((0, COEFFICIENTS), np.float32)
+    hop = params.hop_length / params.sample_rate
+    when = (np.asarray(starts)[:, np.newaxis] + np.arange(params.frames) * hop).ravel()
+    values = (features @ colour).reshape(-1, COEFFICIENTS).astype(np.float64)
+    step = ROW_SECONDS / _PHASES
+    rows = int((when[-1] - when[0]) / step) - _PHASES + 1
+    # Means between two moments are differences of the integral.
+    areas = (values[1:] + values[:-1]) / 2 * np.diff(when)[:, np.newaxis]
+    integral = np.concatenate([np.zeros((1, COEFFICIENTS)), np.cumsum(areas, axis=0)])
+    edges = when[0] + np.arange(max(0, rows) + _PHASES) * step
+    at = np.stack([np.interp(edges, when, column) for column in integral.T], axis=1)
+    return ((at[_PHASES:] - at[:-_PHASES]) / ROW_SECONDS).astype(np.float32)
+
+
+def cepstra(params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
+    """What turns a frame of features into cepstral coefficients 0 to 12.
+
+    Parameters
+    ----------
+    params : FeatureParams
+    band : (float, float), of the mel axis from 0 to 1
+        The bands that count, of log-mel features; MFCCs are of all of them.
+
+    Returns
+    -------
+    ndarray, float32, shape (coefficients, 13)
+        Columns of zeros for those that MFCCs of fewer coefficients do not have.
+    """
+    matrix = np.zeros((params.coefficients, COEFFICIENTS + 1), np.float32)
+    if params.kind == "log_mel":
+        first, last = (round(share * params.n_mels) for share in band)
+        count = min(COEFFICIENTS + 1, last - first)
+        matrix[first:last, :count] = dct_matrix(count, last - first)
+    else:
+        np.fill_diagonal(matrix, 1)
+    return matrix
+
+
+def _correlation(
+    song: Array, known: _Known
+) -> tuple[Array, NDArray[np.integer], NDArray[np.integer]]:
+    """A song, shape (m, 12), against known recordings at all lags.
+
+    Returns
+    -------
+    alike : ndarray, shape (k, lags), -1 where too little overlaps
+    lags : ndarray of int, shape (lags,); row t + lag of the song lies beside row t of the other
+    overlap : ndarray of int, shape (k, lags), rows
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    m, longest = len(song), known.rows.shape[1]
+    song = song - song.mean(axis=0)
+    size = next_fast_len(m + longest - 1, real=True)
+    theirs = rfft(known.rows, size, axis=1).conj().transpose(1, 0, 2)
+    product = theirs @ rfft(song, size, axis=0)[:, :, np.newaxis]
+    lags = np.arange(1 - longest, m)
+    cross = irfft(product[:, :, 0], size, axis=0).T[:, lags]
+
+    first = np.maximum(lags, 0)  # in the song
+    last = np.clip(lags + known.lengths[:, np.newaxis], first, m)
+    overlap = last - first
+    count = np.maximum(overlap, 1)
+    sums, energy = _running(song)
+    its_sum, its_energy = sums[last] - sums[first], energy[last] - energy[first]
+    track, begin = np.arange(len(known.rows))[:, np.newaxis], np.maximum(-lags, 0)
+    end = np.maximum(last - lags, begin)
+    their_sum = known.sums[track, end] - known.sums[track, begin]
+    their_energy = known.energy[track, end] - known.energy[track, begin]
+
+    its_energy = its_energy - np.square(its_sum).sum(axis=2) / count
+    their_energy = their_energy - np.square(their_sum).sum(axis=2) / count
+    cross = cross - (its_sum * their_sum).sum(axis=2) / count
+    least = _STEADY * COEFFICIENTS * count
+    alike = cross / np.sqrt(np.maximum(its_energy, least) * np.maximum(their_energy, least))
+    enough = overlap >= OVERLAP_SECONDS / ROW_SECONDS
+    return np.where(enough, alike, -1).astype(np.float32), lags, overlap
+
+
+def _running(values: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of the first 0, 1, 2, ... rows, and of their squares over the coefficients."""
+    pad = [(0, 0)] * (values.ndim - 2) + [(1, 0)]
+    sums = np.cumsum(np.pad(values, (*pad, (0, 0))), axis=-2, dtype=np.float64)
+    squares = np.einsum("...c,...c->...", values, values, dtype=np.float64)
+    return sums, np.cumsum(np.pad(squares, pad), axis=-1)

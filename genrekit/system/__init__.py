@@ -1,0 +1,1 @@
+"""What a machine gives: files, memory, threads, processes, a cluster."""

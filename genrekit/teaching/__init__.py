@@ -1,0 +1,1 @@
+"""The neuron and the small network of the Learn pages, and a run that can be stepped through."""

@@ -1,0 +1,154 @@
+"""Looking inside a run without disturbing it: what one example does, what it answers, and proof.
+
+Everything works on `Run.network`, a copy of the weights, so that looking never changes a number
+of the run itself.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genrekit.teaching.mlp import TASKS, Step, numerical_gradients
+from genrekit.teaching.run import Frame, Run, Weight
+from genrekit.teaching.settings import OWN
+
+__all__ = [
+    "Answer",
+    "GradientCheck",
+    "Look",
+    "answer_after",
+    "ask",
+    "check_gradient",
+    "look",
+    "nearest_target",
+    "rehearse",
+    "truth",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one example does inside a network; lists run from the first layer to the last."""
+
+    activations: list[Array]
+    deltas: list[Array]
+    gradients: list[Array]
+    bias_gradients: list[Array]
+
+    def flat(self) -> Array:
+        """Everything in one row: activations, deltas, gradients, bias gradients."""
+        return _flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
+
+
+def look(run: Run, inputs: ArrayLike, target: float, frame: Frame | None = None) -> Look:
+    """What an example of shape (inputs,) does inside the network, now or in `frame`."""
+    net = run.network(None if frame is None else frame.parameters)
+    output = net.forward(np.asarray(inputs, dtype=np.float64))
+    net.backward(target - output)
+    return Look(
+        [a[0].copy() for a in net.activations],
+        [d[0].copy() for d in net.deltas],
+        [g.copy() for g in net.gradients],
+        [g.copy() for g in net.bias_gradients] if net.biases else [],
+    )
+
+
+def rehearse(run: Run, inputs: ArrayLike, target: float) -> Step:
+    """One example in slow motion: what learning from it would do, without doing it."""
+    return run.network().step(np.asarray(inputs, float), [target], run.learning_rate)
+
+
+def answer_after(run: Run, step: Step) -> float:
+    """The answer to a rehearsed example, had the step been taken."""
+    net = run.network(_flat([*step.weights_after, *step.biases_after]))
+    return float(net.forward(step.activations[0])[0, 0])
+
+
+# -- questions and answers ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The network's answer to a question, None where its numbers have overflowed.
+
+    `truth` is None where nobody knows it, and `error`, truth - answer, where there is not both.
+    `outside` says whether an input lies beyond the range that was learned from.
+    """
+
+    answer: float | None
+    truth: float | None
+    error: float | None
+    outside: bool
+
+
+def ask(run: Run, inputs: ArrayLike) -> Answer:
+    """Put a question of shape (inputs,) to the network."""
+    x = np.asarray(inputs, dtype=np.float64)
+    said = float(run.network().forward(x)[0])
+    answer = said if math.isfinite(said) else None
+    right = truth(run, x)
+    low, high = run.trained_range()
+    return Answer(
+        answer,
+        right,
+        None if right is None or answer is None else right - answer,
+        bool(((x < low) | (x > high)).any()),
+    )
+
+
+def truth(run: Run, inputs: ArrayLike) -> float | None:
+    """What the task says the answer is; None for own numbers."""
+    if run.settings.task == OWN:
+        return None
+    a, b = np.asarray(inputs, dtype=np.float64)
+    middle = (run.settings.low + run.settings.high) / 2
+    return float(TASKS[run.settings.task](np.asarray(a), np.asarray(b), middle))
+
+
+def nearest_target(run: Run, inputs: ArrayLike) -> float:
+    """The true answer, or for own numbers that of the nearest example."""
+    right = truth(run, inputs)
+    if right is not None:
+        return right
+    distance = np.square(run.inputs - np.asarray(inputs, dtype=np.float64)).sum(axis=1)
+    return float(run.targets[np.argmin(distance), 0])
+
+
+# -- the proof ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """Gradients from backpropagation and from nudging each weight, in the same order."""
+
+    weights: list[Weight]
+    backpropagated: Array
+    numerical: Array
+
+    @property
+    def largest_difference(self) -> float:
+        """The largest absolute difference between the two."""
+        return float(np.max(np.abs(self.backpropagated - self.numerical)))
+
+
+def check_gradient(run: Run, inputs: ArrayLike, target: float) -> GradientCheck:
+    """Every gradient twice: by backpropagation, and from the loss with each weight nudged."""
+    x = np.atleast_2d(np.asarray(inputs, dtype=np.float64))
+    net = run.network()
+    with np.errstate(over="ignore", invalid="ignore"):
+        output = net.forward(x)
+        net.backward(target - output)
+        biases = net.bias_gradients if net.biases else []
+        backpropagated = _flat([*net.gradients, *biases])
+        weights, biases = numerical_gradients(net, x, [[target]])
+        numerical = _flat([*weights, *biases])
+    return GradientCheck(run.all_weights(), backpropagated, numerical)
+
+
+def _flat(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([array.ravel() for array in arrays])

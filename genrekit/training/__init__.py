@@ -1,0 +1,1 @@
+"""Training a model: parameters, recipes, augmentation, the loop, and the leak meter."""

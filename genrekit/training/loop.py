@@ -1,0 +1,421 @@
+"""Training a classifier: epochs one by one, to be stopped after any of them.
+
+The default is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
+epochs, features as they are. `train_params` has what suits each network. As in the course, train
+loss and accuracy are running means over the epoch's batches, taken while the weights still move;
+validation follows each epoch.
+"""
+
+import copy
+import hashlib
+import math
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from genrekit import __version__
+from genrekit.audio.non_music import render_outliers
+from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.splits import Split
+from genrekit.errors import ModelError, SettingsError
+from genrekit.features.extraction import extract
+from genrekit.model.bundle import GenreModel
+from genrekit.model.evaluation import Measurement, measure
+from genrekit.model.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
+from genrekit.model.neighbours import Neighbours
+from genrekit.model.networks import build_network, count_parameters
+from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.memory import rows_at_once
+from genrekit.training.augment import KEPT_BAND
+from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.recipes import CourseRecipe, Recipe, RobustRecipe
+from genrekit.wording import numeral
+
+__all__ = ["EpochStats", "Training", "kept_band", "train"]
+
+_ROWS_SUMMED: Final = 128
+_OUTLIERS: Final = 1200
+
+
+@dataclass(frozen=True)
+class EpochStats:
+    """One epoch, counted from 1. Losses are mean cross-entropy in nats, accuracies 0 to 1.
+
+    The validation fields are NaN where the split has no validation part.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    seconds: float
+
+
+class Training:
+    """A run: iterate over it for its epochs, as far as wanted, then ask for its `model`.
+
+    Attributes
+    ----------
+    history : list of EpochStats
+        The epochs so far.
+    """
+
+    def __init__(self, dataset: Dataset, split: Split, params: TrainParams) -> None:
+        self.dataset = dataset
+        self.split = split
+        self.params = params
+        self.history: list[EpochStats] = []
+        self._device = _device(params.device)
+        self._mean, self._std = _normalisation(dataset.features, split.train, params.normalise)
+        self._network = build_network(
+            params.network, dataset.params.shape, len(dataset.genres), params.seed
+        ).to(self._device)
+        self._order = torch.Generator().manual_seed(params.seed)
+        self._recipe = self._make_recipe()
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self.kept_epoch = 0
+
+    def __iter__(self) -> Iterator[EpochStats]:
+        params, recipe = self.params, self._recipe
+        valid = self._rows(self.split.valid)
+        count = len(self.split.train)
+        while len(self.history) < params.epochs:
+            start = perf_counter()
+            self._network.train()
+            batches = []
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed((params.seed + (len(self.history) << 40)) % 2**63)
+                order = torch.randperm(count, generator=self._order)
+                for rows in torch.split(order, params.batch_size):
+                    batches.append(recipe.step(rows))
+            # Not before: reading a batch's figures waits for the device, and takes its time.
+            losses, logits, genres = zip(*batches, strict=True)
+            sizes = torch.tensor([len(batch) for batch in genres], device=self._device)
+            hits = (torch.cat(logits).argmax(dim=1) == torch.cat(genres)).sum()
+            stats = EpochStats(
+                len(self.history) + 1,
+                float((torch.stack(losses) * sizes).sum()) / count,
+                float(hits) / count,
+                *self._validate(*valid),
+                perf_counter() - start,
+            )
+            self._keep(stats)
+            self.history.append(stats)
+            yield stats
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Write all that a run needs to go on later from the epoch it has reached.
+
+        Raises
+        ------
+        ModelError
+            It cannot be written.
+        """
+        path = Path(path)
+        state = {
+            "run": self._identity(),
+            "history": [asdict(stats) for stats in self.history],
+            "order": self._order.get_state(),
+            "recipe": self._recipe.state(),
+            "best": self._best,
+            "kept_epoch": self.kept_epoch,
+        }
+        with plain_os_errors("written", path, ModelError), replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def load_state(self, path: str | os.PathLike[str]) -> None:
+        """Go on from where `save_state` wrote `path`; nothing in the file is executed.
+
+        Raises
+        ------
+        ModelError
+            It cannot be read, or belongs to another run.
+        """
+        path = Path(path)
+        with plain_os_errors("read", path, ModelError):
+            try:
+                state = torch.load(path, self._device, weights_only=True)
+                if state["run"] != self._identity():
+                    raise ModelError(
+                        f"{path.name} belongs to a run with other data or settings: remove it, "
+                        "or start with the settings it was written with."
+                    )
+                self._recipe.restore(state["recipe"])
+                self._order.set_state(state["order"].cpu())
+                self.history = [EpochStats(**stats) for stats in state["history"]]
+                self._best, self.kept_epoch = state["best"], state["kept_epoch"]
+            except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError):
+                raise ModelError(
+                    f"{path.name} is damaged: remove it, and the run starts from the beginning."
+                ) from None
+
+    def model(self, about: str = "") -> GenreModel:
+        """The model as it stands: calibrated on the validation part, measured, with its card.
+
+        Parameters
+        ----------
+        about : str, what the card says first: where the data came from, and its cautions
+
+        Raises
+        ------
+        ModelError
+            No epoch has been run yet.
+        """
+        model = self._uncalibrated()
+        temperature, threshold = self._calibration(model)
+        model = replace(model, temperature=temperature, threshold=threshold)
+        card = {"about": about, "genrekit": __version__} | self._card(model)
+        return replace(model, card=card, neighbours=self.neighbours(model))
+
+    def measured(self) -> Measurement:
+        """How often the network as it stands is right on what the split holds out.
+
+        It is not calibrated, which changes no verdict, but the calibration error.
+
+        Raises
+        ------
+        ModelError
+            No epoch has been run yet.
+        """
+        part = self.split.measured_part
+        return measure(self._uncalibrated(), self.dataset, self.split.measured, part)
+
+    def _uncalibrated(self) -> GenreModel:
+        if not self.kept_epoch:
+            raise ModelError("Nothing has been learned yet: run at least one epoch first.")
+        network = copy.deepcopy(self._recipe.judge).cpu()
+        if self._best is not None:
+            network.load_state_dict(self._best[1])
+        return GenreModel(
+            network.eval(),
+            self.params.network,
+            self.dataset.params,
+            self.dataset.genres,
+            self._mean,
+            self._std,
+        )
+
+    def neighbours(self, model: GenreModel) -> Neighbours | None:
+        """What `model` was trained on; None where the tracks are unknown, or too few to tell."""
+        tracks = self.dataset.tracks
+        if tracks is None or len(np.unique(tracks[self.split.train])) < 2:
+            return None
+        held_out = self.split.valid[:0] if self.split.shares_tracks else self.split.valid
+        band = kept_band(self.params)
+        try:
+            return Neighbours.fit(model, self.dataset, self.split.train, held_out, band)
+        except ModelError:  # a network that has learned nothing hears no differences
+            return None
+
+    def _identity(self) -> str:
+        """What a run depends on, as one word."""
+        run = [self.dataset.fingerprint, self.split.fingerprint, repr(self.params)]
+        return hashlib.sha256("\n".join(run).encode()).hexdigest()
+
+    def _make_recipe(self) -> Recipe:
+        params, dataset, rows = self.params, self.dataset, self.split.train
+        x, y = self._rows(rows)
+        if params.recipe == "course":
+            return CourseRecipe(self._network, x, y, params.learning_rate)
+        before, after = _neighbours(dataset, rows)
+        log_mel = dataset.params.kind == "log_mel" and not params.normalise
+        return RobustRecipe(
+            self._network,
+            x,
+            y,
+            before,
+            after,
+            log_mel,
+            self._outliers(),
+            len(dataset.genres),
+            params.learning_rate,
+            params.epochs * math.ceil(len(rows) / params.batch_size),
+        )
+
+    def _outliers(self) -> Tensor:
+        params = self.dataset.params
+        sounds = render_outliers(
+            _OUTLIERS, params.segment_samples, params.sample_rate, self.params.seed
+        )
+        features = (extract(sounds, params) - self._mean) / self._std
+        return torch.from_numpy(features).to(self._device)
+
+    def _rows(self, rows: NDArray[np.int64]) -> tuple["Tensor | _ReadRows", Tensor]:
+        labels = torch.from_numpy(self.dataset.labels[rows]).to(self._device)
+        normalise = (self._mean, self._std) if self.params.normalise else None
+        read = _ReadRows(self.dataset.features, rows, normalise, self._device)
+        return (read if self.dataset.mapped else read[:]), labels
+
+    def _validate(self, x: "Tensor | _ReadRows", y: Tensor) -> tuple[float, float]:
+        if not len(y):
+            return float("nan"), float("nan")
+        judge = self._recipe.judge.eval()
+        with torch.inference_mode():
+            step = rows_at_once(self.dataset.params.shape)
+            starts = range(0, len(y), step)
+            logits = torch.cat([judge(x[start : start + step]) for start in starts])
+        hits = (logits.argmax(dim=1) == y).sum()
+        return float(cross_entropy(logits, y)), float(hits) / len(y)
+
+    def _keep(self, stats: EpochStats) -> None:
+        judge = self._recipe.judge
+        finite = all(weights.sum().isfinite() for weights in judge.parameters())
+        if not finite or not np.isfinite(stats.train_loss):
+            self.kept_epoch = 0 if self._best is None else self.kept_epoch
+            given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate
+            lower = min(usual, given / 100)
+            raise ModelError(
+                f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
+                f"{numeral(given)}: use a far lower one, such as {numeral(lower)}, or bring the "
+                "features to one scale (normalise)."
+            )
+        if self.params.keep == "last" or not len(self.split.valid):
+            self.kept_epoch = stats.epoch
+        elif self._best is None or stats.valid_loss < self._best[0]:
+            self._best = stats.valid_loss, copy.deepcopy(judge.state_dict())
+            self.kept_epoch = stats.epoch
+
+    def _calibration(self, model: GenreModel) -> tuple[float, float]:
+        """Temperature and threshold from the validation tracks, or segments without tracks."""
+        rows = self.split.valid
+        if not len(rows):
+            return 1.0, 0.0
+        labels = self.dataset.labels[rows]
+        logits = model.logits(self.dataset.features, rows)
+        tracks = None if self.dataset.tracks is None else self.dataset.tracks[rows]
+        temperature = fit_temperature(logits, labels, tracks)
+        probabilities = softmax(logits, temperature)
+        if tracks is not None:
+            probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
+        return temperature, choose_threshold(probabilities, labels)
+
+    def _card(self, model: GenreModel) -> dict[str, Any]:
+        dataset, split = self.dataset, self.split
+        tracks = None if dataset.tracks is None else len(np.unique(dataset.tracks))
+        recipe = {k: v for k, v in asdict(self.params).items() if k != "device"}
+        return {
+            "data": {
+                "fingerprint": dataset.fingerprint,
+                "segments": dataset.counts(),
+                "tracks": tracks,
+            },
+            "split": {
+                "kind": split.kind,
+                "seed": split.seed,
+                "held_out": split.held_out,
+                "shares_tracks": split.shares_tracks,
+                "worth": split.worth,
+                "segments": {
+                    "train": len(split.train),
+                    "valid": len(split.valid),
+                    "test": len(split.test),
+                },
+            },
+            "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self.kept_epoch},
+            "parameters": count_parameters(model.network),
+            "calibrated_on": "valid" if len(split.valid) else None,
+            "measured": measure(model, dataset, split.measured, split.measured_part).to_dict(),
+            "history": [asdict(stats) for stats in self.history],
+        }
+
+
+def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> Training:
+    """Set up a training run; it starts when it is iterated over.
+
+    Examples
+    --------
+    >>> training = train(dataset, by_track(dataset))            # doctest: +SKIP
+    >>> for epoch in training:                                  # doctest: +SKIP
+    ...     print(epoch.epoch, epoch.valid_accuracy)
+    >>> training.model().save("my-model")                       # doctest: +SKIP
+    """
+    return Training(dataset, split, params or TrainParams())
+
+
+def kept_band(params: TrainParams) -> tuple[float, float]:
+    """The part of the mel axis that every variation in training leaves, from 0 to 1."""
+    return KEPT_BAND if params.recipe == "robust" else (0.0, 1.0)
+
+
+class _ReadRows:
+    """Rows of features as tensors, taken and normalised when they are asked for."""
+
+    def __init__(
+        self,
+        features: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        normalise: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        device: torch.device,
+    ) -> None:
+        self._features = features
+        self._rows = rows
+        self._normalise = normalise
+        self._device = device
+
+    def __getitem__(self, places: Tensor | slice, /) -> Tensor:
+        rows = self._rows[places if isinstance(places, slice) else places.numpy()]
+        features = self._features[rows]  # a copy
+        if self._normalise is not None:
+            mean, std = self._normalise
+            features -= mean
+            features /= std
+        return torch.from_numpy(features).to(self._device)
+
+
+def _normalisation(
+    features: NDArray[np.float32], rows: NDArray[np.int64], wanted: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each coefficient in these rows, shapes (coefficients,)."""
+    coefficients = features.shape[-1]
+    if not wanted:
+        return np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
+    parts = [rows[start : start + _ROWS_SUMMED] for start in range(0, len(rows), _ROWS_SUMMED)]
+    count = len(rows) * features.shape[1]
+    mean = sum(features[part].sum(axis=(0, 1), dtype=np.float64) for part in parts) / count
+    squares = (np.square(features[part] - mean).sum(axis=(0, 1)) for part in parts)
+    std = np.sqrt(sum(squares) / count)
+    # A coefficient that never changes (a band that is always empty) stays as it is.
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
+
+
+def _neighbours(
+    dataset: Dataset, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of these rows, which of them comes before and after it in its track.
+
+    Places in `rows`, shape (n,) each; its own place where there is none.
+    """
+    own = np.arange(len(rows))
+    if dataset.tracks is None or dataset.segments is None:
+        return own, own
+    track, place = dataset.tracks[rows], dataset.segments[rows]
+    order = np.lexsort((place, track))
+    follows = (track[order][1:] == track[order][:-1]) & (place[order][1:] == place[order][:-1] + 1)
+    before, after = own.copy(), own.copy()
+    after[order[:-1][follows]] = order[1:][follows]
+    before[order[1:][follows]] = order[:-1][follows]
+    return before, after
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # PyTorch without CUDA raises the second
+        raise SettingsError(
+            f'There is no device "{name}" here: use auto, cpu, or cuda where there is one.'
+        ) from None
+    return device

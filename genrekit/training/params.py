@@ -1,0 +1,64 @@
+"""The choices of a training run, and those that suit each network; without PyTorch."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from genrekit.errors import SettingsError
+from genrekit.ranges import check_number, check_switch, check_whole
+
+__all__ = ["RECIPES", "TrainParams"]
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """The choices of one training run; the defaults are the course's.
+
+    Attributes
+    ----------
+    network : a key of `NETWORKS`; any other is refused when training begins
+    recipe : "course" or "robust"
+        Plain, or with varied and mixed examples and averaged weights: see `recipes`.
+    epochs, batch_size : int, >= 1
+    learning_rate : float, > 0, up to 10, of Adam
+    seed : int, >= 0, of the first weights and of the order of the examples
+    keep : "last" or "best"
+        The weights after the last epoch, or after the one with the lowest validation loss.
+    normalise : bool
+        Subtract the mean and divide by the standard deviation of each coefficient.
+    device : str, "auto" (CUDA where there is one) or a PyTorch device
+
+    Raises
+    ------
+    SettingsError
+        When made: another value is outside its range.
+    """
+
+    network: str = "mlp"
+    recipe: Literal["course", "robust"] = "course"
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    seed: int = 0
+    keep: Literal["last", "best"] = "last"
+    normalise: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        ranges = {"epochs": (1, 10_000), "batch_size": (1, 65_536), "seed": (0, 2**63 - 1)}
+        for name, (low, high) in ranges.items():
+            check_whole(name, getattr(self, name), low, high)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        check_number("learning_rate", self.learning_rate, 0, 10, above=True)
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
+        check_switch("normalise", self.normalise)
+        object.__setattr__(self, "normalise", bool(self.normalise))
+        if self.recipe not in ("course", "robust"):
+            raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
+        if self.keep not in ("last", "best"):
+            raise SettingsError(f'keep is "{self.keep}": use last or best.')
+
+
+RECIPES: Final[dict[str, TrainParams]] = {
+    "mlp": TrainParams(),
+    "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
+}

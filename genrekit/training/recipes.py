@@ -1,0 +1,222 @@
+"""How weights are moved: the course's plain way, and one that withstands real uploads.
+
+A recipe holds the network, its optimiser and its training rows. `step` learns from some rows;
+`judge` is the network whose answers count: the one that learns, or an average of it over time.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from genrekit.training.augment import filtered, masked, moved, noisy
+from genrekit.training.dense import DenseChain
+
+__all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
+
+
+class Segments(Protocol):
+    """Training rows (n, frames, coefficients): a tensor, or what reads them when asked for."""
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+
+
+class Recipe(Protocol):
+    """What `Training` asks of a recipe."""
+
+    judge: nn.Module
+
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later: tensors and plain values."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+
+
+class CourseRecipe:
+    """Cross-entropy, Adam, rows as they are."""
+
+    def __init__(self, network: nn.Module, x: Segments, y: Tensor, learning_rate: float) -> None:
+        self.judge = network
+        self._x, self._y = x, y
+        self._chain = DenseChain(network) if DenseChain.fits(network) else None
+        self._optimizer = torch.optim.Adam(network.parameters(), learning_rate, fused=True)
+
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+        x, target = self._x[rows], self._y[rows]
+        if self._chain is not None:
+            loss, logits = self._chain.differentiate(x, target)
+            self._optimizer.step()
+            return loss, logits, target
+        logits = self.judge(x)
+        loss = cross_entropy(logits, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()  # gives their memory back
+        return loss.detach(), logits.detach(), target
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later."""
+        return {"judge": self.judge.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.judge.load_state_dict(state["judge"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+class RobustRecipe:
+    """Varied rows, mixed in pairs, softened answers, and an average of the weights over time.
+
+    Adam with decoupled weight decay (Loshchilov and Hutter 2019) under a one-cycle learning
+    rate (Smith and Topin 2018), mixup (Zhang et al. 2018), label smoothing (Szegedy et al. 2016),
+    the variations of `genrekit.training.augment` for log-mel features, and outliers that every
+    genre fits equally (Hendrycks, Mazeika and Dietterich 2019).
+
+    Parameters
+    ----------
+    network : nn.Module
+    x : Segments, the training rows
+    y : Tensor, int64, shape (n,), their labels
+    before, after : ndarray, int64, shape (n,), the row before and after each in its track; its
+        own number where there is none
+    log_mel : bool, whether coefficients are mel bands in dB
+    outliers : Tensor, shape (m, frames, coefficients), rows that are no music; m may be 0
+    learning_rate : float, the highest of the cycle
+    steps : int, of the whole run
+    """
+
+    WEIGHT_DECAY: Final = 0.05
+    WARM_UP: Final = 0.15
+    SMOOTHING: Final = 0.1
+    MIXUP: Final = 0.2
+    AVERAGED_STEPS: Final = 500
+    OUTLIER_SHARE: Final = 1 / 16
+
+    def __init__(
+        self,
+        network: nn.Module,
+        x: Segments,
+        y: Tensor,
+        before: NDArray[np.int64],
+        after: NDArray[np.int64],
+        log_mel: bool,
+        outliers: Tensor,
+        genres: int,
+        learning_rate: float,
+        steps: int,
+    ) -> None:
+        self._network = network
+        self.judge = copy.deepcopy(network)
+        self._x, self._y = x, one_hot(y, genres).float()
+        self._before, self._after = torch.from_numpy(before), torch.from_numpy(after)
+        self._log_mel = log_mel
+        self._outliers = outliers
+        weights = [p for p in network.parameters() if p.ndim > 1]
+        others = [p for p in network.parameters() if p.ndim <= 1]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": self.WEIGHT_DECAY},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            learning_rate,
+            fused=True,
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer, learning_rate, total_steps=steps, pct_start=self.WARM_UP
+        )
+        self._steps = 0
+
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+        x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
+        self._network.train()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
+            logits = self._network(masked(x)).float()
+        loss = cross_entropy(logits, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()  # gives their memory back
+        self._schedule.step()
+        self._steps += 1
+        self._average()
+        return loss.detach(), logits.detach(), target.argmax(dim=1)
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later."""
+        return {
+            "judge": self.judge.state_dict(),
+            "network": self._network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "steps": self._steps,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.judge.load_state_dict(state["judge"])
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._steps = state["steps"]
+
+    def _varied(self, rows: Tensor) -> Tensor:
+        x, own = self._x, self._x[rows]
+        frames, device = own.shape[1], own.device
+        before, after = self._before[rows], self._after[rows]
+        # Where a track begins or ends, it goes back the way it came.
+        first = torch.where((before == rows)[:, None, None].to(device), own.flip(1), x[before])
+        last = torch.where((after == rows)[:, None, None].to(device), own.flip(1), x[after])
+        around = torch.cat([first, own, last], dim=1)
+        if self._log_mel:
+            return noisy(filtered(moved(around, frames)))
+        start = int(torch.randint(frames // 2, frames + frames // 2 + 1, ()))
+        return around[:, start : start + frames]
+
+    def _mixed(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        concentration = torch.full((len(x),), self.MIXUP)
+        share = torch.distributions.Beta(concentration, concentration).sample()
+        share = torch.maximum(share, 1 - share).to(x.device)
+        other = torch.randperm(len(x))
+        mixed = x.lerp(x[other], (1 - share)[:, None, None])
+        target = target.lerp(target[other], (1 - share)[:, None])
+        return mixed, target.lerp(torch.full_like(target, 1 / target.shape[1]), self.SMOOTHING)
+
+    def _with_outliers(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        count = round(len(x) * self.OUTLIER_SHARE) if len(self._outliers) else 0
+        if count:
+            places = torch.randperm(len(x))[:count]
+            chosen = self._outliers[torch.randint(len(self._outliers), (count,))]
+            if self._log_mel:
+                chosen = noisy(filtered(chosen))
+            x[places] = chosen
+            target[places] = 1 / target.shape[1]
+        return x, target
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move `judge` towards the weights: the average of the last tenth, at first."""
+        share = max(1 / self.AVERAGED_STEPS, 10 / (10 + self._steps))
+        for kept, new in zip(
+            self.judge.state_dict().values(), self._network.state_dict().values(), strict=True
+        ):
+            if kept.is_floating_point():
+                kept.lerp_(new, share)
+            else:
+                kept.copy_(new)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is native there, and so faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

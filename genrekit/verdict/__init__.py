@@ -1,0 +1,1 @@
+"""One song and everything that can be asked about it."""

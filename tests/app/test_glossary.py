@@ -1,0 +1,181 @@
+"""The glossary explains every technical word of every page, and only there."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from genrekit.app.kit.glossary import GROUPS, PLACES, TERMS, anchor, find, tip
+
+ROOT = Path(__file__).parents[2]
+WORDS = "Words on this page"
+# The files whose sentences each place shows; after a colon, the functions of the file.
+SOURCES = {
+    "calculator": ["app/mel_calculator.py", "app/mel_views.py:curve_figure"],
+    "list": ["app/mel_list.py"],
+    "ear": ["app/mel_ear.py", "app/mel_views.py:steps_figure,staircase_figure"],
+    "bank": ["app/mel_bank.py", "app/mel_views.py:bank_figure"],
+    "sound": ["app/mel_sound.py:sound_to_mfcc,_players", "app/mel_sound_views.py:stages_figure"],
+    "trace": [
+        "app/mel_sound.py:trace,_trace_steps,_products_table",
+        "app/mel_sound_views.py:cell_map,trace_figure",
+    ],
+    "neuron": ["learn/neuron.py"],
+    "backprop": [
+        "learn/backprop.py",
+        "app/network_view.py:_HTML",
+        "app/browser/network_view.js",
+        "app/playground_settings.py",
+        "app/playground_panels.py",
+        "app/playground_formulas.py",
+        "app/playground_map.py",
+    ],
+    "dataset": ["build/dataset.py", "app/dataset_views.py", "app/music.py"],
+    "train": [
+        "build/train.py",
+        "app/training_views.py",
+        "app/dataset_views.py:draw_segment",
+        "commentary.py",
+    ],
+    "classify": [
+        "listen/classify.py",
+        "app/listening.py",
+        "app/verdict_views.py",
+        "app/evidence_player.py:_HTML",
+        "app/browser/evidence_player.js",
+    ],
+}
+
+
+@cache
+def visible(place: str) -> str:
+    """The sentences of a place: what its files hold between quotation marks, less docstrings."""
+    return "\n".join(sentence for source in SOURCES[place] for sentence in sentences(source))
+
+
+def sentences(source: str) -> list[str]:
+    path, _, functions = source.partition(":")
+    page = ROOT / "pages" / path
+    file = page if page.exists() else ROOT / "genrekit" / path
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".js":
+        found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)
+        return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
+    tree = ast.parse(text)
+    names = functions.split(",") if functions else None
+    parts = [n for n in tree.body if names is None or defines(n) in names]
+    assert names is None or len(parts) == len(names), "each function is there"
+    docstrings = {
+        id(node.body[0].value)
+        for part in [tree, *parts]
+        for node in ast.walk(part)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    constants = [
+        plain(node.value)
+        for part in parts
+        for node in ast.walk(part)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in docstrings
+    ]
+    return [constant for constant in constants if is_sentence(constant)]
+
+
+def defines(node: ast.stmt) -> str | None:
+    target = getattr(node, "target", None)
+    return target.id if isinstance(target, ast.Name) else getattr(node, "name", None)
+
+
+def plain(text: str) -> str:
+    """Without HTML's tags, and without what JavaScript puts in."""
+    return re.sub(r"<[^>]*>|\$\{[^}]*\}", " ", text)
+
+
+def is_sentence(text: str) -> bool:
+    """Whether it is for people: not a key, a colour or a formula."""
+    return bool(re.search(r"[a-z] |[A-Z][a-z]|^[A-Z]{3}", text)) and "\\" not in text
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_page_explains_the_technical_words_it_uses_and_no_others(place):
+    used = {term.name for term in TERMS if term.pattern.search(visible(place))}
+    assert {term.name for term in TERMS if place in term.places} == used
+
+
+def test_the_words_that_newcomers_stumble_over_are_in_it():
+    for word in (
+        "segment, track, mel, MFCC, spectrogram, FFT, frame, hop, mel band, filter bank, neuron, "
+        "weight, bias, activation, sigmoid, loss, error, gradient, backpropagation, learning rate, "
+        "epoch, batch, training set, validation, test set, held out, split, leak, overfitting, "
+        "accuracy, confidence, probability, calibration, confusion matrix, margin, occlusion, "
+        "nearest segment, dropout, regularisation, bundle, model card, decibel, phase, log-mel"
+    ).split(", "):
+        if word != "training set":
+            assert find(word), word
+
+
+def test_each_term_is_explained_once_and_by_whole_sentences():
+    names = [anchor(term) for term in TERMS]
+    assert len(set(names)) == len(names)
+    for term in TERMS:
+        for text in (term.says, term.here):
+            assert text[0].isupper() or text[0] in "“0123456789"
+            assert text.endswith("."), text
+            assert len(text) < 300, "a sentence or two"
+            assert "!" not in text
+            assert not re.search(r"\d %|ize\b|color|neighbor", text), "the house's spelling"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_words_of_a_page_keep_to_the_house_s_style(place):
+    odd = r"\d %|\w!(?!=)|\b(?:color|analyze|normalize|behavior|favorite|dialog|please|simply)\b"
+    assert re.findall(odd, visible(place)) == []
+
+
+def test_no_other_file_defines_a_word_again():
+    files = [*ROOT.glob("pages/**/*.py"), *ROOT.glob("genrekit/app/**/*.py")]
+    others = {file: file.read_text(encoding="utf-8") for file in files}
+    del others[ROOT / "genrekit" / "app" / "kit" / "glossary.py"]
+    together = {file: re.sub(r'"\s*f?"', "", text) for file, text in others.items()}
+    for term in TERMS:
+        first = term.says.split(". ")[0]
+        assert [file.name for file, text in together.items() if first in text] == []
+
+
+def test_finding_prefers_the_word_itself():
+    assert find("LOSS")[0].name == "Loss"
+    assert find("overfitting")[0].name == "Memorising (overfitting)"
+    assert find("") == list(TERMS)
+    assert find("no such word") == []
+    assert tip("Hop", "More.").startswith("The step from one frame")
+    assert tip("Hop", "More.").endswith(" More.")
+    with pytest.raises(KeyError):
+        tip("Hopp")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_page_has_the_button_with_its_words(app, place):
+    where = PLACES[place]
+    at = app(where.page, **where.query)
+    assert not at.exception
+    (button,) = (block for block in at.get("popover") if block.proto.popover.label == WORDS)
+    explained = {m.value.split(":**")[0].strip("*") for m in button.markdown if "**" in m.value}
+    assert explained == {term.name for term in TERMS if place in term.places}
+
+
+def test_the_glossary_page_shows_all_and_finds_some(app):
+    at = app("start/glossary.py")
+    assert [h.value for h in at.header] == list(GROUPS)
+    assert [h.value for h in at.subheader] == [term.name for term in TERMS]
+    titles = {place.title for place in PLACES.values()}
+    assert sum(link.label in titles for link in at.get("page_link")) == len(TERMS)
+    at = app("start/glossary.py", word="epoch")
+    assert [h.value for h in at.subheader] == ["Epoch"]
+    at = app("start/glossary.py", word="<b>*x*")
+    assert not at.exception
+    assert not at.subheader
+    assert "Try a shorter piece" in at.info[0].value
+    assert "<b>" not in at.info[0].value

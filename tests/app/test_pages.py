@@ -1,0 +1,124 @@
+"""Home, dataset and train, run without a browser."""
+
+import time
+from pathlib import Path
+
+import pytest
+from page_tools import button, texts
+
+from genrekit.app import session
+from genrekit.app.jobs.queue import Job
+from genrekit.model.bundle import GenreModel
+
+
+@pytest.fixture
+def dataset_job(app, make_dataset):
+    """A finished dataset job, as the dataset page leaves it."""
+    folder = session.jobs().new_folder()
+    make_dataset().write(folder / "data.parquet")
+    return finished(folder, "dataset", "Demo dataset")
+
+
+def finished(folder: Path, kind: str, title: str) -> Job:
+    """A job that looks as if it had run: nothing is left for the scheduler to do."""
+    (folder / "started").write_text("0")
+    (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
+    job = session.jobs().add(folder, kind, title, [], "me")
+    assert job.status == "done"
+    return job
+
+
+def wait(condition) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_home_leads_to_every_other_page(app):
+    at = app("start/home.py")
+    links = {link.page for link in at.get("page_link")}
+    assert len(links) == 6
+
+
+def test_dataset_page_starts_the_demo_job_with_the_chosen_settings(app):
+    at = app("build/dataset.py", n_mfcc="20", hop_length="256")
+    assert at.metric[0].value == "259 × 20 numbers"
+    button(at, "Make the demo dataset").click().run()
+    (job,) = session.jobs().all()
+    assert job.commands[0][:2] == ("demo-data", "audio")
+    assert job.commands[1] == (
+        *("preprocess", "audio", "-o", "data.parquet"),
+        *("--n-mfcc", "20", "--hop-length", "256", "--progress", "json"),
+    )
+    assert at.session_state["dataset"] == job.id
+    assert button(at, "Make the demo dataset").disabled, "one at a time"
+
+
+def test_a_job_waits_its_turn_is_cancelled_and_resumed_from_its_page(app):
+    slow = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+    jobs = session.jobs()
+    first = jobs.add(jobs.new_folder(), "dataset", "First", [slow], "you")
+    wait(lambda: first.status == "running")
+    mine = jobs.add(jobs.new_folder(), "dataset", "Mine", [slow], "me")
+    at = app("build/dataset.py", dataset=mine.id)
+    assert "it is next" in texts(at)
+    button(at, "Cancel").click().run()
+    assert (first.active, mine.status) == (True, "cancelled")
+    assert "Cancelled" in texts(at)
+    button(at, "Resume").click().run()
+    assert mine.status == "waiting"
+    assert "it is next" in texts(at)
+
+
+def test_dataset_page_shows_what_a_job_made(app, dataset_job):
+    at = app("build/dataset.py", dataset=dataset_job.id)
+    values = {metric.label: metric.value for metric in at.metric}
+    assert values["Segments"] == "120"
+    assert values["Genres"] == "3"
+    assert "Nothing was left out." in texts(at)
+    assert [b.label for b in at.get("download_button")] == [
+        "Parquet, with its card",
+        "NPZ for NumPy",
+        "The course's JSON",
+    ]
+
+
+def test_a_job_id_that_is_unknown_or_hostile_is_passed_over(app):
+    for job_id in ("x" * 22, "../../../../etc", "é"):
+        at = app("build/dataset.py", dataset=job_id)
+        assert not at.error
+        assert "dataset" not in at.session_state
+
+
+def test_train_page_without_a_dataset_says_where_to_get_one(app):
+    at = app("build/train.py")
+    assert "First prepare a dataset" in texts(at)
+
+
+def test_train_page_trains_and_shows_the_exam(app, dataset_job):
+    at = app("build/train.py", dataset=dataset_job.id, epochs="5")
+    assert "120 segments, 0 tracks, 3 genres" in texts(at)
+    button(at, "Train").click().run()
+    job = session.jobs().get(at.session_state["model"])
+    wait(lambda: not job.active)
+    assert job.status == "done", job.log()
+    at.run()
+    assert not at.exception
+    assert "Fair: no track stands on both sides" in texts(at)
+    assert "Held out: 30% of the segments, 9 of 30 tracks." in texts(at)
+    right = {metric.label: metric.delta for metric in at.metric}
+    assert "95% interval" in right["Tracks right (of 9 held out)"]
+    assert "95% interval" in right["Segments right (of 36 held out)"]
+    assert "It has" in texts(at) or "It is" in texts(at)
+    GenreModel.load(job.folder / "model")
+
+
+def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, make_dataset):
+    folder = session.jobs().new_folder()
+    known = make_dataset()
+    without = type(known)(**{**known.__dict__, "artists": None})
+    without.write(folder / "data.parquet")
+    job = finished(folder, "dataset", "Without artists")
+    at = app("build/train.py", dataset=job.id)
+    assert len(at.radio[0].options) == 2

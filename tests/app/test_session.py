@@ -1,0 +1,74 @@
+"""Who a visitor is, as far as quotas need to know, and what of others is out of reach."""
+
+from types import SimpleNamespace
+
+import pytest
+from page_tools import texts
+
+from genrekit.app import session as visit
+from genrekit.app.session import _browser
+
+# The same secret behind two masks, as one browser's cookie shows it before and after a reload.
+FIRST = "2|7f9314b7|c1db664bfd08703fc68136a6d7e0f070|1795351070"
+AGAIN = "2|68c59fba|d68ded46ea5efb32d1d7bdabc0b67b7d|1795351070"
+OTHER = "2|68c59fba|d68ded46ea5efb32d1d7bdabc0b67b7e|1795351070"
+
+
+def test_a_browser_keeps_its_name_over_reloads():
+    assert _browser(FIRST) == _browser(AGAIN) is not None
+    assert _browser(FIRST) != _browser(OTHER)
+    assert _browser(FIRST) not in FIRST
+    secret = 0x7F9314B7 ^ 0xC1DB664B
+    assert f"{secret:08x}" not in _browser(FIRST)
+
+
+def test_what_is_no_token_names_nobody():
+    for token in ("", "x", "1|a|b|c", "2|zz|zz|1", "2||00|1", "2|7f9314b7||1", "2|7f|c1|d|e"):
+        assert _browser(token) is None
+
+
+def test_a_new_visit_of_the_same_browser_has_no_fresh_quota(monkeypatch):
+    def owner(token, session):
+        context = SimpleNamespace(cookies={"_streamlit_xsrf": token})
+        monkeypatch.setattr(visit, "st", SimpleNamespace(context=context, session_state=session))
+        return visit.owner()
+
+    assert owner(FIRST, {}) == owner(AGAIN, {}) != owner(OTHER, {})
+    session = {}
+    assert owner("", session) == owner("", session) != owner("", {})
+
+
+def finished(kind):
+    """A job of this kind that is done."""
+    folder = visit.jobs().new_folder()
+    (folder / "started").write_text("0")
+    (folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
+    return visit.jobs().add(folder, kind, "Private", [], "they")
+
+
+def test_without_their_links_nobody_meets_the_jobs_of_others(app):
+    theirs = [finished(kind) for kind in visit.KINDS]
+    for page in ("build/dataset.py", "build/train.py", "listen/classify.py"):
+        at = app(page)
+        shown = texts(at) + str([box.options for box in at.selectbox]) + str(at.query_params)
+        assert "Private" not in shown, page
+        assert not any(job.id in shown for job in theirs), page
+    assert "First prepare a dataset" in texts(app("build/train.py"))
+
+
+@pytest.mark.parametrize(
+    ("page", "asks"),
+    [
+        ("build/dataset.py", ("music", "dataset")),
+        ("build/train.py", ("dataset", "model", "leak")),
+        ("listen/classify.py", ("model",)),
+    ],
+)
+def test_an_address_that_names_a_job_of_another_kind_offers_nothing(app, page, asks):
+    jobs = {kind: finished(kind) for kind in visit.KINDS}
+    for other in visit.KINDS:
+        wrong = {kind: jobs[other].id for kind in asks if kind != other}
+        at = app(page, music_source="A zip file", **wrong)
+        assert not at.error, (other, [error.value for error in at.error])
+        shown = texts(at) + str([box.options for box in at.selectbox])
+        assert "Private" not in shown, other

@@ -1,0 +1,254 @@
+"""Songs heard by the server's pool of processes: the same answers, and no harm from bad files."""
+
+import ast
+import inspect
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import streamlit as st
+import worker_jobs as jobs
+from alike import assert_alike
+from page_tools import texts
+
+from genrekit.app import session, song_workers
+from genrekit.app.classify import inputs
+from genrekit.app.kit.widgets import wav_bytes
+from genrekit.app.settings import settings
+from genrekit.audio.decoder import decode
+from genrekit.audio.degradation import Stress
+from genrekit.audio.synth import render
+from genrekit.errors import AudioError
+from genrekit.isolation.pool import WorkerBusy, Workers
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS
+from genrekit.verdict import analysis
+from genrekit.verdict.analysis import ModelFile, Song
+
+MODEL = ModelFile.at(MODELS / DEFAULT_MODEL)
+
+
+def song(seconds=7.0, suffix="WAV") -> Song:
+    file = io.BytesIO()
+    samples = render("jazz", seed=5, seconds=seconds)
+    soundfile.write(file, samples, 22050, format=suffix)
+    return Song(file.getvalue(), 60.0)
+
+
+def aac() -> Song:
+    """What FFmpeg has to decode."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="ipod") as out:
+        stream = out.add_stream("aac", rate=22050, layout="mono")
+        samples = render("jazz", seed=5, seconds=4.0)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = 22050
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    return Song(file.getvalue(), 60.0)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """The pool as a server has it, of one process."""
+    before = os.environ.get("GENREKIT_LISTENERS")
+    os.environ["GENREKIT_LISTENERS"] = "1"
+    settings.cache_clear()
+    song_workers._workers.clear()
+    song_workers.warm_up()
+    yield song_workers._workers()
+    processes = song_workers._workers().processes
+    song_workers._workers.clear()
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)
+    os.environ.pop("GENREKIT_LISTENERS")
+    if before is not None:
+        os.environ["GENREKIT_LISTENERS"] = before
+    settings.cache_clear()
+
+
+def starts(heard):
+    return tuple(segment.start for segment in heard.verdict.segments)
+
+
+def test_every_question_is_answered_as_it_would_be_here(pool):
+    one = song()
+    here = analysis.hear(one, MODEL)
+    assert len(here.verdict.segments) == 2
+    genre = next(iter(here.verdict.probabilities))
+    stress = Stress(noise_db=10.0)
+    for question, *rest in (
+        (analysis.hear, MODEL),
+        (analysis.judge, MODEL),
+        (analysis.explain, MODEL, genre, starts(here), (0, 1)),
+        (analysis.nearest, MODEL, starts(here)),
+        (analysis.stress_test, MODEL, stress),
+        (analysis.excerpt_sound, here.rate, 1.0, 2.0, stress),
+        (analysis.wav_rendering, here.rate),
+    ):
+        there = song_workers.listen(question, one, *rest, about=one.digest)
+        assert_alike(question(one, *rest), there)
+
+
+@pytest.mark.parametrize("make", [lambda: song(suffix="MP3"), lambda: song(suffix="OGG"), aac])
+def test_every_decoder_works_where_little_is_allowed(pool, make):
+    one = make()
+    heard = song_workers.listen(analysis.hear, one, MODEL, about=one.digest)
+    assert_alike(analysis.hear(one, MODEL), heard)
+
+
+def test_neighbours_pass_through(pool, demo_bundle):
+    model, one = ModelFile.at(demo_bundle), song()
+    where = starts(analysis.hear(one, model))
+    here = analysis.nearest(one, model, where)
+    assert here is not None
+    assert_alike(here, song_workers.listen(analysis.nearest, one, model, where, about=one.digest))
+
+
+def test_faults_of_a_file_are_told_as_they_are(pool):
+    bad = Song(b"RIFF" + bytes(100), 60.0)
+    with pytest.raises(AudioError) as here:
+        analysis.hear(bad, MODEL)
+    with pytest.raises(AudioError) as there:
+        song_workers.listen(analysis.hear, bad, MODEL, about=bad.digest)
+    assert str(there.value) == str(here.value)
+
+
+def test_a_pool_that_was_closed_says_so(monkeypatch):
+    monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+    settings.cache_clear()
+    song_workers._workers.clear()
+    processes = song_workers._workers()
+    song_workers.close()
+    with pytest.raises(WorkerBusy, match="being stopped"):
+        song_workers.listen(analysis.judge, song(), MODEL, about="")
+    assert processes.processes == []
+    song_workers._workers.clear()
+    settings.cache_clear()
+
+
+def test_the_pool_is_bounded_as_the_host_has_set(monkeypatch):
+    class Noted(Workers):
+        def __init__(self, *given, **named):
+            self.given = inspect.signature(Workers).bind(*given, **named).arguments
+            super().__init__(0, 1, 1)
+
+    chosen = {"listeners": 3, "listen_seconds": 7, "listen_megabytes": 777, "listen_waiting": 5}
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"GENREKIT_{name.upper()}", str(value))
+    settings.cache_clear()
+    song_workers._workers.clear()
+    monkeypatch.setattr(song_workers, "Workers", Noted)
+    given = song_workers._workers().given
+    names = ("count", "seconds", "megabytes", "waiting", "patience")
+    assert [given[name] for name in names] == [3, 7, 777, 5, 7]
+    song_workers._workers.clear()
+    settings.cache_clear()
+
+
+def test_a_song_is_bounded_as_the_host_has_set(monkeypatch):
+    monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
+    monkeypatch.setenv("GENREKIT_SONG_CHANNELS", "2")
+    settings.cache_clear()
+    one = inputs._song(song(10.0).content)
+    settings.cache_clear()
+    assert (one.max_seconds, one.max_channels) == (6.0, 2)
+    asked = []
+
+    def counted(content, rate, max_seconds):
+        asked.append(max_seconds)
+        return decode(content, rate, max_seconds)
+
+    monkeypatch.setattr(analysis, "decode", counted)
+    assert len(analysis.samples_of(one, 8000)) == 6 * 8000
+    assert asked == [6.0]
+
+
+def test_what_is_kept_of_one_song_is_not_used_for_another():
+    params = MODEL.load().params
+    low, high = (Song(wav_bytes(np.sin(np.arange(90_000) * f), 22050), 60.0) for f in (0.1, 0.9))
+    first, second = (analysis._features(one, params, (0.0,)) for one in (low, high))
+    assert not np.array_equal(first, second)
+
+
+def test_ffmpeg_is_told_which_of_its_formats_to_read(monkeypatch):
+    import av
+
+    asked, opened, one = [], av.open, aac()
+
+    def note(*given, **named):
+        asked.append(named.get("format"))
+        return opened(*given, **named)
+
+    monkeypatch.setattr(av, "open", note)
+    assert analysis.samples_of(one, 8000).size
+    assert set(asked) == {"mov"}
+
+
+def test_a_question_is_asked_in_its_visitors_turn(monkeypatch):
+    class Recorder:
+        def call(self, *_, **named):
+            return named
+
+    monkeypatch.setattr(song_workers, "_workers", Recorder)
+    monkeypatch.setattr(session, "owner", lambda: "me")
+    assert song_workers.listen(analysis.judge, about="a song") == {"owner": "", "about": "a song"}
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: object())
+    assert song_workers.listen(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
+
+
+def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
+    monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+    settings.cache_clear()
+    song_workers._workers.clear()
+    st.cache_data.clear()  # it may have been heard by a test before
+    try:
+        # What a decoder does with a file made for it.
+        monkeypatch.setattr(analysis, "hear", jobs.crash_on)
+        at = app("listen/classify.py", source="An example")
+        assert not at.exception
+        assert "made the decoder crash" in texts(at)
+        assert "Traceback" not in texts(at)
+        monkeypatch.undo()
+        monkeypatch.setenv("GENREKIT_LISTENERS", "1")
+        # It is not remembered: what happens once need not happen twice.
+        at.run()
+        assert not at.exception
+        assert not at.error
+        assert at.header[1:], "a verdict below the name"
+    finally:
+        song_workers._workers.clear()
+        settings.cache_clear()
+
+
+def test_only_our_own_clip_is_decoded_by_the_server_itself():
+    root = Path(__file__).parents[2]
+    files = [*root.glob("genrekit/app/**/*.py"), *root.glob("pages/*/*.py")]
+    decoding = {
+        file.name
+        for file in files
+        if re.search(r"(?<!\.)\b(decode|load_audio|probe)\(", file.read_text())
+    }
+    assert decoding == {"story.py"}
+    for file in files:
+        assert not questions_answered_by(ast.parse(file.read_text())), file.name
+
+
+def questions_answered_by(code: ast.AST) -> set[str]:
+    """Functions that decode a song and are called, instead of being handed to the pool."""
+    decoding = {name for name in analysis.__all__ if takes_a_song(getattr(analysis, name))}
+    assert {"hear", "judge", "samples_of", "excerpt_sound"} <= decoding
+    known = {f"analysis.{name}" for name in decoding}
+    for node in ast.walk(code):
+        if isinstance(node, ast.ImportFrom) and node.module == "genrekit.verdict.analysis":
+            known |= {one.asname or one.name for one in node.names if one.name in decoding}
+    calls = (node.func for node in ast.walk(code) if isinstance(node, ast.Call))
+    return known & {ast.unparse(function) for function in calls}
+
+
+def takes_a_song(function: object) -> bool:
+    return inspect.isfunction(function) and "song" in inspect.signature(function).parameters

@@ -1,0 +1,117 @@
+"""The tour, the way on from page to page, and the presenter view, without a browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+from page_tools import button, texts
+
+from genrekit.app.kit import tour
+from genrekit.app.kit.tour import STOPS, stop_at
+
+REPOSITORY = Path(__file__).parents[2]
+FRAME = (REPOSITORY / "pages" / "frame.py").read_text(encoding="utf-8")
+
+
+def links(at):
+    return {link.label: link for link in at.get("page_link")}
+
+
+def test_the_tour_visits_every_page_of_the_navigation_in_its_order():
+    pages = re.findall(r'HERE / "([^"]+)"', FRAME)
+    visited = list(dict.fromkeys(stop.page for stop in STOPS))
+    assert visited == [page for page in pages if page != "start/glossary.py"]
+    for stop in STOPS:
+        assert (REPOSITORY / "pages" / stop.page).is_file()
+        assert not stop.address or f'url_path="{stop.address}"' in FRAME
+
+
+def test_the_tour_takes_ten_minutes():
+    assert sum(stop.minutes for stop in STOPS) == 10
+
+
+def test_a_place_in_the_app_is_one_stop():
+    for number, stop in enumerate(STOPS):
+        assert stop_at(stop.address, stop.enter) == number
+        assert stop_at(stop.address, {**stop.enter, **stop.query}) == number, "setting up stays"
+    assert stop_at("mel-scale", {}) == 1
+    mfcc = stop_at("mel-scale", {"mel_view": "Sound to MFCC"})
+    assert stop_at("mel-scale", {"mel_view": "Trace a number"}) == mfcc, "and not back to it"
+    assert stop_at("glossary", {}) is None
+
+
+@pytest.mark.parametrize("number", range(len(STOPS)))
+def test_a_stop_says_what_to_do_and_leads_on(app, number):
+    stop = STOPS[number]
+    at = app(stop.page, tour="1", **stop.enter)
+    assert not at.error
+    assert f"Stop {number + 1} of 8: {stop.title}" in texts(at)
+    assert stop.show in texts(at)
+    if number + 1 < len(STOPS):
+        ahead = links(at)[f"Next: {STOPS[number + 1].title}"]
+        assert "tour=1" in ahead.proto.query_string
+    else:
+        assert "Back to the start" in links(at)
+    assert ("Back" in links(at)) == (number > 0)
+
+
+@pytest.mark.parametrize("stop", [stop for stop in STOPS if stop.query], ids=lambda s: s.title)
+def test_what_a_stop_sets_up_is_accepted(app, stop):
+    at = app(stop.page, tour="1", **stop.query)
+    assert not at.exception
+    assert not at.error
+    assert at.query_params["tour"] == "1"
+
+
+def test_the_neuron_of_the_tour_is_an_and(app):
+    at = app("learn/neuron.py", **STOPS[3].query)
+    assert at.code[0].value == "1.0"
+    at.slider(key="nr_x1").set_value(0.0).run()
+    assert at.code[0].value == "0.0"
+
+
+def test_every_page_leads_on_without_the_tour_and_without_its_bar(app):
+    at = app("learn/neuron.py")
+    assert "Next: A network that learns" in links(at)
+    assert "tour" not in at.query_params
+    assert "Stop 4" not in texts(at)
+
+
+def test_only_the_frame_leads_on():
+    pages = [p for p in (REPOSITORY / "pages").glob("*/*.py") if "Next:" in p.read_text("utf-8")]
+    assert pages == []
+
+
+def test_the_tour_stays_when_the_page_is_switched_and_can_be_left(app):
+    at = app("start/home.py")
+    button(at, "Take the ten-minute tour").click().run()
+    assert at.query_params["tour"] == "1"
+    at.query_params.clear()  # as a browser does when the navigation is used
+    at.switch_page("learn/neuron.py").run()
+    assert "Stop 4 of 8" in texts(at)
+    assert at.query_params["tour"] == "1"
+    button(at, "Leave the tour").click().run()
+    assert "Stop 4 of 8" not in texts(at)
+    assert "tour" not in at.query_params
+
+
+def test_the_presenter_view_enlarges_charts_and_can_be_left(app):
+    at = app("learn/neuron.py")
+    usual = [chart.proto.spec for chart in at.get("plotly_chart")]
+    button(at, "Presenter view").click().run()
+    assert at.query_params["present"] == "1"
+    large = [chart.proto.spec for chart in at.get("plotly_chart")]
+    assert '"size":18' not in usual[0].replace(" ", "")
+    assert '"size":18' in large[0].replace(" ", "")
+    assert "Presenter view" not in [b.label for b in at.button]
+    button(at, "Leave presenter view").click().run()
+    assert "present" not in at.query_params
+    assert [chart.proto.spec for chart in at.get("plotly_chart")] == usual
+
+
+@pytest.mark.parametrize("value", ["0", "", "yes", "<b>"])
+def test_a_mode_is_on_or_off_and_nothing_else(app, value):
+    at = app("learn/neuron.py", tour=value, present=value)
+    assert not at.session_state[tour.TOUR]
+    assert not at.session_state[tour.PRESENT]
+    assert "Stop 4" not in texts(at)

@@ -1,0 +1,703 @@
+"""Worker processes: what a bad file costs, and whom. The bad deeds are in worker_jobs.py."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worker_jobs as jobs
+
+from genrekit.errors import AudioError, GenreKitError
+from genrekit.isolation.pool import WorkerBusy, WorkerFault, WorkerLost, Workers, _Process
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def landlock():
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3
+
+
+SECONDS = 60.0  # however busy the machine is, nothing here takes as long
+MEGABYTES = 300
+UNABLE = "cannot listen to songs at the moment"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    workers = Workers(2, SECONDS, MEGABYTES, jobs.warm, types=[jobs.Fact])
+    assert workers.ready(60)
+    yield workers
+    workers.close()
+
+
+@pytest.fixture
+def make():
+    """A function that makes a pool of one's own."""
+    made = []
+
+    def new(count=1, seconds=SECONDS, megabytes=MEGABYTES, warm=None, **options):
+        made.append(Workers(count, seconds, megabytes, warm, **options))
+        return made[-1]
+
+    yield new
+    for workers in made:
+        workers.close()
+
+
+def whole_again(workers, count=2):
+    """Whether the pool has all its processes, and each of them answers."""
+    assert workers.ready(60)
+    assert len(workers.processes) == count
+    for number in range(8):
+        assert workers.call(jobs.process, about=str(number)) in workers.processes
+    return True
+
+
+def is_gone(process):
+    """Not running, and no zombie either."""
+    return not Path(f"/proc/{process}").exists()
+
+
+def wait_for(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def asleep():
+    """The processes that sleep because a test has asked them to."""
+    notes = []
+    for folder in Path(tempfile.gettempdir()).glob("genrekit-worker-*"):
+        with contextlib.suppress(OSError):  # it may be going
+            notes += [note.read_text() for note in folder.rglob("asleep")]
+    return [int(process) for process in notes if process]
+
+
+@contextmanager
+def calling(workers, *call):
+    """A call under way; a test that is done with it does not wait for it."""
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            yield threads.submit(workers.call, *call)
+        finally:
+            workers.close()
+
+
+# -- calls ------------------------------------------------------------------------------------
+
+
+def test_arguments_and_results_pass_through(pool):
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    result = pool.call(jobs.echo, 1, "two", jobs.Fact("a", 0.5), array, named=b"\0")
+    assert result["values"][:3] == (1, "two", jobs.Fact("a", 0.5))
+    np.testing.assert_array_equal(result["values"][3], array)
+    assert result["named"] == {"named": b"\0"}
+
+
+def test_the_work_is_done_elsewhere_by_a_warm_process(pool):
+    assert pool.call(jobs.process) != os.getpid()
+    assert pool.call(jobs.remember, "a")[0] == "warm"
+
+
+def test_a_process_without_calls_rests_and_a_busy_one_does_not(make):
+    busy, idle = make(rest=jobs.rest, rest_after=100.0), make(rest=jobs.rest, rest_after=0.1)
+    assert busy.call(jobs.remember, "a") == ["a"]
+    assert busy.call(jobs.remember, "b") == ["a", "b"]
+    idle.call(jobs.remember, "a")
+
+    def rested():
+        time.sleep(0.3)
+        return idle.call(jobs.remember, "b")[:1] == ["rested"]
+
+    wait_for(rested)
+
+
+def test_an_upload_of_a_hundred_megabytes_arrives_whole(make):
+    content = np.random.default_rng(0).bytes(100_000_000)
+    workers = make(megabytes=600, seconds=30)
+    assert workers.call(jobs.total, content, np.ones(3)) == len(content) + 3
+    assert workers.call(jobs.give, 40_000_000) == bytes(40_000_000)
+
+
+def test_errors_raised_on_purpose_come_back_as_themselves(pool):
+    with pytest.raises(AudioError, match=r"^It is empty: copy it again\.$"):
+        pool.call(jobs.raise_audio, "It is empty: copy it again.")
+    with pytest.raises(GenreKitError, match="^the root$") as caught:
+        pool.call(jobs.raise_root)
+    assert type(caught.value) is GenreKitError
+    # A kind that only the worker knows comes back as the nearest that the server knows.
+    with pytest.raises(AudioError, match="does not know") as caught:
+        pool.call(jobs.raise_own)
+    assert type(caught.value) is AudioError
+
+
+def test_what_a_worker_says_is_one_line_and_not_too_long(pool):
+    with pytest.raises(AudioError) as caught:
+        pool.call(jobs.raise_audio, "a\n\x1b[31m" + "b" * 100_000)
+    assert str(caught.value).startswith("a  [31mb")
+    assert len(str(caught.value)) == 1000
+
+
+def test_other_errors_become_plain_and_are_logged_without_what_they_quote(pool, caplog):
+    with caplog.at_level(logging.ERROR), pytest.raises(WorkerFault) as caught:
+        pool.call(jobs.raise_secret)
+    assert "ValueError" in caplog.text
+    for text in (str(caught.value), caplog.text):
+        assert "secret" not in text
+        assert "/home" not in text
+    with pytest.raises(WorkerFault, match="on our side"):
+        pool.call(jobs.unsendable)
+    assert whole_again(pool)
+
+
+def test_a_function_without_a_name_is_a_mistake_of_the_programmer(pool):
+    with pytest.raises(ValueError, match="cannot be found by its name"):
+        pool.call(lambda: 1)
+
+
+def test_a_pool_of_none_works_in_this_process():
+    workers = Workers(0, 1, 1)
+    assert workers.call(jobs.process, owner="a", about="b") == os.getpid()
+    assert workers.ready(0)
+    with pytest.raises(AudioError, match="as it is"):
+        workers.call(jobs.raise_audio, "as it is")
+    workers.close()
+
+
+# -- bad files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [jobs.crash, jobs.end, jobs.shout, jobs.half_an_answer, jobs.huge_answer, jobs.odd_error],
+)
+def test_a_crash_costs_one_process_and_says_so_plainly(pool, deed):
+    before = set(pool.processes)
+    with pytest.raises(WorkerLost, match="made the decoder crash"):
+        pool.call(deed)
+    assert whole_again(pool)
+    # The other one was not touched.
+    assert len(before & set(pool.processes)) == 1
+    assert sum(map(is_gone, before)) == 1
+
+
+@pytest.mark.parametrize("deed", [jobs.spin, jobs.hold_the_interpreter])
+def test_what_hangs_is_ended_at_the_limit(make, deed):
+    workers = make(seconds=1.0)
+    start = time.monotonic()
+    with pytest.raises(WorkerLost, match="longer than 1 s"):
+        workers.call(deed)  # by itself it would never end
+    assert time.monotonic() - start >= 1
+    assert workers.ready(60)
+
+
+@pytest.mark.parametrize("deed", [jobs.balloon, jobs.balloon_unseen])
+def test_what_fills_the_memory_is_ended(make, deed):
+    workers = make(count=2, seconds=60, megabytes=150)
+    with pytest.raises(WorkerLost, match="more than 150 MB of memory"):
+        workers.call(deed, 3000)
+    assert whole_again(workers)
+
+
+def test_within_the_limit_memory_may_be_used(pool):
+    assert pool.call(jobs.balloon, 100) == 100
+
+
+def test_a_killed_process_is_noticed_by_its_caller(make):
+    workers = make(count=2, seconds=60)
+    with calling(workers, jobs.sleep, 50) as asked:
+        wait_for(asleep)
+        os.kill(asleep()[0], signal.SIGKILL)
+        with pytest.raises(WorkerLost, match="crash"):
+            asked.result(30)  # long before it has slept enough
+        assert whole_again(workers)
+
+
+def test_others_are_not_disturbed(make):
+    workers = make(count=2, seconds=3)
+    assert workers.ready(60)
+    stop = threading.Event()
+    times = []
+
+    def good():
+        while not stop.is_set():
+            assert workers.call(jobs.echo, 1, owner="good")["values"] == (1,)
+            times.append(time.monotonic())
+
+    with ThreadPoolExecutor(1) as threads:
+        others = threads.submit(good)
+        for deed in (jobs.spin, jobs.crash):
+            with pytest.raises(WorkerLost):
+                workers.call(deed, owner="bad")
+        stop.set()
+        others.result(10)
+    assert len(times) > 3  # while a bad one was waited for
+
+
+def test_a_process_that_dies_with_nothing_to_do_costs_nobody_anything(make):
+    workers = make()
+    assert workers.ready(60)
+    for _ in range(3):
+        old = workers.processes[0]
+        os.kill(old, signal.SIGKILL)
+        new = workers.call(jobs.process)
+        assert new != old
+        assert is_gone(old)
+
+
+def test_a_process_that_keeps_too_much_memory_is_replaced_at_leisure(make):
+    workers = make(seconds=60)
+    small = workers.call(jobs.grow, 1)
+    assert workers.call(jobs.process) == small
+    assert workers.call(jobs.grow, 215) == small  # above four fifths of 300
+    assert workers.call(jobs.process) != small
+
+
+def test_a_call_that_does_not_even_fit_is_not_tried_for_ever(make):
+    workers = make(megabytes=100)
+    with pytest.raises(WorkerLost, match="memory"):
+        workers.call(jobs.total, bytes(200_000_000), np.ones(3))
+    assert workers.call(jobs.echo)
+
+
+def test_a_call_that_kills_processes_before_it_is_there_is_not_tried_for_ever(make):
+    workers = make(megabytes=600, warm=jobs.die_when_called)
+    with pytest.raises(WorkerLost, match="crash"):
+        workers.call(jobs.total, bytes(50_000_000), np.ones(3))
+
+
+def test_a_process_that_speaks_unasked_is_replaced(make):
+    workers = make()
+    old = workers.call(jobs.speak_soon, 0.1)
+    wait_for(lambda: is_gone(old), 5)
+    assert workers.call(jobs.process) != old
+
+
+def test_what_libraries_print_goes_nowhere(pool, capfd):
+    assert pool.call(jobs.chatter) in pool.processes
+    assert whole_again(pool)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_process_lives_for_ever(make, monkeypatch):
+    monkeypatch.setattr("genrekit.isolation.pool._CALLS_A_LIFE", 2)
+    workers = make()
+    seen = [workers.call(jobs.process) for _ in range(5)]
+    assert seen == [seen[0], seen[0], seen[2], seen[2], seen[4]]
+    assert len(set(seen)) == 3
+
+
+def test_nothing_is_left_after_many_deaths(make, tmp_path, monkeypatch):
+    """No file descriptors, threads, zombies or folders."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    workers = make()
+    assert workers.ready(60)
+
+    def count():
+        assert workers.ready(60)
+        folders = len(list(tmp_path.iterdir()))
+        children = Path(f"/proc/self/task/{workers._threads[0].native_id}/children").read_text()
+        return (
+            len(os.listdir("/proc/self/fd")),  # noqa: PTH208
+            threading.active_count(),
+            folders,
+            len(children.split()),
+        )
+
+    with pytest.raises(WorkerLost):
+        workers.call(jobs.crash)
+    before = count()
+    for deed in (jobs.crash, jobs.end, jobs.crash):
+        with pytest.raises(WorkerLost):
+            workers.call(deed)
+    assert count() == before
+    assert before[2:] == (1, 1)
+
+
+def test_folders_of_a_killed_server_go_when_the_next_one_starts(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    of_the_dead = tmp_path / "genrekit-worker-dead"
+    of_somebody_else = tmp_path / "somebody"
+    for folder in (of_the_dead, of_somebody_else):
+        folder.mkdir()
+        (folder / "x").touch()
+    first = make()
+    assert first.ready(60)
+    assert not of_the_dead.exists()
+    assert (of_somebody_else / "x").exists()
+    # A second pool leaves the first one's folder alone.
+    assert make().ready(60)
+    assert Path(first.call(jobs.limits)["here"]).is_dir()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+# -- what a process may do --------------------------------------------------------------------
+
+
+def test_a_process_has_limits_and_a_clean_environment(pool, monkeypatch):
+    found = pool.call(jobs.limits)
+    assert found["core"] == (0, 0)
+    assert found["file"] == (1 << 20, 1 << 20)
+    assert found["files"] == (128, 128)
+    assert found["data"] == (300_000_000, 300_000_000)
+    assert found["oom"].strip() == "1000"
+    assert found["environment"]["OMP_NUM_THREADS"] == "1"
+    assert not found["streamlit"]
+
+
+def test_the_servers_secrets_are_not_in_its_processes(make, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_COOKIE_SECRET", "do not tell")
+    found = make().call(jobs.limits)
+    assert "do not tell" not in str(found["environment"])
+
+
+def test_its_files_are_small_private_and_gone_when_it_dies(make):
+    workers = make()
+    path = Path(workers.call(jobs.write_file, 1000))
+    folder = Path(workers.call(jobs.limits)["folder"])
+    assert path.stat().st_size == 1000
+    assert path.is_relative_to(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(WorkerFault):
+        workers.call(jobs.write_file, 2 << 20)
+    with pytest.raises(WorkerLost):
+        workers.call(jobs.crash)
+    assert workers.ready(60)
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
+def test_a_process_reaches_no_network_no_program_and_no_other_process(pool):
+    assert pool.call(jobs.reach_out, os.getpid()) == {
+        "socket": "PermissionError",
+        "program": "PermissionError",
+        "fork": "PermissionError",
+        "signal": "PermissionError",
+        "thread": "done",
+    }
+
+
+# By the kernel's tables, for x86_64 and aarch64.
+CALLS = {
+    "connect": (42, 203),
+    "socketpair": (53, 199),
+    "execveat": (322, 281),
+    "tgkill": (234, 131),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_getfd": (438, 438),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "bpf": (321, 280),
+    "keyctl": (250, 219),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "io_uring_setup": (425, 425),
+}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
+def test_the_kernel_refuses_what_could_reach_others_by_any_number(pool):
+    column = ("x86_64", "aarch64").index(platform.machine())
+    asked = {name: numbers[column] for name, numbers in CALLS.items()}
+    found = pool.call(jobs.kernel_says, asked | {"socket, as x32": 0x40000029, "clone3": 435})
+    # Its flags cannot be looked at: who is told that it is not there takes clone.
+    assert found.pop("clone3") == "ENOSYS"
+    assert found == dict.fromkeys(found, "EPERM")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
+def test_a_thread_that_was_there_before_is_shut_in_too(make):
+    assert make(warm=jobs.warm_thread).call(jobs.ask_thread) == "PermissionError"
+
+
+@pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")
+def test_a_process_changes_no_files_of_others(pool, tmp_path):
+    (tmp_path / "there").write_text("kept")
+    found = pool.call(jobs.change, str(tmp_path))
+    assert found.pop("read") == "done"
+    assert set(found.values()) == {"PermissionError"}
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there").read_text() == "kept"
+
+
+# -- taking turns -----------------------------------------------------------------------------
+
+
+def in_order(workers, wanted):
+    """The order in which naps of (owner, word) are done by one process that is busy at first."""
+    with ThreadPoolExecutor(len(wanted) + 1) as threads:
+        first = threads.submit(workers.call, jobs.sleep, 0.5)
+        wait_for(asleep)
+        for number, (owner, word) in enumerate(wanted, start=1):
+            threads.submit(workers.call, jobs.nap, word, owner=owner)
+            wait_for(lambda n=number: sum(map(len, workers._queues.values())) == n)
+        first.result()
+    return workers.call(jobs.remember, "end")[:-1]
+
+
+def test_owners_take_turns(make):
+    workers = make(waiting=40)
+    assert workers.ready(60)
+    wanted = [("many", f"m{n}") for n in range(5)] + [("one", "o"), ("two", "t0"), ("two", "t1")]
+    order = in_order(workers, wanted)
+    assert order == ["m0", "o", "t0", "m1", "t1", "m2", "m3", "m4"]
+
+
+def test_when_too_many_wait_the_next_is_told_so(make):
+    workers = make(waiting=4)
+    assert workers.ready(60)
+    with ThreadPoolExecutor(5) as threads:
+        asked = [threads.submit(workers.call, jobs.sleep, 0.7)]
+        wait_for(asleep)
+        for n in range(4):
+            asked.append(threads.submit(workers.call, jobs.sleep, 0, owner=str(n)))
+            wait_for(lambda n=n: len(workers._queues) == n + 1)
+        with pytest.raises(WorkerBusy, match="Many people are listening right now: try again"):
+            workers.call(jobs.sleep, 0, owner="late")
+        # Of four that may wait an owner may have one, and is told so.
+        with pytest.raises(WorkerBusy, match="You have sounds waiting to be heard"):
+            workers.call(jobs.sleep, 0, owner="3")
+        for one in asked:
+            one.result(10)
+
+
+def test_nobody_waits_for_ever(make):
+    workers = make(patience=0.3)
+    assert workers.ready(60)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(workers.call, jobs.sleep, 1.5)
+        wait_for(asleep)
+        start = time.monotonic()
+        with pytest.raises(WorkerBusy, match="try again in a moment"):
+            workers.call(jobs.process)
+        assert time.monotonic() - start >= 0.3
+        # Patience is for waiting: a call that is under way is not given up.
+        assert asked.result(10)
+    assert not workers._queues
+    assert workers.call(jobs.process)
+
+
+def test_calls_about_the_same_meet_the_same_process(make):
+    workers = make(count=2)
+    assert workers.ready(60)
+    homes = {}
+    for song in "abcdefgh" * 3:
+        homes.setdefault(song, set()).add(workers.call(jobs.process, about=song))
+        assert workers.ready(10)
+    assert all(len(processes) == 1 for processes in homes.values())
+    assert len(set.union(*homes.values())) == 2
+
+
+def test_a_call_does_not_wait_for_its_own_process_while_another_is_free(make):
+    workers = make(count=2)
+    assert workers.ready(60)
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(workers.call, jobs.sleep, 1.5, about="song")
+        wait_for(asleep)
+        other = workers.call(jobs.process, about="song")
+        assert other != busy.result()
+
+
+# -- starting and stopping --------------------------------------------------------------------
+
+
+def test_making_a_pool_does_not_wait_for_it(make):
+    workers = make(count=2, warm=jobs.slow_warm)
+    wait_for(lambda: len(workers.processes) == 2)
+    assert not workers.ready(0)
+
+
+def test_close_ends_everything_at_once(make):
+    workers = make(count=2, seconds=60)
+    assert workers.ready(60)
+    processes = workers.processes
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(workers.call, jobs.sleep, 50) for _ in range(3)]
+        wait_for(lambda: workers._queues and not workers._idle)
+        workers.close()  # the sleepers are not waited for
+        for one in asked:
+            with pytest.raises(WorkerBusy, match="being stopped"):
+                one.result(10)
+    assert all(map(is_gone, processes))
+    assert workers.processes == []
+    with pytest.raises(WorkerBusy, match="being stopped"):
+        workers.call(jobs.process)
+    workers.close()
+
+
+def test_close_while_the_processes_get_ready(make):
+    workers = make(count=2, warm=jobs.slow_warm)
+    wait_for(lambda: len(workers.processes) == 2)
+    processes = workers.processes
+    workers.close()
+    assert all(map(is_gone, processes))
+
+
+def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplog, monkeypatch):
+    monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.1, 0.1))
+    workers = make(warm=jobs.broken_warm, patience=0.2)
+    with pytest.raises(WorkerBusy):
+        workers.call(jobs.process)
+    wait_for(lambda: caplog.text.count("did not get ready: fault RuntimeError") >= 2)
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("warm", [jobs.crash, jobs.end, jobs.shout, jobs.broken_warm])
+def test_a_call_to_processes_that_die_while_they_get_ready_has_an_end(make, warm):
+    workers = make(count=2, warm=warm, patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(make, monkeypatch):
+    monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(_Process, "begin", lambda process: process.kill())
+    workers = make(patience=0.2)
+    with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
+        asked.result(30)
+
+
+def test_a_call_whose_process_dies_early_does_not_wait_for_ever_for_the_next(make, monkeypatch):
+    """It has lost its patience in a process; put back into the queue, it is to leave."""
+    workers = make(seconds=60, patience=0.05)
+    assert workers.ready(60)
+    (first,) = workers.processes
+    os.kill(first, signal.SIGSTOP)  # it does not take the call in
+    tired = threading.Event()
+    withdraw = workers._withdraw
+
+    def lose_patience(call):
+        gone = withdraw(call)
+        tired.set()
+        return gone
+
+    monkeypatch.setattr(workers, "_withdraw", lose_patience)
+    workers._tasks = workers._tasks._replace(warm="worker_jobs:broken_warm")
+    with calling(workers, jobs.process) as asked:
+        assert tired.wait(30)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            asked.result(30)
+        assert not workers._queues
+
+
+def test_without_a_place_for_temporary_files_calls_are_refused_until_there_is_one(
+    make, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.01, 0.01))
+
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.gettempdir", nowhere)
+        workers = make(patience=0.2)
+        with pytest.raises(WorkerBusy, match=UNABLE):
+            workers.call(jobs.process)
+    assert workers.ready(60)
+    assert workers.call(jobs.process)
+
+
+def test_a_process_that_cannot_die_holds_up_neither_the_next_one_nor_the_end(make, monkeypatch):
+    """As one that hangs in the kernel, waiting for a disk."""
+    workers = make()
+    assert workers.ready(60)
+    (stuck,) = workers._processes.values()
+    reap = subprocess.Popen.wait
+
+    def wait(process, timeout=None):
+        if process is stuck._process:
+            assert timeout is not None, "that would be for ever"
+            raise subprocess.TimeoutExpired("", timeout)
+        return reap(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    with pytest.raises(WorkerLost):
+        workers.call(jobs.crash)
+    assert workers.call(jobs.process) != stuck.id
+    workers.close()
+    reap(stuck._process)
+
+
+@pytest.mark.parametrize("deed", ["sleep, 60", "hold_the_interpreter", "process"])
+def test_processes_die_with_the_server(run_python, deed):
+    """Killed, the server cannot say goodbye; even a process that hangs must not outlive it."""
+    code = f"""
+import sys, threading, time, os, signal
+sys.path.insert(0, "tests")
+import worker_jobs as jobs
+from genrekit.isolation.pool import Workers
+workers = Workers(1, 60, 600)
+workers.ready(60)
+threading.Thread(target=workers.call, args=[jobs.{deed.replace(", ", ", ")}], daemon=True).start()
+time.sleep(0.5)
+print(*workers.processes, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = run_python("-c", code)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (process,) = map(int, done.stdout.split())
+    # Its new parent may take a moment to notice.
+    wait_for(lambda: is_gone(process) or "Z" in state(process), 5)
+
+
+def state(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "gone"
+
+
+def test_a_server_that_just_ends_leaves_no_process(run_python):
+    code = """
+import sys
+sys.path.insert(0, "tests")
+import worker_jobs as jobs
+from genrekit.isolation.pool import Workers
+workers = Workers(1, 60, 600)
+print(workers.call(jobs.process), flush=True)
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: state(int(done.stdout)) in ("gone", "Z"), 5)
+
+
+def test_the_servers_script_is_not_run_again(tmp_path):
+    """Streamlit puts the page in the place of the main module, which spawning would run again."""
+    script = tmp_path / "page.py"
+    tests = Path(__file__).parents[1]
+    script.write_text(
+        f"import sys; sys.path[:0] = [{str(tests)!r}, {str(tests.parent)!r}]\n"
+        "print('run')\n"
+        "import worker_jobs as jobs\n"
+        "from genrekit.isolation.pool import Workers\n"
+        "print(Workers(1, 60, 600).call(jobs.echo, 1)['values'])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "run\n(1,)\n", done.stderr
+
+
+def test_a_call_costs_little(pool):
+    """5 ms were asked for; of many the quickest is looked at, for a machine may be busy."""
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        pool.call(jobs.echo, 1)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.02

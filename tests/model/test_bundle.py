@@ -1,0 +1,491 @@
+"""Models: bundles that travel whole or are refused, and verdicts."""
+
+import copy
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from alike import assert_alike
+from coded_sounds import EVERY, encoded, music
+from safetensors.torch import load, save
+
+from genrekit.audio.decoder import load_audio
+from genrekit.errors import AudioError, ModelError
+from genrekit.features.extraction import mfcc, split_segments
+from genrekit.model import bundle as module
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.metrics import softmax
+from genrekit.model.neighbours import Neighbours
+from genrekit.model.networks import build_network
+
+GENRES = ("blues", "jazz", "rock")
+
+
+@pytest.fixture
+def untrained(small):
+    """Fresh weights: what it says means nothing, but it says it."""
+    return GenreModel(
+        build_network("mlp", small.shape, 3, seed=0),
+        "mlp",
+        small,
+        GENRES,
+        np.full(7, 0.5, np.float32),
+        np.full(7, 20, np.float32),
+        temperature=2.0,
+        card={"split": {"kind": "track"}, "history": [{"valid_loss": float("nan")}]},
+    )
+
+
+@pytest.fixture
+def song():
+    return music(8000, 3.4).mean(axis=1)
+
+
+# -- judging ----------------------------------------------------------------------------------
+
+
+def test_probabilities_by_the_formula(untrained, demo):
+    logits = untrained.logits(demo.features)
+    x = torch.from_numpy((demo.features - 0.5) / np.float32(20))
+    expected = untrained.network(x).detach().numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    probabilities = untrained.probabilities(demo.features)
+    np.testing.assert_allclose(probabilities, softmax(expected, 2), atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert untrained.logits(demo.features[:0]).shape == (0, 3)
+
+
+def test_many_rows_at_once_or_few(untrained, demo, monkeypatch):
+    whole = untrained.logits(demo.features)
+    monkeypatch.setattr(module, "rows_at_once", lambda _: 5)
+    np.testing.assert_allclose(untrained.logits(demo.features), whole, atol=1e-5)
+
+
+def test_features_of_another_shape(untrained):
+    with pytest.raises(ModelError, match=r"takes segments of shape \(32, 7\), these have \(130,"):
+        untrained.logits(np.zeros((2, 130, 13), np.float32))
+
+
+def test_a_verdict_is_the_mean_of_its_segments(untrained, song, small):
+    verdict = untrained.classify(song, sample_rate=8000)
+    rows = untrained.probabilities(mfcc(split_segments(song, small), small))
+    assert len(verdict.segments) == len(rows) == 3
+    assert list(verdict.probabilities) == list(GENRES)
+    np.testing.assert_allclose(list(verdict.probabilities.values()), rows.mean(axis=0), atol=1e-6)
+    assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    best = max(verdict.probabilities, key=verdict.probabilities.get)
+    assert verdict.genre == best
+    assert verdict.confidence == verdict.probabilities[best]
+    assert verdict.note == ""
+    for i, (segment, row) in enumerate(zip(verdict.segments, rows, strict=True)):
+        assert (segment.start, segment.end) == (i, i + 1)
+        np.testing.assert_allclose(list(segment.probabilities.values()), row, atol=1e-6)
+    assert all(type(p) is float for p in verdict.probabilities.values())
+
+
+def test_a_last_piece_that_was_completed_ends_where_the_song_ends(untrained):
+    verdict = untrained.classify(music(8000, 1.995).mean(axis=1), sample_rate=8000)
+    assert [(s.start, s.end) for s in verdict.segments] == [(0, 1), (1, 1.995)]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 0.0])
+def test_too_short(untrained, seconds):
+    verdict = untrained.classify(np.ones(round(8000 * seconds), np.float32), sample_rate=8000)
+    assert verdict.genre is None
+    assert verdict.note == f"Only {seconds:.1f} s long: at least 1 s of music are needed."
+    assert (verdict.confidence, verdict.probabilities, verdict.segments) == (0, {}, ())
+
+
+@pytest.mark.parametrize("level", [0, 9e-4, -9e-4])
+def test_silence(untrained, level):
+    verdict = untrained.classify(np.full(16000, level, np.float32), sample_rate=8000)
+    assert verdict.genre is None
+    assert verdict.note.startswith("Silence: there is nothing to hear. Check the recording level")
+    assert verdict.segments == ()
+
+
+def test_quiet_music_is_no_silence(untrained, song):
+    assert untrained.classify(song / np.abs(song).max() * 0.002, sample_rate=8000).genre in GENRES
+
+
+def test_not_sure(untrained, song):
+    untrained = dataclasses.replace(untrained, temperature=0.02)  # else it leans to no genre
+    sure = untrained.classify(song, sample_rate=8000)
+    doubting = dataclasses.replace(untrained, threshold=sure.confidence + 0.01)
+    verdict = doubting.classify(song, sample_rate=8000)
+    assert verdict.genre is None
+    assert_alike(verdict.probabilities, sure.probabilities)
+    assert verdict.note == (
+        f"{sure.genre.capitalize()} is likeliest, but {sure.confidence:.0%} is below the "
+        f"{doubting.threshold:.0%} under which this model was wrong more often than right."
+    )
+    bold = dataclasses.replace(untrained, threshold=sure.confidence - 0.01)
+    assert bold.classify(song, sample_rate=8000).genre == sure.genre
+
+
+def test_no_genre_stands_out(untrained, song):
+    even = dataclasses.replace(untrained, temperature=1e5, threshold=0.5)
+    verdict = even.classify(song, sample_rate=8000)
+    assert verdict.genre is None
+    assert verdict.confidence == pytest.approx(1 / 3, abs=1e-3)
+    assert verdict.note == "No genre stands out."
+
+
+@pytest.mark.parametrize(
+    ("novelty", "sure", "note"),
+    [
+        (None, True, ""),
+        (0.0, True, ""),
+        (0.8, True, ""),
+        (0.81, False, "likeliest, but the song is at the edge of what this model was trained on"),
+        (0.98, False, "It sounds unlike anything this model was trained on."),
+        (1.0, False, "It sounds unlike anything this model was trained on."),
+    ],
+)
+def test_far_from_the_training_music_it_is_not_sure(
+    demo_model, monkeypatch, song, novelty, sure, note
+):
+    monkeypatch.setattr(Neighbours, "rank", lambda *_: novelty)
+    verdict = demo_model.classify(song, sample_rate=8000)
+    assert verdict.novelty == novelty
+    assert (verdict.genre is not None) == sure
+    assert note in verdict.note
+    assert bool(verdict.note) != sure
+    assert max(verdict.probabilities.values()) == verdict.confidence
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", EVERY)
+def test_every_format_gets_the_same_verdict(untrained, suffix, tmp_path):
+    samples = music(48000, 3.2, 2)
+    path = tmp_path / f"song{suffix}"
+    path.write_bytes(encoded(samples, 48000, suffix))
+    verdict = untrained.classify_file(path)
+    expected = untrained.classify(load_audio(path, 8000), sample_rate=8000)
+    assert_alike(verdict, expected)
+    assert len(verdict.segments) == 3
+    wav = untrained.classify_file(encoded(samples, 48000, ".wav"))
+    assert verdict.genre == wav.genre
+    for genre in GENRES:
+        assert verdict.probabilities[genre] == pytest.approx(wav.probabilities[genre], abs=0.1)
+
+
+def test_of_a_long_song_the_start_is_heard(untrained, song):
+    file = io.BytesIO()
+    soundfile.write(file, np.tile(song, 3), 8000, format="WAV", subtype="FLOAT")
+    verdict = untrained.classify_file(file, max_seconds=6)
+    assert len(verdict.segments) == 6
+    assert verdict.note == "Only the first 6 seconds were heard."
+    whole = untrained.classify_file(file, max_seconds=10.2)
+    assert len(whole.segments) == 10
+    assert whole.note == ""
+    one = untrained.classify_file(file, max_seconds=9).of_the_start(60)
+    assert one.note.endswith(" Only the first minute was heard.")
+    unsure = dataclasses.replace(untrained, threshold=1.0).classify_file(file, max_seconds=6)
+    assert unsure.genre is None
+    assert unsure.note.endswith(". Only the first 6 seconds were heard.")
+
+
+@pytest.mark.parametrize("content", [b"", b"no music", b"RIFF" + bytes(40)])
+def test_files_that_are_none(untrained, content):
+    with pytest.raises(AudioError):
+        untrained.classify_file(content)
+
+
+# -- bundles ----------------------------------------------------------------------------------
+
+
+def test_saved_and_loaded_it_is_the_same(demo_model, demo, tmp_path):
+    folder = tmp_path / "deep" / "model"
+    demo_model.save(folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "model.json",
+        "neighbours.safetensors",
+        "weights.safetensors",
+    ]
+    loaded = GenreModel.load(folder)
+    assert_alike(loaded.probabilities(demo.features), demo_model.probabilities(demo.features))
+    kept = demo_model.network.state_dict()
+    assert all(
+        torch.equal(kept[name], value) for name, value in loaded.network.state_dict().items()
+    )
+    for name in ("network_name", "params", "genres", "temperature", "threshold"):
+        assert getattr(loaded, name) == getattr(demo_model, name)
+    assert loaded.card == json.loads(json.dumps(demo_model.card))
+    np.testing.assert_array_equal(loaded.mean, demo_model.mean)
+    np.testing.assert_array_equal(loaded.std, demo_model.std)
+    assert not loaded.network.training
+
+
+def test_saved_again_it_is_the_same_bytes(demo_bundle, tmp_path):
+    GenreModel.load(demo_bundle).save(tmp_path / "again")
+    for name in ("model.json", "weights.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (demo_bundle / name).read_bytes()
+
+
+def test_numbers_that_json_cannot_say_are_left_out(untrained, tmp_path):
+    untrained.save(tmp_path)
+    text = (tmp_path / "model.json").read_text()
+    assert "NaN" not in text
+    assert GenreModel.load(tmp_path).card["history"] == [{"valid_loss": None}]
+
+
+def test_names_of_all_kinds(untrained, tmp_path):
+    odd = dataclasses.replace(untrained, genres=("Drum & Bass", "東京", "it's"))
+    odd.save(tmp_path / "größe 'x'")
+    assert GenreModel.load(str(tmp_path / "größe 'x'")).genres == odd.genres
+
+
+@pytest.fixture
+def bundle(untrained, tmp_path):
+    folder = tmp_path / "bundle"
+    untrained.save(folder)
+    return folder
+
+
+def edit(bundle, about=None, tensors=None, weights=None):
+    """Change a bundle so that its hash is right again."""
+    card = json.loads((bundle / "model.json").read_text())
+    content = (bundle / "weights.safetensors").read_bytes()
+    if tensors is not None:
+        content = save({k: v.contiguous() for k, v in tensors(load(content)).items()})
+    if weights is not None:
+        content = weights
+    (bundle / "weights.safetensors").write_bytes(content)
+    card["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    card = about(card) if about else card
+    (bundle / "model.json").write_text(card if isinstance(card, str) else json.dumps(card))
+
+
+def test_editing_alone_does_no_harm(bundle):
+    edit(bundle)
+    assert GenreModel.load(bundle).genres == GENRES
+
+
+def params_of(card, **values):
+    return card | {"params": card["params"] | values}
+
+
+@pytest.mark.parametrize(
+    ("about", "match"),
+    [
+        (lambda c: c | {"format": 2}, "of format 2, this GenreKit reads 1: update GenreKit"),
+        (lambda c: c | {"format": None}, "of format None"),
+        (lambda c: c | {"weights_sha256": "0" * 64}, "weights do not belong to its card: copy"),
+        (lambda c: "", "is damaged or was not made by GenreKit: train it again"),
+        (lambda c: "{", "damaged"),
+        (lambda c: "[" * 100_000, "damaged"),
+        (lambda c: "null", "damaged"),
+        (lambda c: "[]", "damaged"),
+        (lambda c: "3", "damaged"),
+        (lambda c: "{}", "damaged"),
+        (lambda c: c | {"network": "resnet"}, "damaged"),
+        (lambda c: c | {"network": ["mlp"]}, "damaged"),
+        (lambda c: c | {"genres": ["a", "b"]}, "damaged"),
+        (lambda c: c | {"genres": ["a", "b", "a"]}, "damaged"),
+        (lambda c: c | {"genres": 3}, "damaged"),
+        (lambda c: c | {"genres": []}, "damaged"),
+        (lambda c: c | {"params": None}, "damaged"),
+        (lambda c: params_of(c, n_mfcc=8), "damaged"),
+        (lambda c: params_of(c, n_fft="512"), "damaged"),
+        (lambda c: params_of(c, extra=1), "damaged"),
+        # 23 million inputs would need 47 GB for the first layer alone.
+        (lambda c: params_of(c, segment_seconds=60, hop_length=1, n_mfcc=24), "damaged"),
+        (lambda c: params_of(c, segment_seconds=1e9), "damaged"),
+        (lambda c: c | {"genres": [str(i) for i in range(1_000_000)]}, "damaged"),
+        (lambda c: c | {"temperature": 0}, "damaged"),
+        (lambda c: c | {"temperature": float("nan")}, "damaged"),
+        (lambda c: c | {"temperature": "warm"}, "damaged"),
+        (lambda c: c | {"threshold": 1.5}, "damaged"),
+        (lambda c: c | {"threshold": -0.1}, "damaged"),
+        (lambda c: c | {"threshold": None}, "damaged"),
+        (lambda c: c | {"card": 3}, "damaged"),
+        (lambda c: c | {"card": "text"}, "damaged"),
+    ],
+)
+def test_damaged_cards(bundle, about, match):
+    edit(bundle, about)
+    with pytest.raises(ModelError, match=match):
+        GenreModel.load(bundle)
+
+
+@pytest.mark.parametrize(
+    "key", "format network genres params temperature threshold weights_sha256 card".split()
+)
+def test_cards_that_lack_something(bundle, key):
+    edit(bundle, lambda c: {k: v for k, v in c.items() if k != key})
+    with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
+        GenreModel.load(bundle)
+
+
+def without(key):
+    return lambda tensors: {k: v for k, v in tensors.items() if k != key}
+
+
+def with_(key, change):
+    return lambda tensors: tensors | {key: change(tensors[key])}
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        without("mean"),
+        without("std"),
+        without("network.1.weight"),
+        lambda t: t | {"network.9.weight": t["mean"].clone()},
+        with_("network.1.weight", lambda w: w.T),
+        with_("network.1.weight", lambda w: w.double()),
+        with_("network.1.weight", lambda w: w.half()),
+        with_("network.7.bias", lambda b: b + math.nan),
+        with_("network.7.bias", lambda b: b - math.inf),
+        with_("mean", lambda m: m[:-1]),
+        with_("mean", lambda m: m.double()),
+        with_("mean", lambda m: m * math.nan),
+        with_("std", lambda s: s * 0),
+        with_("std", lambda s: -s),
+        with_("std", lambda s: s * math.nan),
+        with_("std", lambda s: s.double()),
+        with_("std", lambda s: s[:, None]),
+    ],
+)
+def test_damaged_weights_with_the_right_hash(bundle, tensors):
+    edit(bundle, tensors=tensors)
+    with pytest.raises(ModelError, match="damaged or was not made by GenreKit: train it again"):
+        GenreModel.load(bundle)
+
+
+class Evil:
+    def __reduce__(self):
+        return (pytest.fail, ("something was unpickled",))
+
+
+def pickled():
+    import pickle
+
+    file = io.BytesIO()
+    torch.save({"network.1.weight": torch.zeros(2)}, file)
+    return [pickle.dumps(Evil()), file.getvalue()]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        b"",
+        b"no weights",
+        struct.pack("<Q", 2**60) + b"{}",
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        *pickled(),
+    ],
+)
+def test_weights_that_are_none(bundle, weights):
+    edit(bundle, weights=weights)
+    with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
+        GenreModel.load(bundle)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, -1])
+def test_weights_cut_short(bundle, kept):
+    path = bundle / "weights.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept) if kept == 0.5 else kept])
+    with pytest.raises(ModelError, match="weights do not belong to its card: copy both files"):
+        GenreModel.load(bundle)
+
+
+def test_nothing_is_ever_unpickled(bundle, monkeypatch):
+    import pickle
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, lambda *_, **__: pytest.fail("unpickled"))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    assert GenreModel.load(bundle).genres == GENRES
+
+
+def test_places_that_hold_no_model(bundle, tmp_path, untrained, monkeypatch):
+    for place in ("nowhere", tmp_path, bundle / "model.json", tmp_path / "no", ""):
+        with pytest.raises(ModelError, match=r"There is no model .*genrekit train"):
+            GenreModel.load(place)
+    (bundle / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match="cannot be read: there is no such file"):
+        GenreModel.load(bundle)
+    file = tmp_path / "file"
+    file.touch()
+    for place in (file, file / "x"):
+        with pytest.raises(ModelError, match="cannot be written"):
+            untrained.save(place)
+
+
+def test_a_full_disk_leaves_the_old_model(bundle, untrained, monkeypatch):
+    from pathlib import Path
+
+    before = {p.name: p.read_bytes() for p in bundle.iterdir()}
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(ModelError, match="the disk is full; free some space"):
+        dataclasses.replace(untrained, temperature=3.0).save(bundle)
+    monkeypatch.undo()
+    assert {p.name: p.read_bytes() for p in bundle.iterdir()} == before
+
+
+# -- models that ship -------------------------------------------------------------------------
+
+
+def test_the_default_model_ships_and_is_whole():
+    assert (MODELS / DEFAULT_MODEL / "model.json").is_file()
+    for model in (GenreModel.load(), GenreModel.load(DEFAULT_MODEL), GenreModel.load("course-mlp")):
+        assert model.params.segment_samples % model.params.hop_length == 0  # cut where frames are
+        assert len(model.genres) == 10
+        assert model.card["measured"]["segments"] > 0
+    verdict = model.classify(music(22050, 4).mean(axis=1), sample_rate=22050)
+    assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_name_comes_before_a_folder_of_that_name(bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundle.rename(tmp_path / DEFAULT_MODEL)
+    assert len(GenreModel.load(DEFAULT_MODEL).genres) == 10
+    assert GenreModel.load(f"./{DEFAULT_MODEL}").genres == GENRES
+
+
+def test_a_bundle_is_small_and_knows_its_training_segments():
+    for folder in MODELS.glob("*/"):
+        if not (folder / "model.json").is_file():
+            continue
+        assert sum(file.stat().st_size for file in folder.iterdir()) <= 6e6
+        model = GenreModel.load(folder)
+        card = model.card
+        assert len(model.neighbours.tracks) == card["split"]["segments"]["train"] / 10
+        assert card["measured"]["part"] == "test"
+        assert {"cross_validation", "robustness", "not_music", "audio_path"} <= set(card)
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e7])
+def test_a_temperature_beyond_reason_is_damage(bundle, temperature):
+    path = bundle / "model.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"temperature": temperature}))
+    with pytest.raises(ModelError, match="damaged"):
+        GenreModel.load(bundle)
+
+
+def test_answers_beyond_all_numbers_are_refused(untrained, song):
+    network = copy.deepcopy(untrained.network)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.fill_(3e38)
+    wild = dataclasses.replace(untrained, network=network)
+    with pytest.raises(ModelError, match="beyond all numbers"):
+        wild.classify(song, sample_rate=8000)

@@ -1,0 +1,600 @@
+"""What a host is given: the image, the proxy, compose and Kubernetes; read, not run.
+
+`python -m deploy.replicas` runs the proxy and two replicas; here is what can be told in a moment.
+"""
+
+import base64
+import contextlib
+import fnmatch
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from streamlit import config
+
+from deploy.replicas import ROOT, main, make_certificate, missing, render, write_nginx
+from genrekit.app.jobs.queue import Jobs
+from genrekit.app.settings import Settings
+
+DEPLOY = ROOT / "deploy"
+CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+VALUES = {
+    "REPLICA_1": "127.0.0.1:8501",
+    "REPLICA_2": "127.0.0.1:8502",
+    "HTTP_PORT": "127.0.0.1:8080",
+    "HTTPS_PORT": "127.0.0.1:8443",
+    "TLS_CERTIFICATE": "/tls/certificate.pem",
+    "TLS_KEY": "/tls/key.pem",
+    "UPLOAD_MEGABYTES": "100",
+}
+
+
+def text(name: str) -> str:
+    return (DEPLOY / name).read_text(encoding="utf-8")
+
+
+# --- the image ------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order: name and the rest, on one line."""
+    lines = [line for line in text("Dockerfile").splitlines() if not line.startswith("#")]
+    whole = "\n".join(lines).replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in whole.splitlines() if line.strip()]
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    found: list[list[tuple[str, str]]] = []
+    for name, rest in instructions():
+        if name == "FROM":
+            found.append([])
+        found[-1].append((name, rest))
+    return found
+
+
+def copied() -> list[str]:
+    """What the image takes from this folder."""
+    return [
+        source
+        for name, rest in instructions()
+        if name == "COPY" and not rest.startswith("--from")
+        for source in shlex.split(rest)[:-1]
+    ]
+
+
+def ignored(path: str) -> bool:
+    """Whether the build may not see a path: the last rule that matches it or a parent decides."""
+    parts = path.split("/")
+    parents = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    verdict = False
+    for line in text("Dockerfile.dockerignore").splitlines():
+        rule = line.strip().removeprefix("!")
+        if not rule or rule.startswith("#"):
+            continue
+        anywhere = rule.removeprefix("**/")
+        if any(
+            fnmatch.fnmatch(parent, rule)
+            or (rule != anywhere and fnmatch.fnmatch(Path(parent).name, anywhere))
+            for parent in parents
+        ):
+            verdict = not line.startswith("!")
+    return verdict
+
+
+def test_the_image_begins_with_a_pinned_slim_python_that_the_package_supports():
+    bases = {rest.split()[0] for name, rest in instructions() if name == "FROM"}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", bases.pop())
+
+
+def test_the_image_runs_as_nobody_special_and_checks_its_health():
+    last = dict(stages()[-1])
+    uid, gid = last["USER"].split(":")
+    assert int(uid) > 0
+    assert int(gid) > 0
+    assert ":8501/healthz" in last["HEALTHCHECK"], "it answers there whatever the base path is"
+    assert last["VOLUME"] == "/jobs"
+    assert "GENREKIT_JOBS_FOLDER=/jobs" in last["ENV"]
+    assert "streamlit_app.py" in last["CMD"]
+    order = [name for name, _ in stages()[-1]]
+    assert order.index("USER") > max(i for i, name in enumerate(order) if name in ("RUN", "COPY"))
+
+
+def test_the_app_may_change_nothing_in_the_image_and_its_jobs_are_private():
+    runs = [rest for name, rest in stages()[-1] if name == "RUN"]
+    assert any("--owner=genrekit" in run and "--mode=700 /jobs" in run for run in runs)
+    assert not any(re.search(r"\b(chown|chmod)\b", rest) for _, rest in stages()[-1])
+
+
+def test_no_build_tools_reach_the_image():
+    last = " ".join(rest for _, rest in stages()[-1])
+    assert not re.search(r"\b(pip|apt-get|gcc|make|git|curl)\b", last)
+    assert "pip uninstall --yes pip" in text("Dockerfile")
+
+
+def test_everything_that_the_image_copies_exists_and_is_seen_by_the_build():
+    assert copied()
+    for source in copied():
+        assert (ROOT / source).exists(), source
+        wanted = ".streamlit/config.toml" if source == ".streamlit" else source
+        assert not ignored(wanted), source
+
+
+def test_the_image_has_all_that_the_app_runs():
+    needed = ["streamlit_app.py", "pages", "genrekit", "models", "examples", ".streamlit"]
+    assert set(needed) <= {source.rstrip("/") for source in copied()}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["jobs/abc/audio/song.mp3", ".git/config", "tests/test_mel.py", ".streamlit/secrets.toml",
+     "genrekit/__pycache__/mel.cpython-311.pyc", "deploy/.env", "deploy/tls/key.pem"],
+)  # fmt: skip
+def test_what_the_image_must_not_have_is_not_seen_by_the_build(path):
+    assert ignored(path)
+
+
+def test_pytorch_is_installed_first_from_the_address_that_is_given():
+    runs = [rest for name, rest in stages()[0] if name == "RUN"]
+    first = next(i for i, run in enumerate(runs) if '--index-url "$TORCH_INDEX_URL"' in run)
+    second = next(i for i, run in enumerate(runs) if "install -r" in run)
+    assert first < second
+    assert re.search(r"^torch==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(p.name for p in DEPLOY.iterdir() if p.is_file()))
+def test_no_file_names_a_package_registry(path):
+    assert not re.search(r"index-url[ =]+\"?https?:", text(path), re.IGNORECASE)
+
+
+# --- the proxy ------------------------------------------------------------------------------
+
+
+def site() -> str:
+    return render(text("nginx.conf"), VALUES)
+
+
+def locations() -> dict[str, str]:
+    """What is after "location", to the directives in it."""
+    found = re.findall(r"^    location (.+?) \{\n(.*?)^    \}", site(), re.DOTALL | re.MULTILINE)
+    return dict(found)
+
+
+def location(uri: str) -> str:
+    """The directives that nginx would use: the first regular expression, or else the prefix."""
+    for rule, directives in locations().items():
+        if rule.startswith("~ ") and re.search(rule[2:], uri):
+            return directives
+    return locations()["/"]
+
+
+def test_the_template_is_filled_in_completely():
+    assert not re.search(r"\$\{", site())
+    assert "$request_id" in site(), "nginx's own variables stay"
+    with pytest.raises(KeyError):
+        render("${NOBODY_KNOWS}", VALUES)
+
+
+def test_uploads_may_be_as_large_as_the_app_takes_and_nothing_else_may():
+    limit = Settings().upload_megabytes
+    assert CONFIG["server"]["maxUploadSize"] == limit
+    assert f"client_max_body_size {limit:g}m;" in location("/_stcore/upload_file/a/b")
+    assert "client_max_body_size 64k;" in site()
+
+
+def test_a_slow_upload_keeps_no_replica_busy():
+    upload = location("/_stcore/upload_file/a/b")
+    assert "proxy_request_buffering on;" in upload
+    assert re.search(r"client_body_timeout +\d+s;", upload)
+
+
+@pytest.mark.parametrize(
+    ("uri", "zone"),
+    [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads")],
+)
+def test_a_flood_from_one_address_is_slowed_down(uri, zone):
+    assert re.search(rf"limit_req zone={zone} burst=\d+ nodelay;", location(uri))
+    assert re.search(rf"limit_req_zone +\$binary_remote_addr zone={zone}:\d+m +rate=", site())
+
+
+def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
+    stream = location("/_stcore/stream")
+    assert "proxy_set_header Upgrade    $http_upgrade;" in stream
+    assert "proxy_read_timeout 1h;" in stream
+    assert "limit_conn websockets" in stream
+
+
+@pytest.mark.parametrize(
+    "uri", ["/_stcore/metrics", "/dataset/_stcore/metrics", "/_stcore/agent/interact",
+            "/_stcore/agent/mcp", "/_stcore/script-health-check", "/_stcore/metrics/",
+            "/_stcore/bidi-components/other.part/part.js",
+            "/healthz", "/readyz", "/readyz/", "/music/healthz", "/music/readyz",
+            "/music/_stcore/metrics", "/_stcore/metrics/static/a.js"],
+)  # fmt: skip
+def test_what_visitors_have_no_use_for_is_not_found(uri):
+    assert "return 404;" in location(uri)
+
+
+@pytest.mark.parametrize(
+    "uri", ["/", "/classify", "/_stcore/health", "/dataset/_stcore/host-config",
+            "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.wav", "/static/js/a.js",
+            "/_stcore/bidi-components/genrekit.network_view/network_view.js",
+            "/music/", "/music/classify", "/music/_stcore/stream", "/music/media/a.wav",
+            "/music/static/js/a.js", "/music/_stcore/upload_file/a/b"],
+)  # fmt: skip
+def test_what_visitors_need_reaches_a_replica(uri):
+    assert "proxy_pass http://$group;" in location(uri)
+
+
+@pytest.mark.parametrize("uri", ["/static/js/a.js", "/media/a.wav", "/component/a/a.js"])
+def test_below_a_base_path_everything_is_treated_as_at_the_root(uri):
+    assert location(f"/music{uri}") == location(uri) != location("/")
+    assert location(f"/our/music{uri}") == location(uri)
+
+
+def test_headers_are_set_once_for_all_locations():
+    """nginx drops the inherited ones from a location that adds its own."""
+    assert not any("add_header" in directives for directives in locations().values())
+    for header in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
+        assert f"add_header {header}" in site()
+
+
+def test_headers_keep_addresses_and_pages_to_ourselves():
+    headers = dict(re.findall(r"add_header (\S+) +\"?(.*?)\"? always;", site()))
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin", "an address holds the ids of jobs"
+    assert {"camera=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
+    policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
+    own = {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert {policy.get(name) for name in own} == {"'self'"}
+    assert policy["object-src"] == "'none'"
+    sources = {source for some in policy.values() for source in some.split()}
+    quoted = {source for source in sources if source.startswith("'")}
+    assert sources - quoted == {"blob:", "data:"}, "nothing from elsewhere"
+
+
+def test_the_connection_is_safe_and_the_proxy_does_not_boast():
+    (protocols,) = re.findall(r"ssl_protocols +(.*?);", site())
+    assert set(protocols.split()) == {"TLSv1.2", "TLSv1.3"}
+    assert site().count("server_tokens off;") == site().count("\nserver {") == 2
+    assert re.search(r"proxy_cookie_flags +_streamlit_xsrf secure;", site())
+
+
+def test_the_policy_knows_streamlits_inline_scripts_by_their_hashes():
+    import streamlit
+
+    page = Path(streamlit.__file__).with_name("static") / "index.html"
+    scripts = re.findall(r"<script>(.*?)</script>", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert scripts
+    hashes = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts}
+    assert set(re.findall(r"'sha256-([^']+)'", site())) == hashes
+    policy = re.search(r"add_header Content-Security-Policy \"(.*?)\"", site())[1]
+    scripts_from = re.search(r"script-src ([^;]*)", policy)[1]
+    assert "unsafe-inline" not in scripts_from
+    assert "unsafe-eval" in scripts_from, "Plotly needs it to draw with WebGL"
+    assert "frame-ancestors 'self'" in policy
+    assert "http:" not in policy
+    assert "*" not in policy
+
+
+def test_the_access_log_has_no_query_strings():
+    log = re.search(r"log_format genrekit.*?;", site(), re.DOTALL)[0]
+    assert not re.search(r"\$(request|request_uri|args|query_string|http_referer)\b", log)
+    assert "escape=json" in log
+    assert re.findall(r"access_log (.*?);", site()) == ["off", "/dev/stdout genrekit"]
+    assert re.findall(r"error_log \S+ (.*?);", site()) == ["crit"], "others quote addresses"
+
+
+def matches(variable: str, value: str) -> str:
+    """What one of the file's maps gives; only for maps of regular expressions."""
+    block = re.search(r"^map \S+|\"[^\"]*\" \$" + variable, site(), re.MULTILINE)
+    assert block
+    rules = re.search(r"\$" + variable + r" \{\n(.*?)^\}", site(), re.DOTALL | re.MULTILINE)[1]
+    for line in rules.splitlines():
+        source, result = shlex.split(line.strip().rstrip(";"))
+        if source.startswith("~") and re.search(source[1:].replace("(?<", "(?P<"), value):
+            return result
+    return "default"
+
+
+@pytest.mark.parametrize(
+    ("kind", "cookie", "answered", "written"),
+    [("stream", "1", "2", True), ("stream", "", "1", True), ("stream", "1", "", False),
+     ("page", "", "1", True), ("page", "1", "2", False), ("part", "", "1", False)],
+)  # fmt: skip
+def test_the_cookie_follows_the_websocket(kind, cookie, answered, written):
+    result = matches("replica_cookie", f"{kind}:{cookie}:{answered}")
+    assert result.startswith("genrekit_replica=$answered") is written
+    assert result.endswith("; Secure; HttpOnly; SameSite=Lax") is written
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [("/_stcore/stream", "stream"), ("/a/_stcore/stream", "stream"), ("/_stcore/health", "part"),
+     ("/media/x", "part"), ("/static/x", "part"), ("/classify", "default"), ("/", "default"),
+     ("/music/media/x", "part"), ("/our/music/static/x", "part"), ("/music/", "default")],
+)  # fmt: skip
+def test_kinds_of_addresses(uri, kind):
+    assert matches("kind", uri) == kind
+
+
+@pytest.mark.parametrize(
+    ("uri", "logged"),
+    [("/_stcore/upload_file/visit/file", "$endpoint"), ("/media/0123abcd.wav", "/media"),
+     ("/music/media/0123abcd.wav", "/media"), ("/classify", "default")],
+)  # fmt: skip
+def test_the_access_log_has_no_ids_of_visits_or_files(uri, logged):
+    assert matches("logged_path", uri) == logged
+
+
+@pytest.mark.parametrize(
+    ("tried", "answered"),
+    [("127.0.0.1:8501", "1"), ("127.0.0.1:8501, 127.0.0.1:8502", "2"), ("", "default")],
+)
+def test_the_last_address_is_the_one_that_answered(tried, answered):
+    assert matches("answered", tried) == answered
+
+
+def test_nginx_accepts_the_configuration(tmp_path):
+    if not shutil.which("nginx"):
+        pytest.skip("nginx is not installed (apt-get install nginx)")
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed, which makes the certificate")
+    main_file = write_nginx(tmp_path, VALUES | make_certificate(tmp_path))
+    tested = subprocess.run(["nginx", "-t", "-c", main_file], capture_output=True, text=True)
+    assert tested.returncode == 0, tested.stderr
+    assert "[warn]" not in tested.stderr or "http2" in tested.stderr
+
+
+# --- compose --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load(text("compose.yaml"))
+
+
+def test_compose_gives_nginx_every_name_and_the_replicas_addresses(compose):
+    names = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)\}", text("nginx.conf")))
+    services = compose["services"]
+    environment = services["nginx"]["environment"]
+    assert set(environment) == names
+    for number in (1, 2):
+        address = services[f"replica-{number}"]["networks"]["inside"]["ipv4_address"]
+        assert environment[f"REPLICA_{number}"] == f"{address}:8501"
+    for port in (environment["HTTP_PORT"], environment["HTTPS_PORT"]):
+        assert any(published.endswith(f":{port}") for published in services["nginx"]["ports"])
+
+
+def test_the_replicas_share_jobs_and_secret_and_only_nginx_is_published(compose):
+    services = compose["services"]
+    for number in (1, 2):
+        replica = services[f"replica-{number}"]
+        assert replica["volumes"] == ["jobs:/jobs"]
+        assert (
+            "${STREAMLIT_SERVER_COOKIE_SECRET:?"
+            in (replica["environment"]["STREAMLIT_SERVER_COOKIE_SECRET"])
+        )
+        assert "ports" not in replica
+    assert "jobs" in compose["volumes"]
+
+
+@pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx"])
+def test_no_container_may_do_more_than_it_has_to(compose, name):
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "mem_limit" in service or name == "nginx"
+
+
+def test_one_number_is_the_largest_upload_everywhere(compose):
+    services = compose["services"]
+    replica = services["replica-1"]["environment"]
+    default = f"${{UPLOAD_MEGABYTES:-{Settings().upload_megabytes:g}}}"
+    assert replica["STREAMLIT_SERVER_MAX_UPLOAD_SIZE"] == default
+    assert replica["GENREKIT_UPLOAD_MEGABYTES"] == default
+    assert services["nginx"]["environment"]["UPLOAD_MEGABYTES"] == default
+
+
+def test_every_setting_can_be_written_into_the_file_that_is_filled_in(compose):
+    """What compose.yaml sets itself would decide before it, and before the mode's defaults."""
+    for number in (1, 2):
+        replica = compose["services"][f"replica-{number}"]
+        assert replica["env_file"] == ".env"
+        own = {name for name in replica["environment"] if name.startswith("GENREKIT_")}
+        assert own == {"GENREKIT_UPLOAD_MEGABYTES"}, "which is nginx's number too"
+
+
+def test_the_settings_in_the_example_exist():
+    given = dict(re.findall(r"^# (GENREKIT_\w+)=(.*)", text("example.env"), re.MULTILINE))
+    assert Settings.from_environment(given).mode == "public"
+    asked = re.findall(r"^# STREAMLIT_(\w+?)_(\w+)=", text("example.env"), re.MULTILINE)
+    assert asked == [("SERVER", "BASE_URL_PATH")]
+    assert config.get_options_for_section("server")["baseUrlPath"] == ""
+
+
+def test_the_example_names_what_compose_asks_for():
+    asked = set(re.findall(r"\$\{(\w+):[?-]", text("compose.yaml")))
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", text("example.env"), re.MULTILINE))
+    assert {name for name in named if f"\n{name}=" in text("example.env")} <= asked
+    assert {"STREAMLIT_SERVER_COOKIE_SECRET", "TORCH_INDEX_URL"} <= named
+    assert "STREAMLIT_SERVER_COOKIE_SECRET=\n" in text("example.env"), "no secret is given away"
+
+
+def test_files_that_compose_mounts_exist_or_are_made(compose):
+    for volume in compose["services"]["nginx"]["volumes"]:
+        source = volume.split(":")[0]
+        assert source == "./tls" or (DEPLOY / source).is_file()
+    assert (DEPLOY / compose["services"]["replica-1"]["build"]["context"]).resolve() == ROOT
+    dockerfile = compose["services"]["replica-1"]["build"]["dockerfile"]
+    assert (ROOT / dockerfile).is_file()
+
+
+# --- Kubernetes -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict[tuple[str, str], dict]:
+    """The objects, by kind and name."""
+    objects = list(yaml.safe_load_all(text("kubernetes.yaml")))
+    assert all({"apiVersion", "kind", "metadata"} <= set(one) for one in objects)
+    named = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    assert len(named) == len(objects)
+    return named
+
+
+@pytest.fixture
+def pod(cluster) -> dict:
+    return cluster["Deployment", "genrekit"]["spec"]["template"]["spec"]
+
+
+def test_the_cluster_has_all_objects_of_known_versions(cluster):
+    assert {(kind, one["apiVersion"]) for (kind, _), one in cluster.items()} == {
+        ("Secret", "v1"), ("PersistentVolumeClaim", "v1"), ("Deployment", "apps/v1"),
+        ("Service", "v1"), ("Ingress", "networking.k8s.io/v1"),
+    }  # fmt: skip
+    deployment = cluster["Deployment", "genrekit"]["spec"]
+    assert deployment["replicas"] == 2
+    labels = deployment["template"]["metadata"]["labels"]
+    assert deployment["selector"]["matchLabels"].items() <= labels.items()
+    assert cluster["Service", "genrekit"]["spec"]["selector"].items() <= labels.items()
+
+
+def test_pods_are_bounded_unprivileged_and_write_to_two_places_only(pod):
+    (container,) = pod["containers"]
+    security = container["securityContext"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False, "it has nothing to ask the cluster"
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert security["capabilities"]["drop"] == ["ALL"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/jobs", "/tmp"}
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+    assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+    assert all("sizeLimit" in v["emptyDir"] for v in pod["volumes"] if "emptyDir" in v)
+
+
+def test_the_pod_runs_as_the_user_that_the_image_has_made(pod):
+    uid, gid = dict(stages()[-1])["USER"].split(":")
+    assert pod["securityContext"]["runAsUser"] == int(uid)
+    assert pod["securityContext"]["fsGroup"] == int(gid)
+
+
+def test_every_probe_asks_for_the_health_on_a_port_that_is_there(pod):
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz"}
+    for probe, path in (paths | {"readinessProbe": "/readyz"}).items():
+        assert container[probe]["httpGet"]["path"] == path
+        assert ports[container[probe]["httpGet"]["port"]] == 8501
+
+
+def test_all_pods_have_one_secret_and_one_jobs_volume(cluster, pod):
+    (container,) = pod["containers"]
+    environment = {one["name"]: one for one in container["env"]}
+    reference = environment["STREAMLIT_SERVER_COOKIE_SECRET"]["valueFrom"]["secretKeyRef"]
+    assert reference["key"] in cluster["Secret", reference["name"]]["stringData"]
+    claim = next(v for v in pod["volumes"] if v["name"] == "jobs")["persistentVolumeClaim"]
+    volume = cluster["PersistentVolumeClaim", claim["claimName"]]
+    assert volume["spec"]["accessModes"] == ["ReadWriteMany"]
+    given = {n: o["value"] for n, o in environment.items() if n.startswith("GENREKIT_")}
+    assert Settings.from_environment(given) == Settings()
+
+
+def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
+    ingress = cluster["Ingress", "genrekit"]
+    notes = ingress["metadata"]["annotations"]
+    assert notes["nginx.ingress.kubernetes.io/affinity"] == "cookie"
+    assert notes["nginx.ingress.kubernetes.io/session-cookie-change-on-failure"] == "true"
+    limit = f"{Settings().upload_megabytes:g}m"
+    assert notes["nginx.ingress.kubernetes.io/proxy-body-size"] == limit
+    traefik = cluster["Service", "genrekit"]["metadata"]["annotations"]
+    assert traefik["traefik.ingress.kubernetes.io/service.sticky.cookie"] == "true"
+    assert all(isinstance(v, str) for v in (*notes.values(), *traefik.values()))
+    assert int(notes["nginx.ingress.kubernetes.io/limit-rps"]) > 0
+    assert int(notes["nginx.ingress.kubernetes.io/limit-connections"]) > 0
+    (rule,) = ingress["spec"]["rules"]
+    leads = {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]}
+    assert leads == {
+        "/_stcore/metrics": "genrekit-nowhere", "/_stcore/agent": "genrekit-nowhere",
+        "/": "genrekit",
+    }  # fmt: skip
+    assert "selector" not in cluster["Service", "genrekit-nowhere"]["spec"]
+    for path in rule["http"]["paths"]:
+        service = path["backend"]["service"]
+        ports = cluster["Service", service["name"]]["spec"]["ports"]
+        wanted = service["port"]
+        assert any(wanted.items() <= {"number": p["port"], **p}.items() for p in ports)
+    assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]
+
+
+# --- the trial, and jobs among containers ---------------------------------------------------
+
+
+@pytest.mark.tools
+def test_the_trial_says_plainly_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert any("nginx" in one for one in missing())
+    assert main([]) == 1
+    said = capsys.readouterr().out
+    assert "apt-get install nginx" in said
+    assert "Chromium" in said
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Iterator[tuple]:
+    """A job that runs, with a process id that means nothing here: it is in another container."""
+    jobs = Jobs(Settings(jobs_folder=tmp_path / "jobs"))
+    slow = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+    job = jobs.add(jobs.new_folder(), "dataset", "Test", [slow], "me")
+    wait(lambda: any(event["type"] == "track" for event in job.events()))
+    process = int((job.folder / "started").read_text())
+    (job.folder / "where").write_text("another container")
+    yield jobs, job
+    jobs.close()
+    if (job.folder / "where").read_text() == "another container":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+
+
+def wait(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_job_in_another_container_is_cancelled_by_its_own_process(elsewhere, monkeypatch):
+    jobs, job = elsewhere
+    process = int((job.folder / "started").read_text())
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("that number is somebody else's"))
+    jobs.cancel(job)
+    assert job.status == "cancelled"
+    wait(lambda: not alive(process), 10)
+    jobs.resume(job)
+    wait(lambda: job.status == "running")
+    assert (job.folder / "where").read_text().startswith(socket.gethostname())
+    monkeypatch.undo()
+    jobs.cancel(job)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,515 @@
+"""One song's questions, answered as the library, the command line and known sounds have it."""
+
+import csv
+import io
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from alike import assert_alike
+from coded_sounds import KINDS, free_format_mp3
+from coded_sounds import coded as coded_sound
+
+from genrekit.audio.decoder import AudioInfo, decode, load_audio
+from genrekit.audio.degradation import Stress
+from genrekit.audio.synth import render
+from genrekit.cli import main
+from genrekit.dataset.splits import by_track
+from genrekit.errors import AudioError
+from genrekit.features.extraction import FeatureParams, split_segments
+from genrekit.model.bundle import GenreModel, SegmentVerdict, Verdict
+from genrekit.model.neighbours import Neighbours
+from genrekit.model.networks import build_network
+from genrekit.verdict import analysis
+from genrekit.verdict.analysis import ModelFile, Song
+
+RATE = 8000
+
+
+def coded(samples, rate=RATE, kind="WAV", subtype=None):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def music(seconds, seed=1):
+    return render("jazz", seed=seed, seconds=seconds, sample_rate=RATE)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    monkeypatch.setattr(analysis, "_songs", analysis._Shelf(analysis._SAMPLES_BYTES))
+    monkeypatch.setattr(analysis, "_feature_sets", analysis._Shelf(analysis._FEATURES_BYTES))
+
+
+@pytest.fixture(scope="module")
+def model(demo_bundle):
+    return ModelFile.at(demo_bundle)
+
+
+@pytest.fixture(scope="module")
+def song():
+    return Song(coded(music(7.5)), 60)
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    """The rates at which a file was decoded, one for each time."""
+    rates = []
+
+    def counted(source, rate, max_seconds):
+        rates.append(rate)
+        return decode(source, rate, max_seconds)
+
+    monkeypatch.setattr(analysis, "decode", counted)
+    return rates
+
+
+def starts(heard):
+    return tuple(part.start for part in heard.verdict.segments)
+
+
+# -- the verdict ------------------------------------------------------------------------------
+
+
+def test_the_verdict_is_that_of_the_library(song, model):
+    heard = analysis.hear(song, model)
+    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert heard.seconds == pytest.approx(7.5)
+    assert (heard.info.container, heard.info.channels, heard.rate) == ("wav", 1, RATE)
+    assert not heard.cut
+    assert_alike(analysis.judge(song, model), heard.verdict)
+
+
+def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
+    one = music(4.5)
+    song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
+    heard = analysis.hear(song, model)
+    plain = analysis.hear(Song(coded(one, subtype="FLOAT"), 60), model)
+    assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
+    assert heard.picture.values.max() == 255
+    note = "Its channels cancel each other out, so only the loudest was heard."
+    assert heard.verdict.note == f"{plain.verdict.note} {note}".strip()
+    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
+
+
+def test_prepared_segments_are_answered_as_by_the_library(model):
+    features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
+    features = features.astype(np.float32)
+    expected = model.load().probabilities(features)
+    assert_alike(analysis.answers(features, model), expected)
+
+
+def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
+    short = Song(song.content, 3.0)
+    heard = analysis.hear(short, model)
+    assert heard.cut
+    assert heard.seconds == 3
+    assert len(heard.verdict.segments) == 3
+    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
+    assert "Only the first 3 seconds were heard." in heard.verdict.note
+
+
+def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
+    heard = analysis.hear(song, model)
+    analysis.judge(song, model)
+    analysis.stress_test(song, model, Stress(level_db=-6))
+    analysis.explain(song, model, heard.verdict.segments and "blues", starts(heard), (0, 1))
+    analysis.excerpt_sound(song, heard.rate, 0, 2, Stress())
+    analysis.wav_rendering(song, heard.rate)
+    analysis.nearest(song, model, starts(heard))
+    assert decodings == [RATE]
+
+
+def test_a_process_at_rest_keeps_no_songs(song, model, decodings):
+    analysis.hear(song, model)
+    analysis.rest()
+    analysis.samples_of(song, RATE)
+    assert decodings == [RATE, RATE]
+
+
+def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
+    analysis.hear(song, model)
+    analysis.hear(Song(song.content, 5), model)
+    analysis.hear(Song(coded(music(7.5, seed=2)), 60), model)
+    analysis.wav_rendering(song, 22050)
+    assert decodings == [RATE, RATE, RATE, 22050]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, hello, hello", b"fLaC" + bytes(40)])
+def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
+    with pytest.raises(AudioError) as refused:
+        analysis.hear(Song(content, 60), model)
+    with pytest.raises(AudioError) as expected:
+        load_audio(content)
+    assert str(refused.value) == str(expected.value)
+
+
+def test_a_host_may_allow_fewer_channels(model):
+    content = coded(np.zeros((RATE, 3)))
+    assert analysis.hear(Song(content, 60), model).info.channels == 3
+    with pytest.raises(AudioError, match="It has 3 channels, and 2 are the most"):
+        analysis.hear(Song(content, 60, max_channels=2), model)
+
+
+def test_questions_and_answers_travel_between_processes(song, model):
+    heard = analysis.hear(song, model)
+    test = analysis.stress_test(song, model, Stress(noise_db=10))
+    why = analysis.explain(song, model, "blues", starts(heard), (0,))
+    for value in (song, model, test):
+        assert pickle.loads(pickle.dumps(value)) == value
+    assert pickle.loads(pickle.dumps(song)).content == song.content
+    assert pickle.loads(pickle.dumps(heard)).verdict == heard.verdict
+    assert (pickle.loads(pickle.dumps(why)).values == why.values).all()
+
+
+def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
+    demo_model.save(tmp_path)
+    first = ModelFile.at(tmp_path)
+    assert first.load() is first.load()
+    changed = replace(first, changed=first.changed + 1)
+    assert changed.load() is not first.load()
+    assert first.card()["split"] == GenreModel.load(tmp_path).card["split"]
+    assert ModelFile.at(tmp_path / "nowhere").card() == {}
+
+
+# -- what is kept -----------------------------------------------------------------------------
+
+
+def test_the_shelf_lets_go_of_what_rested_longest():
+    shelf = analysis._Shelf(100)
+    for name in "abc":
+        shelf.put(name, 40, name)
+    assert [shelf.get(name) for name in "abc"] == [None, "b", "c"]
+    shelf.get("b")
+    shelf.put("d", 40, "d")
+    assert [shelf.get(name) for name in "bcd"] == ["b", None, "d"]
+    shelf.put("too large", 101, "x")
+    assert shelf.get("too large") is None
+    assert shelf.get("b") == "b"
+
+
+def test_the_shelf_forgets_after_a_while(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(analysis.time, "monotonic", lambda: now[0])
+    shelf = analysis._Shelf(100)
+    shelf.put("a", 10, "a")
+    now[0] += analysis._REST_SECONDS - 1
+    assert shelf.get("a") == "a"
+    now[0] += analysis._REST_SECONDS + 1
+    assert shelf.get("a") is None
+
+
+def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
+    analysis.hear(song, model)
+    kept = analysis._decoded(song, RATE).samples
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0] = 1
+
+
+# -- the picture ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hertz", [300, 1000, 4000])
+def test_a_tone_is_brightest_at_its_pitch(hertz):
+    tone = 0.5 * np.sin(2 * np.pi * hertz * np.arange(3 * 22050) / 22050).astype(np.float32)
+    picture = analysis.mel_picture(tone, 22050)
+    brightest = int(picture.values.mean(axis=1).argmax())
+    low, high = picture.band_hz[brightest - 1], picture.band_hz[brightest + 1]
+    assert low < hertz < high
+    assert picture.values.max() == 255
+
+
+def test_a_click_is_drawn_where_it_sounds():
+    samples = np.zeros(10 * 22050, np.float32)
+    samples[7 * 22050] = 1
+    picture = analysis.mel_picture(samples, 22050)
+    bright = np.flatnonzero(picture.values.sum(axis=0))
+    columns = picture.values.shape[1]
+    assert abs((bright.mean() + 0.5) / columns * 10 - 7) < 0.05
+    assert np.ptp(bright) / columns * 10 < 0.15
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1, 27.9, 200])
+def test_a_picture_is_never_too_wide_and_never_empty(seconds):
+    samples = np.ones(max(1, round(seconds * 22050)), np.float32)
+    values = analysis.mel_picture(samples, 22050).values
+    assert values.dtype == np.uint8
+    assert 1 <= values.shape[1] <= 1200
+
+
+def test_silence_is_dark():
+    assert analysis.mel_picture(np.zeros(30000, np.float32), 22050).values.max() == 0
+
+
+# -- the sound --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "rate", "channels", "mime"),
+    [
+        ("WAV", "PCM_16", 44100, 2, "audio/wav"),
+        ("WAV", "FLOAT", 48000, 1, "audio/wav"),
+        ("WAV", "DOUBLE", 44100, 1, None),
+        ("WAV", "MS_ADPCM", 44100, 1, None),
+        ("WAV", "PCM_16", 44100, 8, None),
+        ("WAV", "PCM_16", 192000, 1, None),
+        ("RF64", "PCM_16", 44100, 1, None),
+        ("FLAC", "PCM_16", 44100, 1, "audio/flac"),
+        ("OGG", "VORBIS", 44100, 1, "audio/ogg"),
+        ("MP3", "MPEG_LAYER_III", 44100, 1, "audio/mpeg"),
+        ("AIFF", "PCM_16", 44100, 1, None),
+        ("AU", "PCM_16", 44100, 1, None),
+    ],
+)
+def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime, model):
+    noise = np.random.default_rng(0).normal(0, 0.1, (3 * rate, channels))
+    heard = analysis.hear(Song(coded(noise, rate, kind, subtype), 60), model)
+    assert heard.mime == mime
+    assert heard.info.channels == channels
+
+
+# Whatever these containers promise, Chromium does not play what is in them.
+RENDERED = [
+    *[("wav", codec) for codec in ("pcm_32", "double", "ms_adpcm")],
+    *[("m4a", codec) for codec in ("alac", "ac3", "eac3")],
+    *[("mp3", "mp2"), ("aiff", "pcm_16"), ("webm", "alac"), ("wma", "wmav2")],
+]
+
+
+@pytest.mark.parametrize(("container", "codec"), KINDS)
+def test_a_file_is_announced_by_its_codec(container, codec, model):
+    heard = analysis.hear(Song(coded_sound(container, codec, 1.2), 60), model)
+    assert (heard.mime is None) == ((container, codec) in RENDERED)
+
+
+def test_codecs_that_browsers_refuse_are_rendered(model):
+    assert analysis.hear(Song(free_format_mp3(), 60), model).mime is None
+    for codec in ("amr_nb", "amr_wb", "dts", "truehd", "a codec of tomorrow"):
+        assert analysis._mime(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
+
+
+def test_the_rendering_is_what_was_heard(song):
+    samples, rate = soundfile.read(io.BytesIO(analysis.wav_rendering(song, RATE)))
+    assert rate == RATE
+    assert np.abs(samples - load_audio(song.content, RATE)).max() < 1 / 32000
+
+
+def test_a_rendering_has_a_rate_that_browsers_know(song):
+    assert soundfile.info(io.BytesIO(analysis.wav_rendering(song, 2000))).samplerate == 22050
+
+
+def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
+    whole = load_audio(song.content, RATE)
+    piece, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Stress())))
+    assert np.abs(piece - whole[2 * RATE : 5 * RATE]).max() < 1 / 32000
+    softer, _ = soundfile.read(
+        io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Stress(level_db=-20)))
+    )
+    assert np.abs(softer - piece / 10).max() < 1 / 16000
+    end, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 99, 3, Stress())))
+    assert np.abs(end - whole[-3 * RATE :]).max() < 1 / 32000
+
+
+# -- stress -----------------------------------------------------------------------------------
+
+
+def test_without_stress_the_verdict_holds(song, model):
+    test = analysis.stress_test(song, model, Stress())
+    assert test.holds
+    assert_alike(test.after, test.before)
+    assert_alike(test.before, analysis.judge(song, model))
+    assert (test.start, test.seconds) == (0, 7.5)
+
+
+def test_stress_is_put_on_what_the_model_hears(song, model):
+    stress = Stress(noise_db=0, level_db=-10)
+    test = analysis.stress_test(song, model, stress)
+    network = GenreModel.load(model.folder)
+    samples = analysis.apply_stress(load_audio(song.content, RATE), RATE, stress)
+    assert_alike(test.after, network.classify(samples, sample_rate=RATE))
+    assert test.after.probabilities != test.before.probabilities
+
+
+def test_of_a_long_song_the_middle_is_stressed(model):
+    song = Song(coded(np.tile(music(10), 20)), 600)
+    test = analysis.stress_test(song, model, Stress())
+    assert (test.start, test.seconds) == (40, 120)
+    assert_alike(test.before.segments, test.after.segments)
+    whole = analysis.judge(song, model).segments
+    assert test.before.segments[0].probabilities == pytest.approx(whole[40].probabilities, abs=1e-5)
+
+
+def test_it_flips_when_sureness_goes_too():
+    sure = Verdict("jazz", 0.9, {"jazz": 0.9}, (), "")
+    unsure = Verdict(None, 0.4, {"jazz": 0.4}, (), "")
+    assert not analysis.StressTest(sure, unsure, 0, 1).holds
+    assert analysis.StressTest(unsure, unsure, 0, 1).holds
+
+
+# -- why --------------------------------------------------------------------------------------
+
+
+def test_few_segments_are_all_asked_and_of_many_some():
+    most = analysis.WHY_SEGMENTS
+    assert analysis.why_segments(0) == ()
+    assert analysis.why_segments(7, 3) == tuple(range(7))
+    spread = analysis.why_segments(300)
+    assert len(set(spread)) == most
+    assert (spread[0], spread[-1]) == (0, 299)
+    for around in (0, 5, 150, 299):
+        part = analysis.why_segments(300, around)
+        assert around in part
+        assert part == tuple(range(part[0], part[0] + most))
+
+
+def test_the_map_lies_over_the_whole_song(song, model):
+    heard = analysis.hear(song, model)
+    why = analysis.explain(song, model, "blues", starts(heard), tuple(range(7)))
+    columns_a_second = why.values.shape[1] / heard.seconds
+    assert columns_a_second == pytest.approx(6, rel=0.05)
+    assert "blues" in why.sentence
+    assert np.isfinite(why.values).all()
+
+    some = analysis.explain(song, model, "blues", starts(heard), (2, 3))
+    at = slice(round(2.2 * columns_a_second), round(3.8 * columns_a_second))
+    assert some.values[:, at] == pytest.approx(why.values[:, at], abs=1e-4)
+    outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
+    assert np.abs(some.values).max() > 0
+    assert not outside.any()
+
+
+# 0.3001 s are 2400.8 samples: after 60 segments, times and samples would be 48 apart.
+UNEVEN = FeatureParams(sample_rate=RATE, segment_seconds=0.3001, n_fft=512, hop_length=200)
+
+
+@pytest.fixture(scope="module")
+def uneven_model(make_dataset, tmp_path_factory):
+    """A model whose segments are no whole number of samples, with its neighbours."""
+    data = make_dataset(tracks=2, segments=60)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(len(data), *UNEVEN.shape)).astype(np.float32)
+    data = replace(data, features=features, params=UNEVEN)
+    ones = np.ones(UNEVEN.coefficients, np.float32)
+    network = build_network("mlp", UNEVEN.shape, 3, seed=0)
+    model = GenreModel(network, "mlp", UNEVEN, data.genres, 0 * ones, ones)
+    folder = tmp_path_factory.mktemp("uneven")
+    model.save(folder)
+    Neighbours.fit(model, data, np.arange(len(data))).save(folder)
+    return ModelFile.at(folder)
+
+
+def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model, monkeypatch):
+    given = {}
+
+    def remembered(name):
+        asked = getattr(analysis, name)
+
+        def ask(*arguments):
+            given[name] = next(a for a in arguments if isinstance(a, np.ndarray))
+            return asked(*arguments)
+
+        monkeypatch.setattr(analysis, name, ask)
+
+    for name in ("occlusion", "extract"):
+        remembered(name)
+    song = Song(coded(music(18.5), subtype="FLOAT"), 60)
+    judged = split_segments(load_audio(song.content, RATE), UNEVEN)
+    heard = analysis.hear(song, uneven_model)
+    every = starts(heard)
+    assert len(every) == 61
+    which = tuple(range(len(every)))
+    why = analysis.explain(song, uneven_model, "a", every, which)
+    found = analysis.nearest(song, uneven_model, every)
+    np.testing.assert_array_equal(given["occlusion"], judged)
+    np.testing.assert_array_equal(given["extract"], judged)
+    # Drawn, played and named at the same places, to the sample.
+    ends = [part.end for part in heard.verdict.segments]
+    np.testing.assert_allclose(np.array([every, ends]) * RATE % 2400, 0, atol=1e-6)
+    for matches in found.segments:
+        for match in matches:
+            assert match.start * RATE == pytest.approx(2400 * match.place, abs=0.1)
+    # The map is as long as the song: its last column ends with the sound.
+    assert why.values.shape[1] == pytest.approx(6 * 18.5 / 0.3, abs=1)
+
+
+def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_folder, tmp_path):
+    bare, model = tmp_path / "bare", ModelFile.at(tmp_path)
+    replace(demo_model, neighbours=None).save(bare)
+    demo_model.save(tmp_path)
+    split = by_track(demo, seed=3)
+    name = str(demo.tracks[split.train[0]])
+    path = next(record.path for record in demo.records if record.id == name)
+    song = Song((demo_folder / path).read_bytes(), 60)
+    where = (0.0, 1.0, 2.0)
+    assert analysis.nearest(song, ModelFile.at(bare), where) is None
+    found = analysis.nearest(song, model, where, k=2)
+    assert [segment[0].track for segment in found.segments] == [name] * 3
+    assert [segment[0].start for segment in found.segments] == list(where)
+    assert all(len(segment) == 2 for segment in found.segments)
+
+
+# -- words and taking away --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(1, "very sure"), (0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0, "guessing")],
+)
+def test_confidence_in_words(confidence, words):
+    assert analysis.in_words(confidence) == words
+
+
+def part(**probabilities):
+    return SegmentVerdict(0, 1, probabilities)
+
+
+def test_segments_agree_with_the_likeliest_genre():
+    parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.7), part(a=0.9, b=0.1))
+    assert analysis.agreeing(Verdict("a", 0.6, {"b": 0.4, "a": 0.6}, parts, "")) == 2
+    assert analysis.agreeing(Verdict(None, 0.6, {"b": 0.4, "a": 0.6}, parts, "unsure")) == 2
+    assert analysis.agreeing(Verdict(None, 0, {}, (), "silence")) == 0
+
+
+def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, song, model, capsys):
+    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
+    good.write_bytes(song.content)
+    bad.write_bytes(b"not music at all, not at all")
+    assert main.main(["classify", str(good), str(bad), "--model", str(demo_bundle), "--json"]) == 1
+    printed = capsys.readouterr().out
+    with pytest.raises(AudioError) as refused:
+        analysis.judge(Song(bad.read_bytes(), 900), model)
+    reports = [
+        analysis.report(str(good), analysis.judge(Song(song.content, 900), model)),
+        analysis.report(str(bad), str(refused.value)),
+    ]
+    assert_alike(json.loads(printed), json.loads(analysis.to_json(reports)))
+    assert json.loads(printed)[0]["genre"] == reports[0]["genre"]
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a"b,c', "line\nbreak", "ordinary"]
+
+
+def test_no_cell_of_the_csv_is_taken_for_a_formula():
+    text = analysis.to_csv([{"file": name, "number": -1.5, "=column": ""} for name in HOSTILE])
+    header, *rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert header == ["file", "number", "'=column"]
+    assert [row[0].lstrip("'") for row in rows] == HOSTILE
+    assert not any(row[0].startswith(tuple("=+-@\t\r\n")) for row in rows)
+    assert rows[-1] == ["ordinary", "-1.5", ""]
+
+
+def test_rows_of_different_columns_share_one_table(song, model):
+    heard = analysis.hear(song, model)
+    text = analysis.to_csv(
+        [analysis.table_row("bad.wav", "It is empty."), analysis.table_row("good.wav", heard)]
+    )
+    bad, good = list(csv.DictReader(io.StringIO(text)))
+    assert bad["note"] == "It is empty."
+    assert bad["confidence"] == ""
+    assert float(good["confidence"]) == pytest.approx(heard.verdict.confidence, abs=1e-4)
+    assert float(good["blues"]) == pytest.approx(heard.verdict.probabilities["blues"], abs=1e-4)
+    assert good["segments"] == "7"
