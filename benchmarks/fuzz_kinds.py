@@ -165,7 +165,7 @@ def _feed_audio(folder: Path, out: Path) -> None:
     """All that the app and the command line do with one sound file."""
     from genrekit.audio.decoder import load_audio, probe
     from genrekit.dataset.build import track_features
-    from genrekit.dataset.file_check import hear
+    from genrekit.dataset.file_check import check_file
 
     (path,) = folder.iterdir()
     content = path.read_bytes()
@@ -173,7 +173,7 @@ def _feed_audio(folder: Path, out: Path) -> None:
     again = _attempt(lambda: load_audio(content, 22050, max_seconds=SONG_SECONDS))
     info = _attempt(lambda: probe(path))
     verdict = _attempt(lambda: _shipped_model().classify_file(content, SONG_SECONDS))
-    check_sentence(hear(path, 3.0).problem or "None.")
+    check_sentence(check_file(path, 3.0).problem or "None.")
     _attempt(lambda: track_features(path, FeatureParams(), 30.0))
     if isinstance(samples, AudioError):
         if str(again) != str(samples):
@@ -499,7 +499,7 @@ def _feed_dataset(folder: Path, out: Path) -> None:
         raise FlawError("The genres' segments are not all segments")
     copy = out / "copy.parquet"
     dataset.write(copy)
-    if Dataset.read(copy).fingerprint != dataset.fingerprint:
+    if Dataset.read(copy).sha256 != dataset.sha256:
         raise FlawError("Written and read, it is another dataset")
 
 

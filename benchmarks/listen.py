@@ -23,7 +23,7 @@ from benchmarks.cold import LIMIT, straightforward
 from benchmarks.compare import DisagreementError, Figures, compare, timed, within
 from genrekit.audio.decoder import load_audio
 from genrekit.model.bundle import MODELS, Verdict
-from genrekit.verdict.analysis import Hearing, ModelFile, Song, hear
+from genrekit.verdict.analysis import ModelFile, Song, SongResult, analyse
 
 RATE = 44_100
 CLIP_SECONDS, SONG_SECONDS = 30, 240
@@ -105,10 +105,10 @@ def wait(
     """
     content, model = path.read_bytes(), ModelFile.at(folder)
 
-    def verdict() -> tuple[float, Hearing]:
+    def verdict() -> tuple[float, SongResult]:
         # Another limit is another question: nothing that was kept answers it.
         limit = 900 + next(FRESH) / 1000
-        return timed(lambda: hear(Song(content, limit), model))
+        return timed(lambda: analyse(Song(content, limit), model))
 
     def decode() -> tuple[float, Any]:
         return timed(lambda: load_audio(content, model.load().params.sample_rate))
@@ -129,13 +129,13 @@ def wait(
     return Wait(name, pairs.ours, pairs.theirs, goal_seconds, goal_ratio, peer)
 
 
-def _same(heard: Hearing, expected: Verdict) -> str:
+def _same(heard: SongResult, expected: Verdict) -> str:
     if heard.verdict != expected:
         raise DisagreementError("The verdict is not that of the model on the same file.")
     return "the same verdict"
 
 
-def _as_straightforward(heard: Hearing, theirs: dict[str, Any]) -> str:
+def _as_straightforward(heard: SongResult, theirs: dict[str, Any]) -> str:
     ours = heard.verdict.probabilities
     return within(max(abs(ours[genre] - theirs[genre]) for genre in ours), LIMIT, "probabilities")
 

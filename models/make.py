@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.degradation import ROBUSTNESS
-from genrekit.audio.non_music import OUTLIERS
+from genrekit.audio.non_music import NON_MUSIC
 from genrekit.dataset.build import build_dataset, find_tracks
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
@@ -51,7 +51,7 @@ from genrekit.model.metrics import (
 )
 from genrekit.model.neighbours import Neighbours
 from genrekit.training.loop import Training, kept_band, train
-from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole
@@ -62,8 +62,8 @@ LOG_MEL: Final = FeatureParams(
 )
 FEATURES: Final = {"gtzan-cnn": LOG_MEL, "course-mlp": replace(LOG_MEL, kind="mfcc")}
 TRAINING: Final = {
-    "gtzan-cnn": replace(RECIPES["cnn"], epochs=140),
-    "course-mlp": RECIPES["mlp"],
+    "gtzan-cnn": replace(NETWORK_DEFAULTS["cnn"], epochs=140),
+    "course-mlp": NETWORK_DEFAULTS["mlp"],
 }
 ABOUT: Final = {
     "gtzan-cnn": "A small convolutional network on log-mel spectra.",
@@ -238,7 +238,7 @@ def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
 def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
     """Of sounds that are no music, how many the model is sure of, by kind: "3 of 50"."""
     rate, kinds = model.params.sample_rate, {}
-    for name, make in OUTLIERS.items():
+    for name, make in NON_MUSIC.items():
         rng = np.random.default_rng(10_000)  # other sounds than those of the training
         kinds[f"generated {name}"] = [make(rng, 15 * rate, rate) for _ in range(_SOUNDS)]
     for hz in (60, 220, 440, 1000, 3000):

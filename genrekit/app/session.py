@@ -11,7 +11,8 @@ from typing import Final
 
 import streamlit as st
 
-from genrekit.app.jobs.queue import Job, Jobs
+from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.queue import Jobs
 from genrekit.app.settings import settings
 
 __all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "sync"]

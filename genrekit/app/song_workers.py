@@ -11,16 +11,16 @@ from typing import Final, TypeVar
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.kit.widgets import wav_bytes
 from genrekit.app.settings import settings
 from genrekit.audio import decoder, degradation
+from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
 from genrekit.model import bundle, neighbours
 from genrekit.verdict import analysis
 
-__all__ = ["close", "listen", "warm_up"]
+__all__ = ["ask", "close", "warm_up"]
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ _WARM_SECONDS: Final = 600.0
 _made: Final[list[Workers]] = []
 
 
-def listen(function: Callable[..., Result], *arguments: object, about: str) -> Result:
+def ask(function: Callable[..., Result], *arguments: object, about: str) -> Result:
     """What a function of `genrekit.verdict.analysis` gives, worked out by a process of the pool.
 
     Parameters
@@ -75,10 +75,10 @@ def _workers() -> Workers:
         chosen.listen_seconds,
         chosen.listen_megabytes,
         analysis.warm_up,
-        rest=analysis.rest,
+        rest=analysis.clear_caches,
         types=[
             decoder.AudioInfo,
-            analysis.Hearing,
+            analysis.SongResult,
             analysis.ModelFile,
             analysis.Picture,
             analysis.Song,
@@ -89,7 +89,7 @@ def _workers() -> Workers:
             neighbours.Nearest,
             neighbours.SegmentMatch,
             neighbours.TrackMatch,
-            degradation.Stress,
+            degradation.Degradation,
         ],
         waiting=chosen.listen_waiting,
         patience=chosen.listen_seconds,

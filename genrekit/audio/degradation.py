@@ -1,7 +1,7 @@
 """Sounds made worse on purpose: how much can a verdict bear?
 
-`apply` does what the sliders say: one `Stress` at a time, in the order in which sound meets it:
-what the recording holds (low pass), the room and the phone it is heard through, the noise around
+`degrade` does what the sliders say: one `Degradation`, in the order in which sound meets it: what
+the recording holds (low pass), the room and the phone it is heard through, the noise around
 it, and last the recording level with its clipping. `ROBUSTNESS` names the fixed changes that a
 model is measured against; each is a plain function from samples to samples at `SAMPLE_RATE`.
 
@@ -20,16 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio, usable_samples
+from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, SettingsError
 from genrekit.ranges import check_number, check_whole
 
 __all__ = [
     "ROBUSTNESS",
     "SAMPLE_RATE",
+    "Degradation",
     "NoiseColour",
-    "Stress",
     "Transform",
-    "apply",
+    "degrade",
     "late_start",
     "louder",
     "mild_equaliser",
@@ -65,7 +66,7 @@ _SILENCE: Final = 1e-9
 
 
 @dataclass(frozen=True)
-class Stress:
+class Degradation:
     """What is done to a sound; the defaults do nothing.
 
     Attributes
@@ -113,14 +114,14 @@ class Stress:
         check_whole("seed", self.seed, 0)
 
 
-def apply(samples: Array, sample_rate: float, stress: Stress) -> Array:
+def degrade(samples: Array, sample_rate: float, stress: Degradation) -> Array:
     """The sound under stress, as long as before and in step with it.
 
     Parameters
     ----------
     samples : ndarray, float32, shape (samples,), full scale 1.0
     sample_rate : float, Hz
-    stress : Stress
+    stress : Degradation
 
     Returns
     -------
@@ -133,7 +134,9 @@ def apply(samples: Array, sample_rate: float, stress: Stress) -> Array:
     """
     samples = usable_samples(samples)
     result = samples.copy()
-    if not len(samples) or stress == Stress(noise_colour=stress.noise_colour, seed=stress.seed):
+    if not len(samples) or stress == Degradation(
+        noise_colour=stress.noise_colour, seed=stress.seed
+    ):
         return result
     if stress.low_pass_hz is not None and stress.low_pass_hz < 0.5 * sample_rate:
         limit = stress.low_pass_hz
@@ -406,15 +409,12 @@ def _stereo_round_trip(samples: Array, sample_rate: int) -> Array:
 
     The right channel is 1 dB softer and one sample late, which the downmix cannot undo.
     """
-    import soundfile
     import soxr
 
     left = soxr.resample(samples, SAMPLE_RATE, sample_rate, quality="HQ")
     right = np.float32(10 ** (-1 / 20)) * np.concatenate([np.zeros(1, np.float32), left[:-1]])
-    file = io.BytesIO()
-    stereo = _clipped(np.stack([left, right[: len(left)]], axis=1))
-    soundfile.write(file, stereo, sample_rate, format="WAV", subtype="PCM_16")
-    return _same_length(load_audio(file, SAMPLE_RATE), len(samples))
+    stereo = wav_bytes(np.stack([left, right[: len(left)]], axis=1), sample_rate)
+    return _same_length(load_audio(io.BytesIO(stereo), SAMPLE_RATE), len(samples))
 
 
 def _same_length(samples: Array, length: int) -> Array:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["OUTLIERS", "babble", "clicks", "noise", "render_outliers", "tones"]
+__all__ = ["NON_MUSIC", "babble", "clicks", "noise", "render_non_music", "tones"]
 
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _PEAK: Final = 0.9
@@ -90,7 +90,7 @@ def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
     return _levelled(spoken + breath + room)
 
 
-OUTLIERS: Final[dict[str, Callable[[np.random.Generator, int, int], _Array]]] = {
+NON_MUSIC: Final[dict[str, Callable[[np.random.Generator, int, int], _Array]]] = {
     "noise": noise,
     "tones": tones,
     "clicks": clicks,
@@ -98,7 +98,7 @@ OUTLIERS: Final[dict[str, Callable[[np.random.Generator, int, int], _Array]]] = 
 }
 
 
-def render_outliers(count: int, samples: int, sample_rate: int, seed: int) -> _Array:
+def render_non_music(count: int, samples: int, sample_rate: int, seed: int) -> _Array:
     """Sounds of all kinds in turn, half of them speech-like: what people record most.
 
     Parameters

@@ -23,11 +23,11 @@ from genrekit import __version__
 from genrekit.dataset.build import TRACK_SECONDS, BuildProgress, build_dataset
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import plain_os_errors, replacing, without_nan
+from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import NOT_ENOUGH, lacks_memory, require_memory
-from genrekit.system.remote import fetched, place
+from genrekit.system.remote import local_copy, location
 from genrekit.system.threads import MAX_THREADS, computing_in
-from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import agree, counted, duration
 
 __all__ = ["main"]
@@ -209,7 +209,7 @@ def _import(options: argparse.Namespace) -> int:
     from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 
     params = _feature_params(options)
-    with plain_os_errors("read", options.file), fetched(options.file) as file:
+    with plain_os_errors("read", options.file), local_copy(options.file) as file:
         if is_mel_file(file):
             dataset = read_mel_file(file, params, options.artists)
         else:
@@ -278,7 +278,7 @@ def _leak_meter(options: argparse.Namespace) -> int:
     assert last is not None  # at least one epoch is run
     bars, sentence = [bar.to_dict() for bar in last.bars], leak_sentence(last.bars)
     if options.output is not None:
-        with plain_os_errors("written", options.output), replacing(options.output) as temporary:
+        with plain_os_errors("written", options.output), atomic_write(options.output) as temporary:
             text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8")
     if options.progress == "json":
@@ -300,7 +300,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from genrekit.model.evaluation import evaluate
 
     model = GenreModel.load(options.model)
-    with plain_os_errors("read", options.data), fetched(options.data) as file:
+    with plain_os_errors("read", options.data), local_copy(options.data) as file:
         dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
     measured, worth = evaluate(model, dataset, options.split)
     result = measured.to_dict()
@@ -386,8 +386,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "preprocess", _preprocess, "Turn a folder with one sub-folder per genre into a dataset."
     )
-    sub.add_argument("folder", type=place, metavar="AUDIO_DIR", help="a folder, or a URL")
-    sub.add_argument("-o", "--output", type=place, required=True, metavar="DATA.parquet")
+    sub.add_argument("folder", type=location, metavar="AUDIO_DIR", help="a folder, or a URL")
+    sub.add_argument("-o", "--output", type=location, required=True, metavar="DATA.parquet")
     _feature_options(sub)
     sub.add_argument(
         "--track-seconds",
@@ -413,16 +413,16 @@ def _parser() -> argparse.ArgumentParser:
     _progress_option(sub)
 
     sub = command("export", _export, "Write a dataset as the course's JSON or as NPZ.")
-    sub.add_argument("data", type=place, metavar="DATA.parquet")
-    sub.add_argument("-o", "--output", type=place, required=True, metavar="FILE.json|FILE.npz")
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=location, required=True, metavar="FILE.json|FILE.npz")
 
     sub = command(
         "import",
         _import,
         "Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset.",
     )
-    sub.add_argument("file", type=place, metavar="FILE.json|FILE.npz")
-    sub.add_argument("-o", "--output", type=place, required=True, metavar="DATA.parquet")
+    sub.add_argument("file", type=location, metavar="FILE.json|FILE.npz")
+    sub.add_argument("-o", "--output", type=location, required=True, metavar="DATA.parquet")
     sub.add_argument(
         "--artists",
         type=Path,
@@ -432,7 +432,7 @@ def _parser() -> argparse.ArgumentParser:
     _feature_options(sub)
 
     sub = command("train", _train, "Train a classifier on a dataset.")
-    sub.add_argument("data", type=place, metavar="DATA.parquet")
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_DIR")
     _train_options(sub)
     _progress_option(sub)
@@ -440,7 +440,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "leak-meter", _leak_meter, "Train under three splits and tell how much of a score is leak."
     )
-    sub.add_argument("data", type=place, metavar="DATA.parquet")
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
     sub.add_argument("--runs", type=int, default=1, metavar="N", help="of each split (%(default)s)")
     _recipe_options(sub)
@@ -453,7 +453,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
     sub.add_argument(
-        "data", type=place, metavar="DATA", help="a dataset, or a file of mel spectrograms"
+        "data", type=location, metavar="DATA", help="a dataset, or a file of mel spectrograms"
     )
     sub.add_argument(
         "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
@@ -512,7 +512,12 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--network", default="mlp", metavar="|".join(RECIPES), help="(%(default)s, the course's)")
+    add(
+        "--network",
+        default="mlp",
+        metavar="|".join(NETWORK_DEFAULTS),
+        help="(%(default)s, the course's)",
+    )
     add("--epochs", type=int, metavar="N", help="(mlp 50, cnn 30)")
     add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
     add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
@@ -548,7 +553,7 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _train_params(options: argparse.Namespace) -> TrainParams:
-    usual = RECIPES.get(options.network) or TrainParams(options.network)
+    usual = NETWORK_DEFAULTS.get(options.network) or TrainParams(options.network)
     given = {"seed": options.seed, "keep": options.keep, "normalise": options.normalise}
     for name in ("epochs", "batch_size", "learning_rate", "recipe"):
         if getattr(options, name) is not None:

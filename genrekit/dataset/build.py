@@ -34,7 +34,7 @@ from genrekit.ranges import check_number
 from genrekit.system.cluster import compute_on_cluster
 from genrekit.system.files import plain_os_errors
 from genrekit.system.processes import CRASHED, check_workers, compute_in_order
-from genrekit.system.remote import Place, PlaceName, RemoteFile, fetched, place
+from genrekit.system.remote import Location, LocationName, RemoteFile, local_copy, location
 from genrekit.wording import counted, numeral
 
 __all__ = ["TRACK_SECONDS", "BuildProgress", "Track", "build_dataset", "find_tracks"]
@@ -52,7 +52,7 @@ class Track:
 
     id: str
     name: str
-    path: Place
+    path: Location
     genre: str
     artist: str | None = None
 
@@ -81,7 +81,7 @@ class TrackFeatures(NamedTuple):
 
 
 def find_tracks(
-    folder: PlaceName, artists: PlaceName | None = None
+    folder: LocationName, artists: LocationName | None = None
 ) -> tuple[list[Track], list[Skipped]]:
     """The audio files below a folder of genre folders, sorted, and the files that are not.
 
@@ -102,7 +102,7 @@ def find_tracks(
     DatasetError
         The folder cannot be read, or holds no genre folder with audio.
     """
-    root = place(folder)
+    root = location(folder)
     files, others = _files_below(root)
     audio = []
     for name in sorted(files):
@@ -119,10 +119,10 @@ def find_tracks(
             "folder of its own, named after the genre."
         )
     ids = _track_ids(audio)
-    table = files.get(ARTIST_TABLE) if artists is None else place(artists)
+    table = files.get(ARTIST_TABLE) if artists is None else location(artists)
     known = {}
     if table is not None:
-        with fetched(table) as local:
+        with local_copy(table) as local:
             known = match_tracks(read_track_table(local, "artist"), ids)
     tracks = [
         Track(track, name, files[name], name.split("/")[0], known.get(track))
@@ -133,13 +133,13 @@ def find_tracks(
 
 
 def build_dataset(
-    folder: PlaceName,
-    output: PlaceName,
+    folder: LocationName,
+    output: LocationName,
     params: FeatureParams | None = None,
     *,
     track_seconds: float | None = TRACK_SECONDS,
     workers: int | None = None,
-    artists: PlaceName | None = None,
+    artists: LocationName | None = None,
     scheduler: str | None = None,
 ) -> Iterator[BuildProgress]:
     """Turn a folder of genre folders into a dataset file, track by track.
@@ -180,7 +180,7 @@ def build_dataset(
                 f"segment, {params.segment_seconds:g} s, upwards."
             )
     check_workers(workers)
-    root, target = place(folder), place(output)
+    root, target = location(folder), location(output)
     _check_output(target)
     tracks, others = find_tracks(root, artists)
     with plain_os_errors("read", _parts_folder(target)):
@@ -194,7 +194,7 @@ def build_dataset(
     return _build(tracks, others, parts, compute)
 
 
-def _check_output(output: Place) -> None:
+def _check_output(output: Location) -> None:
     if isinstance(output, RemoteFile):
         output.check()
         return
@@ -252,21 +252,21 @@ def _build(
 class _Task(NamedTuple):
     """A file to be read, and the key and the folder for its part."""
 
-    path: Place
-    root: Place
+    path: Location
+    root: Location
     key: bytes
     folder: Path
     run: str
 
 
-class _Place(NamedTuple):
+class _PartAt(NamedTuple):
     """Where a part is: so many bytes into a file."""
 
     file: Path
     start: int
 
 
-def make_part(task: _Task, params: FeatureParams, track_seconds: float | None) -> _Place | str:
+def make_part(task: _Task, params: FeatureParams, track_seconds: float | None) -> _PartAt | str:
     """Read a file and leave its features in a part; say where, or why there are none."""
     return _keep(task, read_track(task, params, track_seconds))
 
@@ -276,7 +276,7 @@ def read_track(
 ) -> TrackFeatures | str:
     """A file's features, or why there are none."""
     try:
-        with fetched(task.path) as path:
+        with local_copy(task.path) as path:
             return track_features(path, params, track_seconds)
     except AudioError as error:
         return str(error)
@@ -303,7 +303,7 @@ def read_track_elsewhere(
     return read_track(task, params, track_seconds)
 
 
-def _keep(task: _Task, made: TrackFeatures | str) -> _Place | str:
+def _keep(task: _Task, made: TrackFeatures | str) -> _PartAt | str:
     if isinstance(made, str):
         return made
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -357,7 +357,7 @@ def _too_short(samples: NDArray[np.float32], params: FeatureParams) -> str:
 
 def _compute_in_order(
     tracks: Sequence[Track], parts: "_Parts", workers: int | None
-) -> Generator[_Place | str, None, None]:
+) -> Generator[_PartAt | str, None, None]:
     """The part of each track in order, a few ahead of what is asked for."""
     return compute_in_order(
         partial(make_part, params=parts.params, track_seconds=parts.track_seconds),
@@ -369,11 +369,11 @@ def _compute_in_order(
 
 def _compute_on_cluster(
     tracks: Sequence[Track], parts: "_Parts", scheduler: str
-) -> Generator[_Place | str, None, None]:
+) -> Generator[_PartAt | str, None, None]:
     """The same from a cluster's workers; parts are written here, as they come."""
     tasks = [parts.task(track) for track in tracks]
     read = partial(read_track_elsewhere, params=parts.params, track_seconds=parts.track_seconds)
-    places: dict[int, _Place | str] = {}
+    places: dict[int, _PartAt | str] = {}
     with closing(compute_on_cluster(read, tasks, scheduler, crashed=lambda: CRASHED)) as results:
         for i in range(len(tasks)):
             while i not in places:
@@ -382,7 +382,7 @@ def _compute_on_cluster(
             yield places.pop(i)
 
 
-_Compute = Callable[[Sequence[Track], "_Parts"], Generator[_Place | str, None, None]]
+_Compute = Callable[[Sequence[Track], "_Parts"], Generator[_PartAt | str, None, None]]
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -392,24 +392,24 @@ _Compute = Callable[[Sequence[Track], "_Parts"], Generator[_Place | str, None, N
 _PART_HEAD: Final = struct.Struct("<Q16sQQ")
 
 
-def _append_part(file: Path, key: bytes, made: TrackFeatures) -> _Place:
+def _append_part(file: Path, key: bytes, made: TrackFeatures) -> _PartAt:
     features = np.ascontiguousarray(made.features).data
     rest = json.dumps([made.places.tolist(), made.sha256, made.skipped]).encode()
     sizes = features.nbytes, len(rest)
     unchecked = _PART_HEAD.pack(0, key, *sizes)[8:]
     check = zlib.crc32(rest, zlib.crc32(features, zlib.crc32(unchecked)))
     with file.open("ab") as opened:
-        place = _Place(file, opened.tell())
+        at = _PartAt(file, opened.tell())
         opened.write(_PART_HEAD.pack(check, key, *sizes))
         opened.write(features)
         opened.write(rest)
-    return place
+    return at
 
 
-def _read_part(place: _Place, params: FeatureParams) -> TrackFeatures | None:
+def _read_part(at: _PartAt, params: FeatureParams) -> TrackFeatures | None:
     """The part, or None where it is damaged."""
-    with place.file.open("rb") as opened:
-        opened.seek(place.start)
+    with at.file.open("rb") as opened:
+        opened.seek(at.start)
         head = opened.read(_PART_HEAD.size)
         check, _, size, rest_size = _PART_HEAD.unpack(head)
         content = opened.read(size + rest_size)
@@ -421,7 +421,7 @@ def _read_part(place: _Place, params: FeatureParams) -> TrackFeatures | None:
     return TrackFeatures(features, np.array(places), sha256, pairs)
 
 
-def _parts_in(file: Path) -> Iterator[tuple[bytes, _Place]]:
+def _parts_in(file: Path) -> Iterator[tuple[bytes, _PartAt]]:
     """Key and place of each part, up to one that was not written to its end."""
     size, start = file.stat().st_size, 0
     with file.open("rb") as opened:
@@ -430,7 +430,7 @@ def _parts_in(file: Path) -> Iterator[tuple[bytes, _Place]]:
             end = start + _PART_HEAD.size + sum(sizes)
             if end > size:
                 return
-            yield key, _Place(file, start)
+            yield key, _PartAt(file, start)
             start = opened.seek(end)
 
 
@@ -443,7 +443,7 @@ class _Parts:
     """
 
     def __init__(
-        self, output: Place, root: Place, params: FeatureParams, track_seconds: float | None
+        self, output: Location, root: Location, params: FeatureParams, track_seconds: float | None
     ) -> None:
         self.output = output
         self.root = root
@@ -453,14 +453,14 @@ class _Parts:
         self._settings = params.to_dict() | {"track_seconds": track_seconds}
         self._run = secrets.token_hex(4)
         self._keys: dict[str, bytes] = {}
-        self._there: dict[bytes, _Place] = {}
+        self._there: dict[bytes, _PartAt] = {}
         for file in self.folder.glob("*.parts"):
             self._there |= _parts_in(file)
 
     def holds(self, track: Track) -> bool:
         return self._key(track) in self._there
 
-    def owns(self, path: Place) -> bool:
+    def owns(self, path: Location) -> bool:
         """Whether a file is our own output or a part of it, not something found."""
         if isinstance(path, RemoteFile) or isinstance(self.output, RemoteFile):
             return path == self.output
@@ -470,7 +470,7 @@ class _Parts:
     def task(self, track: Track) -> _Task:
         return _Task(track.path, self.root, self._key(track), self.folder, self._run)
 
-    def note(self, track: Track, made: _Place | str) -> str | None:
+    def note(self, track: Track, made: _PartAt | str) -> str | None:
         """Keep in mind where a track's part is; gives back why there is none."""
         if isinstance(made, str):
             return made
@@ -517,7 +517,7 @@ class _Parts:
         return self._keys[track.id]
 
 
-def _stamp(path: Place) -> list[int | str]:
+def _stamp(path: Location) -> list[int | str]:
     """What changes when a file does."""
     if isinstance(path, RemoteFile):
         return [path.stamp]
@@ -528,7 +528,7 @@ def _stamp(path: Place) -> list[int | str]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _parts_folder(output: Place) -> Path:
+def _parts_folder(output: Location) -> Path:
     """Beside the output; for one elsewhere in this user's cache."""
     if isinstance(output, Path):
         return output.with_name(output.name + ".parts")
@@ -574,7 +574,7 @@ class _Join:
 # -- names ------------------------------------------------------------------------------------
 
 
-def _files_below(root: Place) -> tuple[dict[str, Place], list[Skipped]]:
+def _files_below(root: Location) -> tuple[dict[str, Location], list[Skipped]]:
     """The files below `root` by their relative names, and what is there but cannot be used.
 
     Hidden files and folders and linked folders are left out.

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import free_memory, lacks_memory, scratch_folder
-from genrekit.system.remote import Place, PlaceName, fetched, place
+from genrekit.system.remote import Location, LocationName, local_copy, location
 from genrekit.wording import agree, counted
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Dataset:
         return make_card(self.genres, self.params, self.track_seconds, self.records, self.skipped)
 
     @property
-    def fingerprint(self) -> str:
+    def sha256(self) -> str:
         """SHA-256 of the features and labels: equal for equal data."""
         digest = hashlib.sha256(np.ascontiguousarray(self.features).data)
         digest.update(np.ascontiguousarray(self.labels).data)
@@ -184,7 +184,7 @@ class Dataset:
             raise DatasetError("The dataset's card is damaged: build it again.") from None
 
     @classmethod
-    def read(cls, path: PlaceName, *, mapped: bool | None = None) -> Self:
+    def read(cls, path: LocationName, *, mapped: bool | None = None) -> Self:
         """Read a Parquet file that `preprocess` or `write` made.
 
         Parameters
@@ -203,8 +203,8 @@ class Dataset:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        source = place(path)
-        with plain_os_errors("read", source), fetched(source) as path:
+        source = location(path)
+        with plain_os_errors("read", source), local_copy(source) as path:
             try:
                 if path.is_dir():
                     raise IsADirectoryError
@@ -233,14 +233,14 @@ class Dataset:
                     "something else; make it again with `genrekit preprocess`."
                 ) from None
 
-    def write(self, path: PlaceName) -> None:
+    def write(self, path: LocationName) -> None:
         """Write the Parquet file; one that stood there is replaced only when all went well.
 
         Raises
         ------
         DatasetError
         """
-        with ParquetRows.replacing(place(path), self.params, self.genres) as rows:
+        with ParquetRows.atomic_write(location(path), self.params, self.genres) as rows:
             for part in _parts(len(self)):
                 rows.add(
                     self.features[part],
@@ -285,8 +285,8 @@ class ParquetRows:
 
     @classmethod
     @contextmanager
-    def replacing(
-        cls, path: Place, params: FeatureParams, genres: Sequence[str]
+    def atomic_write(
+        cls, path: Location, params: FeatureParams, genres: Sequence[str]
     ) -> Iterator["ParquetRows"]:
         """Open `path` for writing; it is replaced when the block ends well.
 
@@ -297,7 +297,7 @@ class ParquetRows:
         """
         with (
             plain_os_errors("written", path),
-            replacing(path) as temporary,
+            atomic_write(path) as temporary,
             cls.writing(temporary, params, genres) as rows,
         ):
             yield rows

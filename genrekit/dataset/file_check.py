@@ -21,7 +21,7 @@ from genrekit.errors import AudioError
 from genrekit.system.remote import local_path
 from genrekit.wording import counted
 
-__all__ = ["Heard", "hear"]
+__all__ = ["FileCheck", "check_file"]
 
 Array = NDArray[np.float32]
 
@@ -37,8 +37,8 @@ _N_FFT: Final = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What `hear` found out about a file; None for what cannot be told.
+class FileCheck:
+    """What `check_file` found out about a file; None for what cannot be told.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Heard:
     fingerprint: Array | None = None
 
 
-def hear(path: str | os.PathLike[str], segment_seconds: float) -> Heard:
+def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileCheck:
     """Decode a file's first 30 s and judge them. Never raises for a bad file.
 
     Parameters
@@ -77,17 +77,17 @@ def hear(path: str | os.PathLike[str], segment_seconds: float) -> Heard:
         # At its own rate: resampling would round clipped tops and hide where the spectrum ends.
         decoded = decode(path, info.sample_rate, TRACK_SECONDS)
     except AudioError as error:
-        return Heard(str(error), info, None, size, digest)
+        return FileCheck(str(error), info, None, size, digest)
     except OSError as error:
-        return Heard(f"It cannot be read: {error.strerror}.", info, None, size, digest)
+        return FileCheck(f"It cannot be read: {error.strerror}.", info, None, size, digest)
     except MemoryError:
-        return Heard("There is not enough memory to read it.", info, None, size, digest)
+        return FileCheck("There is not enough memory to read it.", info, None, size, digest)
     rate, samples = info.sample_rate, decoded.samples
     seconds = len(samples) / rate
     if seconds >= TRACK_SECONDS:
         seconds = max(seconds, info.seconds or 0.0)
     problem = _problem(decoded, _channels(path, info), segment_seconds)
-    return Heard(problem, info, seconds, size, digest, fingerprint(samples, rate))
+    return FileCheck(problem, info, seconds, size, digest, fingerprint(samples, rate))
 
 
 def _channels(path: Path, info: AudioInfo) -> Array | None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import DAMAGED_NPZ, plain_os_errors, replacing
-from genrekit.system.remote import PlaceName, local_path, place
+from genrekit.system.files import DAMAGED_NPZ, atomic_write, plain_os_errors
+from genrekit.system.remote import LocationName, local_path, location
 
 __all__ = ["export_dataset", "import_dataset"]
 
@@ -26,7 +26,7 @@ _COLUMNS: Final = ("features", "labels", "tracks", "segments", "artists")
 _COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
 
 
-def export_dataset(dataset: Dataset, path: PlaceName) -> None:
+def export_dataset(dataset: Dataset, path: LocationName) -> None:
     """Write `path`, which may be elsewhere, as the course's JSON or as NPZ, by its suffix.
 
     Raises
@@ -36,11 +36,11 @@ def export_dataset(dataset: Dataset, path: PlaceName) -> None:
     DatasetError
         The file cannot be written; what stood there before stays.
     """
-    path = place(path)
+    path = location(path)
     writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
     if writer is None:
         raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
-    with plain_os_errors("written", path), replacing(path) as temporary:
+    with plain_os_errors("written", path), atomic_write(path) as temporary:
         writer(dataset, temporary)
 
 

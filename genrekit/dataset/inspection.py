@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from genrekit.dataset.build import TRACK_SECONDS, Track, find_tracks
 from genrekit.dataset.dataset import Skipped
 from genrekit.dataset.duplicates import linked, similar_pairs
-from genrekit.dataset.file_check import Heard, hear
+from genrekit.dataset.file_check import FileCheck, check_file
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
 from genrekit.ranges import check_number
-from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.processes import CRASHED, check_workers, compute_in_order
 from genrekit.system.remote import local_path
 
@@ -154,7 +154,7 @@ class Inspection:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, or leave what stood there and raise DatasetError."""
         path = local_path(path)
-        with plain_os_errors("written", path), replacing(path) as temporary:
+        with plain_os_errors("written", path), atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
 
@@ -215,10 +215,10 @@ def _inspect(
     workers: int | None,
 ) -> Iterator[InspectProgress]:
     heard = compute_in_order(
-        partial(hear, segment_seconds=segment_seconds),
+        partial(check_file, segment_seconds=segment_seconds),
         [root / track.name for track in tracks],
         workers,
-        crashed=lambda: Heard(problem=CRASHED),
+        crashed=lambda: FileCheck(problem=CRASHED),
     )
     files, prints = [], []
     for track, result in zip(tracks, heard, strict=True):
@@ -232,7 +232,7 @@ def _inspect(
 # -- putting together -------------------------------------------------------------------------
 
 
-def _facts(track: Track, root: Path, heard: Heard) -> FileFacts:
+def _facts(track: Track, root: Path, heard: FileCheck) -> FileFacts:
     info = heard.info
     return FileFacts(
         track.id,

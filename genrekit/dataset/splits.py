@@ -76,12 +76,12 @@ class Split:
         return self.test if len(self.test) else self.valid
 
     @property
-    def fingerprint(self) -> str:
+    def sha256(self) -> str:
         """SHA-256 of the rows of each part: equal for equal splits of one dataset."""
         return _digest(self.train, self.valid, self.test)
 
     @property
-    def held_out(self) -> str:
+    def held_out_sha256(self) -> str:
         """SHA-256 of the rows whose score counts: equal where the same ones measure."""
         return _digest(self.measured)
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = ["die_with", "limit_files", "limit_memory", "shut_in", "write_below"]
+__all__ = ["allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"]
 
 _OPEN_FILES: Final = 128
 _FILE_BYTES: Final = 1 << 20
@@ -123,7 +123,7 @@ def _lower(kind: int, most: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def write_below(folder: Path) -> bool:
+def allow_writes_below(folder: Path) -> bool:
     """Give up for good to change any file that does not lie in `folder`; whether that worked.
 
     Linux's kernel (Landlock) refuses it to this thread and those that it starts. What is open
@@ -150,7 +150,7 @@ def write_below(folder: Path) -> bool:
         return False
 
 
-def shut_in() -> bool:
+def forbid_syscalls() -> bool:
     """Give up the network, other programs and other processes for good; whether that worked.
 
     A filter in Linux's kernel (seccomp) refuses the calls to every thread there is and will be.

@@ -21,9 +21,15 @@ from typing import Final
 import genrekit
 from genrekit import errors
 from genrekit.errors import GenreKitError
-from genrekit.isolation.confine import die_with, limit_files, limit_memory, shut_in, write_below
+from genrekit.isolation.confine import (
+    allow_writes_below,
+    die_with,
+    forbid_syscalls,
+    limit_files,
+    limit_memory,
+)
 from genrekit.isolation.wire import Incoming, Wire, named
-from genrekit.system.memory import give_back, lacks_memory
+from genrekit.system.memory import lacks_memory, trim_memory
 
 __all__ = ["BEGIN", "BEGUN", "main"]
 
@@ -39,7 +45,7 @@ def main(about: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides
     limit_files()
     calls, answers = _keep_pipes()
-    write_below(Path.cwd())  # before there is another thread
+    allow_writes_below(Path.cwd())  # before there is another thread
     die_with(given["parent"])
     if os.read(calls, 1) != BEGIN:  # one process gets ready at a time
         return
@@ -53,7 +59,7 @@ def main(about: str) -> None:
     gc.collect()
     gc.freeze()
     limit_memory(given["megabytes"])
-    shut_in()
+    forbid_syscalls()
     if fault:
         _send(answers, Wire([]).pack(("fault", fault)))
         return
@@ -61,7 +67,7 @@ def main(about: str) -> None:
     while True:
         if given["rest"] and not select.select([calls], [], [], given["rest_after"])[0]:
             named(given["rest"])()
-            give_back()
+            trim_memory()
         try:
             parts = _receive(calls)
         except MemoryError:

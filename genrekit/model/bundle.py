@@ -29,7 +29,7 @@ from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE
 from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
-from genrekit.system.files import plain_os_errors, replacing, without_nan
+from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
 from genrekit.system.remote import local_path
 from genrekit.wording import the_first
@@ -370,7 +370,7 @@ class GenreModel:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / NEIGHBOURS_FILE).unlink(missing_ok=True)
             for name, content in ((_WEIGHTS_FILE, weights), (_CARD_FILE, text.encode())):
-                with replacing(folder / name) as temporary:
+                with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(content)
         if self.neighbours is not None:
             self.neighbours.save(folder)

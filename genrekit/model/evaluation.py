@@ -139,7 +139,7 @@ def evaluate(
     ModelError, DatasetError, SettingsError
     """
     own = _section(model, "split")
-    same_data = _section(model, "data").get("fingerprint") == dataset.fingerprint
+    same_data = _section(model, "data").get("fingerprint") == dataset.sha256
     seed = (own.get("seed") if same_data else None) or 0
     if how is None and same_data and own.get("kind") == "file":
         raise ModelError(
@@ -230,7 +230,7 @@ def _section(model: GenreModel, name: str) -> dict[str, Any]:
 def _is_own(split: Split, own: dict[str, Any]) -> bool:
     """Whether it measures what the model's own split held out; an old card has kind and seed."""
     if "held_out" in own:
-        return split.held_out == own["held_out"]
+        return split.held_out_sha256 == own["held_out"]
     return (split.kind, split.seed) == (own.get("kind"), own.get("seed"))
 
 

@@ -50,7 +50,7 @@ from genrekit.model.familiarity import (
 )
 from genrekit.model.recordings import OVERLAP_SECONDS, ROW_SECONDS, Prints, Recording, sound_print
 from genrekit.ranges import check_whole
-from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import rows_at_once
 from genrekit.system.remote import local_path
 from genrekit.wording import counted
@@ -231,7 +231,7 @@ class Neighbours:
                 "The dataset's features were computed with other parameters than the model's: "
                 "use the dataset it was trained on."
             )
-        places = _places(dataset)
+        places = _segment_numbers(dataset)
         rows = rows[np.lexsort((places[rows], dataset.tracks[rows]))]
         names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
         if len(names) < 2:
@@ -444,7 +444,7 @@ class Neighbours:
         path = local_path(folder) / NEIGHBOURS_FILE
         with plain_os_errors("written", path, ModelError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(content)
 
     def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -629,7 +629,7 @@ def _colours(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float
     return np.concatenate([colours(dataset.features[part], dataset.params, band) for part in parts])
 
 
-def _places(dataset: Dataset) -> NDArray[np.int64]:
+def _segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
     """Each row's place in its track; counted where the dataset does not say."""
     if dataset.segments is not None:
         return dataset.segments.astype(np.int64)

@@ -14,9 +14,9 @@ from tokenize import TokenError
 from typing import Any, Final
 
 from genrekit.errors import DatasetError, GenreKitError
-from genrekit.system.remote import Place, RemoteFile
+from genrekit.system.remote import Location, RemoteFile
 
-__all__ = ["DAMAGED_NPZ", "plain_os_errors", "replacing", "without_nan", "write_whole"]
+__all__ = ["DAMAGED_NPZ", "atomic_write", "plain_os_errors", "without_nan", "write_whole"]
 
 DAMAGED_NPZ: Final = (
     *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
@@ -28,7 +28,7 @@ DAMAGED_NPZ: Final = (
 
 
 @contextmanager
-def replacing(path: Place) -> Iterator[Path]:
+def atomic_write(path: Location) -> Iterator[Path]:
     """A temporary name to write to; it becomes `path` when the block ends well.
 
     Whatever happens in the block, the file that was at `path` before stays whole, and no
@@ -50,13 +50,13 @@ def replacing(path: Place) -> Iterator[Path]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file that a reader sees as it was or as it will be, never half of it."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def plain_os_errors(
-    what: str, path: Place, error: type[GenreKitError] = DatasetError
+    what: str, path: Location, error: type[GenreKitError] = DatasetError
 ) -> Iterator[None]:
     """Turn the operating system's errors into one plain sentence about `path`.
 

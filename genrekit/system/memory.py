@@ -16,11 +16,11 @@ from genrekit.errors import GenreKitError
 __all__ = [
     "NOT_ENOUGH",
     "free_memory",
-    "give_back",
     "lacks_memory",
     "require_memory",
     "rows_at_once",
     "scratch_folder",
+    "trim_memory",
 ]
 
 NOT_ENOUGH: Final = (
@@ -70,7 +70,7 @@ def require_memory(megabytes: float) -> None:
             raise GenreKitError(NOT_ENOUGH)
 
 
-def give_back() -> None:
+def trim_memory() -> None:
     """Return to the operating system what nobody uses any more; some 50 ms."""
     gc.collect()
     with suppress(OSError, AttributeError):  # only glibc knows how

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from genrekit.errors import DatasetError, SettingsError
 
-__all__ = ["Place", "PlaceName", "RemoteFile", "fetched", "local_path", "place"]
+__all__ = ["Location", "LocationName", "RemoteFile", "local_copy", "local_path", "location"]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BYTES_AT_ONCE: Final = 1 << 22
@@ -99,8 +99,8 @@ class RemoteFile:
             _file_system(self.url)
 
 
-Place = Path | RemoteFile
-PlaceName = str | os.PathLike[str] | RemoteFile
+Location = Path | RemoteFile
+LocationName = str | os.PathLike[str] | RemoteFile
 
 
 def local_path(name: str | os.PathLike[str]) -> Path:
@@ -118,7 +118,7 @@ def local_path(name: str | os.PathLike[str]) -> Path:
     return Path(name)
 
 
-def place(name: PlaceName) -> Place:
+def location(name: LocationName) -> Location:
     """A local path, also from a file:// URL, or a file elsewhere.
 
     Raises
@@ -137,7 +137,7 @@ def place(name: PlaceName) -> Place:
 
 
 @contextmanager
-def fetched(source: Place) -> Iterator[Path]:
+def local_copy(source: Location) -> Iterator[Path]:
     """The file as a local one, for as long as the block lasts.
 
     Raises

@@ -13,7 +13,7 @@ from genrekit.teaching.run import EpochRecord, Run
 from genrekit.teaching.settings import RunSettings
 from genrekit.wording import agree, counted, numeral
 
-__all__ = ["Finding", "health"]
+__all__ = ["Finding", "diagnose"]
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class Finding:
     remedy: str
 
 
-def health(run: Run) -> list[Finding]:
+def diagnose(run: Run) -> list[Finding]:
     """What is going wrong, the most urgent first; empty when all is well."""
     if run.broken:
         return [_OVERFLOW]

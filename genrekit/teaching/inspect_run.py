@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.teaching.mlp import TASKS, Step, numerical_gradients
-from genrekit.teaching.run import Frame, Run, Weight
+from genrekit.teaching.run import Run, Snapshot, Weight
 from genrekit.teaching.settings import OWN
 
 __all__ = [
     "Answer",
+    "ExampleTrace",
     "GradientCheck",
-    "Look",
     "answer_after",
     "ask",
     "check_gradient",
-    "look",
+    "dry_run",
+    "inspect_example",
     "nearest_target",
-    "rehearse",
     "truth",
 ]
 
@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Look:
+class ExampleTrace:
     """What one example does inside a network; lists run from the first layer to the last."""
 
     activations: list[Array]
@@ -45,12 +45,14 @@ class Look:
         return _flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
 
 
-def look(run: Run, inputs: ArrayLike, target: float, frame: Frame | None = None) -> Look:
+def inspect_example(
+    run: Run, inputs: ArrayLike, target: float, frame: Snapshot | None = None
+) -> ExampleTrace:
     """What an example of shape (inputs,) does inside the network, now or in `frame`."""
     net = run.network(None if frame is None else frame.parameters)
     output = net.forward(np.asarray(inputs, dtype=np.float64))
     net.backward(target - output)
-    return Look(
+    return ExampleTrace(
         [a[0].copy() for a in net.activations],
         [d[0].copy() for d in net.deltas],
         [g.copy() for g in net.gradients],
@@ -58,7 +60,7 @@ def look(run: Run, inputs: ArrayLike, target: float, frame: Frame | None = None)
     )
 
 
-def rehearse(run: Run, inputs: ArrayLike, target: float) -> Step:
+def dry_run(run: Run, inputs: ArrayLike, target: float) -> Step:
     """One example in slow motion: what learning from it would do, without doing it."""
     return run.network().step(np.asarray(inputs, float), [target], run.learning_rate)
 

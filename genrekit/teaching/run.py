@@ -22,11 +22,11 @@ from genrekit.teaching.examples import make_examples
 from genrekit.teaching.mlp import MLP
 from genrekit.teaching.settings import LIMITS, OWN, RunSettings
 
-__all__ = ["MAX_FRAMES", "Change", "EpochRecord", "Frame", "Run", "Weight"]
+__all__ = ["MAX_SNAPSHOTS", "Change", "EpochRecord", "Run", "Snapshot", "Weight"]
 
 Array = NDArray[np.float64]
 
-MAX_FRAMES: Final = 400
+MAX_SNAPSHOTS: Final = 400
 # Examples learned from before the clock is looked at again.
 PORTION: Final = 256
 
@@ -66,7 +66,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Snapshot:
     """The network after `seen` examples, which is `epoch` epochs.
 
     `mse` is the mean squared error of the last epoch or, between two epochs, of the examples of
@@ -97,7 +97,7 @@ class Run:
     seen : int, examples learned from so far
     history : list of EpochRecord
     changes : list of Change
-    frames : list of Frame, thinned to `MAX_FRAMES`
+    frames : list of Frame, thinned to `MAX_SNAPSHOTS`
 
     Raises
     ------
@@ -120,7 +120,7 @@ class Run:
         self.seen = 0
         self.history: list[EpochRecord] = []
         self.changes: list[Change] = []
-        self.frames: list[Frame] = []
+        self.frames: list[Snapshot] = []
         self._position = 0
         self._squares = 0.0
         self._record_frame()
@@ -247,7 +247,7 @@ class Run:
         if weight not in self.all_weights():
             raise SettingsError("This network has no such weight: choose one from the drawing.")
         check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
-        array, at = _place(self.mlp, weight)
+        array, at = _slot(self.mlp, weight)
         array[at] = value
         self._changed(Change(self.seen, value, weight))
         self._record_frame()
@@ -259,7 +259,7 @@ class Run:
 
     def get_weight(self, weight: Weight) -> float:
         """The present value of a weight or bias."""
-        array, at = _place(self.mlp, weight)
+        array, at = _slot(self.mlp, weight)
         return float(array[at])
 
     def all_weights(self) -> list[Weight]:
@@ -287,7 +287,7 @@ class Run:
         held = self.history[-1].held_out_mse if self.history else None
         if not part and self.history:
             mse = self.history[-1].mse
-        frame = Frame(
+        frame = Snapshot(
             self.seen,
             self.epoch + (part if part < 1 else 0.0),
             mse,
@@ -298,7 +298,7 @@ class Run:
             self.frames[-1] = frame
         else:
             self.frames.append(frame)
-        if len(self.frames) > MAX_FRAMES:
+        if len(self.frames) > MAX_SNAPSHOTS:
             # Every second one goes, but the first and the last stay.
             self.frames = self.frames[:-1:2] + self.frames[-1:]
 
@@ -326,7 +326,7 @@ def _rate(value: float) -> float:
     return float(value)
 
 
-def _place(mlp: MLP, weight: Weight) -> tuple[Array, tuple[int, ...]]:
+def _slot(mlp: MLP, weight: Weight) -> tuple[Array, tuple[int, ...]]:
     if weight.source is None:
         return mlp.biases[weight.layer], (weight.target,)
     return mlp.weights[weight.layer], (weight.source, weight.target)

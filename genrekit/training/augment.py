@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
-__all__ = ["KEPT_BAND", "filtered", "masked", "moved", "noisy"]
+__all__ = ["KEPT_BAND", "add_noise", "equalise", "mask", "shift"]
 
 # The part of the mel axis that the bandwidth always leaves, from 0 to 1.
 KEPT_BAND: Final = (0.14, 0.47)
@@ -26,7 +26,7 @@ _SLOPE_DB: Final = 3.0  # a band outside the bandwidth is quieter than its neigh
 _DB_TO_NEPER: Final = 0.2302585  # a power in dB times this is its natural logarithm
 
 
-def moved(x: Tensor, frames: int) -> Tensor:
+def shift(x: Tensor, frames: int) -> Tensor:
     """A piece of `frames` frames about the middle: earlier or later, slower or faster, shifted.
 
     Parameters
@@ -49,7 +49,7 @@ def moved(x: Tensor, frames: int) -> Tensor:
     return grid_sample(x[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
-def filtered(x: Tensor) -> Tensor:
+def equalise(x: Tensor) -> Tensor:
     """Through a random equaliser; one in four loses its treble, one in six its bass."""
     n, _, bands = x.shape
     points = _EQUALISER_DB * torch.randn(n, 1, _EQUALISER_POINTS)
@@ -65,7 +65,7 @@ def filtered(x: Tensor) -> Tensor:
     return x + curve[:, None].to(x.device)
 
 
-def noisy(x: Tensor) -> Tensor:
+def add_noise(x: Tensor) -> Tensor:
     """Over noise 30 to 75 dB below the loudest place in three of ten; floored at 80 dB below."""
     n, _, bands = x.shape
     top = x.amax(dim=(1, 2), keepdim=True)
@@ -76,7 +76,7 @@ def noisy(x: Tensor) -> Tensor:
     return torch.maximum(mixed, mixed.amax(dim=(1, 2), keepdim=True) - 80)
 
 
-def masked(x: Tensor) -> Tensor:
+def mask(x: Tensor) -> Tensor:
     """Two stripes of bands and two of frames replaced by the mean (Park et al. 2019)."""
     mean = x.mean(dim=(1, 2), keepdim=True)
     for dim, widest in ((2, 0.125), (1, 0.15)):

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genrekit import __version__
-from genrekit.audio.non_music import render_outliers
+from genrekit.audio.non_music import render_non_music
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import Split
 from genrekit.errors import ModelError, SettingsError
@@ -34,10 +34,10 @@ from genrekit.model.evaluation import Measurement, measure
 from genrekit.model.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network, count_parameters
-from genrekit.system.files import plain_os_errors, replacing
+from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import rows_at_once
 from genrekit.training.augment import KEPT_BAND
-from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import CourseRecipe, Recipe, RobustRecipe
 from genrekit.wording import numeral
 
@@ -131,7 +131,7 @@ class Training:
             "best": self._best,
             "kept_epoch": self.kept_epoch,
         }
-        with plain_os_errors("written", path, ModelError), replacing(path) as temporary:
+        with plain_os_errors("written", path, ModelError), atomic_write(path) as temporary:
             torch.save(state, temporary)
 
     def load_state(self, path: str | os.PathLike[str]) -> None:
@@ -220,7 +220,7 @@ class Training:
 
     def _identity(self) -> str:
         """What a run depends on, as one word."""
-        run = [self.dataset.fingerprint, self.split.fingerprint, repr(self.params)]
+        run = [self.dataset.sha256, self.split.sha256, repr(self.params)]
         return hashlib.sha256("\n".join(run).encode()).hexdigest()
 
     def _make_recipe(self) -> Recipe:
@@ -245,7 +245,7 @@ class Training:
 
     def _outliers(self) -> Tensor:
         params = self.dataset.params
-        sounds = render_outliers(
+        sounds = render_non_music(
             _OUTLIERS, params.segment_samples, params.sample_rate, self.params.seed
         )
         features = (extract(sounds, params) - self._mean) / self._std
@@ -273,7 +273,10 @@ class Training:
         finite = all(weights.sum().isfinite() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
-            given, usual = self.params.learning_rate, RECIPES[self.params.network].learning_rate
+            given, usual = (
+                self.params.learning_rate,
+                NETWORK_DEFAULTS[self.params.network].learning_rate,
+            )
             lower = min(usual, given / 100)
             raise ModelError(
                 f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
@@ -306,14 +309,14 @@ class Training:
         recipe = {k: v for k, v in asdict(self.params).items() if k != "device"}
         return {
             "data": {
-                "fingerprint": dataset.fingerprint,
+                "fingerprint": dataset.sha256,
                 "segments": dataset.counts(),
                 "tracks": tracks,
             },
             "split": {
                 "kind": split.kind,
                 "seed": split.seed,
-                "held_out": split.held_out,
+                "held_out": split.held_out_sha256,
                 "shares_tracks": split.shares_tracks,
                 "worth": split.worth,
                 "segments": {

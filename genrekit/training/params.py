@@ -6,7 +6,7 @@ from typing import Final, Literal
 from genrekit.errors import SettingsError
 from genrekit.ranges import check_number, check_switch, check_whole
 
-__all__ = ["RECIPES", "TrainParams"]
+__all__ = ["NETWORK_DEFAULTS", "TrainParams"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TrainParams:
             raise SettingsError(f'keep is "{self.keep}": use last or best.')
 
 
-RECIPES: Final[dict[str, TrainParams]] = {
+NETWORK_DEFAULTS: Final[dict[str, TrainParams]] = {
     "mlp": TrainParams(),
     "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from genrekit.training.augment import filtered, masked, moved, noisy
+from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
 
 __all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
@@ -141,7 +141,7 @@ class RobustRecipe:
         x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
         self._network.train()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
-            logits = self._network(masked(x)).float()
+            logits = self._network(mask(x)).float()
         loss = cross_entropy(logits, target)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -178,7 +178,7 @@ class RobustRecipe:
         last = torch.where((after == rows)[:, None, None].to(device), own.flip(1), x[after])
         around = torch.cat([first, own, last], dim=1)
         if self._log_mel:
-            return noisy(filtered(moved(around, frames)))
+            return add_noise(equalise(shift(around, frames)))
         start = int(torch.randint(frames // 2, frames + frames // 2 + 1, ()))
         return around[:, start : start + frames]
 
@@ -197,7 +197,7 @@ class RobustRecipe:
             places = torch.randperm(len(x))[:count]
             chosen = self._outliers[torch.randint(len(self._outliers), (count,))]
             if self._log_mel:
-                chosen = noisy(filtered(chosen))
+                chosen = add_noise(equalise(chosen))
             x[places] = chosen
             target[places] = 1 / target.shape[1]
         return x, target

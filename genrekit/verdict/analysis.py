@@ -26,40 +26,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe, usable_samples
-from genrekit.audio.degradation import Stress
-from genrekit.audio.degradation import apply as apply_stress
+from genrekit.audio.degradation import Degradation, degrade
+from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract, hann_window
 from genrekit.mel.scale import MelFormula, mel_filterbank, mel_frequencies
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, Verdict
 from genrekit.model.neighbours import Nearest
 from genrekit.system.remote import local_path
-from genrekit.verdict.occlusion import occlusion, song_map, words
+from genrekit.verdict.occlusion import describe, occlusion, song_map
 from genrekit.wording import agree, counted
 
 __all__ = [
     "STRESS_SECONDS",
     "WHY_SEGMENTS",
-    "Hearing",
     "ModelFile",
     "Picture",
     "Song",
+    "SongResult",
     "StressTest",
     "Why",
     "agreeing",
-    "answers",
+    "analyse",
+    "clear_caches",
+    "escape_formula",
     "excerpt_sound",
     "explain",
-    "harmless",
-    "hear",
     "in_words",
     "judge",
     "mel_picture",
     "nearest",
     "ranked",
     "report",
-    "rest",
     "samples_of",
+    "segment_probabilities",
     "stress_test",
     "table_row",
     "to_csv",
@@ -182,7 +182,7 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class Hearing:
+class SongResult:
     """What a model made of a song, with what is needed to show it.
 
     Attributes
@@ -248,7 +248,7 @@ class StressTest:
 # -- questions --------------------------------------------------------------------------------
 
 
-def hear(song: Song, model: ModelFile) -> Hearing:
+def analyse(song: Song, model: ModelFile) -> SongResult:
     """Decode a song, judge it and draw it.
 
     Raises
@@ -261,7 +261,7 @@ def hear(song: Song, model: ModelFile) -> Hearing:
     network = model.load()
     rate = network.params.sample_rate
     heard = _decoded(song, rate)
-    return Hearing(
+    return SongResult(
         verdict=network.judge(heard, song.max_seconds),
         info=heard.info,
         seconds=len(heard.samples) / rate,
@@ -281,10 +281,10 @@ def warm_up() -> None:
         import av  # noqa: F401
     noise = np.random.default_rng(0).normal(0, 0.1, 44100 * 4).astype(np.float32)
     with contextlib.suppress(GenreKitError):
-        hear(Song(_wav(noise, 44100), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
+        analyse(Song(wav_bytes(noise, 44100), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
 
 
-def rest() -> None:
+def clear_caches() -> None:
     """Let go of the songs in memory: for a process that has not been asked for a while."""
     _songs.clear()
     _feature_sets.clear()
@@ -296,13 +296,13 @@ def judge(song: Song, model: ModelFile) -> Verdict:
     Raises
     ------
     AudioError, ModelError
-        As `hear`.
+        As `analyse`.
     """
     network = model.load()
     return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
 
 
-def answers(features: Array, model: ModelFile) -> Array:
+def segment_probabilities(features: Array, model: ModelFile) -> Array:
     """What a model says of segments that have been prepared for it.
 
     Parameters
@@ -352,7 +352,7 @@ def explain(
     Raises
     ------
     AudioError, ModelError
-        As `hear`.
+        As `analyse`.
     """
     network = model.load()
     params = network.params
@@ -361,7 +361,7 @@ def explain(
     maps = occlusion(network, _cut(samples, asked, params), network.genres.index(genre))
     seconds = len(samples) / params.sample_rate
     picture = song_map(maps, np.array(asked), params, seconds=seconds)
-    return Why(genre, np.nan_to_num(picture.values), words(picture, genre), tuple(which))
+    return Why(genre, np.nan_to_num(picture.values), describe(picture, genre), tuple(which))
 
 
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
@@ -375,7 +375,7 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
     Raises
     ------
     AudioError, ModelError
-        As `hear`.
+        As `analyse`.
     """
     network = model.load()
     if network.neighbours is None:
@@ -383,20 +383,20 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
     return network.nearest(_features(song, network.params, tuple(starts)), k)
 
 
-def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
+def stress_test(song: Song, model: ModelFile, stress: Degradation) -> StressTest:
     """Judge a song, or the middle `STRESS_SECONDS` of a longer one, before and after `stress`.
 
     Raises
     ------
     AudioError, ModelError
-        As `hear`.
+        As `analyse`.
     """
     network = model.load()
     rate = network.params.sample_rate
     samples, start = _middle(_decoded(song, rate).samples, network)
     return StressTest(
         before=network.classify(samples, sample_rate=rate),
-        after=network.classify(apply_stress(samples, rate, stress), sample_rate=rate),
+        after=network.classify(degrade(samples, rate, stress), sample_rate=rate),
         start=start,
         seconds=len(samples) / rate,
     )
@@ -408,12 +408,14 @@ def samples_of(song: Song, rate: int) -> Array:
     Raises
     ------
     AudioError
-        As `hear`.
+        As `analyse`.
     """
     return _decoded(song, rate).samples
 
 
-def excerpt_sound(song: Song, rate: int, start: float, seconds: float, stress: Stress) -> bytes:
+def excerpt_sound(
+    song: Song, rate: int, start: float, seconds: float, stress: Degradation
+) -> bytes:
     """A piece of a song under stress, as WAV.
 
     Parameters
@@ -424,7 +426,7 @@ def excerpt_sound(song: Song, rate: int, start: float, seconds: float, stress: S
     samples = _decoded(song, rate).samples
     first = min(max(0, round(start * rate)), max(0, len(samples) - round(seconds * rate)))
     piece = samples[first : first + round(seconds * rate)]
-    return _wav(apply_stress(piece, rate, stress), rate)
+    return wav_bytes(degrade(piece, rate, stress), rate)
 
 
 def wav_rendering(song: Song, rate: int) -> bytes:
@@ -437,10 +439,10 @@ def wav_rendering(song: Song, rate: int) -> bytes:
     Raises
     ------
     AudioError
-        As `hear`.
+        As `analyse`.
     """
     rate = rate if rate >= _PLAYABLE_RATE_HZ else 22050
-    return _wav(_decoded(song, rate).samples, rate)
+    return wav_bytes(_decoded(song, rate).samples, rate)
 
 
 def mel_picture(samples: Array, rate: int, formula: MelFormula = "slaney") -> Picture:
@@ -514,7 +516,7 @@ def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
     return {"file": name, **asdict(outcome)}
 
 
-def table_row(name: str, outcome: Hearing | str) -> dict[str, Any]:
+def table_row(name: str, outcome: SongResult | str) -> dict[str, Any]:
     """One file's result as a row of a table: the verdict in few columns, then every genre's."""
     if isinstance(outcome, str):
         return {"file": name, "verdict": "cannot be used", "note": outcome}
@@ -551,12 +553,12 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([harmless(name) for name in columns])
-    writer.writerows([harmless(row.get(name, "")) for name in columns] for row in rows)
+    writer.writerow([escape_formula(name) for name in columns])
+    writer.writerows([escape_formula(row.get(name, "")) for name in columns] for row in rows)
     return file.getvalue()
 
 
-def harmless(value: object) -> object:
+def escape_formula(value: object) -> object:
     """`value` for a cell of a spreadsheet, which must not take it for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_SIGNS) else value
 
@@ -666,14 +668,6 @@ def _power(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
 
     spectrum = scipy.fft.rfft(windowed)
     return spectrum.real**2 + spectrum.imag**2
-
-
-def _wav(samples: Array, rate: int) -> bytes:
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, np.clip(samples, -1, 1), rate, format="WAV", subtype="PCM_16")
-    return file.getvalue()
 
 
 def _mime(content: bytes, info: AudioInfo) -> str | None:

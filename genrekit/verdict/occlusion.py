@@ -44,7 +44,7 @@ from genrekit.model.bundle import GenreModel
 from genrekit.ranges import check_whole
 from genrekit.wording import counted
 
-__all__ = ["SOFTER_DB", "Instead", "SongMap", "band_edges", "occlusion", "song_map", "words"]
+__all__ = ["SOFTER_DB", "Instead", "SongMap", "band_edges", "describe", "occlusion", "song_map"]
 
 Array = NDArray[np.float32]
 Instead = Literal["softer", "average"]
@@ -193,7 +193,7 @@ def song_map(
 # -- in words ---------------------------------------------------------------------------------
 
 
-def words(picture: SongMap, genre: str) -> str:
+def describe(picture: SongMap, genre: str) -> str:
     """The picture in a sentence or two.
 
     A band counts when its mean over the song is at least 0.05 nats (5% of the odds) and twice

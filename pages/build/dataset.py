@@ -9,8 +9,8 @@ import streamlit as st
 from genrekit.app import session
 from genrekit.app.build import dataset_views as views
 from genrekit.app.build import music_source
-from genrekit.app.jobs.queue import Job
-from genrekit.app.kit.glossary import tip, words
+from genrekit.app.jobs.job import Job
+from genrekit.app.kit.glossary import page_words, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
 from genrekit.app.kit.widgets import page_header, plain_errors
@@ -178,7 +178,7 @@ page_header(
     "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about six "
     "seconds.",
 )
-words("dataset")
+page_words("dataset")
 with plain_errors():
     session.sync()
     source, music_job = music_source.choose_source()

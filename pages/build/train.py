@@ -12,8 +12,8 @@ import streamlit as st
 from genrekit.app import session
 from genrekit.app.build.dataset_views import read
 from genrekit.app.build.training_views import show_curves, show_exam, show_leak
-from genrekit.app.jobs.queue import Job
-from genrekit.app.kit.glossary import tip, words
+from genrekit.app.jobs.job import Job
+from genrekit.app.kit.glossary import page_words, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
 from genrekit.app.kit.widgets import first_step, page_header, plain_errors
@@ -21,7 +21,7 @@ from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
-from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import counted, numeral
 
 SPLITS = {
@@ -116,7 +116,7 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
             key="network",
             bind="query-params",
         )
-    usual = RECIPES[network or "mlp"]
+    usual = NETWORK_DEFAULTS[network or "mlp"]
     own = "" if usual.network == "mlp" else f"_{usual.network}"  # settings differ by network
     with right:
         epochs = st.slider(
@@ -306,7 +306,7 @@ page_header(
     "train once, then press the leak meter: same network, same music, three ways to hold music "
     "out, three different scores.",
 )
-words("train")
+page_words("train")
 with plain_errors():
     session.sync()
     dataset_job = choose_dataset()

@@ -5,14 +5,14 @@ from functools import partial
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import words
+from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import page_header, plain_errors
 from genrekit.app.playground.network_view import network_view, unit_names, weight_names
 from genrekit.app.playground.pace import SPEEDS
 from genrekit.app.playground.panels import closer
 from genrekit.app.playground.settings import URL, apply, settings_panel
 from genrekit.app.playground.state import Playground, current, playground
-from genrekit.teaching.diagnosis import health
+from genrekit.teaching.diagnosis import diagnose
 from genrekit.teaching.inspect_run import ask, nearest_target
 from genrekit.teaching.presets import EXPERIMENTS
 from genrekit.teaching.run import Run
@@ -121,7 +121,7 @@ def live(state: Playground, question: list[float]) -> None:
             on_edit=partial(on_edit, state),
             on_select=partial(on_select, state),
         )
-        for finding in health(run):
+        for finding in diagnose(run):
             st.warning(f"{finding.message} **{finding.remedy}**", icon=":material/warning:")
     if (state.training and run.finished) or state.refresh:
         state.refresh = False
@@ -157,7 +157,7 @@ def main() -> None:
         "pause and step **one example**; ask for 0.9 + 0.9, which it never saw; "
         "then open **Experiments** and see learning fail.",
     )
-    words("backprop")
+    page_words("backprop")
     if kept := current():
         kept.hold_widgets()
     left, right = st.columns([3, 1], gap="large")

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.kit.charts import BLUE, GREY, ORANGE, figure
-from genrekit.app.kit.glossary import words
+from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import chart, page_header, plain_errors
 from genrekit.app.neuron.view import neuron_view
 from genrekit.app.playground.formulas import number
@@ -205,7 +205,7 @@ def main() -> None:
         "dashed ones negative; the thicker, the more that input counts.",
         "make a weight negative; press **AND** or **OR** and move the inputs between 0 and 1.",
     )
-    words("neuron")
+    page_words("neuron")
     # The drawing comes first, so that a phone shows it above the sliders.
     left, right = st.columns(2, gap="large")
     with right:

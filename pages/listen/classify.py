@@ -7,10 +7,10 @@ import streamlit as st
 from genrekit.app import session
 from genrekit.app.classify import inputs
 from genrekit.app.classify import overview as views
-from genrekit.app.classify.inputs import Heard, Listener
-from genrekit.app.kit.glossary import words
+from genrekit.app.classify.inputs import ModelChoice, Outcome
+from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import first_step, page_header, plain_errors
-from genrekit.verdict.analysis import Hearing
+from genrekit.verdict.analysis import SongResult
 
 
 def nothing_yet() -> None:
@@ -23,7 +23,7 @@ def nothing_yet() -> None:
     )
 
 
-def song(one: Heard, listener: Listener, found: list[Listener]) -> None:
+def song(one: Outcome, listener: ModelChoice, found: list[ModelChoice]) -> None:
     """Everything about one song; the closer look is computed when it is chosen."""
     heard = views.show_song(one, listener)
     if heard is None:
@@ -53,7 +53,7 @@ def song(one: Heard, listener: Listener, found: list[Listener]) -> None:
         views.show_take_away(one, listener)
 
 
-def chosen_segment(one: Heard, heard: Hearing) -> int:
+def chosen_segment(one: Outcome, heard: SongResult) -> int:
     """The segment in the address, counted from 0; the first where it names none of this song.
 
     Under a model that cuts the song otherwise, the segment at the same moment.
@@ -78,10 +78,10 @@ page_header(
     "verdict to the test.",
     "a song that you know well, then the same song hummed into the microphone.",
 )
-words("classify")
+page_words("classify")
 with plain_errors():
     session.sync()
-    found = inputs.listeners()
+    found = inputs.model_choices()
     if not found:
         st.info("There is no model yet: train one first.")
         first_step("build/train.py", "Train a classifier", ":material/model_training:")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from page_tools import texts
 
+from genrekit.app import settled
 from genrekit.app.home import story
-from genrekit.app.host import server
 from genrekit.app.kit.clips import CLIPS
 from genrekit.features.extraction import FeatureParams
 from genrekit.isolation.pool import WorkerBusy
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
-from genrekit.verdict.analysis import ModelFile, Song, hear
+from genrekit.verdict.analysis import ModelFile, Song, analyse
 
 PARAMS = FeatureParams()
 
@@ -53,7 +53,7 @@ def test_what_grows_louder_grows_in_the_wave():
 
 def test_the_verdict_is_the_default_models():
     clip = next(clip for clip in CLIPS if clip.name == "jazz")
-    heard = hear(Song(clip.path.read_bytes(), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
+    heard = analyse(Song(clip.path.read_bytes(), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
     answer = Future()
     answer.set_result(heard)
     told = story._verdict(answer)
@@ -126,14 +126,14 @@ def test_one_click_leads_to_a_verdict_on_an_example(app):
 
 
 def test_the_model_is_not_asked_in_the_servers_first_moments(monkeypatch):
-    settled, asked = threading.Event(), threading.Event()
-    monkeypatch.setattr(server, "_settled", settled)
-    assert server.when_settled(asked.set)
+    event, asked = threading.Event(), threading.Event()
+    monkeypatch.setattr(settled, "_settled", event)
+    assert settled.when_settled(asked.set)
     assert not asked.wait(0.1)
-    settled.set()
+    event.set()
     assert asked.wait(10)
 
 
 def test_nobody_is_asked_where_no_server_runs(monkeypatch):
-    monkeypatch.setattr(server, "_settled", None)
-    assert not server.when_settled(lambda: pytest.fail("asked"))
+    monkeypatch.setattr(settled, "_settled", None)
+    assert not settled.when_settled(lambda: pytest.fail("asked"))

@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 from genrekit.app.jobs import queue as module
-from genrekit.app.jobs.queue import Job, JobRefused, Jobs
+from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.queue import JobRefused, Jobs
 from genrekit.app.settings import Settings
 from genrekit.model.bundle import GenreModel
 
@@ -249,7 +250,7 @@ def test_jobs_wait_their_turn_and_know_their_place(make_jobs):
     first, second, third = add(jobs, SLOW), add(jobs), add(jobs)
     wait(lambda: first.status == "running")
     assert (second.status, third.status) == ("waiting", "waiting")
-    assert (jobs.place(second), jobs.place(third)) == (0, 1)
+    assert (jobs.position_in_queue(second), jobs.position_in_queue(third)) == (0, 1)
     jobs.cancel(first)
     wait(lambda: third.status == "done")
 

@@ -23,10 +23,10 @@ from genrekit.app.playground.network_view import (
 )
 from genrekit.app.playground.panels import gradient_table, proof_table
 from genrekit.app.playground.state import Playground
-from genrekit.teaching.inspect_run import check_gradient, look, rehearse
+from genrekit.teaching.inspect_run import check_gradient, dry_run, inspect_example
 from genrekit.teaching.mlp import numerical_gradients
 from genrekit.teaching.presets import EXPERIMENTS
-from genrekit.teaching.run import MAX_FRAMES, Run, Weight
+from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
 from genrekit.teaching.settings import RunSettings
 
 PAGE = str(Path(__file__).parents[2] / "pages/learn/backprop.py")
@@ -158,7 +158,7 @@ def test_slow_motion_in_every_stage(stage: str, layers: str) -> None:
 def test_a_negative_bias_is_added_in_brackets() -> None:
     run = Run(RunSettings(bias=True))
     run.set_weight(Weight(0, None, 3), -0.25)
-    step = rehearse(run, [0.2, 0.1], 0.3)
+    step = dry_run(run, [0.2, 0.1], 0.3)
     names = unit_names(run.mlp.layer_sizes)
     formulas = stage_formulas(STAGES[0], step, Weight(0, 1, 3), run, names)
     assert "+ (-0.25)" in formulas[0][1]
@@ -212,7 +212,7 @@ def test_who_recomputes_what_is_shown_gets_what_is_shown(settings: RunSettings, 
     run = Run(settings, learning_rate=0.01)
     run.advance(seen)
     x, t = run.next_example
-    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
     checked = 0
     for weight in run.all_weights():
         lines = [line for s in STAGES for line in stage_formulas(s, step, weight, run, names)]
@@ -228,7 +228,7 @@ def test_what_is_shown_is_what_the_network_computes(settings: RunSettings) -> No
     run = Run(settings, learning_rate=0.1)
     run.advance(1000)
     x, t = run.next_example
-    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
     measured = numerical_gradients(run.network(), x, t)[0]
     for weight in (w for w in run.all_weights() if w.source is not None):
         at = weight.source, weight.target
@@ -256,7 +256,7 @@ def test_a_step_is_shown_with_digits_enough_to_see_it() -> None:
     run = Run(RunSettings())
     run.advance(50_000)
     x, t = run.next_example
-    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
     for weight in run.all_weights():
         (_, formula), (_, answer) = stage_formulas(STAGES[3], step, weight, run, names)
         before, after = worked(formula) or ("", "")
@@ -277,7 +277,7 @@ def test_the_table_of_gradients_is_a_table_of_products(settings: RunSettings) ->
     run = Run(settings, learning_rate=0.01)
     run.advance(1000)
     x, t = run.next_example
-    step, names = rehearse(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
+    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
     for layer in range(len(step.gradients)):
         table = gradient_table(step, layer, names)
         deltas = [plain(cell) for cell in table.iloc[0]]
@@ -426,7 +426,7 @@ def test_what_is_packed_is_forgotten_with_the_runs_frames() -> None:
     while not run.finished:
         run.advance(4)
         packer.frames(run, [0.3, 0.1], 0.4)
-        assert len(packer.packed) <= len(run.frames) <= MAX_FRAMES
+        assert len(packer.packed) <= len(run.frames) <= MAX_SNAPSHOTS
     assert all(
         frame is kept
         for frame in run.frames
@@ -442,7 +442,7 @@ def test_packed_frames_hold_weights_then_what_the_question_does() -> None:
     packed: list[Any] = Packer().frames(run, [0.3, 0.1], 0.4)[-1]
     row = np.frombuffer(base64.b64decode(packed[-1]), "<f4")
     expected = np.concatenate(
-        [*(w.ravel() for w in run.mlp.weights), look(run, [0.3, 0.1], 0.4).flat()]
+        [*(w.ravel() for w in run.mlp.weights), inspect_example(run, [0.3, 0.1], 0.4).flat()]
     )
     np.testing.assert_allclose(row, expected, rtol=1e-6)
 

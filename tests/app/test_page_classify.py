@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit.app import session
 from genrekit.app.classify import inputs, overview
-from genrekit.app.jobs.queue import Job
+from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
 from genrekit.audio.synth import render
 from genrekit.dataset.splits import by_segment
@@ -292,8 +292,8 @@ def test_the_json_to_take_away_is_the_command_line_s(own_model):
     content = jazz(4)
     song = analysis.Song(content, 900)
     listener = ModelFile.at(own_model.folder / "model")
-    good = inputs.Heard(inputs.Sound("a.wav", song), analysis.hear(song, listener))
-    bad = inputs.Heard(inputs.Sound("b.wav", song), "It is empty.")
+    good = inputs.Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, listener))
+    bad = inputs.Outcome(inputs.Sound("b.wav", song), "It is empty.")
     first, second = json.loads(overview._json([good, bad]))
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
     assert first["file"] == "a.wav"
@@ -376,7 +376,7 @@ def test_a_chosen_segment_stays_at_its_moment_under_a_model_that_cuts_otherwise(
 ):
     at = example(app, own_model, look="Why", length="9", segment="3")
     assert "Nearest to segment 3" in texts(at).replace("*", "")
-    hear = analysis.hear
+    hear = analysis.analyse
 
     def in_halves(song, model):
         heard = hear(song, model)
@@ -414,7 +414,7 @@ def test_stress_holds_or_flips_and_says_which(app, own_model):
     test = analysis.stress_test(
         analysis.Song(content, 900),
         ModelFile.at(own_model.folder / "model"),
-        overview.Stress(level_db=-40, low_pass_hz=500),
+        overview.Degradation(level_db=-40, low_pass_hz=500),
     )
     assert ("It holds" if test.holds else "It flips") in texts(at)
     assert len(at.get("audio")) == 2
@@ -479,7 +479,7 @@ def test_the_command_gives_the_same_verdict(app, own_model):
     ("name", "quoted"), [("-rf.wav", "./-rf.wav"), ("a; b$(c).mp3", "'a; b$(c).mp3'")]
 )
 def test_a_hostile_name_is_one_harmless_word_of_the_command(own_model, name, quoted):
-    own = inputs.Listener("Yours: Mine", "Mine", ModelFile("x", 0), True)
+    own = inputs.ModelChoice("Yours: Mine", "Mine", ModelFile("x", 0), True)
     assert overview.command(name, own) == (f"python -m genrekit classify {quoted} --model my-model")
 
 

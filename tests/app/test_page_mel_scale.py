@@ -10,9 +10,10 @@ import soundfile
 from page_tools import SECTIONS
 from streamlit.testing.v1 import AppTest
 
-from genrekit.app.kit import widgets
+from genrekit.app.kit.widgets import escape
 from genrekit.app.mel import ear_test, figures, sound_figures
 from genrekit.audio import synth
+from genrekit.audio.encode import wav_bytes
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.trace import clip_params
@@ -227,7 +228,7 @@ def test_the_tones_sent_to_the_ear_are_quiet_and_start_in_silence(
 
     def noted(samples: np.ndarray, rate: int) -> bytes:
         sent.append((samples, rate))
-        return widgets.wav_bytes(samples, rate)
+        return wav_bytes(samples, rate)
 
     monkeypatch.setattr(ear_test, "wav_bytes", noted)
     opened("Ear test", mel_test=test)
@@ -391,7 +392,7 @@ def test_taking_the_file_away_takes_its_pictures_away() -> None:
 
 def test_markdown_is_escaped() -> None:
     hostile = "**b** _i_ [l](http://x) <b> `c` $x$ :red[r] # h ~s~ | \\ ![i](j) &amp;"
-    escaped = widgets.escape(hostile)
+    escaped = escape(hostile)
     assert unquote(escaped.replace("\\\\", "\0").replace("\\", "").replace("\0", "\\")) == hostile
     for character in "*_[]()<>`$:#~|!&":
         count = escaped.count(character)

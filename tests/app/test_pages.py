@@ -7,7 +7,7 @@ import pytest
 from page_tools import button, texts
 
 from genrekit.app import session
-from genrekit.app.jobs.queue import Job
+from genrekit.app.jobs.job import Job
 from genrekit.model.bundle import GenreModel
 
 

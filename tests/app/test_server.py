@@ -34,7 +34,8 @@ from websockets.sync.client import connect
 from genrekit.app import logs
 from genrekit.app.host import memory
 from genrekit.app.host.server import Host
-from genrekit.app.jobs.queue import Job, Jobs
+from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.queue import Jobs
 from genrekit.app.kit import widgets
 from genrekit.app.settings import Settings
 from genrekit.errors import SettingsError

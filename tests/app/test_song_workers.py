@@ -17,10 +17,10 @@ from page_tools import texts
 
 from genrekit.app import session, song_workers
 from genrekit.app.classify import inputs
-from genrekit.app.kit.widgets import wav_bytes
 from genrekit.app.settings import settings
 from genrekit.audio.decoder import decode
-from genrekit.audio.degradation import Stress
+from genrekit.audio.degradation import Degradation
+from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth import render
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy, Workers
@@ -77,12 +77,12 @@ def starts(heard):
 
 def test_every_question_is_answered_as_it_would_be_here(pool):
     one = song()
-    here = analysis.hear(one, MODEL)
+    here = analysis.analyse(one, MODEL)
     assert len(here.verdict.segments) == 2
     genre = next(iter(here.verdict.probabilities))
-    stress = Stress(noise_db=10.0)
+    stress = Degradation(noise_db=10.0)
     for question, *rest in (
-        (analysis.hear, MODEL),
+        (analysis.analyse, MODEL),
         (analysis.judge, MODEL),
         (analysis.explain, MODEL, genre, starts(here), (0, 1)),
         (analysis.nearest, MODEL, starts(here)),
@@ -90,31 +90,31 @@ def test_every_question_is_answered_as_it_would_be_here(pool):
         (analysis.excerpt_sound, here.rate, 1.0, 2.0, stress),
         (analysis.wav_rendering, here.rate),
     ):
-        there = song_workers.listen(question, one, *rest, about=one.digest)
+        there = song_workers.ask(question, one, *rest, about=one.digest)
         assert_alike(question(one, *rest), there)
 
 
 @pytest.mark.parametrize("make", [lambda: song(suffix="MP3"), lambda: song(suffix="OGG"), aac])
 def test_every_decoder_works_where_little_is_allowed(pool, make):
     one = make()
-    heard = song_workers.listen(analysis.hear, one, MODEL, about=one.digest)
-    assert_alike(analysis.hear(one, MODEL), heard)
+    heard = song_workers.ask(analysis.analyse, one, MODEL, about=one.digest)
+    assert_alike(analysis.analyse(one, MODEL), heard)
 
 
 def test_neighbours_pass_through(pool, demo_bundle):
     model, one = ModelFile.at(demo_bundle), song()
-    where = starts(analysis.hear(one, model))
+    where = starts(analysis.analyse(one, model))
     here = analysis.nearest(one, model, where)
     assert here is not None
-    assert_alike(here, song_workers.listen(analysis.nearest, one, model, where, about=one.digest))
+    assert_alike(here, song_workers.ask(analysis.nearest, one, model, where, about=one.digest))
 
 
 def test_faults_of_a_file_are_told_as_they_are(pool):
     bad = Song(b"RIFF" + bytes(100), 60.0)
     with pytest.raises(AudioError) as here:
-        analysis.hear(bad, MODEL)
+        analysis.analyse(bad, MODEL)
     with pytest.raises(AudioError) as there:
-        song_workers.listen(analysis.hear, bad, MODEL, about=bad.digest)
+        song_workers.ask(analysis.analyse, bad, MODEL, about=bad.digest)
     assert str(there.value) == str(here.value)
 
 
@@ -125,7 +125,7 @@ def test_a_pool_that_was_closed_says_so(monkeypatch):
     processes = song_workers._workers()
     song_workers.close()
     with pytest.raises(WorkerBusy, match="being stopped"):
-        song_workers.listen(analysis.judge, song(), MODEL, about="")
+        song_workers.ask(analysis.judge, song(), MODEL, about="")
     assert processes.processes == []
     song_workers._workers.clear()
     settings.cache_clear()
@@ -196,9 +196,9 @@ def test_a_question_is_asked_in_its_visitors_turn(monkeypatch):
 
     monkeypatch.setattr(song_workers, "_workers", Recorder)
     monkeypatch.setattr(session, "owner", lambda: "me")
-    assert song_workers.listen(analysis.judge, about="a song") == {"owner": "", "about": "a song"}
+    assert song_workers.ask(analysis.judge, about="a song") == {"owner": "", "about": "a song"}
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: object())
-    assert song_workers.listen(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
+    assert song_workers.ask(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
 
 
 def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):

@@ -13,7 +13,8 @@ from page_tools import button, texts
 
 from genrekit.app import session
 from genrekit.app.jobs import storage
-from genrekit.app.jobs.queue import Job, JobRefused, Jobs
+from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.queue import JobRefused, Jobs
 from genrekit.app.settings import Settings, settings
 
 MEGABYTE = 1_000_000

@@ -12,8 +12,8 @@ from genrekit.audio import degradation as module
 from genrekit.audio.degradation import (
     ROBUSTNESS,
     SAMPLE_RATE,
-    Stress,
-    apply,
+    Degradation,
+    degrade,
     late_start,
     louder,
     mild_equaliser,
@@ -59,7 +59,7 @@ def decibels(samples):
 
 
 def test_no_stress_is_the_same_sound_in_a_copy(tune):
-    same = apply(tune, RATE, Stress(seed=5, noise_colour="white"))
+    same = degrade(tune, RATE, Degradation(seed=5, noise_colour="white"))
     np.testing.assert_array_equal(same, tune)
     assert same is not tune
     assert not np.shares_memory(same, tune)
@@ -67,22 +67,22 @@ def test_no_stress_is_the_same_sound_in_a_copy(tune):
 
 @pytest.mark.parametrize("db", [-40, -6, 3, 12])
 def test_level(hiss, db):
-    assert decibels(apply(hiss, RATE, Stress(level_db=db))) - decibels(hiss) == pytest.approx(
-        db, abs=0.02
-    )
+    assert decibels(degrade(hiss, RATE, Degradation(level_db=db))) - decibels(
+        hiss
+    ) == pytest.approx(db, abs=0.02)
 
 
 def test_above_full_scale_is_cut_off_hard():
     t = np.arange(RATE) / RATE
     wave = (0.5 * np.sin(2 * np.pi * 100 * t)).astype(np.float32)
-    loud = apply(wave, RATE, Stress(level_db=12))
+    loud = degrade(wave, RATE, Degradation(level_db=12))
     np.testing.assert_allclose(loud, np.clip(wave * 10**0.6, -1, 1), atol=1e-6)
     assert (loud == 1).mean() > 0.2
 
 
 @pytest.mark.parametrize("limit", [500.0, 2000.0])
 def test_low_pass(hiss, limit):
-    softer = apply(hiss, RATE, Stress(low_pass_hz=limit))
+    softer = degrade(hiss, RATE, Degradation(low_pass_hz=limit))
     below, at, above = gain_db(hiss, softer, [limit / 2, limit, 2 * limit])
     assert below == pytest.approx(0, abs=0.3)
     assert at == pytest.approx(-3, abs=0.6)
@@ -90,29 +90,29 @@ def test_low_pass(hiss, limit):
 
 
 def test_low_pass_at_half_the_sample_rate_is_off(hiss):
-    np.testing.assert_array_equal(apply(hiss, RATE, Stress(low_pass_hz=11025)), hiss)
+    np.testing.assert_array_equal(degrade(hiss, RATE, Degradation(low_pass_hz=11025)), hiss)
 
 
 def test_filters_do_not_move_sound_in_time():
     click = np.zeros(RATE, np.float32)
     click[7000] = 0.5
-    assert np.abs(apply(click, RATE, Stress(low_pass_hz=1000))).argmax() == 7000
+    assert np.abs(degrade(click, RATE, Degradation(low_pass_hz=1000))).argmax() == 7000
     # What wraps round would come in at the start.
     click = np.zeros(RATE, np.float32)
     click[-1] = 0.5
-    assert np.abs(apply(click, RATE, Stress(low_pass_hz=1000))[: RATE // 2]).max() < 1e-4
+    assert np.abs(degrade(click, RATE, Degradation(low_pass_hz=1000))[: RATE // 2]).max() < 1e-4
 
 
 @pytest.mark.parametrize("colour", ["pink", "white"])
 @pytest.mark.parametrize("snr", [-5, 20])
 def test_noise_lies_as_far_below_the_sound_as_asked_for(hiss, colour, snr):
-    noisy = apply(hiss, RATE, Stress(noise_db=snr, noise_colour=colour, seed=2))
+    noisy = degrade(hiss, RATE, Degradation(noise_db=snr, noise_colour=colour, seed=2))
     assert decibels(hiss) - decibels(noisy - hiss) == pytest.approx(snr, abs=0.05)
 
 
 def test_the_level_does_not_change_the_signal_to_noise_ratio(hiss):
-    quiet = apply(hiss, RATE, Stress(level_db=-20, noise_db=10))
-    np.testing.assert_allclose(10 * quiet, apply(hiss, RATE, Stress(noise_db=10)), atol=1e-6)
+    quiet = degrade(hiss, RATE, Degradation(level_db=-20, noise_db=10))
+    np.testing.assert_allclose(10 * quiet, degrade(hiss, RATE, Degradation(noise_db=10)), atol=1e-6)
 
 
 def test_the_colours_of_noise():
@@ -132,7 +132,7 @@ def test_noise_comes_from_its_seed():
 
 
 def test_a_phone_keeps_the_band_of_a_telephone(hiss):
-    heard = apply(hiss, RATE, Stress(phone=1))
+    heard = degrade(hiss, RATE, Degradation(phone=1))
     low, middle, ring, high = gain_db(hiss, heard, [80, 1500, 2300, 6000])
     assert low < middle - 12
     assert high < middle - 20
@@ -142,7 +142,7 @@ def test_a_phone_keeps_the_band_of_a_telephone(hiss):
 def test_a_phone_echoes():
     click = np.zeros(RATE, np.float32)
     click[1000] = 0.9
-    power = np.square(apply(click, RATE, Stress(phone=1)))
+    power = np.square(degrade(click, RATE, Degradation(phone=1)))
     early, late = power[1100:2000].sum(), power[9000:9900].sum()
     assert early > 5 * late
 
@@ -150,7 +150,7 @@ def test_a_phone_echoes():
 def test_a_phone_levels_loud_and_soft():
     t = np.arange(4 * RATE) / RATE
     tone = (np.where(t < 2, 0.01, 0.5) * np.sin(2 * np.pi * 1000 * t)).astype(np.float32)
-    heard = apply(tone, RATE, Stress(phone=1))
+    heard = degrade(tone, RATE, Degradation(phone=1))
     steps = [decibels(s[3 * RATE :]) - decibels(s[RATE : 2 * RATE]) for s in (tone, heard)]
     assert steps[0] == pytest.approx(34, abs=0.1)
     assert steps[1] < 28
@@ -158,18 +158,20 @@ def test_a_phone_levels_loud_and_soft():
 
 def test_more_phone_is_further_from_the_sound(tune):
     far = [
-        np.corrcoef(tune, apply(tune, RATE, Stress(phone=amount)))[0, 1]
+        np.corrcoef(tune, degrade(tune, RATE, Degradation(phone=amount)))[0, 1]
         for amount in (0.05, 0.3, 0.6, 1)
     ]
     assert far == sorted(far, reverse=True)
     assert far[0] > 0.95
-    assert decibels(apply(tune, RATE, Stress(phone=1))) == pytest.approx(decibels(tune), abs=0.3)
+    assert decibels(degrade(tune, RATE, Degradation(phone=1))) == pytest.approx(
+        decibels(tune), abs=0.3
+    )
 
 
 @pytest.mark.parametrize("rate", [8000, 44100])
 def test_other_sample_rates(rate):
     sound = (0.1 * np.random.default_rng(0).normal(size=rate)).astype(np.float32)
-    heard = apply(sound, rate, Stress(3, 3000, 20, "white", 1))
+    heard = degrade(sound, rate, Degradation(3, 3000, 20, "white", 1))
     assert heard.shape == sound.shape
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
@@ -178,7 +180,7 @@ def test_other_sample_rates(rate):
 @pytest.mark.parametrize("samples", [0, 1, 100])
 def test_hardly_any_sound_or_none(samples):
     silent = np.zeros(samples, np.float32)
-    heard = apply(silent, RATE, Stress(6, 1000, 10, "pink", 1))
+    heard = degrade(silent, RATE, Degradation(6, 1000, 10, "pink", 1))
     assert heard.shape == (samples,)
     assert np.isfinite(heard).all()
     assert np.abs(heard).max(initial=0) < 1e-6
@@ -186,14 +188,14 @@ def test_hardly_any_sound_or_none(samples):
 
 def test_quick_enough_for_a_slider(tune):
     """In no more than some Fourier transforms of the sound, of which it takes six."""
-    every = Stress(-3, 4000, 20, "pink", 0.7)
+    every = Degradation(-3, 4000, 20, "pink", 0.7)
 
     def spent(work):
         start = time.thread_time()
         work()
         return time.thread_time() - start
 
-    ours = min(spent(lambda: apply(tune, RATE, every)) for _ in range(4))
+    ours = min(spent(lambda: degrade(tune, RATE, every)) for _ in range(4))
     transform = min(spent(lambda: np.fft.irfft(np.fft.rfft(tune))) for _ in range(4))
     assert ours < 20 * transform
 
@@ -213,7 +215,7 @@ def test_quick_enough_for_a_slider(tune):
 )
 def test_settings_out_of_range(wrong, match):
     with pytest.raises(SettingsError, match=match):
-        Stress(**wrong)
+        Degradation(**wrong)
 
 
 # -- the fixed changes ------------------------------------------------------------------------

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from genrekit.audio.non_music import OUTLIERS, babble, noise, render_outliers, tones
+from genrekit.audio.non_music import NON_MUSIC, babble, noise, render_non_music, tones
 
 RATE = 22050
 N = 3 * RATE
 
 
-@pytest.mark.parametrize("kind", OUTLIERS)
+@pytest.mark.parametrize("kind", NON_MUSIC)
 def test_sound_of_full_level_and_the_seed_decides(kind):
-    make = OUTLIERS[kind]
+    make = NON_MUSIC[kind]
     one, same, other = (make(np.random.default_rng(s), N, RATE) for s in (1, 1, 2))
     assert one.dtype == np.float32
     assert one.shape == (N,)
@@ -54,8 +54,8 @@ def test_noise_has_many_colours():
 
 
 def test_all_kinds_take_turns_and_one_sample_is_enough():
-    sounds = render_outliers(12, N // 3, RATE, seed=4)
+    sounds = render_non_music(12, N // 3, RATE, seed=4)
     assert sounds.shape == (12, N // 3)
     assert np.isfinite(sounds).all()
-    assert (sounds == render_outliers(12, N // 3, RATE, seed=4)).all()
-    assert (render_outliers(12, N // 3, RATE, seed=5) != sounds).any(axis=1).all()
+    assert (sounds == render_non_music(12, N // 3, RATE, seed=4)).all()
+    assert (render_non_music(12, N // 3, RATE, seed=5) != sounds).any(axis=1).all()

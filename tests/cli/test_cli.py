@@ -361,7 +361,7 @@ def test_export_and_import(run, demo_file, demo, tmp_path, suffix):
     status, out, _ = run("import", file, "-o", back, *SMALL)
     assert status == 0
     assert ("Tracks are unknown" in out) == (suffix == ".json")
-    assert Dataset.read(back).fingerprint == demo.fingerprint
+    assert Dataset.read(back).sha256 == demo.sha256
 
 
 # -- help, usage ------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_a_genre_without_a_good_file_is_no_genre(music, build, output, tmp_path,
     build(music)
     data = Dataset.read(output)
     assert data.genres == ("jazz", "rock")
-    assert data.fingerprint == expected.fingerprint
+    assert data.sha256 == expected.sha256
     assert data.records == expected.records
     assert [s.track for s in data.skipped] == [f"{genre}/bad"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.parquet", "music", "two.parquet"]

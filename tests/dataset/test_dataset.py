@@ -25,7 +25,7 @@ def same(one, other):
         else:
             assert a.dtype.kind == b.dtype.kind
             np.testing.assert_array_equal(a, b)
-    assert one.fingerprint == other.fingerprint
+    assert one.sha256 == other.sha256
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def test_counts_length_and_card(full):
 
 def test_fingerprint_is_of_features_and_labels(full):
     expected = hashlib.sha256(full.features.tobytes() + full.labels.tobytes()).hexdigest()
-    assert full.fingerprint == expected
+    assert full.sha256 == expected
     features = full.features.copy()
     features[3, 2, 1] += 1
-    assert dataclasses.replace(full, features=features).fingerprint != expected
+    assert dataclasses.replace(full, features=features).sha256 != expected
     swapped = dataclasses.replace(full, labels=full.labels[::-1].copy())
-    assert swapped.fingerprint != expected
-    assert dataclasses.replace(full, skipped=()).fingerprint == expected
+    assert swapped.sha256 != expected
+    assert dataclasses.replace(full, skipped=()).sha256 == expected
 
 
 def changed(full, **changes):
@@ -175,7 +175,7 @@ def test_rows_wait_for_a_full_group_and_no_longer(full, tmp_path, monkeypatch):
         lambda self, table, **k: (written.append(len(table)), original(self, table, **k)),
     )
     path = tmp_path / "d.parquet"
-    with ParquetRows.replacing(path, full.params, full.genres) as rows:
+    with ParquetRows.atomic_write(path, full.params, full.genres) as rows:
         for i in range(0, 12, 3):
             part = slice(i, i + 3)
             rows.add(full.features[part], full.labels[part], full.tracks[part], None, None)

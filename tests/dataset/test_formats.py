@@ -42,7 +42,7 @@ def test_json_there_and_back(demo, tmp_path):
     assert back.tracks is back.segments is back.artists is None
     assert back.features.dtype == np.float32
     assert back.labels.dtype == np.int64
-    assert back.fingerprint == demo.fingerprint
+    assert back.sha256 == demo.sha256
 
 
 def test_a_file_as_the_course_writes_it(tmp_path):
@@ -300,7 +300,7 @@ def test_suffixes(demo, tmp_path, name):
 def test_parquet_can_be_imported_as_well(demo, demo_file):
     back = import_dataset(demo_file, FeatureParams())
     assert back.card == demo.card
-    assert back.fingerprint == demo.fingerprint
+    assert back.sha256 == demo.sha256
 
 
 def test_suffixes_in_capitals(demo, tmp_path):

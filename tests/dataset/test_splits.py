@@ -59,7 +59,7 @@ def test_the_seed_decides(data, way):
     assert one.seed == 5
     for part in PARTS:
         assert (getattr(one, part) == getattr(same, part)).all()
-    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert one.sha256 == same.sha256 != other.sha256
     assert set(one.train.tolist()) != set(other.train.tolist())
 
 
@@ -218,13 +218,13 @@ def test_files_that_are_none(data, tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 def test_by_name(data, way):
     kind = way.__name__.removeprefix("by_")
-    assert make_split(data, kind, 3).fingerprint == way(data, 3).fingerprint
+    assert make_split(data, kind, 3).sha256 == way(data, 3).sha256
     assert make_split(data, kind, 3).kind == kind
 
 
 def test_by_the_name_of_a_file(data, tmp_path):
     path = write(tmp_path, ["a.000,train", "b.001,train", "c.002,valid"])
-    assert make_split(data, str(path)).fingerprint == from_file(data, path).fingerprint
+    assert make_split(data, str(path)).sha256 == from_file(data, path).sha256
     with pytest.raises(SettingsError, match='split "album": use segment, track, artist or'):
         make_split(data, "album")
 
@@ -288,7 +288,7 @@ def test_an_artist_written_in_two_ways_is_one_artist(data):
 
 def test_artists_written_in_one_way_are_split_as_ever(data):
     other = dataclasses.replace(data, artists=np.char.upper(data.artists))
-    assert by_artist(other, seed=2).fingerprint == by_artist(data, seed=2).fingerprint
+    assert by_artist(other, seed=2).sha256 == by_artist(data, seed=2).sha256
 
 
 def test_the_column_of_a_table_can_be_named(data, tmp_path):
@@ -298,7 +298,7 @@ def test_the_column_of_a_table_can_be_named(data, tmp_path):
     path.write_text("\n".join(["track,mine,part", *lines]))
     split = make_split(data, f"{path}:mine")
     assert names(data, split.test) == set(tracks[1::2])
-    assert split.fingerprint == from_file(data, path, "mine").fingerprint
+    assert split.sha256 == from_file(data, path, "mine").sha256
     with pytest.raises(DatasetError, match="needs the columns track and yours"):
         make_split(data, f"{path}:yours")
     with pytest.raises(DatasetError, match="nothing to measure"):

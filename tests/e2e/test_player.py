@@ -20,7 +20,7 @@ SCRIPT = """
 import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
-from genrekit.app.kit.widgets import wav_bytes
+from genrekit.audio.encode import wav_bytes
 from genrekit.model.bundle import SegmentVerdict
 from genrekit.audio.synth import STYLES, render
 

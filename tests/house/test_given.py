@@ -45,7 +45,7 @@ OF_SAMPLES = {
     "resynthesise": lambda x: invert.resynthesise(x, PARAMS, "spectrogram", iterations=1),
     "match_level": lambda x: invert.match_level(SOUND, x),
     "mel_picture": lambda x: analysis.mel_picture(x, 8000).values,
-    "apply": lambda x: degradation.apply(x, 8000, degradation.Stress(level_db=-6)),
+    "apply": lambda x: degradation.degrade(x, 8000, degradation.Degradation(level_db=-6)),
     "mp3_bytes": degradation.mp3_bytes,
     **degradation.ROBUSTNESS,
 }
@@ -211,7 +211,7 @@ def test_bytes_of_any_kind_are_a_sound(kind):
 @pytest.mark.parametrize("path", [None, 7, np.float64(0.5), ["a"], b"a", "nul\0", object()])
 def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, tmp_path):
     for ask in (
-        remote.place,
+        remote.location,
         remote.local_path,
         Dataset.read,
         demo.write,
@@ -229,7 +229,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         inspection.Inspection.read,
         inspection.Inspection((), (), ()).write,
         synth.write_demo_dataset,
-        lambda p: file_check.hear(p, 1.0),
+        lambda p: file_check.check_file(p, 1.0),
         GenreModel.load,
         demo_model.save,
         Neighbours.load,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genrekit.audio.degradation import Stress
+from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth import render, write_demo_dataset
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.inspection import inspect_folder
@@ -42,7 +42,7 @@ WHOLE = {
     "network": (lambda _, **x: MLP(**x), "num_inputs num_outputs"),
     "learning": (lambda _, **x: network(**x), "epochs batch_size"),
     "task": (lambda _, **x: make_task("sum", **{"count": 3} | x), "count"),
-    "stress": (lambda _, **x: Stress(**x), "seed"),
+    "stress": (lambda _, **x: Degradation(**x), "seed"),
     "upload": (lambda _, **x: UploadLimits(**x), "total_bytes files ratio name_length depth"),
     "leak meter": (leak_meter, "runs"),
     "split": (by_segment, "seed"),
@@ -76,7 +76,7 @@ REAL = {
     "run": (lambda _, **x: Run(RunSettings(), **x), "learning_rate"),
     "learning": (lambda _, **x: network(**x), "learning_rate"),
     "task": (lambda _, **x: make_task("sum", 3, **x), "low high noise"),
-    "stress": (lambda _, **x: Stress(**x), "level_db low_pass_hz noise_db phone"),
+    "stress": (lambda _, **x: Degradation(**x), "level_db low_pass_hz noise_db phone"),
     "split": (fractions, "first"),
     "mel": (lambda _, **x: mel_frequencies(**{"count": 3, "fmin": 0, "fmax": 9} | x), "fmin fmax"),
     "bank": (

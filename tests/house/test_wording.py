@@ -31,8 +31,8 @@ NOUNS = (
 ).split()
 # What is counted there is never 1, or is a limit that says so of itself.
 NEVER_ONE = {
-    "app/mel_ear.py: count steps",  # a slider from 4 on
-    "app/dataset_views.py: len(dataset) segments",  # more than are drawn
+    "app/mel/ear_test.py: count steps",  # a slider from 4 on
+    "app/build/dataset_views.py: len(dataset) segments",  # more than are drawn
     "app/classify/overview.py: len(starts) segments",  # more than are asked
     "app/classify/overview.py: total segments",
     "app/classify/overview.py: count models",  # two who agree

@@ -7,12 +7,12 @@ import os
 import pytest
 
 from genrekit.errors import DatasetError, ModelError
-from genrekit.system.files import plain_os_errors, replacing, without_nan
+from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 
 
 def test_a_file_appears_when_the_block_ends_well(tmp_path):
     path = tmp_path / "out.txt"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent == tmp_path
@@ -27,7 +27,7 @@ def test_the_old_file_stays_whole_when_it_does_not(tmp_path, error):
     path.write_text("old")
 
     def fail():
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half of")
             raise error
 
@@ -38,7 +38,7 @@ def test_the_old_file_stays_whole_when_it_does_not(tmp_path, error):
 
 
 def test_nothing_stays_behind_when_nothing_was_written(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "x"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "x"):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +91,7 @@ def test_two_processes_do_not_share_a_temporary_name(tmp_path, monkeypatch):
     names = set()
     for pid in (1, 2):
         monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
-        with replacing(tmp_path / "x") as temporary:
+        with atomic_write(tmp_path / "x") as temporary:
             temporary.touch()
             names.add(temporary)
     assert len(names) == 2

@@ -43,7 +43,7 @@ def test_on_disk_it_is_the_same(both, tmp_path):
     inside, outside = both
     assert (inside.mapped, outside.mapped) == (False, True)
     np.testing.assert_array_equal(inside.features, outside.features)
-    assert inside.fingerprint == outside.fingerprint
+    assert inside.sha256 == outside.sha256
     outside.write(tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "d.parquet").read_bytes()
 
@@ -149,7 +149,7 @@ def mapped(small, tmp_path_factory):
     params = dataclasses.replace(small, kind="log_mel")
     path = tmp_path_factory.mktemp("mapped") / "d.parquet"
     rng = np.random.default_rng(0)
-    with ParquetRows.replacing(path, params, ("a", "b")) as writer:
+    with ParquetRows.atomic_write(path, params, ("a", "b")) as writer:
         for track in range(40):
             features = rng.random((40, *params.shape), dtype=np.float32) + track % 2
             names = np.full(40, f"{track:02}")
@@ -174,7 +174,7 @@ def judge(mapped):
         lambda data, model, folder: evaluate(model, data),
         lambda data, model, folder: Neighbours.fit(model, data, by_track(data).train),
         lambda data, model, folder: model.embeddings(data.features, by_track(data).train),
-        lambda data, model, folder: data.fingerprint,
+        lambda data, model, folder: data.sha256,
         lambda data, model, folder: data.write(folder / "d.parquet"),
         lambda data, model, folder: export_dataset(data, folder / "d.json"),
     ],
@@ -232,7 +232,7 @@ def test_a_dataset_twice_as_large_as_the_memory_there_is(small, tmp_path, run_py
     params = dataclasses.replace(small, kind="log_mel")
     rng = np.random.default_rng(0)
     for name, tracks in (("tiny", 2), ("large", 340)):
-        with ParquetRows.replacing(tmp_path / name, params, ("a", "b")) as writer:
+        with ParquetRows.atomic_write(tmp_path / name, params, ("a", "b")) as writer:
             for track in range(tracks):
                 features = rng.random((100, *params.shape), dtype=np.float32) + track % 2
                 names = np.full(100, f"{track:05}")

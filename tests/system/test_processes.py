@@ -4,7 +4,7 @@ import pytest
 
 CODE = """
 import os, signal, sys, threading
-from genrekit import pool
+from genrekit.system import processes
 
 def job(number):
     if number == 3:
@@ -13,11 +13,11 @@ def job(number):
 
 if __name__ == "__main__":
     {prepare}
-    print(*pool.compute_in_order(job, range(6), 2, lambda: "died"))
+    print(*processes.compute_in_order(job, range(6), 2, lambda: "died"))
 """
 COPIES = ""
 FRESH = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
-AT_THEIR_START = "pool._hold_memory = lambda: os._exit(1)"
+AT_THEIR_START = "processes._hold_memory = lambda: os._exit(1)"
 
 
 @pytest.mark.parametrize("prepare", [COPIES, FRESH], ids=["copies", "fresh"])

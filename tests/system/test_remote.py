@@ -11,7 +11,7 @@ from genrekit.cli.main import main
 from genrekit.dataset.build import build_dataset, find_tracks
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
-from genrekit.system.remote import RemoteFile, fetched, place
+from genrekit.system.remote import RemoteFile, local_copy, location
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -51,13 +51,13 @@ def music(store, demo_folder):
 
 
 def test_what_names_a_place(tmp_path):
-    assert place("a/b.wav") == Path("a/b.wav")
-    assert place(tmp_path) == tmp_path
-    assert place(f"file://{tmp_path}/It%20is") == tmp_path / "It is"
-    assert place("s3://bucket/a b#c") == RemoteFile("s3://bucket/a b#c")
-    assert str(place("s3://bucket/music/") / "x.wav") == "s3://bucket/music/x.wav"
-    assert place("C:/x") == Path("C:/x")
-    assert place(Path("s3://x")) == Path("s3:/x")
+    assert location("a/b.wav") == Path("a/b.wav")
+    assert location(tmp_path) == tmp_path
+    assert location(f"file://{tmp_path}/It%20is") == tmp_path / "It is"
+    assert location("s3://bucket/a b#c") == RemoteFile("s3://bucket/a b#c")
+    assert str(location("s3://bucket/music/") / "x.wav") == "s3://bucket/music/x.wav"
+    assert location("C:/x") == Path("C:/x")
+    assert location(Path("s3://x")) == Path("s3:/x")
 
 
 def test_a_folder_elsewhere_gives_the_bytes_of_a_local_one(
@@ -141,7 +141,7 @@ def test_the_chain_by_urls(store, demo_file, demo_bundle, tmp_path, capsys):
 def test_a_file_is_fetched_whole_and_goes_again(store):
     content = bytes(range(256)) * 40_000
     store.pipe("/x/big.bin", content)
-    with fetched(place("memory://x/big.bin")) as local:
+    with local_copy(location("memory://x/big.bin")) as local:
         assert local.name == "big.bin"
         assert hashlib.sha256(local.read_bytes()).digest() == hashlib.sha256(content).digest()
     assert not local.exists()

@@ -11,7 +11,7 @@ from genrekit.system.threads import MAX_THREADS, computing_in, variables
 # Stands in for a command: what its libraries would compute in, and those loaded in it.
 LOOK = """
 import json, os, sys
-from genrekit import cli
+from genrekit.cli import main as cli
 
 def look(options):
     from threadpoolctl import threadpool_info

@@ -12,13 +12,19 @@ import pytest
 
 from genrekit.app.playground.pace import SPEEDS, Pacer
 from genrekit.errors import SettingsError
-from genrekit.teaching.diagnosis import health
+from genrekit.teaching.diagnosis import diagnose
 from genrekit.teaching.examples import parse_table
 from genrekit.teaching.export import history_csv, network_json, run_script
-from genrekit.teaching.inspect_run import answer_after, ask, check_gradient, look, rehearse
+from genrekit.teaching.inspect_run import (
+    answer_after,
+    ask,
+    check_gradient,
+    dry_run,
+    inspect_example,
+)
 from genrekit.teaching.mlp import MLP, make_task
 from genrekit.teaching.presets import EXPERIMENTS, Experiment
-from genrekit.teaching.run import MAX_FRAMES, Run, Weight
+from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
 from genrekit.teaching.settings import LIMITS, RunSettings
 from genrekit.teaching.surfaces import error_map, neuron_surface
 
@@ -52,7 +58,7 @@ def test_the_default_run_shows_the_courses_figures(course: Run) -> None:
     assert abs(reply.answer - 0.4) < 0.02
     assert reply.truth == pytest.approx(0.4)
     assert not reply.outside
-    assert health(course) == []
+    assert diagnose(course) == []
 
 
 def test_a_run_is_the_plain_network_trained_on_the_plain_task() -> None:
@@ -105,7 +111,7 @@ def test_a_learning_rate_takes_effect_at_once_without_a_restart() -> None:
     run.advance(40)
     before = run.mlp.weights[0].copy()
     x, t = run.next_example
-    by_hand = rehearse(run, x, float(t[0])).gradients[0]
+    by_hand = dry_run(run, x, float(t[0])).gradients[0]
     run.learning_rate = 0.9
     run.advance(1)
     np.testing.assert_allclose(run.mlp.weights[0] - before, -0.9 * by_hand, atol=1e-15)
@@ -123,11 +129,11 @@ def test_more_epochs_continue_a_finished_run() -> None:
 
 
 def test_frames_are_thinned_and_keep_both_ends() -> None:
-    run = Run(RunSettings(examples=1), epochs=3 * MAX_FRAMES)
+    run = Run(RunSettings(examples=1), epochs=3 * MAX_SNAPSHOTS)
     first = run.frames[0].parameters.copy()
     while not run.finished:
         run.advance(1)
-    assert MAX_FRAMES // 2 <= len(run.frames) <= MAX_FRAMES
+    assert MAX_SNAPSHOTS // 2 <= len(run.frames) <= MAX_SNAPSHOTS
     np.testing.assert_array_equal(run.frames[0].parameters, first)
     assert run.frames[-1].seen == run.seen
     seen = [frame.seen for frame in run.frames]
@@ -190,21 +196,23 @@ def test_looking_does_not_disturb_the_run() -> None:
     watched, alone = Run(little(), epochs=3), Run(little(), epochs=3)
     while not watched.finished:
         watched.advance(7)
-        look(watched, [0.3, 0.1], 0.4)
-        rehearse(watched, [0.3, 0.1], 0.4)
+        inspect_example(watched, [0.3, 0.1], 0.4)
+        dry_run(watched, [0.3, 0.1], 0.4)
         check_gradient(watched, [0.3, 0.1], 0.4)
         error_map(watched, 5)
-        health(watched)
+        diagnose(watched)
     alone.advance(ALL)
     np.testing.assert_array_equal(watched.mlp.weights[0], alone.mlp.weights[0])
 
 
 def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
     run = Run(little(), epochs=2)
-    early = look(run, [0.2, 0.4], 0.6)
+    early = inspect_example(run, [0.2, 0.4], 0.6)
     run.advance(ALL)
-    np.testing.assert_allclose(look(run, [0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat())
-    assert not np.allclose(look(run, [0.2, 0.4], 0.6).flat(), early.flat())
+    np.testing.assert_allclose(
+        inspect_example(run, [0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat()
+    )
+    assert not np.allclose(inspect_example(run, [0.2, 0.4], 0.6).flat(), early.flat())
     # 2-5-1: 8 activations, 6 deltas, 15 gradients.
     assert early.flat().shape == (29,)
 
@@ -212,7 +220,7 @@ def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
 def test_a_rehearsal_is_what_learning_does() -> None:
     run = Run(little())
     x, t = run.next_example
-    step = rehearse(run, x, float(t[0]))
+    step = dry_run(run, x, float(t[0]))
     promised = answer_after(run, step)
     run.advance(1)
     np.testing.assert_array_equal(run.mlp.weights[1], step.weights_after[1])
@@ -277,7 +285,7 @@ def ran(experiment: Experiment) -> Run:
 )
 def test_experiments_fail_as_they_promise(title: str, kind: str) -> None:
     run = ran(next(e for e in EXPERIMENTS if e.title == title))
-    findings = health(run)
+    findings = diagnose(run)
     assert kind in [f.kind for f in findings]
     assert all(f.message and f.remedy for f in findings)
 
@@ -285,7 +293,7 @@ def test_experiments_fail_as_they_promise(title: str, kind: str) -> None:
 def test_the_solved_xor_is_solved() -> None:
     run = ran(next(e for e in EXPERIMENTS if e.title == "XOR, solved"))
     assert run.history[-1].mse < 0.05
-    assert health(run) == []
+    assert diagnose(run) == []
     corners = ([0.1, 0.1], [0.1, 0.9], [0.9, 0.1], [0.9, 0.9])
     assert [round(ask(run, corner).answer) for corner in corners] == [0, 1, 1, 0]
 
@@ -311,7 +319,7 @@ def test_a_run_that_broke_tells_no_numbers_that_are_none(run_python: Any) -> Non
     assert all(math.isfinite(record.held_out_mse or 0) for record in run.history)
     done = run_python("-c", run_script(run))
     assert done.returncode == 0, done.stderr
-    told = done.stdout + history_csv(run) + " ".join(f.message for f in health(run))
+    told = done.stdout + history_csv(run) + " ".join(f.message for f in diagnose(run))
     assert "could not hold them" in done.stdout
     assert not re.search(r"\b(nan|inf)\b", told)
 
@@ -323,7 +331,7 @@ def test_units_in_trouble_are_counted_in_grammar(count: int, said: str) -> None:
         for unit in range(count):
             for source in (0, 1):
                 run.set_weight(Weight(0, source, unit), value)
-        finding = next(f for f in health(run) if f.kind == kind)
+        finding = next(f for f in diagnose(run) if f.kind == kind)
         assert finding.message.startswith(f"{said} {kind}:")
 
 
@@ -332,9 +340,9 @@ def test_a_unit_that_answers_to_a_single_example_is_not_dead() -> None:
     run = Run(RunSettings(task="own", table=rows + "\n5,1", hidden=(1,), activation="relu"))
     run.set_weight(Weight(0, 0, 0), 1.0)
     run.set_weight(Weight(1, 0, 0), 1.0)
-    assert "dead" not in [f.kind for f in health(run)]
+    assert "dead" not in [f.kind for f in diagnose(run)]
     run.set_weight(Weight(0, 0, 0), 0.0)
-    assert "dead" in [f.kind for f in health(run)]
+    assert "dead" in [f.kind for f in diagnose(run)]
 
 
 def test_saturated_units_are_noticed() -> None:
@@ -342,7 +350,7 @@ def test_saturated_units_are_noticed() -> None:
     for source in (0, 1):
         for unit in (0, 1):
             run.set_weight(Weight(0, source, unit), 900.0)
-    finding = health(run)[0]
+    finding = diagnose(run)[0]
     assert finding.kind == "saturated"
     assert "2 of 6" in finding.message
 
@@ -350,15 +358,15 @@ def test_saturated_units_are_noticed() -> None:
 def test_a_rising_error_is_noticed() -> None:
     run = Run(RunSettings(examples=200), epochs=40, learning_rate=0.5)
     run.advance(30 * 200)
-    assert "exploding" not in [f.kind for f in health(run)]
+    assert "exploding" not in [f.kind for f in diagnose(run)]
     run.set_weight(Weight(1, 0, 0), 60.0)
     run.set_weight(Weight(1, 1, 0), 60.0)
     run.advance(200)
-    assert "exploding" in [f.kind for f in health(run)]
+    assert "exploding" in [f.kind for f in diagnose(run)]
 
 
 def test_a_step_cannot_learn() -> None:
-    assert "no slope" in [f.kind for f in health(Run(little(activation="step")))]
+    assert "no slope" in [f.kind for f in diagnose(Run(little(activation="step")))]
 
 
 # -- taking it away -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from benchmarks.fuzz_kinds import check_sentence
 from benchmarks.mutate import anatomy
 from genrekit.audio.decoder import load_audio, probe
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.file_check import hear
+from genrekit.dataset.file_check import check_file
 from genrekit.dataset.formats import export_dataset, import_dataset
 from genrekit.dataset.inspection import Inspection
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
@@ -52,7 +52,7 @@ def test_a_mix_that_overflows_or_cancels(tmp_path):
     samples[:, 1] *= -1
     path = tmp_path / "a.wav"
     path.write_bytes(float_wav(samples))
-    assert hear(path, 0.5).problem.startswith("It contains samples far beyond full scale")
+    assert check_file(path, 0.5).problem.startswith("It contains samples far beyond full scale")
 
 
 def test_a_sound_that_comes_after_the_last_whole_block(tmp_path):
@@ -61,7 +61,7 @@ def test_a_sound_that_comes_after_the_last_whole_block(tmp_path):
     samples[-400:] = 0.5 * np.sin(np.arange(400))
     path = tmp_path / "a.wav"
     path.write_bytes(float_wav(samples, 22050))
-    assert hear(path, 0.2).problem is None
+    assert check_file(path, 0.2).problem is None
 
 
 def test_a_damaged_length_is_no_length(sources):

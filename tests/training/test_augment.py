@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrekit.training.augment import filtered, masked, moved, noisy
+from genrekit.training.augment import add_noise, equalise, mask, shift
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def seeded():
 def test_a_ramp_is_moved_in_time_but_not_out_of_its_surroundings():
     # Each frame holds its own number, so what comes out says where it was taken.
     ramp = torch.arange(114.0)[None, :, None].expand(400, 114, 128).contiguous()
-    piece = moved(ramp, 38)
+    piece = shift(ramp, 38)
     assert piece.shape == (400, 38, 128)
     first, last = piece[:, 0, 64], piece[:, -1, 64]
     tempo = (last - first) / 37
@@ -33,14 +33,14 @@ def test_a_ramp_is_moved_in_time_but_not_out_of_its_surroundings():
 def test_pitch_moves_by_a_few_bands_only():
     line = torch.full((300, 114, 128), -80.0)
     line[:, :, 60] = 0
-    place = moved(line, 38).mean(dim=1).argmax(dim=1).float()
+    place = shift(line, 38).mean(dim=1).argmax(dim=1).float()
     assert (place - 60).abs().max() <= 4
     assert place.std() > 0.7
 
 
 def test_a_filter_changes_colour_not_time():
     x = torch.randn(500, 20, 128)
-    gain = filtered(x) - x
+    gain = equalise(x) - x
     torch.testing.assert_close(gain, gain[:, :1].expand_as(gain), atol=1e-4, rtol=0)
     curve = gain[:, 0]
     assert 2 < curve[:, 64].std() < 5  # the equaliser, in dB
@@ -53,18 +53,18 @@ def test_a_filter_changes_colour_not_time():
 def test_noise_fills_the_floor_and_leaves_the_top():
     x = torch.full((500, 20, 128), -80.0)
     x[:, 10, 30] = 0
-    out = noisy(x)
+    out = add_noise(x)
     torch.testing.assert_close(out[:, 10, 30], torch.zeros(500), atol=0.01, rtol=0)
     raised = (out[:, 0, 0] > -76).float().mean()
     assert 0.2 < raised < 0.4
     assert out.min() >= -80.01
     # Powers add: noise as loud as the sound is 3 dB more than either.
-    assert noisy(torch.zeros(8, 4, 5)).max() < 0.01
+    assert add_noise(torch.zeros(8, 4, 5)).max() < 0.01
 
 
 def test_masks_put_the_mean_where_they_lie():
     x = torch.randn(200, 38, 128) + 5
-    out = masked(x)
+    out = mask(x)
     changed = out != x
     share = changed.float().mean(dim=(1, 2))
     assert 0.05 < share.mean() < 0.4
@@ -75,7 +75,7 @@ def test_masks_put_the_mean_where_they_lie():
 def test_the_generators_state_decides():
     x = torch.randn(4, 57, 24)
     torch.manual_seed(3)
-    one = noisy(filtered(moved(x, 19)))
+    one = add_noise(equalise(shift(x, 19)))
     torch.manual_seed(3)
-    assert (noisy(filtered(moved(x, 19))) == one).all()
-    assert (noisy(filtered(moved(x, 19))) != one).any()
+    assert (add_noise(equalise(shift(x, 19))) == one).all()
+    assert (add_noise(equalise(shift(x, 19))) != one).any()

@@ -312,14 +312,14 @@ def test_the_card(data, split):
     model = training.model()
     card = json.loads(json.dumps(without_nan(model.card), allow_nan=False))
     assert card["data"] == {
-        "fingerprint": data.fingerprint,
+        "fingerprint": data.sha256,
         "segments": {"a": 24, "b": 24, "c": 24},
         "tracks": 18,
     }
     assert card["split"]["kind"] == "track"
     assert card["split"]["seed"] == 2
     assert card["split"]["shares_tracks"] is False
-    assert card["split"]["held_out"] == split.held_out
+    assert card["split"]["held_out"] == split.held_out_sha256
     assert card["split"]["segments"] == {
         "train": len(split.train),
         "valid": len(split.valid),

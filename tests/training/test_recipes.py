@@ -10,8 +10,9 @@ from alike import SAME_RUN, apart, assert_alike
 from genrekit.dataset.splits import by_segment, by_track
 from genrekit.errors import ModelError, SettingsError
 from genrekit.training import loop as training_module
+from genrekit.training import recipes
 from genrekit.training.loop import Training, train
-from genrekit.training.params import RECIPES, TrainParams
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import RobustRecipe
 
 QUICK = TrainParams("mlp", "robust", epochs=4, batch_size=16, learning_rate=3e-3, device="cpu")
@@ -186,9 +187,9 @@ def test_neighbours_in_a_track(data):
 
 
 def test_each_network_has_a_recipe_of_its_own():
-    assert RECIPES["mlp"] == TrainParams()
-    assert RECIPES["cnn"].network == "cnn"
-    assert RECIPES["cnn"].recipe == "robust"
+    assert NETWORK_DEFAULTS["mlp"] == TrainParams()
+    assert NETWORK_DEFAULTS["cnn"].network == "cnn"
+    assert NETWORK_DEFAULTS["cnn"].recipe == "robust"
 
 
 def test_an_unknown_recipe_is_refused():
@@ -202,12 +203,12 @@ def test_a_log_mel_dataset_is_varied_as_sound_is(data, split, monkeypatch):
     features = rng.uniform(-80, 0, (len(data), *params.shape)).astype(np.float32)
     mel = dataclasses.replace(data, features=features, params=params)
     used = []
-    for name in ("moved", "filtered", "noisy"):
-        original = getattr(__import__("genrekit.training.recipes").recipes, name)
+    for name in ("shift", "equalise", "add_noise"):
+        original = getattr(recipes, name)
         monkeypatch.setattr(
             f"genrekit.training.recipes.{name}",
             lambda *a, _o=original, _n=name: used.append(_n) or _o(*a),
         )
     training = Training(mel, split, dataclasses.replace(QUICK, network="cnn", epochs=1))
     list(training)
-    assert {"moved", "filtered", "noisy"} <= set(used)
+    assert {"shift", "equalise", "add_noise"} <= set(used)

@@ -14,7 +14,7 @@ from coded_sounds import KINDS, free_format_mp3
 from coded_sounds import coded as coded_sound
 
 from genrekit.audio.decoder import AudioInfo, decode, load_audio
-from genrekit.audio.degradation import Stress
+from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth import render
 from genrekit.cli import main
 from genrekit.dataset.splits import by_track
@@ -76,7 +76,7 @@ def starts(heard):
 
 
 def test_the_verdict_is_that_of_the_library(song, model):
-    heard = analysis.hear(song, model)
+    heard = analysis.analyse(song, model)
     assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
     assert heard.seconds == pytest.approx(7.5)
     assert (heard.info.container, heard.info.channels, heard.rate) == ("wav", 1, RATE)
@@ -87,8 +87,8 @@ def test_the_verdict_is_that_of_the_library(song, model):
 def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
     one = music(4.5)
     song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
-    heard = analysis.hear(song, model)
-    plain = analysis.hear(Song(coded(one, subtype="FLOAT"), 60), model)
+    heard = analysis.analyse(song, model)
+    plain = analysis.analyse(Song(coded(one, subtype="FLOAT"), 60), model)
     assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
     assert heard.picture.values.max() == 255
     note = "Its channels cancel each other out, so only the loudest was heard."
@@ -100,12 +100,12 @@ def test_prepared_segments_are_answered_as_by_the_library(model):
     features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
     features = features.astype(np.float32)
     expected = model.load().probabilities(features)
-    assert_alike(analysis.answers(features, model), expected)
+    assert_alike(analysis.segment_probabilities(features, model), expected)
 
 
 def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
     short = Song(song.content, 3.0)
-    heard = analysis.hear(short, model)
+    heard = analysis.analyse(short, model)
     assert heard.cut
     assert heard.seconds == 3
     assert len(heard.verdict.segments) == 3
@@ -114,27 +114,27 @@ def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
 
 
 def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
-    heard = analysis.hear(song, model)
+    heard = analysis.analyse(song, model)
     analysis.judge(song, model)
-    analysis.stress_test(song, model, Stress(level_db=-6))
+    analysis.stress_test(song, model, Degradation(level_db=-6))
     analysis.explain(song, model, heard.verdict.segments and "blues", starts(heard), (0, 1))
-    analysis.excerpt_sound(song, heard.rate, 0, 2, Stress())
+    analysis.excerpt_sound(song, heard.rate, 0, 2, Degradation())
     analysis.wav_rendering(song, heard.rate)
     analysis.nearest(song, model, starts(heard))
     assert decodings == [RATE]
 
 
 def test_a_process_at_rest_keeps_no_songs(song, model, decodings):
-    analysis.hear(song, model)
-    analysis.rest()
+    analysis.analyse(song, model)
+    analysis.clear_caches()
     analysis.samples_of(song, RATE)
     assert decodings == [RATE, RATE]
 
 
 def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
-    analysis.hear(song, model)
-    analysis.hear(Song(song.content, 5), model)
-    analysis.hear(Song(coded(music(7.5, seed=2)), 60), model)
+    analysis.analyse(song, model)
+    analysis.analyse(Song(song.content, 5), model)
+    analysis.analyse(Song(coded(music(7.5, seed=2)), 60), model)
     analysis.wav_rendering(song, 22050)
     assert decodings == [RATE, RATE, RATE, 22050]
 
@@ -142,7 +142,7 @@ def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
 @pytest.mark.parametrize("content", [b"", b"hello, hello, hello", b"fLaC" + bytes(40)])
 def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
     with pytest.raises(AudioError) as refused:
-        analysis.hear(Song(content, 60), model)
+        analysis.analyse(Song(content, 60), model)
     with pytest.raises(AudioError) as expected:
         load_audio(content)
     assert str(refused.value) == str(expected.value)
@@ -150,14 +150,14 @@ def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
 
 def test_a_host_may_allow_fewer_channels(model):
     content = coded(np.zeros((RATE, 3)))
-    assert analysis.hear(Song(content, 60), model).info.channels == 3
+    assert analysis.analyse(Song(content, 60), model).info.channels == 3
     with pytest.raises(AudioError, match="It has 3 channels, and 2 are the most"):
-        analysis.hear(Song(content, 60, max_channels=2), model)
+        analysis.analyse(Song(content, 60, max_channels=2), model)
 
 
 def test_questions_and_answers_travel_between_processes(song, model):
-    heard = analysis.hear(song, model)
-    test = analysis.stress_test(song, model, Stress(noise_db=10))
+    heard = analysis.analyse(song, model)
+    test = analysis.stress_test(song, model, Degradation(noise_db=10))
     why = analysis.explain(song, model, "blues", starts(heard), (0,))
     for value in (song, model, test):
         assert pickle.loads(pickle.dumps(value)) == value
@@ -204,7 +204,7 @@ def test_the_shelf_forgets_after_a_while(monkeypatch):
 
 
 def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
-    analysis.hear(song, model)
+    analysis.analyse(song, model)
     kept = analysis._decoded(song, RATE).samples
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = 1
@@ -267,7 +267,7 @@ def test_silence_is_dark():
 )
 def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime, model):
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * rate, channels))
-    heard = analysis.hear(Song(coded(noise, rate, kind, subtype), 60), model)
+    heard = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
     assert heard.mime == mime
     assert heard.info.channels == channels
 
@@ -282,12 +282,12 @@ RENDERED = [
 
 @pytest.mark.parametrize(("container", "codec"), KINDS)
 def test_a_file_is_announced_by_its_codec(container, codec, model):
-    heard = analysis.hear(Song(coded_sound(container, codec, 1.2), 60), model)
+    heard = analysis.analyse(Song(coded_sound(container, codec, 1.2), 60), model)
     assert (heard.mime is None) == ((container, codec) in RENDERED)
 
 
 def test_codecs_that_browsers_refuse_are_rendered(model):
-    assert analysis.hear(Song(free_format_mp3(), 60), model).mime is None
+    assert analysis.analyse(Song(free_format_mp3(), 60), model).mime is None
     for codec in ("amr_nb", "amr_wb", "dts", "truehd", "a codec of tomorrow"):
         assert analysis._mime(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
 
@@ -304,13 +304,13 @@ def test_a_rendering_has_a_rate_that_browsers_know(song):
 
 def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
     whole = load_audio(song.content, RATE)
-    piece, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Stress())))
+    piece, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Degradation())))
     assert np.abs(piece - whole[2 * RATE : 5 * RATE]).max() < 1 / 32000
     softer, _ = soundfile.read(
-        io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Stress(level_db=-20)))
+        io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Degradation(level_db=-20)))
     )
     assert np.abs(softer - piece / 10).max() < 1 / 16000
-    end, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 99, 3, Stress())))
+    end, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 99, 3, Degradation())))
     assert np.abs(end - whole[-3 * RATE :]).max() < 1 / 32000
 
 
@@ -318,7 +318,7 @@ def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
 
 
 def test_without_stress_the_verdict_holds(song, model):
-    test = analysis.stress_test(song, model, Stress())
+    test = analysis.stress_test(song, model, Degradation())
     assert test.holds
     assert_alike(test.after, test.before)
     assert_alike(test.before, analysis.judge(song, model))
@@ -326,17 +326,17 @@ def test_without_stress_the_verdict_holds(song, model):
 
 
 def test_stress_is_put_on_what_the_model_hears(song, model):
-    stress = Stress(noise_db=0, level_db=-10)
+    stress = Degradation(noise_db=0, level_db=-10)
     test = analysis.stress_test(song, model, stress)
     network = GenreModel.load(model.folder)
-    samples = analysis.apply_stress(load_audio(song.content, RATE), RATE, stress)
+    samples = analysis.degrade(load_audio(song.content, RATE), RATE, stress)
     assert_alike(test.after, network.classify(samples, sample_rate=RATE))
     assert test.after.probabilities != test.before.probabilities
 
 
 def test_of_a_long_song_the_middle_is_stressed(model):
     song = Song(coded(np.tile(music(10), 20)), 600)
-    test = analysis.stress_test(song, model, Stress())
+    test = analysis.stress_test(song, model, Degradation())
     assert (test.start, test.seconds) == (40, 120)
     assert_alike(test.before.segments, test.after.segments)
     whole = analysis.judge(song, model).segments
@@ -367,7 +367,7 @@ def test_few_segments_are_all_asked_and_of_many_some():
 
 
 def test_the_map_lies_over_the_whole_song(song, model):
-    heard = analysis.hear(song, model)
+    heard = analysis.analyse(song, model)
     why = analysis.explain(song, model, "blues", starts(heard), tuple(range(7)))
     columns_a_second = why.values.shape[1] / heard.seconds
     assert columns_a_second == pytest.approx(6, rel=0.05)
@@ -418,7 +418,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
         remembered(name)
     song = Song(coded(music(18.5), subtype="FLOAT"), 60)
     judged = split_segments(load_audio(song.content, RATE), UNEVEN)
-    heard = analysis.hear(song, uneven_model)
+    heard = analysis.analyse(song, uneven_model)
     every = starts(heard)
     assert len(every) == 61
     which = tuple(range(len(every)))
@@ -503,7 +503,7 @@ def test_no_cell_of_the_csv_is_taken_for_a_formula():
 
 
 def test_rows_of_different_columns_share_one_table(song, model):
-    heard = analysis.hear(song, model)
+    heard = analysis.analyse(song, model)
     text = analysis.to_csv(
         [analysis.table_row("bad.wav", "It is empty."), analysis.table_row("good.wav", heard)]
     )

@@ -11,7 +11,7 @@ from genrekit.errors import SettingsError
 from genrekit.features.extraction import extract, log_mel
 from genrekit.model.bundle import GenreModel
 from genrekit.verdict import occlusion as module
-from genrekit.verdict.occlusion import SOFTER_DB, SongMap, band_edges, occlusion, song_map, words
+from genrekit.verdict.occlusion import SOFTER_DB, SongMap, band_edges, describe, occlusion, song_map
 
 BANDS, MOMENTS = 4, 3
 
@@ -285,15 +285,15 @@ ALL = slice(None)
     ],
 )
 def test_words(patches, said):
-    assert words(painted(*patches), "jazz").startswith(said)
+    assert describe(painted(*patches), "jazz").startswith(said)
 
 
 def test_a_flat_picture_is_called_flat():
     flat = "No single place decided: taking any one away changes the odds for jazz by less than 5"
-    assert words(painted(noise=0.01), "jazz").startswith(flat)
-    assert words(painted(noise=0), "jazz").startswith(flat)
+    assert describe(painted(noise=0.01), "jazz").startswith(flat)
+    assert describe(painted(noise=0), "jazz").startswith(flat)
     gaps = painted((ALL, ALL, np.nan))
-    assert words(gaps, "jazz").startswith(flat)
+    assert describe(gaps, "jazz").startswith(flat)
 
 
 def test_gaps_do_not_change_the_words():
@@ -301,12 +301,12 @@ def test_gaps_do_not_change_the_words():
     gaps = painted(*patches)
     values = np.concatenate([gaps.values, np.full((8, 10), np.nan, np.float32)], axis=1)
     longer = SongMap(values, HERTZ, np.linspace(0, 37.5, 51))
-    assert words(longer, "jazz") == words(gaps, "jazz")
+    assert describe(longer, "jazz") == describe(gaps, "jazz")
 
 
 def test_one_segment_of_one_moment(small):
     maps = np.zeros((1, 8, 1), np.float32)
     maps[0, 0] = 1
-    said = words(song_map(maps, np.zeros(1), small), "jazz")
+    said = describe(song_map(maps, np.zeros(1), small), "jazz")
     assert said.startswith("Mostly the low notes (below ")
     assert "half" not in said

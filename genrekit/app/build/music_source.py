@@ -9,7 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.jobs.queue import Job
+from genrekit.app.jobs.job import Job
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import track_sound
 from genrekit.app.kit.widgets import escape, show_error

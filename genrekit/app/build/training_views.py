@@ -22,7 +22,7 @@ from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words, mean_by_group
 from genrekit.system.memory import rows_at_once
 from genrekit.training.commentary import narrate
-from genrekit.verdict.analysis import ModelFile, answers
+from genrekit.verdict.analysis import ModelFile, segment_probabilities
 from genrekit.wording import counted
 
 __all__ = ["show_curves", "show_exam", "show_leak"]
@@ -123,7 +123,9 @@ def _exam(model: ModelFile, data_path: str) -> _Exam:
     step = rows_at_once(dataset.params.shape)
     probabilities = np.concatenate(
         [
-            song_workers.listen(answers, dataset.features[rows[at : at + step]], model, about="")
+            song_workers.ask(
+                segment_probabilities, dataset.features[rows[at : at + step]], model, about=""
+            )
             for at in range(0, len(rows), step)
         ]
     )

@@ -17,20 +17,21 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit.app import logs, session, song_workers
 from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
-from genrekit.app.kit.widgets import escape, wav_bytes
+from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
-from genrekit.audio.degradation import Stress
+from genrekit.audio.degradation import Degradation
+from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth import STYLES, render
 from genrekit.errors import AudioError, GenreKitError, ModelError
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, Verdict
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import Hearing, ModelFile, Song, StressTest, Why
+from genrekit.verdict.analysis import ModelFile, Song, SongResult, StressTest, Why
 from genrekit.wording import the_first
 
 __all__ = [
-    "Heard",
-    "Listener",
+    "ModelChoice",
+    "Outcome",
     "Sound",
     "choose_listener",
     "choose_sounds",
@@ -39,7 +40,7 @@ __all__ = [
     "hear",
     "hear_all",
     "judge",
-    "listeners",
+    "model_choices",
     "nearest",
     "rendering",
     "stress_test",
@@ -58,7 +59,7 @@ _NAME_LENGTH: Final = 100
 
 
 @dataclass(frozen=True)
-class Listener:
+class ModelChoice:
     """A model that may be chosen: its name for people, its place, and whose it is."""
 
     label: str
@@ -81,11 +82,11 @@ class Sound:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Outcome:
     """A sound with what a model made of it, or the sentence that says why there is nothing."""
 
     sound: Sound
-    outcome: Hearing | str
+    outcome: SongResult | str
 
     @property
     def verdict(self) -> Verdict | None:
@@ -96,20 +97,20 @@ class Heard:
 # -- models -----------------------------------------------------------------------------------
 
 
-def listeners() -> list[Listener]:
+def model_choices() -> list[ModelChoice]:
     """The visitor's own models, newest first, and those that ship."""
-    found: list[Listener] = []
+    found: list[ModelChoice] = []
     for job in session.owned("model"):
         same = sum(other.name == job.title for other in found)
         label = f"Yours: {job.title}" + (f" ({same + 1})" if same else "")
-        found.append(Listener(label, job.title, ModelFile.at(job.folder / "model"), True))
+        found.append(ModelChoice(label, job.title, ModelFile.at(job.folder / "model"), True))
     for path in sorted(MODELS.glob("*/model.json")):
         name = path.parent.name
-        found.append(Listener(f"Shipped: {name}", name, ModelFile.at(path.parent), False))
+        found.append(ModelChoice(f"Shipped: {name}", name, ModelFile.at(path.parent), False))
     return found
 
 
-def choose_listener(found: Sequence[Listener]) -> Listener:
+def choose_listener(found: Sequence[ModelChoice]) -> ModelChoice:
     """Let the visitor choose; the one just trained comes first, else the default that ships."""
     current = session.current("model")
     own_first = current is not None and current.status == "done" and found[0].own
@@ -280,7 +281,7 @@ def _composed(style: str, take: int, seconds: int) -> bytes:
 # -- the work, behind caches ------------------------------------------------------------------
 
 
-def hear_all(sounds: Sequence[Sound], listener: Listener) -> list[Heard]:
+def hear_all(sounds: Sequence[Sound], listener: ModelChoice) -> list[Outcome]:
     """Each sound heard; progress is shown where there are several and one takes its time."""
     known: set[tuple[str, ModelFile]] = st.session_state.setdefault("heard_before", set())
     place = st.empty()
@@ -292,13 +293,13 @@ def hear_all(sounds: Sequence[Sound], listener: Listener) -> list[Heard]:
             place.progress(number / len(sounds), text)
         elif new:
             place.caption(":material/hearing: Listening …")
-        results.append(Heard(sound, hear(sound.song, listener.file)))
+        results.append(Outcome(sound, hear(sound.song, listener.file)))
         known.add((sound.song.digest, listener.file))
     place.empty()
     return results
 
 
-def hear(song: Song, model: ModelFile) -> Hearing | str:
+def hear(song: Song, model: ModelFile) -> SongResult | str:
     """As `analysis.hear`; the sentence that says why where the song cannot be heard."""
     try:
         return _heard(song.digest, song.max_seconds, model.folder, model.changed, song)
@@ -330,13 +331,13 @@ def nearest(song: Song, model: ModelFile, starts: tuple[float, ...]) -> Nearest 
     return _nearest(*key, starts, song)
 
 
-def stress_test(song: Song, model: ModelFile, stress: Stress) -> StressTest:
+def stress_test(song: Song, model: ModelFile, stress: Degradation) -> StressTest:
     """As `analysis.stress_test`."""
     key = (song.digest, song.max_seconds, model.folder, model.changed)
     return _stressed(*key, astuple(stress), song)
 
 
-def excerpt(song: Song, rate: int, start: float, seconds: float, stress: Stress) -> bytes:
+def excerpt(song: Song, rate: int, start: float, seconds: float, stress: Degradation) -> bytes:
     """As `analysis.excerpt_sound`."""
     key = (song.digest, song.max_seconds, rate, start, seconds)
     return _excerpt(*key, astuple(stress), song)
@@ -350,10 +351,10 @@ def rendering(song: Song, rate: int) -> bytes:
 @st.cache_data(max_entries=128, ttl=_HOUR, show_spinner=False)
 def _heard(
     digest: str, max_seconds: float, folder: str, changed: int, _song: Song
-) -> Hearing | str:
+) -> SongResult | str:
     start = perf_counter()
     try:
-        heard = song_workers.listen(analysis.hear, _song, ModelFile(folder, changed), about=digest)
+        heard = song_workers.ask(analysis.analyse, _song, ModelFile(folder, changed), about=digest)
     except AudioError as error:
         logs.event("sound refused", duration=round(perf_counter() - start, 3))
         return str(error)
@@ -371,7 +372,7 @@ def _judged(
     digest: str, max_seconds: float, folder: str, changed: int, _song: Song
 ) -> Verdict | str:
     try:
-        return song_workers.listen(analysis.judge, _song, ModelFile(folder, changed), about=digest)
+        return song_workers.ask(analysis.judge, _song, ModelFile(folder, changed), about=digest)
     except AudioError as error:
         return str(error)
 
@@ -388,7 +389,7 @@ def _explained(
     _song: Song,
 ) -> Why:
     model = ModelFile(folder, changed)
-    return song_workers.listen(analysis.explain, _song, model, genre, starts, which, about=digest)
+    return song_workers.ask(analysis.explain, _song, model, genre, starts, which, about=digest)
 
 
 @st.cache_data(max_entries=32, ttl=_HOUR, show_spinner=False)
@@ -400,7 +401,7 @@ def _nearest(
     starts: tuple[float, ...],
     _song: Song,
 ) -> Nearest | None:
-    return song_workers.listen(
+    return song_workers.ask(
         analysis.nearest, _song, ModelFile(folder, changed), starts, about=digest
     )
 
@@ -414,8 +415,8 @@ def _stressed(
     stress: tuple[object, ...],
     _song: Song,
 ) -> StressTest:
-    model, what = ModelFile(folder, changed), Stress(*stress)  # type: ignore[arg-type]
-    return song_workers.listen(analysis.stress_test, _song, model, what, about=digest)
+    model, what = ModelFile(folder, changed), Degradation(*stress)  # type: ignore[arg-type]
+    return song_workers.ask(analysis.stress_test, _song, model, what, about=digest)
 
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)
@@ -428,13 +429,11 @@ def _excerpt(
     stress: tuple[object, ...],
     _song: Song,
 ) -> bytes:
-    what = Stress(*stress)  # type: ignore[arg-type]
-    return song_workers.listen(
-        analysis.excerpt_sound, _song, rate, start, seconds, what, about=digest
-    )
+    what = Degradation(*stress)  # type: ignore[arg-type]
+    return song_workers.ask(analysis.excerpt_sound, _song, rate, start, seconds, what, about=digest)
 
 
 # Up to 40 MB each: shared, not copied, and few.
 @st.cache_resource(max_entries=3, ttl=600, show_spinner=False)
 def _rendered(digest: str, max_seconds: float, rate: int, _song: Song) -> bytes:
-    return song_workers.listen(analysis.wav_rendering, _song, rate, about=digest)
+    return song_workers.ask(analysis.wav_rendering, _song, rate, about=digest)

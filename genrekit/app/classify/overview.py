@@ -12,17 +12,17 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.classify import inputs
-from genrekit.app.classify.inputs import Heard, Listener
+from genrekit.app.classify.inputs import ModelChoice, Outcome
 from genrekit.app.classify.player import evidence_player
 from genrekit.app.kit.charts import GREY, figure, genre_colours
 from genrekit.app.kit.widgets import chart, escape, show_error
-from genrekit.audio.degradation import Stress
+from genrekit.audio.degradation import Degradation
 from genrekit.model.bundle import Verdict
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import Hearing, StressTest, Why
+from genrekit.verdict.analysis import SongResult, StressTest, Why
 from genrekit.wording import agree, counted
 
 __all__ = [
@@ -55,7 +55,7 @@ _NOISE: Final = (_OFF, *"40 30 20 15 10 5 0 -5 -10".split())
 # -- several files ----------------------------------------------------------------------------
 
 
-def show_table(results: Sequence[Heard]) -> Heard:
+def show_table(results: Sequence[Outcome]) -> Outcome:
     """All files in a table, to sort, to take away, and to choose one from."""
     judged = sum(one.verdict is not None and bool(one.verdict.probabilities) for one in results)
     st.header(f"{counted(len(results), 'file')}, {judged} judged", anchor=False)
@@ -106,7 +106,7 @@ def show_table(results: Sequence[Heard]) -> Heard:
     return results[index]
 
 
-def _is_judged(one: Heard) -> bool:
+def _is_judged(one: Outcome) -> bool:
     return one.verdict is not None and bool(one.verdict.probabilities)
 
 
@@ -116,10 +116,10 @@ def _visible(row: dict[str, Any]) -> dict[str, Any]:
     shown = {name: row.get(name) for name in names}
     if "confidence" in row:
         shown["confidence"] = round(100 * row["confidence"])
-    return shown | {"file": analysis.harmless(row["file"])}
+    return shown | {"file": analysis.escape_formula(row["file"])}
 
 
-def _json(results: Sequence[Heard]) -> str:
+def _json(results: Sequence[Outcome]) -> str:
     return analysis.to_json(
         [analysis.report(one.sound.name, one.verdict or str(one.outcome)) for one in results]
     )
@@ -128,7 +128,7 @@ def _json(results: Sequence[Heard]) -> str:
 # -- one song at a glance ---------------------------------------------------------------------
 
 
-def show_song(one: Heard, listener: Listener) -> Hearing | None:
+def show_song(one: Outcome, listener: ModelChoice) -> SongResult | None:
     """Name, facts and verdict; what was heard, or None where the file could not be used."""
     st.header(f":material/music_note: {escape(one.sound.name)}", anchor=False)
     if isinstance(one.outcome, str):
@@ -156,7 +156,7 @@ def _composed_as(style: str, verdict: Verdict) -> str:
     return f"{meant}; the model hears **{escape(verdict.genre)}**."
 
 
-def _facts(heard: Hearing) -> str:
+def _facts(heard: SongResult) -> str:
     info = heard.info
     channels = {1: "mono", 2: "stereo"}.get(info.channels, counted(info.channels, "channel"))
     length = "the first " * heard.cut + clock(heard.seconds)
@@ -173,7 +173,7 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d} min"
 
 
-def _show_verdict(verdict: Verdict, listener: Listener) -> None:
+def _show_verdict(verdict: Verdict, listener: ModelChoice) -> None:
     order = analysis.ranked(verdict.probabilities)
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left.container(border=True):
@@ -223,7 +223,7 @@ def _show_bars(order: Sequence[tuple[str, float]]) -> None:
     )
 
 
-def worth(listener: Listener) -> str:
+def worth(listener: ModelChoice) -> str:
     """In a sentence or two, what this model was measured at, and what that is worth."""
     card = listener.file.card()
     measured, split = card.get("measured"), card.get("split")
@@ -246,7 +246,7 @@ def worth(listener: Listener) -> str:
 # -- the evidence -----------------------------------------------------------------------------
 
 
-def show_evidence(one: Heard, heard: Hearing, why: Why | None) -> int | None:
+def show_evidence(one: Outcome, heard: SongResult, why: Why | None) -> int | None:
     """The player, and what the chosen segment says; which one that is."""
     verdict, song = heard.verdict, one.sound.song
     if heard.mime is None:
@@ -289,7 +289,7 @@ def choose_look() -> str | None:
 # -- why --------------------------------------------------------------------------------------
 
 
-def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why:
+def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> Why:
     """Let the visitor choose the genre and the part, and compute."""
     order = [genre for genre, _ in analysis.ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
@@ -322,7 +322,9 @@ def ask_why(one: Heard, heard: Hearing, listener: Listener, segment: int) -> Why
         return inputs.explain(one.sound.song, listener.file, genre or order[0], starts, which)
 
 
-def show_reasons(one: Heard, heard: Hearing, listener: Listener, segment: int, why: Why) -> None:
+def show_reasons(
+    one: Outcome, heard: SongResult, listener: ModelChoice, segment: int, why: Why
+) -> None:
     """The map in words, then the training segments that sound alike."""
     asked, total = len(why.segments), len(heard.verdict.segments)
     st.markdown(f":material/search_insights: **{escape(why.sentence)}**")
@@ -387,12 +389,12 @@ def _show_nearest(found: Nearest, segment: int) -> None:
 # -- stress -----------------------------------------------------------------------------------
 
 
-def show_stress(one: Heard, heard: Hearing, listener: Listener, segment: int) -> None:
+def show_stress(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> None:
     """Sliders that make the sound worse, and whether the verdict holds."""
     stress = _stress_sliders()
     with st.spinner("Listening under stress …"):
         test = inputs.stress_test(one.sound.song, listener.file, stress)
-    _say_whether_it_holds(test, stress == Stress())
+    _say_whether_it_holds(test, stress == Degradation())
     if test.seconds < heard.seconds - 0.1:
         st.caption(
             f"Tested on {clock(test.seconds)} from {clock(test.start)} on, both before and after."
@@ -403,14 +405,14 @@ def show_stress(one: Heard, heard: Hearing, listener: Listener, segment: int) ->
     start = max(0.0, min(parts[segment].start, heard.seconds - _EXCERPT_SECONDS))
     end = min(heard.seconds, start + _EXCERPT_SECONDS)
     before, after = st.columns(2)
-    for place, title, what in ((before, "Before", Stress()), (after, "After", stress)):
+    for place, title, what in ((before, "Before", Degradation()), (after, "After", stress)):
         place.markdown(f"**{title}**: {clock(start)} to {clock(end)}, with the chosen segment")
         with place, st.spinner("Making the sound …"):
             sound = inputs.excerpt(one.sound.song, heard.rate, start, _EXCERPT_SECONDS, what)
         place.audio(sound, alt=f"The sound {title.lower()} the stress")
 
 
-def _stress_sliders() -> Stress:
+def _stress_sliders() -> Degradation:
     st.caption("Make the sound worse, step by step, and watch whether the verdict holds.")
     one, two = st.columns(2), st.columns(2)
     level = one[0].slider(
@@ -449,7 +451,7 @@ def _stress_sliders() -> Stress:
         help="A small room's echo, a small microphone and loudspeaker, levelled, a little noise.",
     )
     st.button("All back to zero", icon=":material/restart_alt:", on_click=_calm)
-    return Stress(
+    return Degradation(
         level_db=float(level),
         low_pass_hz=None if low_pass == _OFF else float(low_pass),
         noise_db=None if noise == _OFF else float(noise),
@@ -526,7 +528,7 @@ def _changed(before: float, after: float) -> str:
 # -- other models -----------------------------------------------------------------------------
 
 
-def show_comparison(one: Heard, heard: Hearing, found: Sequence[Listener]) -> None:
+def show_comparison(one: Outcome, heard: SongResult, found: Sequence[ModelChoice]) -> None:
     """Every model on the same song, with what each was measured at."""
     place = st.empty()
     verdicts: list[Verdict | str] = []
@@ -567,7 +569,7 @@ def _agreement(verdicts: Sequence[Verdict | str]) -> str:
     return f"**{count} of {len(verdicts)} models agree: {escape(most)}.**"
 
 
-def _show_opinion(listener: Listener, verdict: Verdict | str) -> None:
+def _show_opinion(listener: ModelChoice, verdict: Verdict | str) -> None:
     st.markdown(f"**{escape(listener.label)}**")
     if isinstance(verdict, str):
         show_error(verdict)
@@ -596,7 +598,7 @@ def _show_opinion(listener: Listener, verdict: Verdict | str) -> None:
 # -- taking it away ---------------------------------------------------------------------------
 
 
-def show_take_away(one: Heard, listener: Listener) -> None:
+def show_take_away(one: Outcome, listener: ModelChoice) -> None:
     """The result as a file, the sound where it was made here, and the command that repeats it."""
     columns = st.columns(3)
     columns[0].download_button(
@@ -635,14 +637,14 @@ def show_take_away(one: Heard, listener: Listener) -> None:
     st.caption("The address of this page holds its settings; files you sent are not part of it.")
 
 
-def command(name: str, listener: Listener) -> str:
+def command(name: str, listener: ModelChoice) -> str:
     """The command that judges a file of this name with this model."""
     file = f"./{name}" if name.startswith("-") else name
     model = "my-model" if listener.own else listener.name
     return shlex.join(["python", "-m", "genrekit", "classify", file, "--model", model])
 
 
-def _segment_rows(one: Heard) -> list[dict[str, Any]]:
+def _segment_rows(one: Outcome) -> list[dict[str, Any]]:
     verdict = one.verdict
     return [
         {"start": round(part.start, 3), "end": round(part.end, 3)}

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from genrekit.app.classify import inputs
 from genrekit.app.classify.player import media_url
-from genrekit.app.host.server import when_settled
 from genrekit.app.kit.charts import genre_colours
 from genrekit.app.kit.clips import Clip
 from genrekit.app.kit.component import component
 from genrekit.app.settings import settings
+from genrekit.app.settled import when_settled
 from genrekit.audio.decoder import load_audio
 from genrekit.features.extraction import FeatureParams, log_mel
 from genrekit.features.trace import clip_params
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
-from genrekit.verdict.analysis import Hearing, ModelFile, Song
+from genrekit.verdict.analysis import ModelFile, Song, SongResult
 
 __all__ = ["PATH", "pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
-Answer = Future[Hearing | str]
+Answer = Future[SongResult | str]
 
 # As much as a picture a few centimetres wide can show.
 COLUMNS: Final = 200

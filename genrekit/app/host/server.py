@@ -36,16 +36,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config, net_util
 
 import genrekit.app
-from genrekit.app import logs, session
+from genrekit.app import logs, session, settled
 from genrekit.app.host.compression import CompressScripts
 from genrekit.app.host.memory import forget_visitors, settle, share_arena, tidy_seconds
 from genrekit.app.jobs import storage
 from genrekit.app.logs import event
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
-from genrekit.system.memory import give_back
+from genrekit.system.memory import trim_memory
 
-__all__ = ["Host", "start", "when_settled"]
+__all__ = ["Host", "start"]
 
 STOP_SECONDS: Final = 8.0
 _REFUSED: Final = 2
@@ -54,9 +54,6 @@ _FIRST_PAGE_SECONDS: Final = 2.0
 _WARM_AGAIN_SECONDS: Final = 30.0
 _UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 _PRIVATE: Final = ("jobs_folder", "folders")
-
-# Set when the first visitor has had time for the first page; None in a process that serves nobody.
-_settled: threading.Event | None = None
 
 
 def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = ()) -> "Host":
@@ -79,20 +76,6 @@ def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = 
         # Streamlit's command line and the event loop would add tracebacks of their own.
         os._exit(_REFUSED)
     return host
-
-
-def when_settled(work: Callable[[], object]) -> bool:
-    """Have a thread do `work`, but not in the server's first moments; False where none runs."""
-    settled = _settled
-    if settled is None:
-        return False
-
-    def wait_and_work() -> None:
-        settled.wait()
-        work()
-
-    threading.Thread(target=wait_and_work, name="when-settled", daemon=True).start()
-    return True
 
 
 class Host:
@@ -158,16 +141,14 @@ class Host:
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """From the server's first moment to its last."""
-        global _settled
         from anyio import to_thread
 
-        _settled = threading.Event()
         self._catch_signals()
         _import_pages()
         event("server started", **_loggable(self._settings))
         session.jobs()
         threading.Thread(
-            target=self._warm_up, args=(_settled,), name="warm-up", daemon=True
+            target=self._warm_up, args=(settled.begin(),), name="warm-up", daemon=True
         ).start()
         self._welcome()
         tidying = asyncio.create_task(_tidy())
@@ -326,7 +307,7 @@ async def _tidy() -> None:
     while True:
         await asyncio.sleep(tidy_seconds())
         if forget_visitors():
-            await to_thread.run_sync(give_back)
+            await to_thread.run_sync(trim_memory)
 
 
 def _stay_at_home() -> None:

@@ -1,22 +1,9 @@
 """Long work outside the server: each job is the command line in a process of its own.
 
-A job is a folder. Its name is its unguessable id; whoever has the id may look at the job. All
-its state is in files, so that a page, a second browser or a restarted server sees the same:
-
-    job.json      what it is: kind, title, the commands, the owner, when it was asked for
-    where         the machine or container that starts it, to which the process ids belong
-    server        the process id of the server that starts it
-    lock          locked by the process for as long as it lives, however it dies
-    started       the process id, once it has been started
-    events.jsonl  what the commands report; the last event of a finished job is "exit"
-    log.txt       what they write to standard error
-    finished      how many of the commands are done
-    stopped       why somebody ended it: "cancelled" or "time limit"; its process obeys at once
-    stop early    present when training shall end after this epoch; its process removes it
-
-and beside them whatever it reads and makes. A job that was started, holds no lock and has no
-exit event was interrupted, and can be resumed: preprocessing goes on where it stopped. A server
-that is told to stop puts its jobs back into the queue, for itself or another to go on with.
+A job is a folder (`job.py` says what is in it). Its name is its unguessable id; whoever has the id
+may look at the job. A page, a second browser or a restarted server reads the same files.
+Preprocessing that was interrupted goes on where it stopped. A server that is told to stop puts its
+jobs back into the queue, for itself or another to go on with.
 """
 
 import contextlib
@@ -34,11 +21,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 from genrekit.app.jobs import storage
+from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, as_tuples, is_locked, read_job
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
@@ -46,14 +34,8 @@ from genrekit.system import threads
 from genrekit.system.files import write_whole
 from genrekit.wording import counted, duration
 
-__all__ = ["STARTED", "STOPPED", "STOP_EARLY", "Job", "JobRefused", "Jobs", "Status"]
+__all__ = ["JobRefused", "Jobs"]
 
-Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
-ACTIVE: Final = ("waiting", "running")
-
-STARTED: Final = "started"
-STOPPED: Final = "stopped"
-STOP_EARLY: Final = "stop early"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
@@ -68,84 +50,6 @@ _STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 
 class JobRefused(GenreKitError):
     """The job may not be added now; the message says why and when to try again."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job, as its folder tells."""
-
-    folder: Path
-    kind: str
-    title: str
-    commands: tuple[tuple[str, ...], ...]
-    owner: str
-    created: float
-
-    @property
-    def id(self) -> str:
-        return self.folder.name
-
-    @property
-    def status(self) -> Status:
-        """Where the job stands now."""
-        if self._stopped():
-            return self._stopped()  # type: ignore[return-value]
-        if not (self.folder / STARTED).exists():
-            # A server that was killed while it started a job may have left no more than a process.
-            return "running" if _is_locked(self.folder / "lock") else "waiting"
-        # The exit event is looked for after the lock: a job may end between the two looks.
-        if _is_locked(self.folder / "lock"):
-            return "running"
-        last = self.events()[-1:]
-        if not last or last[0]["type"] != "exit":
-            return "interrupted"
-        return "done" if last[0].get("status") in (0, 1) else "failed"
-
-    @property
-    def active(self) -> bool:
-        return self.status in ACTIVE
-
-    def events(self) -> list[dict[str, Any]]:
-        """All events so far; a line that is still being written is left for later."""
-        try:
-            text = (self.folder / "events.jsonl").read_bytes()
-        except FileNotFoundError:
-            return []
-        lines = text[: text.rfind(b"\n") + 1].splitlines()
-        events = []
-        for line in lines:
-            # A library may print to standard output: what is no event belongs to nobody.
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and "type" in event:
-                    events.append(event)
-        return events
-
-    def log(self, characters: int = 20_000) -> str:
-        """The end of what was written to standard error."""
-        try:
-            text = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        return text[-characters:]
-
-    def seconds(self) -> float:
-        """How long it has run, or ran."""
-        try:
-            start = (self.folder / STARTED).stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
-        if self.status == "running":
-            return time.time() - start
-        ends = [self.folder / name for name in ("events.jsonl", "log.txt", STOPPED)]
-        return max([p.stat().st_mtime for p in ends if p.exists()] + [start]) - start
-
-    def _stopped(self) -> str:
-        try:
-            reason = (self.folder / STOPPED).read_text()
-        except FileNotFoundError:
-            return ""
-        return {"time limit": "timed out"}.get(reason, "cancelled")
 
 
 class Jobs:
@@ -237,7 +141,7 @@ class Jobs:
                 self._check_open()
                 self._check_quota([job for job in jobs if job.active], owner)
                 self._make_room(jobs, owner, storage.bytes_below(folder))
-                about = Job(folder, kind, title, _tuples(commands), owner, time.time())
+                about = Job(folder, kind, title, as_tuples(commands), owner, time.time())
                 write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
         except JobRefused as refusal:
             shutil.rmtree(folder, ignore_errors=True)
@@ -256,14 +160,14 @@ class Jobs:
         """The job of this id, or None: unknown, expired or no id at all."""
         if not _ID.fullmatch(job_id):
             return None
-        return _read(self.root / job_id)
+        return read_job(self.root / job_id)
 
     def all(self) -> list[Job]:
         """All jobs, oldest first."""
-        found = (_read(path) for path in self.root.iterdir() if _ID.fullmatch(path.name))
+        found = (read_job(path) for path in self.root.iterdir() if _ID.fullmatch(path.name))
         return sorted((job for job in found if job), key=lambda job: job.created)
 
-    def place(self, job: Job) -> int:
+    def position_in_queue(self, job: Job) -> int:
         """How many jobs are before this one in the queue."""
         waiting = [other.id for other in self.all() if other.status == "waiting"]
         return waiting.index(job.id) if job.id in waiting else 0
@@ -420,7 +324,7 @@ class Jobs:
         for path in self.root.iterdir():
             if not _ID.fullmatch(path.name):
                 continue
-            job = _read(path)
+            job = read_job(path)
             newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
             if newest < oldest and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
@@ -531,7 +435,7 @@ def _kill(job: Job) -> None:
     Servers that share the folder may be containers or machines: there the process id means
     another process. The job's own process looks for "stopped", and ends itself.
     """
-    if (job.folder / STARTED).exists() and _is_locked(job.folder / "lock"):
+    if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
         with contextlib.suppress(OSError, ValueError):
             if (job.folder / "where").read_text() == _here():
                 os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
@@ -548,40 +452,15 @@ def _here() -> str:
 def _wait_until_unlocked(job: Job) -> None:
     """A killed process takes a moment to die."""
     deadline = time.monotonic() + _DIE_SECONDS
-    while _is_locked(job.folder / "lock") and time.monotonic() < deadline:
+    while is_locked(job.folder / "lock") and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS / 10)
 
 
 def _wait_until_dead(job: Job) -> None:
     """A process that was told to end takes a moment when it runs elsewhere."""
     deadline = time.monotonic() + _DIE_SECONDS
-    while _is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
+    while is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS / 4)
-
-
-def _read(folder: Path) -> Job | None:
-    try:
-        about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        about["commands"] = _tuples(about["commands"])
-        return Job(**about | {"folder": folder})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(command) for command in commands)
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock."""
-    try:
-        with path.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from genrekit.app.jobs.queue import STARTED, STOP_EARLY, STOPPED
+from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED
 from genrekit.app.logs import places
 from genrekit.cli.main import main as genrekit
 from genrekit.system.files import write_whole

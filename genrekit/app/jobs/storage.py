@@ -10,10 +10,9 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from genrekit.app.jobs.queue import Job
+from genrekit.app.jobs.job import Job
 
 __all__ = ["Sizes", "bytes_below", "expendable", "free_bytes", "needed", "remove_leftovers"]
 
@@ -52,7 +51,7 @@ class Sizes:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], int] = {}
 
-    def of(self, job: "Job", active: bool) -> int:
+    def of(self, job: Job, active: bool) -> int:
         """Bytes that a job's folder takes."""
         if active:
             return bytes_below(job.folder)
@@ -61,7 +60,7 @@ class Sizes:
             self._known[key] = bytes_below(job.folder)
         return self._known[key]
 
-    def forget(self, others_than: Sequence["Job"]) -> None:
+    def forget(self, others_than: Sequence[Job]) -> None:
         """Let go of jobs that are no more."""
         there = {job.id for job in others_than}
         self._known = {key: size for key, size in self._known.items() if key[0] in there}
@@ -78,7 +77,7 @@ def _changed(folder: Path) -> int:
     return max(times)
 
 
-def needed(jobs: Sequence["Job"]) -> frozenset[str]:
+def needed(jobs: Sequence[Job]) -> frozenset[str]:
     """The ids of jobs that are under way, and of those whose files they read."""
     active = [job for job in jobs if job.active]
     read = {
@@ -91,9 +90,7 @@ def needed(jobs: Sequence["Job"]) -> frozenset[str]:
     return frozenset(read | {job.id for job in active})
 
 
-def expendable(
-    sizes: Sequence[tuple["Job", int]], keep: frozenset[str], excess: float
-) -> list["Job"]:
+def expendable(sizes: Sequence[tuple[Job, int]], keep: frozenset[str], excess: float) -> list[Job]:
     """The oldest jobs that free `excess` bytes together; fewer where there are no more.
 
     Parameters

@@ -1,6 +1,6 @@
 """The one glossary: every technical word of the app, in a sentence or two, and where it is met.
 
-Pages do not define words themselves: they show what stands here, with `words` for a whole page
+Pages do not define words themselves: they show what stands here, with `page_words` for a whole page
 and `tip` beside a widget.
 """
 
@@ -11,11 +11,11 @@ from typing import Final
 
 import streamlit as st
 
-__all__ = ["GROUPS", "PLACES", "TERMS", "Place", "Term", "anchor", "find", "tip", "words"]
+__all__ = ["GROUPS", "PLACES", "TERMS", "Mention", "Term", "anchor", "find", "page_words", "tip"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Mention:
     """A page, or a part of one, with the query that opens it."""
 
     title: str
@@ -23,22 +23,22 @@ class Place:
     query: Mapping[str, str]
 
 
-def _mel(title: str) -> Place:
-    return Place(f"Mel scale: {title}", "learn/mel_scale.py", {"mel_view": title})
+def _mel(title: str) -> Mention:
+    return Mention(f"Mel scale: {title}", "learn/mel_scale.py", {"mel_view": title})
 
 
-PLACES: Final[dict[str, Place]] = {
+PLACES: Final[dict[str, Mention]] = {
     "calculator": _mel("Calculator"),
     "list": _mel("List"),
     "ear": _mel("Ear test"),
     "bank": _mel("Filter bank"),
     "sound": _mel("Sound to MFCC"),
     "trace": _mel("Trace a number"),
-    "neuron": Place("Neuron", "learn/neuron.py", {}),
-    "backprop": Place("Backprop playground", "learn/backprop.py", {}),
-    "dataset": Place("Dataset", "build/dataset.py", {}),
-    "train": Place("Train", "build/train.py", {}),
-    "classify": Place("Classify", "listen/classify.py", {}),
+    "neuron": Mention("Neuron", "learn/neuron.py", {}),
+    "backprop": Mention("Backprop playground", "learn/backprop.py", {}),
+    "dataset": Mention("Dataset", "build/dataset.py", {}),
+    "train": Mention("Train", "build/train.py", {}),
+    "classify": Mention("Classify", "listen/classify.py", {}),
 }
 
 
@@ -577,7 +577,7 @@ def tip(name: str, more: str = "") -> str:
     return f"{_BY_NAME[name.lower()].says} {more}".strip()
 
 
-def words(place: str) -> None:
+def page_words(place: str) -> None:
     """A button that opens the explanation of every technical word of a page."""
     with st.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
         for term in TERMS:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from genrekit.app.jobs.queue import Job
+from genrekit.app.jobs.job import Job
 from genrekit.app.kit.widgets import escape, list_skipped, plain_errors, show_error
 from genrekit.app.session import jobs
 from genrekit.dataset.dataset import Skipped
@@ -63,7 +63,7 @@ def _panel(job: Job, was_active: bool) -> None:
 def _queue(job: Job, status: str) -> str:
     if status != "waiting":
         return ""
-    before = jobs().place(job)
+    before = jobs().position_in_queue(job)
     return f" ({before} before it)" if before else " (it is next)"
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from genrekit.app import song_workers
-from genrekit.app.jobs.queue import Job
-from genrekit.audio.degradation import Stress
+from genrekit.app.jobs.job import Job
+from genrekit.audio.degradation import Degradation
 from genrekit.dataset.dataset import Dataset
 from genrekit.verdict.analysis import Song, excerpt_sound
 
@@ -42,6 +42,6 @@ def track_sound(path: Path, seconds: float = 10.0) -> bytes:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _clip(path: str, start: float, seconds: float, rate: int = 22050) -> bytes:
     song = Song(Path(path).read_bytes(), start + seconds)
-    return song_workers.listen(
-        excerpt_sound, song, rate, start, seconds, Stress(), about=song.digest
+    return song_workers.ask(
+        excerpt_sound, song, rate, start, seconds, Degradation(), about=song.digest
     )

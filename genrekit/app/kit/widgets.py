@@ -1,16 +1,13 @@
 """What every page is made of: its heading, its errors, its sounds."""
 
-import io
 import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
 from genrekit.app.kit import tour
 from genrekit.app.kit.charts import CONFIG, dressed
@@ -29,7 +26,6 @@ __all__ = [
     "plain_errors",
     "show_error",
     "show_failure",
-    "wav_bytes",
 ]
 
 
@@ -101,18 +97,3 @@ def chart(figure: go.Figure, alt: str, *, key: str | None = None, **options: Any
     """Draw a Plotly figure in the common way; `alt` tells a screen reader what it shows."""
     figure = dressed(figure, large=tour.is_on(tour.PRESENT))
     return st.plotly_chart(figure, key=key, config=CONFIG, alt=alt, **options)
-
-
-def wav_bytes(samples: NDArray[np.floating[Any]], sample_rate: int) -> bytes:
-    """16-bit WAV for st.audio, which would otherwise normalise an array's level away.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (samples,), full scale 1.0; beyond is clipped
-    sample_rate : int, Hz
-    """
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()

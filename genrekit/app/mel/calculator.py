@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import words
-from genrekit.app.kit.widgets import chart, page_header, wav_bytes
+from genrekit.app.kit.glossary import page_words
+from genrekit.app.kit.widgets import chart, page_header
 from genrekit.app.mel import figures as views
+from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
 from genrekit.mel.scale import MelFormula, hz_to_mel, mel_to_hz
 from genrekit.wording import numeral
@@ -21,7 +22,7 @@ def calculator() -> None:
         "equal steps, while equal steps in hertz shrink as you go up.",
         "drag the tone from left to right and watch how many hertz one mel is worth.",
     )
-    words("calculator")
+    page_words("calculator")
     hz, formula = _frequency_inputs()
     _rulers(hz, formula)
     _formulas(hz)

@@ -4,9 +4,10 @@ from typing import Final, NamedTuple
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import words
-from genrekit.app.kit.widgets import chart, page_header, wav_bytes
+from genrekit.app.kit.glossary import page_words
+from genrekit.app.kit.widgets import chart, page_header
 from genrekit.app.mel import figures as views
+from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
 
 __all__ = ["ear_test"]
@@ -33,7 +34,7 @@ def ear_test() -> None:
         "they were.",
         "go through tests 1 to 3, then the staircases. Start with the volume low.",
     )
-    words("ear")
+    page_words("ear")
     which = st.segmented_control(
         "Test",
         [*TESTS, "stairs"],

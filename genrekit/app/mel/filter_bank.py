@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from genrekit.app.kit.glossary import tip, words
+from genrekit.app.kit.glossary import page_words, tip
 from genrekit.app.kit.widgets import chart, page_header
 from genrekit.app.mel import figures as views
 from genrekit.app.mel.sound import clamp
@@ -37,7 +37,7 @@ def filter_bank() -> None:
         "number, the weighted sum of the spectrum beneath it.",
         "raise the number of bands to 128 and lower n_fft to 256; some bands go empty.",
     )
-    words("bank")
+    page_words("bank")
     settings = _bank_settings()
     if settings.fmin >= settings.fmax:
         st.error(

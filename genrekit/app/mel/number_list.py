@@ -5,7 +5,7 @@ from typing import Final, Literal
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import words
+from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import escape, page_header
 from genrekit.app.mel import figures as views
 from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbers
@@ -27,7 +27,7 @@ def number_list() -> None:
         "spreadsheet opens.",
         "paste a column from a spreadsheet, or switch the list to mel.",
     )
-    words("list")
+    page_words("list")
     unit: Literal["hz", "mel"] = st.segmented_control(
         "The numbers are",
         ["hz", "mel"],

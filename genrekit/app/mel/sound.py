@@ -8,11 +8,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app import song_workers
-from genrekit.app.kit.glossary import words
-from genrekit.app.kit.widgets import chart, escape, page_header, show_error, wav_bytes
+from genrekit.app.kit.glossary import page_words
+from genrekit.app.kit.widgets import chart, escape, page_header, show_error
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio import synth
 from genrekit.audio.decoder import AUDIO_SUFFIXES
+from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -60,7 +61,7 @@ def sound_to_mfcc() -> None:
         "coefficients), is what a genre classifier is given. Play each step to hear what it kept.",
         "choose the rising tone, then some music, and lower the number of coefficients.",
     )
-    words("sound")
+    page_words("sound")
     clip = _clip()
     if clip is None:
         return
@@ -138,7 +139,7 @@ def trace() -> None:
         "with the very values that were multiplied and added. Choose a moment and a coefficient.",
         "coefficient 0 (the loudness), then 1 (low against high), then 12 (fine ripples).",
     )
-    words("trace")
+    page_words("trace")
     clip = _clip()
     if clip is None:
         return
@@ -305,7 +306,7 @@ def _generated(kind: str, take: int) -> Samples:
 @st.cache_data(max_entries=16, show_spinner="Reading the sound …")
 def _decoded(digest: str, _data: bytes) -> Samples:
     song = Song(_data, MAX_CLIP_SECONDS, digest)
-    return song_workers.listen(samples_of, song, PARAMS.sample_rate, about=digest)
+    return song_workers.ask(samples_of, song, PARAMS.sample_rate, about=digest)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

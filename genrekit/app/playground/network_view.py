@@ -13,8 +13,8 @@ import numpy as np
 
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE
 from genrekit.app.kit.component import component
-from genrekit.teaching.inspect_run import look
-from genrekit.teaching.run import EpochRecord, Frame, Run
+from genrekit.teaching.inspect_run import inspect_example
+from genrekit.teaching.run import EpochRecord, Run, Snapshot
 
 __all__ = ["BUDGET", "Packer", "network_view", "unit_names", "weight_names"]
 
@@ -87,7 +87,7 @@ class Packer:
 
     question: tuple[float, ...] = ()
     target: float = 0.0
-    packed: dict[int, tuple[Frame, list[Any]]] = field(default_factory=dict)
+    packed: dict[int, tuple[Snapshot, list[Any]]] = field(default_factory=dict)
 
     def frames(
         self, run: Run, question: Sequence[float], target: float, budget: int = BUDGET
@@ -105,10 +105,10 @@ class Packer:
             older = [older[i] for i in np.linspace(0, len(older) - 1, room).astype(int)]
         return [self._pack(run, frame) for frame in older] + newest
 
-    def _pack(self, run: Run, frame: Frame) -> list[Any]:
+    def _pack(self, run: Run, frame: Snapshot) -> list[Any]:
         kept = self.packed.get(frame.seen)
         if kept is None or kept[0] is not frame:
-            inside = look(run, self.question, self.target, frame).flat()
+            inside = inspect_example(run, self.question, self.target, frame).flat()
             with np.errstate(over="ignore"):
                 row = np.concatenate([frame.parameters, inside]).astype("<f4")
             packed = [

@@ -20,7 +20,7 @@ from genrekit.app.playground.network_view import unit_names, weight_names
 from genrekit.app.playground.settings import URL
 from genrekit.app.playground.state import Playground
 from genrekit.teaching.export import history_csv, network_json, run_script
-from genrekit.teaching.inspect_run import GradientCheck, check_gradient, nearest_target, rehearse
+from genrekit.teaching.inspect_run import GradientCheck, check_gradient, dry_run, nearest_target
 from genrekit.teaching.mlp import Step
 from genrekit.teaching.run import Run
 from genrekit.wording import counted, numeral
@@ -96,7 +96,7 @@ def _slow_panel(run: Run, stage: str, label: str, question: list[float] | None) 
     x, t = run.next_example[0], float(run.next_example[1][0])
     if question is not None:
         x, t = np.asarray(question), nearest_target(run, question)
-    step = rehearse(run, x, t)
+    step = dry_run(run, x, t)
     if not step.finite:
         st.warning(TOO_LARGE, icon=":material/warning:")
         return
