@@ -88,7 +88,8 @@ def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def _demo_data(options: argparse.Namespace) -> int:
-    from genrekit.audio.synth import STYLES, write_demo_dataset
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.demo import write_demo_dataset
 
     paths = write_demo_dataset(
         options.folder,

@@ -26,7 +26,8 @@ import pytest
 import soundfile
 
 from genrekit.app.kit.tour import STOPS
-from genrekit.audio.synth import render, write_demo_dataset
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
 from genrekit.cli.main import _parser
 
 ROOT = Path(__file__).resolve().parents[2]
