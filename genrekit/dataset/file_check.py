@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
-from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS
+from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short
 from genrekit.dataset.duplicates import fingerprint
 from genrekit.errors import AudioError
 from genrekit.system.remote import local_path
@@ -118,10 +118,7 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
     if np.abs(mix).max() < SILENCE_PEAK:
         return "It is silent: remove it or copy it afresh."
     if len(mix) < segment_seconds * rate:
-        return (
-            f"It lasts {len(mix) / rate:.2f} s, less than one segment of {segment_seconds:g} s: "
-            "choose a longer one or shorten the segments."
-        )
+        return too_short(len(mix) / rate, segment_seconds)
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
         of_all = counted(len(powers), "channel")
         return f"Only one of its {of_all} carries sound: save that one as mono."
