@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
-from genrekit.audio.degradation import ROBUSTNESS
 from genrekit.audio.non_music import NON_MUSIC
+from genrekit.audio.robustness import ROBUSTNESS
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.find import find_tracks

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import resampled, usable_samples
+from genrekit.audio.samples import resampled, usable_samples
 from genrekit.features.extraction import FeatureParams, dct_matrix, log_mel
 
 __all__ = ["PARAMS", "SIMILAR", "fingerprint", "linked", "similar_pairs"]

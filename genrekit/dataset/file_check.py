@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
+from genrekit.audio.decoder import Decoded, decode, probe
+from genrekit.audio.source import AudioInfo
 from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short
 from genrekit.dataset.duplicates import fingerprint
 from genrekit.errors import AudioError

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.mel.scale import MelFormula, mel_filterbank
 from genrekit.ranges import check_number, check_switch, check_whole

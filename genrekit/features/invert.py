@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams

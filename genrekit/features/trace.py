@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import AudioError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams

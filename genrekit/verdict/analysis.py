@@ -25,9 +25,11 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe, usable_samples
+from genrekit.audio.decoder import Decoded, decode, probe
 from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.samples import usable_samples
+from genrekit.audio.source import AudioInfo
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract, hann_window
 from genrekit.mel.scale import MelFormula, mel_filterbank, mel_frequencies
