@@ -216,12 +216,16 @@ def read_track(
     try:
         with local_copy(task.path) as path:
             return track_features(path, params, track_seconds)
-    except AudioError as error:
-        return str(error)
-    except OSError as error:
+    except (AudioError, OSError, MemoryError) as error:
+        return unreadable(error)
+
+
+def unreadable(error: Exception) -> str:
+    """Say why a file could not be read."""
+    if isinstance(error, OSError):
         return f"It cannot be read: {error.strerror or type(error).__name__}."
-    except MemoryError:
-        return "There is not enough memory to read it."
+    is_memory = isinstance(error, MemoryError)
+    return "There is not enough memory to read it." if is_memory else str(error)
 
 
 def read_track_elsewhere(

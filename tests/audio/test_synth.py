@@ -149,7 +149,7 @@ def test_a_chart_is_read_as_it_is_written():
         ("X-x-", "X-?-", r'pattern "X-\?-" is not made of -.Xxo'),
         ("?-?-/?...", "?-?-//?", 'pattern "\\?-\\?-//\\?" is not made of'),
         ("X-x-", "", "a player has no pattern"),
-        ("low = 60", 'low = "C4"', "low is 'C4': use a whole number from 0 to 127"),
+        ("low = 60", 'low = "C4"', "low is 'C4': use a number from 0 to 127"),
         ("send = 0.2", "send = nan", "send is not a number"),
         ("send = 0.2, ", "", "send is missing"),
         ("send = 0.2", "sent = 0.2", "unknown setting sent"),
