@@ -124,7 +124,7 @@ def _build(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[BuildProgress]:
-    waiting = [track for track in tracks if not parts.holds(track)]
+    waiting = [track for track in tracks if not parts.finished(track)]
     fresh = {track.id for track in waiting}
     genres = sorted({track.genre for track in tracks})
     kept: list[Track] = []

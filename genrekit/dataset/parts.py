@@ -126,12 +126,12 @@ class Parts:
         for file in self.folder.glob("*.parts"):
             self._positions |= parts_in(file)
 
-    def holds(self, track: Track) -> bool:
-        """Whether the track is finished."""
+    def finished(self, track: Track) -> bool:
+        """Return whether the track is finished."""
         return self._key(track) in self._positions
 
     def owns(self, path: Location) -> bool:
-        """Whether a file is the output or one of the parts."""
+        """Return whether a file is the output or one of the parts."""
         if isinstance(path, RemoteFile) or isinstance(self.output, RemoteFile):
             return path == self.output
         path, output = path.resolve(), self.output.resolve()

@@ -52,7 +52,7 @@ class Split:
     valid: Rows
     test: Rows
     shares_tracks: bool | None
-    """Whether a track has segments in two parts; None if tracks are unknown."""
+    """True if a track has segments in two parts; None if tracks are unknown."""
 
     @property
     def worth(self) -> str:
