@@ -7,8 +7,10 @@ import pytest
 import soundfile
 from scipy.signal import welch
 
-from genrekit.audio import robustness as module
-from genrekit.audio.robustness import (
+from genrekit.audio.synth.rendering import render
+from genrekit.errors import AudioError
+from models import robustness as module
+from models.robustness import (
     ROBUSTNESS,
     SAMPLE_RATE,
     late_start,
@@ -21,8 +23,6 @@ from genrekit.audio.robustness import (
     stereo_44k,
     stereo_48k,
 )
-from genrekit.audio.synth.rendering import render
-from genrekit.errors import AudioError
 
 RATE = SAMPLE_RATE
 
