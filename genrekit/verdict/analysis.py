@@ -10,14 +10,13 @@ Array are float32, mono, full scale is 1.0, at the rate of the model. Times are 
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -46,24 +45,16 @@ __all__ = [
     "SongResult",
     "StressTest",
     "Why",
-    "agreeing",
     "analyse",
     "clear_caches",
-    "escape_formula",
     "excerpt_sound",
     "explain",
-    "in_words",
     "judge",
     "mel_picture",
     "nearest",
-    "ranked",
-    "report",
     "samples_of",
     "segment_probabilities",
     "stress_test",
-    "table_row",
-    "to_csv",
-    "to_json",
     "warm_up",
     "wav_rendering",
     "why_segments",
@@ -91,9 +82,6 @@ _FEATURES_BYTES: Final = 48 << 20
 _REST_SECONDS: Final = 600.0
 _MODELS_KEPT: Final = 6
 _PLAYABLE_RATE_HZ: Final = 8000
-
-_SURENESS: Final = ((0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0.0, "guessing"))
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 # What browsers play as it is, by container and codec, with the type to announce it as; the rest is
 # rendered anew as WAV. Chromium 156 played each pair. It also played 32-bit PCM and MP3 in WAV,
@@ -477,90 +465,6 @@ def mel_picture(samples: Array, rate: int, formula: MelFormula = "slaney") -> Pi
     shade = np.clip((db - top) / _PICTURE_RANGE_DB + 1, 0, 1) * 255
     centres = mel_frequencies(_PICTURE_BANDS + 2, 0, rate / 2, formula)[1:-1]
     return Picture(np.rint(shade).astype(np.uint8).T, tuple(centres.tolist()))
-
-
-# -- words ------------------------------------------------------------------------------------
-
-
-def in_words(confidence: float) -> str:
-    """A probability in words: "very sure" from 0.9, "fairly sure", "leaning", "guessing"."""
-    return next(words for least, words in _SURENESS if confidence >= least)
-
-
-def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Genres with their probabilities, the likeliest first."""
-    return sorted(probabilities.items(), key=lambda item: -item[1])
-
-
-def agreeing(verdict: Verdict) -> int:
-    """How many segments, taken alone, say what the song's likeliest genre is."""
-    if not verdict.probabilities:
-        return 0
-    best = ranked(verdict.probabilities)[0][0]
-    return sum(ranked(segment.probabilities)[0][0] == best for segment in verdict.segments)
-
-
-# -- taking away ------------------------------------------------------------------------------
-
-
-def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
-    """One file's result as ``python -m genrekit classify --json`` prints it.
-
-    Parameters
-    ----------
-    name : str, of the file
-    outcome : Verdict, or the sentence that says why there is none
-    """
-    if isinstance(outcome, str):
-        return {"file": name, "error": outcome}
-    return {"file": name, **asdict(outcome)}
-
-
-def table_row(name: str, outcome: SongResult | str) -> dict[str, Any]:
-    """One file's result as a row of a table: the verdict in few columns, then every genre's."""
-    if isinstance(outcome, str):
-        return {"file": name, "verdict": "cannot be used", "note": outcome}
-    verdict = outcome.verdict
-    says = verdict.genre or ("not sure" if verdict.probabilities else "no verdict")
-    row: dict[str, Any] = {"file": name, "verdict": says}
-    if verdict.probabilities:
-        order = ranked(verdict.probabilities)
-        row |= {
-            "confidence": round(verdict.confidence, 4),
-            "likeliest": order[0][0],
-            "second": order[1][0],
-            "segments": len(verdict.segments),
-            "agreeing": agreeing(verdict),
-        }
-    row |= {"seconds": round(outcome.seconds, 1), "note": verdict.note}
-    return row | {genre: round(p, 4) for genre, p in verdict.probabilities.items()}
-
-
-def to_json(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Reports as ``python -m genrekit classify --json`` prints them."""
-    return json.dumps(list(reports), indent=1, ensure_ascii=False) + "\n"
-
-
-def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as CSV, with the columns of all of them.
-
-    A text that a spreadsheet would compute, because it begins with = + - @ or a control sign, is
-    given an apostrophe in front.
-    """
-    import csv
-
-    rows = list(rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([escape_formula(name) for name in columns])
-    writer.writerows([escape_formula(row.get(name, "")) for name in columns] for row in rows)
-    return file.getvalue()
-
-
-def escape_formula(value: object) -> object:
-    """`value` for a cell of a spreadsheet, which must not take it for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_SIGNS) else value
 
 
 # -- what questions share ---------------------------------------------------------------------

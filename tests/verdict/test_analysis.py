@@ -1,8 +1,6 @@
 """One song's questions, answered as the library, the command line and known sounds have it."""
 
-import csv
 import io
-import json
 import pickle
 from dataclasses import replace
 
@@ -16,11 +14,10 @@ from coded_sounds import coded as coded_sound
 from genrekit.audio.decoder import AudioInfo, decode, load_audio
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth import render
-from genrekit.cli import main
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
-from genrekit.model.bundle import GenreModel, SegmentVerdict, Verdict
+from genrekit.model.bundle import GenreModel, Verdict
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
 from genrekit.verdict import analysis
@@ -450,66 +447,3 @@ def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_fol
     assert [segment[0].track for segment in found.segments] == [name] * 3
     assert [segment[0].start for segment in found.segments] == list(where)
     assert all(len(segment) == 2 for segment in found.segments)
-
-
-# -- words and taking away --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("confidence", "words"),
-    [(1, "very sure"), (0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0, "guessing")],
-)
-def test_confidence_in_words(confidence, words):
-    assert analysis.in_words(confidence) == words
-
-
-def part(**probabilities):
-    return SegmentVerdict(0, 1, probabilities)
-
-
-def test_segments_agree_with_the_likeliest_genre():
-    parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.7), part(a=0.9, b=0.1))
-    assert analysis.agreeing(Verdict("a", 0.6, {"b": 0.4, "a": 0.6}, parts, "")) == 2
-    assert analysis.agreeing(Verdict(None, 0.6, {"b": 0.4, "a": 0.6}, parts, "unsure")) == 2
-    assert analysis.agreeing(Verdict(None, 0, {}, (), "silence")) == 0
-
-
-def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, song, model, capsys):
-    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
-    good.write_bytes(song.content)
-    bad.write_bytes(b"not music at all, not at all")
-    assert main.main(["classify", str(good), str(bad), "--model", str(demo_bundle), "--json"]) == 1
-    printed = capsys.readouterr().out
-    with pytest.raises(AudioError) as refused:
-        analysis.judge(Song(bad.read_bytes(), 900), model)
-    reports = [
-        analysis.report(str(good), analysis.judge(Song(song.content, 900), model)),
-        analysis.report(str(bad), str(refused.value)),
-    ]
-    assert_alike(json.loads(printed), json.loads(analysis.to_json(reports)))
-    assert json.loads(printed)[0]["genre"] == reports[0]["genre"]
-
-
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a"b,c', "line\nbreak", "ordinary"]
-
-
-def test_no_cell_of_the_csv_is_taken_for_a_formula():
-    text = analysis.to_csv([{"file": name, "number": -1.5, "=column": ""} for name in HOSTILE])
-    header, *rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert header == ["file", "number", "'=column"]
-    assert [row[0].lstrip("'") for row in rows] == HOSTILE
-    assert not any(row[0].startswith(tuple("=+-@\t\r\n")) for row in rows)
-    assert rows[-1] == ["ordinary", "-1.5", ""]
-
-
-def test_rows_of_different_columns_share_one_table(song, model):
-    heard = analysis.analyse(song, model)
-    text = analysis.to_csv(
-        [analysis.table_row("bad.wav", "It is empty."), analysis.table_row("good.wav", heard)]
-    )
-    bad, good = list(csv.DictReader(io.StringIO(text)))
-    assert bad["note"] == "It is empty."
-    assert bad["confidence"] == ""
-    assert float(good["confidence"]) == pytest.approx(heard.verdict.confidence, abs=1e-4)
-    assert float(good["blues"]) == pytest.approx(heard.verdict.probabilities["blues"], abs=1e-4)
-    assert good["segments"] == "7"
