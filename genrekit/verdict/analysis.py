@@ -12,35 +12,32 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe, usable_samples
+from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
 from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.features.extraction import FeatureParams, extract, hann_window
-from genrekit.mel.scale import MelFormula, mel_filterbank, mel_frequencies
+from genrekit.features.extraction import FeatureParams, extract
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, Verdict
 from genrekit.model.neighbours import Nearest
 from genrekit.system.remote import local_path
+from genrekit.verdict.cache import SizedCache
 from genrekit.verdict.occlusion import describe, occlusion, song_map
+from genrekit.verdict.picture import Picture, mel_picture
 from genrekit.wording import agree, counted
 
 __all__ = [
     "STRESS_SECONDS",
     "WHY_SEGMENTS",
     "ModelFile",
-    "Picture",
     "Song",
     "SongResult",
     "StressTest",
@@ -50,7 +47,6 @@ __all__ = [
     "excerpt_sound",
     "explain",
     "judge",
-    "mel_picture",
     "nearest",
     "samples_of",
     "segment_probabilities",
@@ -61,25 +57,15 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
-_T = TypeVar("_T")
 
 # As much of a long song as is put under stress: its middle.
 STRESS_SECONDS: Final = 120.0
 # As many segments of a long song as are asked for their reasons.
 WHY_SEGMENTS: Final = 20
 
-_PICTURE_BANDS: Final = 96
-_PICTURE_COLUMNS: Final = 1200
-_PICTURE_WINDOW: Final = 2048
-_PICTURE_RANGE_DB: Final = 80.0
-# What is fainter than this at its loudest is drawn dark: it is next to silence.
-_PICTURE_FAINTEST_DB: Final = -20.0
-_FRAMES_AT_ONCE: Final = 256
-
 # Two songs of a quarter of an hour, or a dozen of usual length.
 _SAMPLES_BYTES: Final = 192 << 20
 _FEATURES_BYTES: Final = 48 << 20
-_REST_SECONDS: Final = 600.0
 _MODELS_KEPT: Final = 6
 _PLAYABLE_RATE_HZ: Final = 8000
 
@@ -152,21 +138,6 @@ class ModelFile:
             As `GenreModel.load`.
         """
         return _load(self)
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A mel spectrogram to look at.
-
-    Attributes
-    ----------
-    values : ndarray, uint8, shape (bands, columns)
-        From 0, 80 dB below the loudest, to 255; the lowest band first.
-    band_hz : tuple of float, centre of each band, Hz
-    """
-
-    values: NDArray[np.uint8]
-    band_hz: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -433,84 +404,11 @@ def wav_rendering(song: Song, rate: int) -> bytes:
     return wav_bytes(_decoded(song, rate).samples, rate)
 
 
-def mel_picture(samples: Array, rate: int, formula: MelFormula = "slaney") -> Picture:
-    """Draw a sound as a mel spectrogram of at most 1200 columns.
-
-    Parameters
-    ----------
-    samples : ndarray, float32, shape (samples,), at least one
-    rate : int, Hz
-    formula : "slaney" or "htk"
-    """
-    samples = usable_samples(samples)
-    if not len(samples):
-        raise AudioError("There are no samples to draw.")
-    window = hann_window(_PICTURE_WINDOW)
-    bank = mel_filterbank(rate, _PICTURE_WINDOW, _PICTURE_BANDS, formula=formula)
-    weights = np.ascontiguousarray(bank.T.astype(np.float32))
-    columns = min(_PICTURE_COLUMNS, max(1, len(samples) // 512))
-    # A column of a long song spans much: two looks at it flicker less than one.
-    looks = 2 if len(samples) / columns > 1024 else 1
-    half = _PICTURE_WINDOW // 2
-    padded = np.pad(samples, half)
-    starts = ((np.arange(columns * looks) + 0.5) * (len(samples) / (columns * looks))).astype(int)
-    every = np.lib.stride_tricks.sliding_window_view(padded, _PICTURE_WINDOW)
-    power = np.empty((columns * looks, _PICTURE_BANDS), np.float32)
-    for at in range(0, len(starts), _FRAMES_AT_ONCE):
-        block = slice(at, at + _FRAMES_AT_ONCE)
-        power[block] = _power(every[starts[block]] * window) @ weights
-    power = power.reshape(columns, looks, _PICTURE_BANDS).mean(axis=1)
-    db = 10 * np.log10(np.maximum(power, 1e-10))
-    top = max(float(db.max()), _PICTURE_FAINTEST_DB)
-    shade = np.clip((db - top) / _PICTURE_RANGE_DB + 1, 0, 1) * 255
-    centres = mel_frequencies(_PICTURE_BANDS + 2, 0, rate / 2, formula)[1:-1]
-    return Picture(np.rint(shade).astype(np.uint8).T, tuple(centres.tolist()))
-
-
 # -- what questions share ---------------------------------------------------------------------
 
 
-class _Shelf(Generic[_T]):
-    """Large things, up to so many bytes; the one that rested longest goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._items: OrderedDict[Hashable, tuple[float, int, _T]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> _T | None:
-        with self._lock:
-            self._clear(0)
-            if key not in self._items:
-                return None
-            _, size, item = self._items.pop(key)
-            self._items[key] = (time.monotonic(), size, item)
-            return item
-
-    def put(self, key: Hashable, size: int, item: _T) -> None:
-        with self._lock:
-            if size <= self._limit:
-                self._items.pop(key, None)
-                self._clear(size)
-                self._items[key] = (time.monotonic(), size, item)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._items.clear()
-
-    def _clear(self, wanted: int) -> None:
-        """Let go of what has rested too long, and of more until `wanted` bytes fit."""
-        now = time.monotonic()
-        while self._items:
-            used, _, _ = next(iter(self._items.values()))
-            held = sum(size for _, size, _ in self._items.values())
-            if held + wanted <= self._limit and now - used < _REST_SECONDS:
-                return
-            self._items.popitem(last=False)
-
-
-_songs: Final[_Shelf[Decoded]] = _Shelf(_SAMPLES_BYTES)
-_feature_sets: Final[_Shelf[Array]] = _Shelf(_FEATURES_BYTES)
+_songs: Final[SizedCache[Decoded]] = SizedCache(_SAMPLES_BYTES)
+_feature_sets: Final[SizedCache[Array]] = SizedCache(_FEATURES_BYTES)
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
@@ -565,13 +463,6 @@ def _middle(samples: Array, network: GenreModel) -> tuple[Array, float]:
         return samples, 0.0
     first = (len(samples) - length) // 2 // step * step
     return samples[first : first + length], first / rate
-
-
-def _power(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
-    import scipy.fft
-
-    spectrum = scipy.fft.rfft(windowed)
-    return spectrum.real**2 + spectrum.imag**2
 
 
 def _mime(content: bytes, info: AudioInfo) -> str | None:

@@ -37,9 +37,8 @@ def music(seconds, seed=1):
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch):
-    monkeypatch.setattr(analysis, "_songs", analysis._Shelf(analysis._SAMPLES_BYTES))
-    monkeypatch.setattr(analysis, "_feature_sets", analysis._Shelf(analysis._FEATURES_BYTES))
+def nothing_kept():
+    analysis.clear_caches()
 
 
 @pytest.fixture(scope="module")
@@ -176,70 +175,11 @@ def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
 # -- what is kept -----------------------------------------------------------------------------
 
 
-def test_the_shelf_lets_go_of_what_rested_longest():
-    shelf = analysis._Shelf(100)
-    for name in "abc":
-        shelf.put(name, 40, name)
-    assert [shelf.get(name) for name in "abc"] == [None, "b", "c"]
-    shelf.get("b")
-    shelf.put("d", 40, "d")
-    assert [shelf.get(name) for name in "bcd"] == ["b", None, "d"]
-    shelf.put("too large", 101, "x")
-    assert shelf.get("too large") is None
-    assert shelf.get("b") == "b"
-
-
-def test_the_shelf_forgets_after_a_while(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(analysis.time, "monotonic", lambda: now[0])
-    shelf = analysis._Shelf(100)
-    shelf.put("a", 10, "a")
-    now[0] += analysis._REST_SECONDS - 1
-    assert shelf.get("a") == "a"
-    now[0] += analysis._REST_SECONDS + 1
-    assert shelf.get("a") is None
-
-
 def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
     analysis.analyse(song, model)
     kept = analysis._decoded(song, RATE).samples
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = 1
-
-
-# -- the picture ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("hertz", [300, 1000, 4000])
-def test_a_tone_is_brightest_at_its_pitch(hertz):
-    tone = 0.5 * np.sin(2 * np.pi * hertz * np.arange(3 * 22050) / 22050).astype(np.float32)
-    picture = analysis.mel_picture(tone, 22050)
-    brightest = int(picture.values.mean(axis=1).argmax())
-    low, high = picture.band_hz[brightest - 1], picture.band_hz[brightest + 1]
-    assert low < hertz < high
-    assert picture.values.max() == 255
-
-
-def test_a_click_is_drawn_where_it_sounds():
-    samples = np.zeros(10 * 22050, np.float32)
-    samples[7 * 22050] = 1
-    picture = analysis.mel_picture(samples, 22050)
-    bright = np.flatnonzero(picture.values.sum(axis=0))
-    columns = picture.values.shape[1]
-    assert abs((bright.mean() + 0.5) / columns * 10 - 7) < 0.05
-    assert np.ptp(bright) / columns * 10 < 0.15
-
-
-@pytest.mark.parametrize("seconds", [0.001, 1, 27.9, 200])
-def test_a_picture_is_never_too_wide_and_never_empty(seconds):
-    samples = np.ones(max(1, round(seconds * 22050)), np.float32)
-    values = analysis.mel_picture(samples, 22050).values
-    assert values.dtype == np.uint8
-    assert 1 <= values.shape[1] <= 1200
-
-
-def test_silence_is_dark():
-    assert analysis.mel_picture(np.zeros(30000, np.float32), 22050).values.max() == 0
 
 
 # -- the sound --------------------------------------------------------------------------------
