@@ -84,7 +84,7 @@ def _workers() -> Workers:
             Picture,
             analysis.Song,
             analysis.StressTest,
-            analysis.Why,
+            analysis.Explanation,
             bundle.SegmentVerdict,
             bundle.Verdict,
             neighbours.Nearest,

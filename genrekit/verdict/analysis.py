@@ -1,11 +1,10 @@
-"""A song heard by a model, and looked at from several sides, for whoever asks: a page, a program.
+"""The questions that a page or a program asks about one song: verdict, reasons, neighbours, stress.
 
-Each function takes a `Song` and a `ModelFile` and gives back plain frozen values, all of which
-can be pickled, so that the work may be done in another process. What one song's questions share,
-its decoded samples and the models, stays in the memory of the process that worked on it, within
-bounds: a song is decoded once, not once a question.
+Each function takes a `Song` and a `ModelFile` and returns plain frozen values that can be sent to
+another process. The decoded samples, the features and the models stay in the memory of the process
+that worked on them, within bounds: a song is decoded once, not once for each question.
 
-Array are float32, mono, full scale is 1.0, at the rate of the model. Times are seconds.
+Samples are float32, mono, full scale is 1.0, at the model's sample rate. Times are in seconds.
 """
 
 import contextlib
@@ -32,16 +31,17 @@ from genrekit.system.remote import local_path
 from genrekit.verdict.cache import SizedCache
 from genrekit.verdict.occlusion import describe, occlusion, song_map
 from genrekit.verdict.picture import Picture, mel_picture
-from genrekit.wording import agree, counted
+from genrekit.verdict.playback import browser_type
+from genrekit.wording import counted
 
 __all__ = [
+    "EXPLAINED_SEGMENTS",
     "STRESS_SECONDS",
-    "WHY_SEGMENTS",
+    "Explanation",
     "ModelFile",
     "Song",
     "SongResult",
     "StressTest",
-    "Why",
     "analyse",
     "clear_caches",
     "excerpt_sound",
@@ -50,18 +50,18 @@ __all__ = [
     "nearest",
     "samples_of",
     "segment_probabilities",
+    "segments_to_explain",
     "stress_test",
     "warm_up",
     "wav_rendering",
-    "why_segments",
 ]
 
 Array = NDArray[np.float32]
 
-# As much of a long song as is put under stress: its middle.
+# Of a longer song the middle is tested under stress.
 STRESS_SECONDS: Final = 120.0
-# As many segments of a long song as are asked for their reasons.
-WHY_SEGMENTS: Final = 20
+# Of a song with more segments, so many are explained.
+EXPLAINED_SEGMENTS: Final = 20
 
 # Two songs of a quarter of an hour, or a dozen of usual length.
 _SAMPLES_BYTES: Final = 192 << 20
@@ -69,24 +69,10 @@ _FEATURES_BYTES: Final = 48 << 20
 _MODELS_KEPT: Final = 6
 _PLAYABLE_RATE_HZ: Final = 8000
 
-# What browsers play as it is, by container and codec, with the type to announce it as; the rest is
-# rendered anew as WAV. Chromium 156 played each pair. It also played 32-bit PCM and MP3 in WAV,
-# Vorbis and PCM in MP4, and much in Matroska, as other browsers need not; it refused AC-3, E-AC-3,
-# ALAC, DTS, TrueHD and ADPCM in any container, MP2, and free-format MP3.
-_PLAYED: Final = {
-    "mp3": ("audio/mpeg", ("mp3",)),
-    "flac": ("audio/flac", ("flac",)),
-    "ogg": ("audio/ogg", ("vorbis", "opus")),
-    "m4a": ("audio/mp4", ("aac", "mp3", "flac", "opus")),
-    "aac": ("audio/aac", ("aac",)),
-    "webm": ("audio/webm", ("vorbis", "opus")),
-    "wav": ("audio/wav", ("pcm_u8", "pcm_16", "pcm_24", "float", "alaw", "ulaw")),
-}
-
 
 @dataclass(frozen=True)
 class Song:
-    """A sound file's content, and how much of it may be heard.
+    """The content of a sound file, and how much of it may be analysed.
 
     Attributes
     ----------
@@ -109,20 +95,20 @@ class Song:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """Where a model is, and when its card changed last: a model trained again is another one."""
+    """A model's folder and the time of its card's last change (ns): training again changes it."""
 
     folder: str
     changed: int
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str]) -> "ModelFile":
-        """The model in `folder`, which need not be there."""
+        """Return the model in `folder`, which need not exist."""
         folder = local_path(folder)
         card = folder / "model.json"
         return cls(str(folder), card.stat().st_mtime_ns if card.is_file() else 0)
 
     def card(self) -> dict[str, Any]:
-        """The model's card, without its weights; empty where it cannot be read."""
+        """Return the model's card without its weights; empty where it cannot be read."""
         try:
             about = json.loads((Path(self.folder) / "model.json").read_bytes())
             return dict(about["card"])
@@ -130,7 +116,7 @@ class ModelFile:
             return {}
 
     def load(self) -> GenreModel:
-        """The model; read once, while it is among the few used last.
+        """Return the model, which stays in memory while it is among the last few used.
 
         Raises
         ------
@@ -142,19 +128,19 @@ class ModelFile:
 
 @dataclass(frozen=True, eq=False)
 class SongResult:
-    """What a model made of a song, with what is needed to show it.
+    """A model's verdict on a song, with what is needed to show it.
 
     Attributes
     ----------
     verdict : Verdict
     info : AudioInfo, of the file as it came
-    seconds : float, heard
-    rate : int, Hz, at which the model hears
+    seconds : float, s, how much was analysed
+    rate : int, Hz, the model's sample rate
     cut : bool
-        The song is longer than it was allowed to be.
-    picture : Picture, of what was heard
+        The song is longer than `Song.max_seconds`.
+    picture : Picture, of what was analysed
     mime : str or None
-        The type under which browsers play the file; None where they cannot be relied on, and
+        The type under which browsers play the file; None where they need not, and
         `wav_rendering` is to be played instead.
     """
 
@@ -168,16 +154,16 @@ class SongResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Why:
-    """What carried a verdict, and what spoke against it.
+class Explanation:
+    """The evidence for and against a genre.
 
     Attributes
     ----------
     genre : str
     values : ndarray, float32, shape (bands, columns), nats
-        Evidence for the genre over all that was heard; 0 where nothing was asked.
+        Evidence for the genre over the whole song; 0 where no segment was explained.
     sentence : str, the same in words
-    segments : tuple of int, the segments that were asked
+    segments : tuple of int, the segments that were explained
     """
 
     genre: str
@@ -188,9 +174,9 @@ class Why:
 
 @dataclass(frozen=True)
 class StressTest:
-    """The verdict on a sound before and after it was made worse.
+    """The verdicts on a part of a song before and after its degradation.
 
-    `start` and `seconds` name the part of the song that both were given.
+    The part begins at `start` and lasts `seconds`, both in s.
     """
 
     before: Verdict
@@ -200,7 +186,7 @@ class StressTest:
 
     @property
     def holds(self) -> bool:
-        """Whether the verdict is the same; that of "not sure" and another is not."""
+        """Whether the verdict is the same; "not sure" differs from any genre."""
         return self.before.genre == self.after.genre
 
 
@@ -208,49 +194,31 @@ class StressTest:
 
 
 def analyse(song: Song, model: ModelFile) -> SongResult:
-    """Decode a song, judge it and draw it.
+    """Decode a song, classify it and draw its spectrogram.
 
     Raises
     ------
     AudioError
         The song cannot be used.
     ModelError
-        The model cannot.
+        The model cannot be used.
     """
     network = model.load()
     rate = network.params.sample_rate
-    heard = _decoded(song, rate)
+    decoded = _decoded(song, rate)
     return SongResult(
-        verdict=network.judge(heard, song.max_seconds),
-        info=heard.info,
-        seconds=len(heard.samples) / rate,
+        verdict=network.judge(decoded, song.max_seconds),
+        info=decoded.info,
+        seconds=len(decoded.samples) / rate,
         rate=rate,
-        cut=heard.cut,
-        picture=mel_picture(heard.samples, rate, network.params.mel_formula),
-        mime=_mime(song.content, heard.info),
+        cut=decoded.cut,
+        picture=mel_picture(decoded.samples, rate, network.params.mel_formula),
+        mime=browser_type(song.content, decoded.info),
     )
 
 
-def warm_up() -> None:
-    """Do once what takes long the first time: imports, the default model, a first verdict.
-
-    A model that cannot be used is not told about here, but to whoever asks it.
-    """
-    with contextlib.suppress(ImportError):
-        import av  # noqa: F401
-    noise = np.random.default_rng(0).normal(0, 0.1, 44100 * 4).astype(np.float32)
-    with contextlib.suppress(GenreKitError):
-        analyse(Song(wav_bytes(noise, 44100), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
-
-
-def clear_caches() -> None:
-    """Let go of the songs in memory: for a process that has not been asked for a while."""
-    _songs.clear()
-    _feature_sets.clear()
-
-
 def judge(song: Song, model: ModelFile) -> Verdict:
-    """The verdict alone: the same as `GenreModel.classify_file` gives.
+    """Return the verdict alone, as `GenreModel.classify_file` does.
 
     Raises
     ------
@@ -262,15 +230,15 @@ def judge(song: Song, model: ModelFile) -> Verdict:
 
 
 def segment_probabilities(features: Array, model: ModelFile) -> Array:
-    """What a model says of segments that have been prepared for it.
+    """Return a model's calibrated probabilities for segments.
 
     Parameters
     ----------
-    features : ndarray, float32, shape (n, frames, coefficients), as the model's own parameters give
+    features : ndarray, float32, shape (n, frames, coefficients), by the model's own parameters
 
     Returns
     -------
-    ndarray, float32, shape (n, genres), calibrated probabilities
+    ndarray, float32, shape (n, genres)
 
     Raises
     ------
@@ -280,33 +248,33 @@ def segment_probabilities(features: Array, model: ModelFile) -> Array:
     return model.load().probabilities(features).astype(np.float32)
 
 
-def why_segments(count: int, around: int | None = None) -> tuple[int, ...]:
-    """Which of `count` segments to ask for their reasons: all, or `WHY_SEGMENTS` of them.
+def segments_to_explain(count: int, around: int | None = None) -> tuple[int, ...]:
+    """Choose `EXPLAINED_SEGMENTS` of `count` segments, or all where there are no more.
 
     Parameters
     ----------
     count : int, >= 0
     around : int or None
-        The segment in the middle of those asked; None spreads them over the song.
+        The segment in the middle of those chosen; None spreads them over the song.
     """
-    if count <= WHY_SEGMENTS:
+    if count <= EXPLAINED_SEGMENTS:
         return tuple(range(count))
     if around is None:
-        return tuple(np.linspace(0, count - 1, WHY_SEGMENTS).round().astype(int).tolist())
-    first = min(max(0, around - WHY_SEGMENTS // 2), count - WHY_SEGMENTS)
-    return tuple(range(first, first + WHY_SEGMENTS))
+        return tuple(np.linspace(0, count - 1, EXPLAINED_SEGMENTS).round().astype(int).tolist())
+    first = min(max(0, around - EXPLAINED_SEGMENTS // 2), count - EXPLAINED_SEGMENTS)
+    return tuple(range(first, first + EXPLAINED_SEGMENTS))
 
 
 def explain(
     song: Song, model: ModelFile, genre: str, starts: Sequence[float], which: Sequence[int]
-) -> Why:
-    """Take places of a song away, and see what that does to the odds of a genre.
+) -> Explanation:
+    """Measure by occlusion which areas of the spectrogram speak for a genre.
 
     Parameters
     ----------
     genre : str, one of the model's
     starts : sequence of float, s, where each segment of the verdict begins
-    which : sequence of int, at least one, rising: the segments to ask
+    which : sequence of int, at least one, rising: the segments to explain
 
     Raises
     ------
@@ -316,15 +284,15 @@ def explain(
     network = model.load()
     params = network.params
     samples = _decoded(song, params.sample_rate).samples
-    asked = [starts[i] for i in which]
-    maps = occlusion(network, _cut(samples, asked, params), network.genres.index(genre))
+    begins = [starts[i] for i in which]
+    maps = occlusion(network, _cut(samples, begins, params), network.genres.index(genre))
     seconds = len(samples) / params.sample_rate
-    picture = song_map(maps, np.array(asked), params, seconds=seconds)
-    return Why(genre, np.nan_to_num(picture.values), describe(picture, genre), tuple(which))
+    whole = song_map(maps, np.array(begins), params, seconds=seconds)
+    return Explanation(genre, np.nan_to_num(whole.values), describe(whole, genre), tuple(which))
 
 
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
-    """The training segments that sound most like the song's; None where the model keeps none.
+    """Find the training segments most similar to the song's; None where the model keeps none.
 
     Parameters
     ----------
@@ -342,8 +310,8 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
     return network.nearest(_features(song, network.params, tuple(starts)), k)
 
 
-def stress_test(song: Song, model: ModelFile, stress: Degradation) -> StressTest:
-    """Judge a song, or the middle `STRESS_SECONDS` of a longer one, before and after `stress`.
+def stress_test(song: Song, model: ModelFile, degradation: Degradation) -> StressTest:
+    """Classify a song, or the middle `STRESS_SECONDS` of it, before and after a degradation.
 
     Raises
     ------
@@ -352,17 +320,17 @@ def stress_test(song: Song, model: ModelFile, stress: Degradation) -> StressTest
     """
     network = model.load()
     rate = network.params.sample_rate
-    samples, start = _middle(_decoded(song, rate).samples, network)
+    samples, start = _middle(_decoded(song, rate).samples, network.params)
     return StressTest(
         before=network.classify(samples, sample_rate=rate),
-        after=network.classify(degrade(samples, rate, stress), sample_rate=rate),
+        after=network.classify(degrade(samples, rate, degradation), sample_rate=rate),
         start=start,
         seconds=len(samples) / rate,
     )
 
 
 def samples_of(song: Song, rate: int) -> Array:
-    """What is heard of a song, at `rate` Hz.
+    """Decode a song at `rate` Hz, at most `Song.max_seconds` of it.
 
     Raises
     ------
@@ -373,27 +341,27 @@ def samples_of(song: Song, rate: int) -> Array:
 
 
 def excerpt_sound(
-    song: Song, rate: int, start: float, seconds: float, stress: Degradation
+    song: Song, rate: int, start: float, seconds: float, degradation: Degradation
 ) -> bytes:
-    """A piece of a song under stress, as WAV.
+    """Return an excerpt of a song as WAV, after a degradation.
 
     Parameters
     ----------
-    rate : int, Hz, at which the model hears
-    start, seconds : float, s; clipped to what there is
+    rate : int, Hz
+    start, seconds : float, s; clipped to the song's length
     """
     samples = _decoded(song, rate).samples
-    first = min(max(0, round(start * rate)), max(0, len(samples) - round(seconds * rate)))
-    piece = samples[first : first + round(seconds * rate)]
-    return wav_bytes(degrade(piece, rate, stress), rate)
+    length = round(seconds * rate)
+    first = min(max(0, round(start * rate)), max(0, len(samples) - length))
+    return wav_bytes(degrade(samples[first : first + length], rate, degradation), rate)
 
 
 def wav_rendering(song: Song, rate: int) -> bytes:
-    """What was heard, as 16-bit mono WAV that every browser plays.
+    """Return what was analysed as 16-bit mono WAV, which every browser plays.
 
     Parameters
     ----------
-    rate : int, Hz, at which the model hears; 22050 is used where browsers need more
+    rate : int, Hz; below 8000, which browsers need not play, 22050 is used
 
     Raises
     ------
@@ -404,7 +372,25 @@ def wav_rendering(song: Song, rate: int) -> bytes:
     return wav_bytes(_decoded(song, rate).samples, rate)
 
 
-# -- what questions share ---------------------------------------------------------------------
+# -- the process ------------------------------------------------------------------------------
+
+
+def warm_up() -> None:
+    """Do once what is slow the first time: imports, loading the default model, a verdict.
+
+    A model that cannot be used is reported to whoever asks it, not here.
+    """
+    with contextlib.suppress(ImportError):
+        import av  # noqa: F401
+    noise = np.random.default_rng(0).normal(0, 0.1, 44100 * 4).astype(np.float32)
+    with contextlib.suppress(GenreKitError):
+        analyse(Song(wav_bytes(noise, 44100), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
+
+
+def clear_caches() -> None:
+    """Drop the songs in memory, for a process that has been idle."""
+    _songs.clear()
+    _feature_sets.clear()
 
 
 _songs: Final[SizedCache[Decoded]] = SizedCache(_SAMPLES_BYTES)
@@ -418,35 +404,34 @@ def _load(model: ModelFile) -> GenreModel:
 
 def _decoded(song: Song, rate: int) -> Decoded:
     key = (song.digest, rate, song.max_seconds, song.max_channels)
-    found = _songs.get(key)
-    if found is None:
+    decoded = _songs.get(key)
+    if decoded is None:
         info = probe(song.content)
         if info.channels > song.max_channels:
             raise AudioError(
-                f"It has {counted(info.channels, 'channel')}, and {song.max_channels} "
-                f"{agree(song.max_channels, 'is', 'are')} the most that can be heard here: mix it "
-                "down first."
+                f"It has {counted(info.channels, 'channel')}, and at most {song.max_channels} "
+                "can be used here: mix it down first."
             )
-        found = decode(song.content, rate, song.max_seconds)
-        found.samples.flags.writeable = False
-        _songs.put(key, found.samples.nbytes, found)
-    return found
+        decoded = decode(song.content, rate, song.max_seconds)
+        decoded.samples.flags.writeable = False
+        _songs.put(key, decoded.samples.nbytes, decoded)
+    return decoded
 
 
 def _features(song: Song, params: FeatureParams, starts: tuple[float, ...]) -> Array:
-    """Of the segments that begin at `starts`; the same for two models that hear alike."""
+    """Return the features of the segments that begin at `starts`, shared by models alike."""
     key = (song.digest, song.max_seconds, params, starts)
-    found = _feature_sets.get(key)
-    if found is None:
+    features = _feature_sets.get(key)
+    if features is None:
         samples = _decoded(song, params.sample_rate).samples
-        found = extract(_cut(samples, starts, params), params)
-        found.flags.writeable = False
-        _feature_sets.put(key, found.nbytes, found)
-    return found
+        features = extract(_cut(samples, starts, params), params)
+        features.flags.writeable = False
+        _feature_sets.put(key, features.nbytes, features)
+    return features
 
 
 def _cut(samples: Array, starts: Sequence[float], params: FeatureParams) -> Array:
-    """Segments from `starts` on, the last completed with zeros where it is short."""
+    """Return the segments that begin at `starts`, the last padded with zeros where it is short."""
     segments = np.zeros((len(starts), params.segment_samples), np.float32)
     for segment, start in zip(segments, starts, strict=True):
         first = round(start * params.sample_rate)
@@ -455,25 +440,11 @@ def _cut(samples: Array, starts: Sequence[float], params: FeatureParams) -> Arra
     return segments
 
 
-def _middle(samples: Array, network: GenreModel) -> tuple[Array, float]:
-    """The middle `STRESS_SECONDS`, from the start of a segment on, and where they start."""
-    rate, step = network.params.sample_rate, network.params.segment_samples
+def _middle(samples: Array, params: FeatureParams) -> tuple[Array, float]:
+    """Return the middle `STRESS_SECONDS`, from the start of a segment on, and its start in s."""
+    rate, step = params.sample_rate, params.segment_samples
     length = int(STRESS_SECONDS * rate)
     if len(samples) <= length:
         return samples, 0.0
     first = (len(samples) - length) // 2 // step * step
     return samples[first : first + length], first / rate
-
-
-def _mime(content: bytes, info: AudioInfo) -> str | None:
-    """The type to announce a file as, where browsers play its kind."""
-    mime, codecs = _PLAYED.get(info.container, ("", ()))
-    odd = {
-        "wav": not (
-            content.startswith(b"RIFF")
-            and info.channels <= 2
-            and 8000 <= info.sample_rate <= 96_000
-        ),
-        "webm": b"webm" not in content[:64],  # Matroska beyond WebM
-    }
-    return mime if info.codec in codecs and not odd.get(info.container, False) else None

@@ -22,6 +22,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song
+from genrekit.verdict.playback import browser_type
 
 RATE = 8000
 
@@ -64,32 +65,32 @@ def decodings(monkeypatch):
     return rates
 
 
-def starts(heard):
-    return tuple(part.start for part in heard.verdict.segments)
+def starts(result):
+    return tuple(part.start for part in result.verdict.segments)
 
 
 # -- the verdict ------------------------------------------------------------------------------
 
 
 def test_the_verdict_is_that_of_the_library(song, model):
-    heard = analysis.analyse(song, model)
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
-    assert heard.seconds == pytest.approx(7.5)
-    assert (heard.info.container, heard.info.channels, heard.rate) == ("wav", 1, RATE)
-    assert not heard.cut
-    assert_alike(analysis.judge(song, model), heard.verdict)
+    result = analysis.analyse(song, model)
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert result.seconds == pytest.approx(7.5)
+    assert (result.info.container, result.info.channels, result.rate) == ("wav", 1, RATE)
+    assert not result.cut
+    assert_alike(analysis.judge(song, model), result.verdict)
 
 
 def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
     one = music(4.5)
     song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
-    heard = analysis.analyse(song, model)
+    result = analysis.analyse(song, model)
     plain = analysis.analyse(Song(coded(one, subtype="FLOAT"), 60), model)
-    assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
-    assert heard.picture.values.max() == 255
+    assert result.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
+    assert result.picture.values.max() == 255
     note = "Its channels cancel each other out, so only the loudest was heard."
-    assert heard.verdict.note == f"{plain.verdict.note} {note}".strip()
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert result.verdict.note == f"{plain.verdict.note} {note}".strip()
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
 
 
 def test_prepared_segments_are_answered_as_by_the_library(model):
@@ -101,22 +102,22 @@ def test_prepared_segments_are_answered_as_by_the_library(model):
 
 def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
     short = Song(song.content, 3.0)
-    heard = analysis.analyse(short, model)
-    assert heard.cut
-    assert heard.seconds == 3
-    assert len(heard.verdict.segments) == 3
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
-    assert "Only the first 3 seconds were heard." in heard.verdict.note
+    result = analysis.analyse(short, model)
+    assert result.cut
+    assert result.seconds == 3
+    assert len(result.verdict.segments) == 3
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
+    assert "Only the first 3 seconds were heard." in result.verdict.note
 
 
 def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
-    heard = analysis.analyse(song, model)
+    result = analysis.analyse(song, model)
     analysis.judge(song, model)
     analysis.stress_test(song, model, Degradation(level_db=-6))
-    analysis.explain(song, model, heard.verdict.segments and "blues", starts(heard), (0, 1))
-    analysis.excerpt_sound(song, heard.rate, 0, 2, Degradation())
-    analysis.wav_rendering(song, heard.rate)
-    analysis.nearest(song, model, starts(heard))
+    analysis.explain(song, model, result.verdict.segments and "blues", starts(result), (0, 1))
+    analysis.excerpt_sound(song, result.rate, 0, 2, Degradation())
+    analysis.wav_rendering(song, result.rate)
+    analysis.nearest(song, model, starts(result))
     assert decodings == [RATE]
 
 
@@ -147,18 +148,18 @@ def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
 def test_a_host_may_allow_fewer_channels(model):
     content = coded(np.zeros((RATE, 3)))
     assert analysis.analyse(Song(content, 60), model).info.channels == 3
-    with pytest.raises(AudioError, match="It has 3 channels, and 2 are the most"):
+    with pytest.raises(AudioError, match="It has 3 channels, and at most 2 can be used here"):
         analysis.analyse(Song(content, 60, max_channels=2), model)
 
 
 def test_questions_and_answers_travel_between_processes(song, model):
-    heard = analysis.analyse(song, model)
+    result = analysis.analyse(song, model)
     test = analysis.stress_test(song, model, Degradation(noise_db=10))
-    why = analysis.explain(song, model, "blues", starts(heard), (0,))
+    why = analysis.explain(song, model, "blues", starts(result), (0,))
     for value in (song, model, test):
         assert pickle.loads(pickle.dumps(value)) == value
     assert pickle.loads(pickle.dumps(song)).content == song.content
-    assert pickle.loads(pickle.dumps(heard)).verdict == heard.verdict
+    assert pickle.loads(pickle.dumps(result)).verdict == result.verdict
     assert (pickle.loads(pickle.dumps(why)).values == why.values).all()
 
 
@@ -204,9 +205,9 @@ def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
 )
 def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime, model):
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * rate, channels))
-    heard = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
-    assert heard.mime == mime
-    assert heard.info.channels == channels
+    result = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
+    assert result.mime == mime
+    assert result.info.channels == channels
 
 
 # Whatever these containers promise, Chromium does not play what is in them.
@@ -219,14 +220,14 @@ RENDERED = [
 
 @pytest.mark.parametrize(("container", "codec"), KINDS)
 def test_a_file_is_announced_by_its_codec(container, codec, model):
-    heard = analysis.analyse(Song(coded_sound(container, codec, 1.2), 60), model)
-    assert (heard.mime is None) == ((container, codec) in RENDERED)
+    result = analysis.analyse(Song(coded_sound(container, codec, 1.2), 60), model)
+    assert (result.mime is None) == ((container, codec) in RENDERED)
 
 
 def test_codecs_that_browsers_refuse_are_rendered(model):
     assert analysis.analyse(Song(free_format_mp3(), 60), model).mime is None
     for codec in ("amr_nb", "amr_wb", "dts", "truehd", "a codec of tomorrow"):
-        assert analysis._mime(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
+        assert browser_type(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
 
 
 def test_the_rendering_is_what_was_heard(song):
@@ -291,27 +292,27 @@ def test_it_flips_when_sureness_goes_too():
 
 
 def test_few_segments_are_all_asked_and_of_many_some():
-    most = analysis.WHY_SEGMENTS
-    assert analysis.why_segments(0) == ()
-    assert analysis.why_segments(7, 3) == tuple(range(7))
-    spread = analysis.why_segments(300)
+    most = analysis.EXPLAINED_SEGMENTS
+    assert analysis.segments_to_explain(0) == ()
+    assert analysis.segments_to_explain(7, 3) == tuple(range(7))
+    spread = analysis.segments_to_explain(300)
     assert len(set(spread)) == most
     assert (spread[0], spread[-1]) == (0, 299)
     for around in (0, 5, 150, 299):
-        part = analysis.why_segments(300, around)
+        part = analysis.segments_to_explain(300, around)
         assert around in part
         assert part == tuple(range(part[0], part[0] + most))
 
 
 def test_the_map_lies_over_the_whole_song(song, model):
-    heard = analysis.analyse(song, model)
-    why = analysis.explain(song, model, "blues", starts(heard), tuple(range(7)))
-    columns_a_second = why.values.shape[1] / heard.seconds
+    result = analysis.analyse(song, model)
+    why = analysis.explain(song, model, "blues", starts(result), tuple(range(7)))
+    columns_a_second = why.values.shape[1] / result.seconds
     assert columns_a_second == pytest.approx(6, rel=0.05)
     assert "blues" in why.sentence
     assert np.isfinite(why.values).all()
 
-    some = analysis.explain(song, model, "blues", starts(heard), (2, 3))
+    some = analysis.explain(song, model, "blues", starts(result), (2, 3))
     at = slice(round(2.2 * columns_a_second), round(3.8 * columns_a_second))
     assert some.values[:, at] == pytest.approx(why.values[:, at], abs=1e-4)
     outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
@@ -355,8 +356,8 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
         remembered(name)
     song = Song(coded(music(18.5), subtype="FLOAT"), 60)
     judged = split_segments(load_audio(song.content, RATE), UNEVEN)
-    heard = analysis.analyse(song, uneven_model)
-    every = starts(heard)
+    result = analysis.analyse(song, uneven_model)
+    every = starts(result)
     assert len(every) == 61
     which = tuple(range(len(every)))
     why = analysis.explain(song, uneven_model, "a", every, which)
@@ -364,7 +365,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     np.testing.assert_array_equal(given["occlusion"], judged)
     np.testing.assert_array_equal(given["extract"], judged)
     # Drawn, played and named at the same places, to the sample.
-    ends = [part.end for part in heard.verdict.segments]
+    ends = [part.end for part in result.verdict.segments]
     np.testing.assert_allclose(np.array([every, ends]) * RATE % 2400, 0, atol=1e-6)
     for matches in found.segments:
         for match in matches:

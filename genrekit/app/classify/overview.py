@@ -22,7 +22,7 @@ from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import SongResult, StressTest, Why
+from genrekit.verdict.analysis import Explanation, SongResult, StressTest
 from genrekit.verdict.report import (
     agreeing_segments,
     confidence_in_words,
@@ -261,7 +261,7 @@ def worth(listener: ModelChoice) -> str:
 # -- the evidence -----------------------------------------------------------------------------
 
 
-def show_evidence(one: Outcome, heard: SongResult, why: Why | None) -> int | None:
+def show_evidence(one: Outcome, heard: SongResult, why: Explanation | None) -> int | None:
     """The player, and what the chosen segment says; which one that is."""
     verdict, song = heard.verdict, one.sound.song
     if heard.mime is None:
@@ -304,7 +304,7 @@ def choose_look() -> str | None:
 # -- why --------------------------------------------------------------------------------------
 
 
-def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> Why:
+def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> Explanation:
     """Let the visitor choose the genre and the part, and compute."""
     order = [genre for genre, _ in ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
@@ -322,9 +322,9 @@ def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int
         help="Choose another genre to see why it was not that.",
     )
     around = None
-    if len(starts) > analysis.WHY_SEGMENTS:
+    if len(starts) > analysis.EXPLAINED_SEGMENTS:
         part = right.segmented_control(
-            f"{analysis.WHY_SEGMENTS} of the {len(starts)} segments are asked",
+            f"{analysis.EXPLAINED_SEGMENTS} of the {len(starts)} segments are asked",
             [_SPREAD, _AROUND],
             default=_SPREAD,
             required=True,
@@ -332,13 +332,13 @@ def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int
             bind="query-params",
         )
         around = segment if part == _AROUND else None
-    which = analysis.why_segments(len(starts), around)
+    which = analysis.segments_to_explain(len(starts), around)
     with st.spinner("Turning parts of the song down, one after another, and asking again …"):
         return inputs.explain(one.sound.song, listener.file, genre or order[0], starts, which)
 
 
 def show_reasons(
-    one: Outcome, heard: SongResult, listener: ModelChoice, segment: int, why: Why
+    one: Outcome, heard: SongResult, listener: ModelChoice, segment: int, why: Explanation
 ) -> None:
     """The map in words, then the training segments that sound alike."""
     asked, total = len(why.segments), len(heard.verdict.segments)
