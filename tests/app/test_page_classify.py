@@ -12,13 +12,18 @@ from page_tools import button, texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import session
-from genrekit.app.classify import inputs, overview
+from genrekit.app.classify import inputs
+from genrekit.app.classify.compare import agreement
+from genrekit.app.classify.download import command, verdicts_json
+from genrekit.app.classify.overview import clock
+from genrekit.app.classify.questions import Outcome
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
+from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import MODELS, GenreModel, Verdict
 from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
 from genrekit.verdict import analysis
@@ -292,10 +297,10 @@ def test_several_files_make_a_table_with_the_library_s_verdicts(app, own_model):
 def test_the_json_to_take_away_is_the_command_line_s(own_model):
     content = jazz(4)
     song = analysis.Song(content, 900)
-    listener = ModelFile.at(own_model.folder / "model")
-    good = inputs.Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, listener))
-    bad = inputs.Outcome(inputs.Sound("b.wav", song), "It is empty.")
-    first, second = json.loads(overview._json([good, bad]))
+    model = ModelFile.at(own_model.folder / "model")
+    good = Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, model))
+    bad = Outcome(inputs.Sound("b.wav", song), None, "It is empty.")
+    first, second = json.loads(verdicts_json([good, bad]))
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
     assert first["file"] == "a.wav"
     assert first["probabilities"] == verdict.probabilities
@@ -377,18 +382,18 @@ def test_a_chosen_segment_stays_at_its_moment_under_a_model_that_cuts_otherwise(
 ):
     at = example(app, own_model, look="Why", length="9", segment="3")
     assert "Nearest to segment 3" in texts(at).replace("*", "")
-    hear = analysis.analyse
+    analyse = analysis.analyse
 
     def in_halves(song, model):
-        heard = hear(song, model)
+        result = analyse(song, model)
         halves = tuple(
             replace(part, start=start, end=start + 1.5)
-            for part in heard.verdict.segments
+            for part in result.verdict.segments
             for start in (part.start, part.start + 1.5)
         )
-        return replace(heard, verdict=replace(heard.verdict, segments=halves))
+        return replace(result, verdict=replace(result.verdict, segments=halves))
 
-    monkeypatch.setattr(analysis, "hear", in_halves)
+    monkeypatch.setattr(analysis, "analyse", in_halves)
     at.selectbox(key="listener").select("Shipped: course-mlp").run()
     assert at.query_params["segment"] == "5"
     at.number_input(key="take").set_value(2).run()
@@ -415,7 +420,7 @@ def test_stress_holds_or_flips_and_says_which(app, own_model):
     test = analysis.stress_test(
         analysis.Song(content, 900),
         ModelFile.at(own_model.folder / "model"),
-        overview.Degradation(level_db=-40, low_pass_hz=500),
+        Degradation(level_db=-40, low_pass_hz=500),
     )
     assert ("It holds" if test.holds else "It flips") in texts(at)
     assert len(at.get("audio")) == 2
@@ -450,7 +455,7 @@ def test_all_models_are_asked_with_what_each_was_measured_at(app, own_model):
 
 
 def verdict(genre):
-    return analysis.Verdict(genre, 0.9, {"a": 0.9, "b": 0.1}, (), "")
+    return Verdict(genre, 0.9, {"a": 0.9, "b": 0.1}, (), "")
 
 
 @pytest.mark.parametrize(
@@ -465,7 +470,7 @@ def verdict(genre):
     ],
 )
 def test_the_models_agreement_in_words(verdicts, says):
-    text = overview._agreement([verdict(genre) for genre in verdicts])
+    text = agreement([verdict(genre) for genre in verdicts])
     assert says in text.replace("*", "")
 
 
@@ -481,11 +486,11 @@ def test_the_command_gives_the_same_verdict(app, own_model):
 )
 def test_a_hostile_name_is_one_harmless_word_of_the_command(own_model, name, quoted):
     own = inputs.ModelChoice("Yours: Mine", "Mine", ModelFile("x", 0), True)
-    assert overview.command(name, own) == (f"python -m genrekit classify {quoted} --model my-model")
+    assert command(name, own) == (f"python -m genrekit classify {quoted} --model my-model")
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(3, "3 s"), (8.54, "8.5 s"), (59.99, "1:00 min"), (187.2, "3:07 min")]
 )
 def test_times_are_written_as_people_write_them(seconds, text):
-    assert overview.clock(seconds) == text
+    assert clock(seconds) == text

@@ -71,8 +71,8 @@ def pool():
     settings.cache_clear()
 
 
-def starts(heard):
-    return tuple(segment.start for segment in heard.verdict.segments)
+def starts(result):
+    return tuple(segment.start for segment in result.verdict.segments)
 
 
 def test_every_question_is_answered_as_it_would_be_here(pool):
@@ -80,14 +80,14 @@ def test_every_question_is_answered_as_it_would_be_here(pool):
     here = analysis.analyse(one, MODEL)
     assert len(here.verdict.segments) == 2
     genre = next(iter(here.verdict.probabilities))
-    stress = Degradation(noise_db=10.0)
+    degradation = Degradation(noise_db=10.0)
     for question, *rest in (
         (analysis.analyse, MODEL),
         (analysis.judge, MODEL),
         (analysis.explain, MODEL, genre, starts(here), (0, 1)),
         (analysis.nearest, MODEL, starts(here)),
-        (analysis.stress_test, MODEL, stress),
-        (analysis.excerpt_sound, here.rate, 1.0, 2.0, stress),
+        (analysis.stress_test, MODEL, degradation),
+        (analysis.excerpt_sound, here.rate, 1.0, 2.0, degradation),
         (analysis.wav_rendering, here.rate),
     ):
         there = song_workers.ask(question, one, *rest, about=one.digest)
@@ -97,8 +97,8 @@ def test_every_question_is_answered_as_it_would_be_here(pool):
 @pytest.mark.parametrize("make", [lambda: song(suffix="MP3"), lambda: song(suffix="OGG"), aac])
 def test_every_decoder_works_where_little_is_allowed(pool, make):
     one = make()
-    heard = song_workers.ask(analysis.analyse, one, MODEL, about=one.digest)
-    assert_alike(analysis.analyse(one, MODEL), heard)
+    result = song_workers.ask(analysis.analyse, one, MODEL, about=one.digest)
+    assert_alike(analysis.analyse(one, MODEL), result)
 
 
 def test_neighbours_pass_through(pool, demo_bundle):
@@ -154,7 +154,7 @@ def test_a_song_is_bounded_as_the_host_has_set(monkeypatch):
     monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
     monkeypatch.setenv("GENREKIT_SONG_CHANNELS", "2")
     settings.cache_clear()
-    one = inputs._song(song(10.0).content)
+    one = inputs.bounded_song(song(10.0).content)
     settings.cache_clear()
     assert (one.max_seconds, one.max_channels) == (6.0, 2)
     asked = []
@@ -208,7 +208,7 @@ def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
     st.cache_data.clear()  # it may have been heard by a test before
     try:
         # What a decoder does with a file made for it.
-        monkeypatch.setattr(analysis, "hear", jobs.crash_on)
+        monkeypatch.setattr(analysis, "analyse", jobs.crash_on)
         at = app("listen/classify.py", source="An example")
         assert not at.exception
         assert "made the decoder crash" in texts(at)
@@ -241,7 +241,7 @@ def test_only_our_own_clip_is_decoded_by_the_server_itself():
 def questions_answered_by(code: ast.AST) -> set[str]:
     """Functions that decode a song and are called, instead of being handed to the pool."""
     decoding = {name for name in analysis.__all__ if takes_a_song(getattr(analysis, name))}
-    assert {"hear", "judge", "samples_of", "excerpt_sound"} <= decoding
+    assert {"analyse", "judge", "samples_of", "excerpt_sound"} <= decoding
     known = {f"analysis.{name}" for name in decoding}
     for node in ast.walk(code):
         if isinstance(node, ast.ImportFrom) and node.module == "genrekit.verdict.analysis":

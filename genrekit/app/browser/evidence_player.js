@@ -655,7 +655,6 @@ class Player {
     const span = seconds >= 60
       ? `${clock(start, start % 1 ? 1 : 0)} to ${clock(end, end % 1 ? 1 : 0)}`
       : `${plain(start)} to ${plain(end)} s`;
-    if (second === null) return `${span}: ${genres[first][0]} ${percent(p)}`;
     const margin = Math.round(100 * p) - Math.round(100 * q);
     return `${span}: ${genres[first][0]} ${percent(p)}, then ${genres[second][0]} ${percent(q)} ` +
       `(margin ${margin} ${margin === 1 ? "point" : "points"})`;

@@ -14,23 +14,23 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from genrekit.app.classify import inputs
+from genrekit.app.classify.inputs import bounded_song
+from genrekit.app.classify.questions import ask
 from genrekit.app.kit.charts import genre_colours
 from genrekit.app.kit.clips import Clip
 from genrekit.app.kit.component import component
 from genrekit.app.kit.media import media_url
-from genrekit.app.settings import settings
 from genrekit.app.settled import when_settled
 from genrekit.audio.decoder import load_audio
 from genrekit.features.extraction import FeatureParams, log_mel
 from genrekit.features.trace import clip_params
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
-from genrekit.verdict.analysis import ModelFile, Song, SongResult
+from genrekit.verdict.analysis import ModelFile, SongResult, analyse
 
 __all__ = ["PATH", "pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
-Answer = Future[SongResult | str]
+Answer = Future[SongResult]
 
 # As much as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
@@ -127,29 +127,25 @@ def _columns(frames: Array) -> Array:
 
 @st.cache_resource(max_entries=16, ttl=_HOUR, show_spinner=False)
 def _asked(clip: Clip) -> Answer | None:
-    """The default model's answer, now or soon; None where no server runs that could give one."""
+    """Return the default model's answer, now or later; None where no server runs."""
     answer: Answer = Future()
-    limits = settings()
 
-    def ask() -> None:
+    def work() -> None:
         try:
-            content = clip.path.read_bytes()
-            song = Song(content, 60 * limits.song_minutes, max_channels=limits.song_channels)
-            answer.set_result(inputs.hear(song, ModelFile.at(MODELS / DEFAULT_MODEL)))
+            song = bounded_song(clip.path.read_bytes())
+            answer.set_result(ask(analyse, song, ModelFile.at(MODELS / DEFAULT_MODEL)))
         except Exception as error:
             answer.set_exception(error)
 
-    return answer if when_settled(ask) else None
+    return answer if when_settled(work) else None
 
 
 def _verdict(answer: Answer) -> dict[str, Any]:
-    """For the drawing: the verdict of the whole clip and of each segment, or why there is none."""
-    if answer.exception() is not None or isinstance(answer.result(), str):
+    """Return the verdicts on the clip and on each segment, or why there are none."""
+    if answer.exception() is not None:
         _asked.clear()  # the cause may pass
         return {"problem": "The model cannot answer just now. Reload the page to ask again."}
-    heard = answer.result()
-    assert not isinstance(heard, str)
-    verdict = heard.verdict
+    verdict = answer.result().verdict
     return {
         "genre": verdict.genre,
         "probabilities": verdict.probabilities,
