@@ -1,7 +1,8 @@
 """The questions that a page or a program asks about one song: verdict, reasons, neighbours, stress.
 
 Each function takes a `Song` and a `ModelFile` and returns plain frozen values that can be sent to
-another process. The decoded samples, the features and the models stay in the memory of the process
+another process. It raises AudioError where the song cannot be used, and ModelError where the model
+cannot. The decoded samples, the features and the models stay in the memory of the process
 that worked on them, within bounds: a song is decoded once, not once for each question.
 
 Samples are float32, mono, full scale is 1.0, at the model's sample rate. Times are in seconds.
@@ -116,13 +117,7 @@ class ModelFile:
             return {}
 
     def load(self) -> GenreModel:
-        """Return the model, which stays in memory while it is among the last few used.
-
-        Raises
-        ------
-        ModelError
-            As `GenreModel.load`.
-        """
+        """Return the model, which stays in memory while it is among the last few used."""
         return _load(self)
 
 
@@ -151,6 +146,11 @@ class SongResult:
     cut: bool
     picture: Picture
     mime: str | None
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The start of each segment, s."""
+        return tuple(segment.start for segment in self.verdict.segments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,15 +194,7 @@ class StressTest:
 
 
 def analyse(song: Song, model: ModelFile) -> SongResult:
-    """Decode a song, classify it and draw its spectrogram.
-
-    Raises
-    ------
-    AudioError
-        The song cannot be used.
-    ModelError
-        The model cannot be used.
-    """
+    """Decode a song, classify it and draw its spectrogram."""
     network = model.load()
     rate = network.params.sample_rate
     decoded = _decoded(song, rate)
@@ -218,13 +210,7 @@ def analyse(song: Song, model: ModelFile) -> SongResult:
 
 
 def judge(song: Song, model: ModelFile) -> Verdict:
-    """Return the verdict alone, as `GenreModel.classify_file` does.
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
-    """
+    """Return the verdict alone, as `GenreModel.classify_file` does."""
     network = model.load()
     return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
 
@@ -239,11 +225,6 @@ def segment_probabilities(features: Array, model: ModelFile) -> Array:
     Returns
     -------
     ndarray, float32, shape (n, genres)
-
-    Raises
-    ------
-    ModelError
-        The model cannot be used, or takes other features.
     """
     return model.load().probabilities(features).astype(np.float32)
 
@@ -273,13 +254,8 @@ def explain(
     Parameters
     ----------
     genre : str, one of the model's
-    starts : sequence of float, s, where each segment of the verdict begins
+    starts : sequence of float, s, as `SongResult.starts`
     which : sequence of int, at least one, rising: the segments to explain
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
     """
     network = model.load()
     params = network.params
@@ -296,13 +272,8 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
 
     Parameters
     ----------
-    starts : sequence of float, s, where each segment of the verdict begins
+    starts : sequence of float, s, as `SongResult.starts`
     k : int, >= 1, how many for each segment
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
     """
     network = model.load()
     if network.neighbours is None:
@@ -311,13 +282,7 @@ def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -
 
 
 def stress_test(song: Song, model: ModelFile, degradation: Degradation) -> StressTest:
-    """Classify a song, or the middle `STRESS_SECONDS` of it, before and after a degradation.
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
-    """
+    """Classify a song, or the middle `STRESS_SECONDS` of it, before and after a degradation."""
     network = model.load()
     rate = network.params.sample_rate
     samples, start = _middle(_decoded(song, rate).samples, network.params)
@@ -330,13 +295,7 @@ def stress_test(song: Song, model: ModelFile, degradation: Degradation) -> Stres
 
 
 def samples_of(song: Song, rate: int) -> Array:
-    """Decode a song at `rate` Hz, at most `Song.max_seconds` of it.
-
-    Raises
-    ------
-    AudioError
-        As `analyse`.
-    """
+    """Decode a song at `rate` Hz, at most `Song.max_seconds` of it."""
     return _decoded(song, rate).samples
 
 
@@ -362,11 +321,6 @@ def wav_rendering(song: Song, rate: int) -> bytes:
     Parameters
     ----------
     rate : int, Hz; below 8000, which browsers need not play, 22050 is used
-
-    Raises
-    ------
-    AudioError
-        As `analyse`.
     """
     rate = rate if rate >= _PLAYABLE_RATE_HZ else 22050
     return wav_bytes(_decoded(song, rate).samples, rate)

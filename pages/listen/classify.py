@@ -5,28 +5,9 @@ from bisect import bisect_right
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.classify.compare import show_comparison
-from genrekit.app.classify.download import show_downloads
-from genrekit.app.classify.inputs import (
-    ModelChoice,
-    Sound,
-    choose_model,
-    choose_sounds,
-    model_choices,
-)
-from genrekit.app.classify.overview import (
-    COMPARE,
-    STRESS,
-    TAKE,
-    WHY,
-    choose_look,
-    show_evidence,
-    show_song,
-    show_table,
-)
-from genrekit.app.classify.questions import Outcome, classify
-from genrekit.app.classify.stress import show_stress
-from genrekit.app.classify.why import ask_why, show_reasons
+from genrekit.app.classify import compare, download, inputs, overview, questions, stress, why
+from genrekit.app.classify.inputs import ModelChoice, Sound
+from genrekit.app.classify.questions import Outcome
 from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import first_step, page_header, plain_errors
 from genrekit.verdict.analysis import SongResult
@@ -44,32 +25,32 @@ def nothing_yet() -> None:
 
 def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:
     """Everything about one song; the closer look is computed when it is chosen."""
-    show_song(outcome, model)
+    overview.show_song(outcome, model)
     sound, result = outcome.sound, outcome.result
     if result is None:
         return
     if not outcome.is_judged:
-        show_evidence(sound, result, None)
+        overview.show_evidence(sound, result, None)
         return
     evidence = st.container()
-    look = choose_look()
+    look = overview.choose_look()
     segment = chosen_segment(sound, result)
-    why = ask_why(sound, result, model, segment) if look == WHY else None
+    explanation = why.explain(sound, result, model, segment) if look == overview.WHY else None
     with evidence:
-        clicked = show_evidence(sound, result, why)
+        clicked = overview.show_evidence(sound, result, explanation)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)
-        if why is not None:  # computed for the segment before
+        if explanation is not None:  # computed for the segment before
             st.rerun()
-    if why is not None:
-        show_reasons(sound, result, model, segment, why)
-    elif look == STRESS:
-        show_stress(sound, result, model, segment)
-    elif look == COMPARE:
-        show_comparison(sound, models)
-    elif look == TAKE:
-        show_downloads(outcome, model)
+    if explanation is not None:
+        why.show(sound, result, model, segment, explanation)
+    elif look == overview.STRESS:
+        stress.show(sound, result, model, segment)
+    elif look == overview.COMPARE:
+        compare.show(sound, models)
+    elif look == overview.TAKE:
+        download.show(outcome, model)
 
 
 def chosen_segment(sound: Sound, result: SongResult) -> int:
@@ -77,7 +58,7 @@ def chosen_segment(sound: Sound, result: SongResult) -> int:
 
     When another model divides the song otherwise, return the segment at the same moment.
     """
-    starts = tuple(part.start for part in result.verdict.segments)
+    starts = result.starts
     text = st.query_params.get("segment", "1")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
     now = (sound.song.digest, starts)
@@ -100,16 +81,16 @@ page_header(
 page_words("classify")
 with plain_errors():
     session.sync()
-    models = model_choices()
+    models = inputs.model_choices()
     if not models:
         st.info("There is no model yet: train one first.")
         first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
-        model = choose_model(models)
-        sounds = choose_sounds()
+        model = inputs.choose_model(models)
+        sounds = inputs.choose_sounds()
         if not sounds:
             nothing_yet()
         else:
-            outcomes = classify(sounds, model)
-            chosen = show_table(outcomes) if len(outcomes) > 1 else outcomes[0]
+            outcomes = questions.classify(sounds, model)
+            chosen = overview.show_table(outcomes) if len(outcomes) > 1 else outcomes[0]
             song(chosen, model, models)

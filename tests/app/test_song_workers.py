@@ -71,10 +71,6 @@ def pool():
     settings.cache_clear()
 
 
-def starts(result):
-    return tuple(segment.start for segment in result.verdict.segments)
-
-
 def test_every_question_is_answered_as_it_would_be_here(pool):
     one = song()
     here = analysis.analyse(one, MODEL)
@@ -84,8 +80,8 @@ def test_every_question_is_answered_as_it_would_be_here(pool):
     for question, *rest in (
         (analysis.analyse, MODEL),
         (analysis.judge, MODEL),
-        (analysis.explain, MODEL, genre, starts(here), (0, 1)),
-        (analysis.nearest, MODEL, starts(here)),
+        (analysis.explain, MODEL, genre, here.starts, (0, 1)),
+        (analysis.nearest, MODEL, here.starts),
         (analysis.stress_test, MODEL, degradation),
         (analysis.excerpt_sound, here.rate, 1.0, 2.0, degradation),
         (analysis.wav_rendering, here.rate),
@@ -103,7 +99,7 @@ def test_every_decoder_works_where_little_is_allowed(pool, make):
 
 def test_neighbours_pass_through(pool, demo_bundle):
     model, one = ModelFile.at(demo_bundle), song()
-    where = starts(analysis.analyse(one, model))
+    where = analysis.analyse(one, model).starts
     here = analysis.nearest(one, model, where)
     assert here is not None
     assert_alike(here, song_workers.ask(analysis.nearest, one, model, where, about=one.digest))

@@ -65,10 +65,6 @@ def decodings(monkeypatch):
     return rates
 
 
-def starts(result):
-    return tuple(part.start for part in result.verdict.segments)
-
-
 # -- the verdict ------------------------------------------------------------------------------
 
 
@@ -114,10 +110,10 @@ def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
     result = analysis.analyse(song, model)
     analysis.judge(song, model)
     analysis.stress_test(song, model, Degradation(level_db=-6))
-    analysis.explain(song, model, result.verdict.segments and "blues", starts(result), (0, 1))
+    analysis.explain(song, model, result.verdict.segments and "blues", result.starts, (0, 1))
     analysis.excerpt_sound(song, result.rate, 0, 2, Degradation())
     analysis.wav_rendering(song, result.rate)
-    analysis.nearest(song, model, starts(result))
+    analysis.nearest(song, model, result.starts)
     assert decodings == [RATE]
 
 
@@ -155,7 +151,7 @@ def test_a_host_may_allow_fewer_channels(model):
 def test_questions_and_answers_travel_between_processes(song, model):
     result = analysis.analyse(song, model)
     test = analysis.stress_test(song, model, Degradation(noise_db=10))
-    why = analysis.explain(song, model, "blues", starts(result), (0,))
+    why = analysis.explain(song, model, "blues", result.starts, (0,))
     for value in (song, model, test):
         assert pickle.loads(pickle.dumps(value)) == value
     assert pickle.loads(pickle.dumps(song)).content == song.content
@@ -306,13 +302,13 @@ def test_few_segments_are_all_asked_and_of_many_some():
 
 def test_the_map_lies_over_the_whole_song(song, model):
     result = analysis.analyse(song, model)
-    why = analysis.explain(song, model, "blues", starts(result), tuple(range(7)))
+    why = analysis.explain(song, model, "blues", result.starts, tuple(range(7)))
     columns_a_second = why.values.shape[1] / result.seconds
     assert columns_a_second == pytest.approx(6, rel=0.05)
     assert "blues" in why.sentence
     assert np.isfinite(why.values).all()
 
-    some = analysis.explain(song, model, "blues", starts(result), (2, 3))
+    some = analysis.explain(song, model, "blues", result.starts, (2, 3))
     at = slice(round(2.2 * columns_a_second), round(3.8 * columns_a_second))
     assert some.values[:, at] == pytest.approx(why.values[:, at], abs=1e-4)
     outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
@@ -357,7 +353,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     song = Song(coded(music(18.5), subtype="FLOAT"), 60)
     judged = split_segments(load_audio(song.content, RATE), UNEVEN)
     result = analysis.analyse(song, uneven_model)
-    every = starts(result)
+    every = result.starts
     assert len(every) == 61
     which = tuple(range(len(every)))
     why = analysis.explain(song, uneven_model, "a", every, which)

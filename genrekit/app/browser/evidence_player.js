@@ -4,18 +4,14 @@
 // t / seconds of its width, in every part of it. The sound's clock is the only clock: all that
 // moves is placed from it, once per animation frame, and nothing is asked of the server.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make, paint, percent } from "./drawing.js";
+
 const players = new WeakMap();
 
 const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
 const GUTTER = 50;
 // Narrower cells cannot be hit with a finger, so zooming is offered.
 const NARROW = 28;
-// Dark to bright in even steps of lightness, so that it reads in grey as well.
-const LOUDNESS = [
-  [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
-  [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
-];
 // One pattern per genre, drawn in a tile of 8 by 8.
 const PATTERNS = [
   "", "M-2 2 2-2M0 8 8 0M6 10 10 6", "M4 4h.01", "M0 4H8", "M-2 6 2 10M0 0 8 8M6-2 10 2", "M4 0V8",
@@ -38,45 +34,31 @@ export default function (component) {
 
 // -- small tools ---------------------------------------------------------------------------
 
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function element(name, content, className = "") {
-  const node = document.createElement(name);
-  node.className = className;
-  node.append(content);
+function item(...content) {
+  const node = document.createElement("li");
+  node.append(...content);
   return node;
 }
 
 function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const bands = head.hz.length;
-  const from = 4 + length, to = from + bands * head.columns;
-  head.picture = { values: bytes.subarray(from, to), bands, columns: head.columns };
+  const from = 4 + length, to = from + head.hz.length * head.columns;
+  head.picture = bytes.subarray(from, to);
   if (head.why) {
-    const values = Int8Array.from(bytes.subarray(to), (byte) => (byte << 24) >> 24);
-    head.why = { values, bands: head.why[0], columns: head.why[1] };
+    head.why = { values: new Int8Array(bytes.slice(to).buffer), bands: head.why[0], columns: head.why[1] };
   }
   return head;
 }
 
 const same = (a, b) => a && a.length === b.length && a.every((byte, i) => byte === b[i]);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-const percent = (p) => `${Math.round(100 * p)}%`;
 
 function hertz(hz) {
   return hz < 1000 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(2))} kHz`;
 }
 
-function plain(seconds) {
-  const rounded = Math.round(seconds * 10) / 10;
-  return Number.isInteger(rounded) ? String(rounded) : rounded.toFixed(1);
-}
+const plain = (seconds) => String(Number(seconds.toFixed(1)));
 
 // 75.5 as 1:15.5, or as 1:15 with no digits.
 function clock(seconds, digits = 0) {
@@ -84,14 +66,6 @@ function clock(seconds, digits = 0) {
   const whole = Math.floor(seconds * scale + 1e-6) / scale;
   const minutes = Math.floor(whole / 60);
   return `${minutes}:${(whole - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
-}
-
-function colourTable() {
-  const last = LOUDNESS.length - 1;
-  return Array.from({ length: 256 }, (_, i) => {
-    const at = (i / 255) * last, low = Math.min(last - 1, Math.floor(at));
-    return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
-  });
 }
 
 class Player {
@@ -138,7 +112,7 @@ class Player {
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
     this.drawLegend();
-    this.drawSpectrogram();
+    paint(this.find("spectrogram"), this.data.picture, this.data.hz.length);
     this.layout();
   }
 
@@ -413,23 +387,6 @@ class Player {
     this.tick();
   }
 
-  drawSpectrogram() {
-    const { values, bands, columns } = this.data.picture;
-    const canvas = this.find("spectrogram");
-    [canvas.width, canvas.height] = [columns, bands];
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(columns, bands);
-    const table = colourTable();
-    for (let band = 0; band < bands; band++) {
-      for (let column = 0; column < columns; column++) {
-        const at = 4 * ((bands - 1 - band) * columns + column);
-        image.data.set(table[values[band * columns + column]], at);
-        image.data[at + 3] = 255;
-      }
-    }
-    context.putImageData(image, 0, 0);
-  }
-
   // Colour and strength from the map; what spoke against is striped as well.
   drawWhy() {
     const canvas = this.find("why"), { why } = this.data;
@@ -579,12 +536,10 @@ class Player {
       const swatch = make("svg", { width: 26, height: 16, "aria-hidden": "true" }), box = { width: 26, height: 16, rx: 3 };
       swatch.append(this.pattern(genre, "key"), make("rect", { ...box, fill: genres[genre][1] }),
         make("rect", { ...box, fill: `url(#key-${genre})` }));
-      const item = element("li", swatch);
-      item.append(`${genres[genre][0]} ${count} of ${segments.length}`);
-      return item;
+      return item(swatch, `${genres[genre][0]} ${count} of ${segments.length}`);
     });
     if (segments.some((_, i) => this.disagrees(i))) {
-      items.push(element("li", "≠ or a bar beneath: disagrees with the verdict"));
+      items.push(item("≠ or a bar beneath: disagrees with the verdict"));
     }
     this.find("legend").replaceChildren(...items);
   }

@@ -15,12 +15,12 @@ from genrekit.verdict import analysis
 from genrekit.verdict.report import agreeing_segments, ranked
 from genrekit.wording import agree, counted
 
-__all__ = ["agreement", "show_comparison"]
+__all__ = ["agreement", "show"]
 
 _CARDS_IN_A_ROW: Final = 3
 
 
-def show_comparison(sound: Sound, models: Sequence[ModelChoice]) -> None:
+def show(sound: Sound, models: Sequence[ModelChoice]) -> None:
     """Show every model's verdict on the same song, with what each was measured at."""
     progress = st.empty()
     verdicts: list[Verdict | str] = []

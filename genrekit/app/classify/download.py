@@ -11,10 +11,10 @@ from genrekit.app.classify.inputs import ModelChoice
 from genrekit.app.classify.questions import Outcome
 from genrekit.verdict.report import report, segment_rows, to_csv, to_json
 
-__all__ = ["command", "download", "show_downloads", "verdicts_json"]
+__all__ = ["command", "download", "show", "verdicts_json"]
 
 
-def show_downloads(outcome: Outcome, model: ModelChoice) -> None:
+def show(outcome: Outcome, model: ModelChoice) -> None:
     """Offer the verdict as files, the sound where it was made here, and the command."""
     left, middle, right = st.columns(3)
     download(left, "This verdict as JSON", lambda: verdicts_json([outcome]), "verdict.json")

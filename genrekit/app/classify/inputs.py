@@ -85,11 +85,10 @@ def model_choices() -> list[ModelChoice]:
 def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
     """Let the visitor choose a model: at first the one just trained, else the default."""
     current = session.current("model")
-    own_first = current is not None and current.status == "done" and choices[0].own
-    default = 0 if own_first else next(
-        (i for i, one in enumerate(choices) if not one.own and one.name == DEFAULT_MODEL), 0
-    )  # fmt: skip
-    labels = [one.label for one in choices]
+    labels = [choice.label for choice in choices]
+    just_trained = current is not None and current.status == "done" and choices[0].own
+    shipped = f"Shipped: {DEFAULT_MODEL}"
+    default = 0 if just_trained or shipped not in labels else labels.index(shipped)
     chosen = st.selectbox(
         "Which model listens",
         labels,

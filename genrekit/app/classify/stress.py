@@ -16,7 +16,7 @@ from genrekit.verdict import analysis
 from genrekit.verdict.analysis import SongResult, StressTest
 from genrekit.verdict.report import ranked
 
-__all__ = ["show_stress"]
+__all__ = ["show"]
 
 _EXCERPT_SECONDS: Final = 12.0
 _OFF: Final = "off"
@@ -24,7 +24,7 @@ _LOW_PASS: Final = (_OFF, *"8000 5500 4000 3000 2000 1400 1000 700 500".split())
 _NOISE: Final = (_OFF, *"40 30 20 15 10 5 0 -5 -10".split())
 
 
-def show_stress(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> None:
+def show(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> None:
     """Show sliders that make the sound worse, whether the verdict holds, and both sounds."""
     degradation = _sliders()
     with st.spinner("Listening under stress …"):

@@ -13,16 +13,16 @@ from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree
 
-__all__ = ["ask_why", "show_reasons"]
+__all__ = ["explain", "show"]
 
 _SPREAD: Final = "spread over the song"
 _AROUND: Final = "around the chosen segment"
 
 
-def ask_why(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> Explanation:
+def explain(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> Explanation:
     """Let the visitor choose the genre and the part of the song, and explain it."""
     order = [genre for genre, _ in ranked(result.verdict.probabilities)]
-    starts = tuple(part.start for part in result.verdict.segments)
+    starts = result.starts
     left, right = st.columns(2)
     about = (sound.song.digest, model.file)
     if st.session_state.setdefault("explained", about) != about:
@@ -52,7 +52,7 @@ def ask_why(sound: Sound, result: SongResult, model: ModelChoice, segment: int) 
         return ask(analysis.explain, sound.song, model.file, genre or order[0], starts, which)
 
 
-def show_reasons(
+def show(
     sound: Sound, result: SongResult, model: ModelChoice, segment: int, why: Explanation
 ) -> None:
     """Show the evidence in words, then the most similar training segments."""
@@ -69,9 +69,8 @@ def show_reasons(
         f"the model answers to, not why music is what it is.{part}"
     )
     st.markdown("### What it heard in training that sounds alike")
-    starts = tuple(part.start for part in result.verdict.segments)
     with st.spinner("Comparing with the training segments …"):
-        found = ask(analysis.nearest, sound.song, model.file, starts)
+        found = ask(analysis.nearest, sound.song, model.file, result.starts)
     if found is None:
         st.info(
             "This model does not carry the segments it was trained on, so there is nothing to "
