@@ -180,16 +180,18 @@ def test_maps_side_by_side(small):
     np.testing.assert_allclose(picture.hertz, band_edges(small, 4))
 
 
-def test_overlapping_maps_are_averaged(small):
+def test_overlapping_maps_are_averaged(small, monkeypatch):
     maps = np.zeros((2, 1, 2), np.float32)
     maps[0], maps[1] = [1, 2], [6, 9]
     picture = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(picture.values, [[1, (2 + 6) / 2, 9]])
     # One column over all: each moment weighs by its length.
-    whole = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5, columns=1)
+    monkeypatch.setattr(module, "MAX_COLUMNS", 1)
+    whole = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(whole.values, [[(1 + 2 + 6 + 9) / 4]])
     # Columns that cut moments: 1.5 s in two columns of 0.75 s.
-    halves = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5, columns=2)
+    monkeypatch.setattr(module, "MAX_COLUMNS", 2)
+    halves = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(
         halves.values,
         [[(0.5 * 1 + 0.25 * 2 + 0.25 * 6) / 1.0, (0.25 * 2 + 0.25 * 6 + 0.5 * 9) / 1.0]],

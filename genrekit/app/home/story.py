@@ -1,8 +1,8 @@
 """The story on the home page: one clip of music, from its sound wave to a verdict.
 
-The pictures are computed from the clip and kept small. The verdict is the default model's, asked
-for as the classify page asks, by a thread: nobody's first look at the page waits for a model. What
-is drawn between them is that model's own path, from the levels that it reads to its genres.
+The pictures are computed from the clip and kept small. The verdict is the default model's, from
+the same cache as on the classify page; a thread asks for it, so that the page does not wait for a
+model. The network between them has that model's own layers.
 """
 
 import base64
@@ -32,13 +32,12 @@ __all__ = ["PATH", "pictures", "story"]
 Array = NDArray[np.floating[Any]]
 Answer = Future[SongResult]
 
-# As much as a picture a few centimetres wide can show.
+# As fine as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
 BANDS: Final = 64
 _FLOOR_DB: Final = 60.0
-# The default model's path, (channels, bands, moments): the picture of a segment, and what becomes
-# of it after each stage of filters. Written down because the server never loads PyTorch; a test
-# compares with the model itself.
+# The sizes of the default model's layers, (channels, bands, moments), beginning with the input.
+# They are written down because the server never loads PyTorch; a test compares with the model.
 PATH: Final = ((1, 128, 37), (32, 64, 19), (32, 32, 19), (64, 16, 10), (96, 8, 5), (96, 4, 5))
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
@@ -47,14 +46,14 @@ _mount: Final = component("story")
 
 
 def story(clip: Clip) -> None:
-    """Draw the story of a clip; the verdict joins the pictures when the model has answered."""
+    """Draw the story of a clip; the verdict joins the pictures once the model has answered."""
     answer = _asked(clip)
     waiting = answer is not None and not answer.done()
     st.fragment(_draw, run_every=_POLL_SECONDS if waiting else None)(clip, answer, waiting)
 
 
 def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
-    told = answer is not None and answer.done()
+    answered = answer is not None and answer.done()
     _mount(
         key="story",
         data={
@@ -64,11 +63,11 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
             "seconds": clip.seconds,
             "floor": _FLOOR_DB,
             "pictures": _cached_pictures(clip),
-            "sound": _sound(clip) if told else None,
-            "verdict": _verdict(answer) if answer is not None and told else None,
+            "sound": _sound(clip) if answered else None,
+            "verdict": _verdict(answer) if answer is not None and answered else None,
         },
     )
-    if waiting and told:
+    if waiting and answered:
         st.rerun()  # nothing is left to ask for
 
 
@@ -85,7 +84,7 @@ def _cached_pictures(clip: Clip) -> dict[str, str]:
 
 
 def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
-    """What the story draws of a sound, one byte a value.
+    """Return the story's pictures of a sound, one byte for each value.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
     Returns
     -------
     wave : int8, shape (COLUMNS, 2)
-        Lowest and highest sample of each moment; 127 is the loudest of the clip.
+        Lowest and highest sample of each moment; 127 is the clip's peak.
     mel : uint8, shape (BANDS, COLUMNS)
         Level of each mel band, lowest band first; 255 is the loudest, 0 is 60 dB below it.
 
@@ -117,7 +116,7 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
 
 
 def _columns(frames: Array) -> Array:
-    """Frames, shape (frames, rows), averaged to `COLUMNS` of them, or repeated."""
+    """Average or repeat frames, shape (frames, rows), to `COLUMNS` of them."""
     edges = np.linspace(0, len(frames), COLUMNS + 1).astype(int)
     return np.array([frames[a : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)])
 
