@@ -119,7 +119,7 @@ def test_every_centre_lies_in_its_own_cell() -> None:
         assert low < (segment.start + segment.end) / 2 < high
 
 
-def test_what_travels_is_what_was_given(mount: Any) -> None:
+def test_the_message_holds_what_was_given(mount: Any) -> None:
     why = np.array([[1.0, -0.5, 0.0], [0.25, -2.0, 2.0]], np.float32)
     header, picture, reasons = mount(why=why)[1].read()
     assert (picture == VALUES).all()
@@ -132,7 +132,7 @@ def test_what_travels_is_what_was_given(mount: Any) -> None:
     assert header["summary"] == "Spectrogram of 6 s; 2 of 3 segments say ska."
 
 
-def test_a_map_without_any_reason_stays_blank(mount: Any) -> None:
+def test_a_map_without_evidence_stays_blank(mount: Any) -> None:
     reasons = mount(why=np.zeros((2, 3), np.float32))[1].read()[2]
     assert reasons.shape == (2, 3)
     assert not reasons.any()
@@ -143,13 +143,13 @@ def test_unsure_and_long_is_summed_up_by_the_most_frequent_genre(mount: Any) -> 
     assert header["summary"] == "Spectrogram of 1 min 5 s; 2 of 3 segments say ska."
 
 
-def test_nothing_judged_is_still_played(mount: Any) -> None:
+def test_a_song_without_segments_can_be_played(mount: Any) -> None:
     header = mount(song(segments=(), genre=None))[1].read()[0]
     assert header["segments"] == []
     assert header["summary"] == "Spectrogram of 6 s."
 
 
-def test_a_long_song_travels_light(mount: Any) -> None:
+def test_the_message_of_a_long_song_is_small(mount: Any) -> None:
     values = mel_picture(np.ones(900 * 8000, np.float32), 8000).values
     probabilities = dict.fromkeys(("ska", "dub", "pop"), 1 / 3)
     segments = [SegmentVerdict(3.0 * i, 3.0 * i + 3, probabilities) for i in range(300)]

@@ -43,7 +43,7 @@ def test_a_tone_is_one_bright_row_and_a_higher_one_a_higher_row():
     assert rows == sorted(set(rows))
 
 
-def test_what_grows_louder_grows_in_the_wave():
+def test_a_crescendo_grows_in_the_wave():
     sound = tone(440) * np.linspace(0, 1, len(tone(440)), dtype=np.float32)
     low, high = story.pictures(sound, PARAMS)["wave"].T.astype(int)
     assert high[-1] == 127
@@ -95,7 +95,7 @@ def test_the_network_that_is_drawn_is_the_one_that_gives_the_verdict():
 @pytest.mark.parametrize(
     "failure", [WorkerBusy("Too many."), ValueError("secret"), AudioError("No sound.")]
 )
-def test_a_model_that_cannot_answer_is_said_plainly(failure):
+def test_a_model_that_cannot_answer_is_reported_plainly(failure):
     answer = Future()
     answer.set_exception(failure)
     (problem,) = story._verdict(answer).values()
@@ -103,7 +103,7 @@ def test_a_model_that_cannot_answer_is_said_plainly(failure):
     assert "secret" not in problem
 
 
-def test_home_shows_the_rest_at_once_where_no_model_can_be_asked(app):
+def test_home_shows_the_rest_where_no_model_can_be_asked(app):
     at = app("start/home.py")
     assert not at.error
     assert "Sound becomes a picture" in texts(at)
