@@ -1,8 +1,8 @@
 // A song with its evidence: sound, spectrogram and segments on one time axis.
 //
 // The plot is as wide as its scroller, or a few times that when zoomed; a time t stands at
-// t / seconds of its width, in every part of it. The sound's clock is the only clock: all that
-// moves is placed from it, once per animation frame, and nothing is asked of the server.
+// t / seconds of its width, in every part of it. The sound's clock is the only clock: whatever
+// moves is placed by it, once per animation frame, without asking the server.
 
 import { make, paint, percent } from "./drawing.js";
 
@@ -10,7 +10,7 @@ const players = new WeakMap();
 
 const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
 const GUTTER = 50;
-// Narrower cells cannot be hit with a finger, so zooming is offered.
+// Narrower cells are hard to hit with a finger, so zooming is offered.
 const NARROW = 28;
 // One pattern per genre, drawn in a tile of 8 by 8.
 const PATTERNS = [
@@ -86,7 +86,7 @@ class Player {
 
   rest() { this.watcher.disconnect(); }
 
-  // All that belongs to one song.
+  // The state that belongs to one song.
   reset() {
     this.silent = null; // the time of the cursor where there is no sound
     this.alone = null; // the segment that is played by itself
@@ -96,7 +96,7 @@ class Player {
     this.touched = -Infinity;
   }
 
-  // -- what arrives from the server ---------------------------------------------------------
+  // -- messages from the server ---------------------------------------------------------
 
   receive(bytes) {
     if (!(bytes instanceof Uint8Array)) return;
@@ -108,7 +108,7 @@ class Player {
     const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
     if (newSong) this.open();
     else if (!same(before.edges, this.data.edges)) this.alone = this.hovered = null;
-    // A map arrives because it was asked for; later ones leave the visitor's choice alone.
+    // The first map is shown, since the visitor asked for it; later ones keep the choice.
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
     this.drawLegend();
@@ -123,7 +123,7 @@ class Player {
     else this.fallSilent("The sound is not to be had here. Choose a segment to read about it.");
   }
 
-  // The address as the server has it, and below this page's folder for a proxy in between.
+  // Try the server's address and, for a proxy in between, one below this page's folder, in turns.
   load(time = 0) {
     const here = new URL(`.${this.data.url.slice(this.data.url.lastIndexOf("/media/"))}`, location.href);
     const there = new URL(this.data.url, location.origin);
@@ -187,7 +187,7 @@ class Player {
     if (this.silent !== null) return;
     if (this.finishedAlone) this.alone = null;
     if (this.atEnd) this.audio.currentTime = 0;
-    // A refusal leaves it paused, which the button shows.
+    // Where the browser refuses, it stays paused, and the button says so.
     this.audio.play().catch(() => this.tick());
   }
 
@@ -196,14 +196,14 @@ class Player {
     else this.play();
   }
 
-  // A file may end a little before what was heard of it, which decoders pad.
+  // A file may end a little before the decoded sound, which decoders pad.
   get atEnd() { return this.time >= this.data.seconds - 0.02 || this.audio.ended; }
 
   get finishedAlone() {
     return this.alone !== null && (this.atEnd || this.time >= this.data.segments[this.alone][1] - 0.02);
   }
 
-  // Stops at the end of a segment that plays alone, and at the end of what was heard.
+  // Stop at the end of a segment that plays alone, and at the end of what was analysed.
   keepWithin() {
     if (!this.playing) return;
     const end = this.alone === null ? this.data.seconds : this.data.segments[this.alone][1];
@@ -246,7 +246,7 @@ class Player {
       part.addEventListener("pointermove", (event) => this.hover(event, part === picture));
       part.addEventListener("pointerleave", () => this.unhover());
     }
-    // Whoever moves the plot by hand looks elsewhere for a while.
+    // A plot moved by hand does not follow the cursor for a while.
     for (const name of ["wheel", "pointerdown", "touchmove"]) {
       scroller.addEventListener(name, () => { this.touched = performance.now(); }, { passive: true });
     }
@@ -258,25 +258,22 @@ class Player {
   }
 
   segmentAt(time) {
-    const { edges, segments } = this.data;
-    let i = 0;
-    while (i < segments.length - 1 && edges[i + 1] <= time) i += 1;
-    return i;
+    return Math.max(0, this.data.edges.slice(0, -1).findLastIndex((edge) => edge <= time));
   }
 
-  // The segment spoken of: the one played alone, else the one under the cursor.
+  // The current segment: the one played alone, else the one under the cursor.
   get segment() { return this.alone ?? this.segmentAt(this.time); }
 
   choose(index, play) {
     if (!this.data.segments.length) return;
     this.alone = play ? index : null;
     this.hovered = null;
-    // Overlapping segments begin in a neighbour's cell: then the cell's own start is meant.
+    // An overlapping segment begins in its neighbour's cell: then take the start of its own.
     const start = this.data.segments[index][0];
     this.seek(play ? start : Math.max(start, this.data.edges[index]));
     if (play) this.play();
     this.reveal();
-    // Held-down keys pass many segments; the page hears of the last.
+    // A held key passes many segments; only the last is sent to the page.
     clearTimeout(this.sending);
     this.sending = setTimeout(() => this.send("segment", index), 250);
   }
@@ -352,7 +349,7 @@ class Player {
     return narrow >= NARROW ? 1 : 2 ** Math.ceil(Math.log2((1.4 * NARROW) / narrow));
   }
 
-  // Brings the cursor into sight, with what comes after it.
+  // Scroll the cursor into view, with room after it.
   reveal() {
     const scroller = this.find("scroller"), x = this.x(this.time), seen = scroller.clientWidth;
     if (this.zoom === 1) return;
@@ -387,7 +384,7 @@ class Player {
     this.tick();
   }
 
-  // Colour and strength from the map; what spoke against is striped as well.
+  // Colour and opacity come from the map; evidence against the genre is striped as well.
   drawWhy() {
     const canvas = this.find("why"), { why } = this.data;
     const on = Boolean(why) && this.find("show").checked;
@@ -500,7 +497,7 @@ class Player {
     return group;
   }
 
-  // One name for neighbours that say the same, where there is room for it.
+  // One name for a run of segments with the same genre, where there is room for it.
   runNames() {
     const { edges, genres, segments } = this.data, names = [];
     for (let from = 0, i = 1; i <= segments.length; i++) {
@@ -555,7 +552,7 @@ class Player {
     this.find("cursor").style.transform = `translateX(${this.x(shown)}px)`;
     const moment = performance.now();
     if (this.playing && moment - this.touched > 4000) this.reveal();
-    // A pointer at rest does not keep the readout from the music.
+    // A resting pointer does not hold the readout for long.
     if (this.playing && this.hovered !== null && moment - this.pointed > 2500) this.unhover();
     const digits = seconds < 60 ? 1 : 0;
     this.write("clock", `${clock(time, digits)} / ${clock(seconds, digits)}`);
@@ -570,7 +567,7 @@ class Player {
     if (node.textContent !== text) node.textContent = text;
   }
 
-  // What changes from segment to segment only.
+  // Update what changes only with the segment or the state.
   showState() {
     const { segments } = this.data, none = !segments.length;
     this.find("icon").setAttribute("d", this.playing ? ICONS.pause : ICONS.play);

@@ -1,7 +1,7 @@
 // One clip of music, from its sound wave to a verdict.
 //
-// While it plays, the sound's clock is the only clock: the line, the levels of the moment and its
-// probabilities are placed from it, and the server is not asked.
+// While it plays, the sound's clock is the only clock: it places the line and chooses the levels
+// and the probabilities to show, without asking the server.
 
 import { make, paint, percent } from "./drawing.js";
 
@@ -144,7 +144,7 @@ class Story {
     this.shown = state;
     const order = names.map((name, i) => [name, values[i]]).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
     this.part.bars.replaceChildren(...order.map(([name, p], i) => this.bar(name, p, i === 0)));
-    // The bars say whose they are: a verdict is the whole clip's.
+    // The heading says what the bars belong to: only the whole clip has a verdict.
     if (part) {
       this.say(
         `Seconds ${Math.round(part[0])} to ${Math.round(part[1])}`,
