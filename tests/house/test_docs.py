@@ -30,7 +30,8 @@ from genrekit.audio.synth import render, write_demo_dataset
 from genrekit.cli.main import _parser
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/*.md"))]
+FOLDERS = ("", "[!.]*/", "docs/*/")
+PAGES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}*.md"))
 EXTEND = ROOT / "docs" / "extend.md"
 CHANGED = ("genrekit", "pages", "tests")  # what the examples of extending change
 
