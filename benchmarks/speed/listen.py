@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks.speed.cold import LIMIT, straightforward
 from benchmarks.speed.compare import DisagreementError, Figures, compare, timed, within
 from genrekit.audio.decoder import load_audio
-from genrekit.model.bundle import MODELS, Verdict
+from genrekit.model.bundle import MODELS
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict.analysis import ModelFile, Song, SongResult, analyse
 
 RATE = 44_100
