@@ -17,7 +17,7 @@ from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
-from genrekit.model import bundle, neighbours
+from genrekit.model import bundle, neighbours, verdicts
 from genrekit.verdict import analysis
 
 __all__ = ["ask", "close", "warm_up"]
@@ -84,8 +84,8 @@ def _workers() -> Workers:
             analysis.Song,
             analysis.StressTest,
             analysis.Why,
-            bundle.SegmentVerdict,
-            bundle.Verdict,
+            verdicts.SegmentVerdict,
+            verdicts.Verdict,
             neighbours.Nearest,
             neighbours.SegmentMatch,
             neighbours.TrackMatch,

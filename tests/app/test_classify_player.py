@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from genrekit.app.classify import player as module
 from genrekit.app.classify.player import MAX_COLUMNS, cell_edges, evidence_player, media_url
 from genrekit.errors import SettingsError
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 
 SONG: dict[str, Any] = {
     "picture": np.arange(40 * 100, dtype=np.uint32).reshape(40, 100).astype(np.uint8),

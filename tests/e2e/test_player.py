@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
 from genrekit.audio.encode import wav_bytes
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 from genrekit.audio.synth import STYLES, render
 
 query = st.query_params

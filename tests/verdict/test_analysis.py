@@ -20,9 +20,10 @@ from genrekit.cli import main
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
-from genrekit.model.bundle import GenreModel, SegmentVerdict, Verdict
+from genrekit.model.bundle import GenreModel
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
+from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song
 

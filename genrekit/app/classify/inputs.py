@@ -23,8 +23,9 @@ from genrekit.audio.degradation import Degradation
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth import STYLES, render
 from genrekit.errors import AudioError, GenreKitError, ModelError
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, Verdict
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song, SongResult, StressTest, Why
 from genrekit.wording import the_first

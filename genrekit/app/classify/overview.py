@@ -17,10 +17,10 @@ from genrekit.app.classify.player import evidence_player
 from genrekit.app.kit.charts import GREY, figure, genre_colours
 from genrekit.app.kit.widgets import chart, escape, show_error
 from genrekit.audio.degradation import Degradation
-from genrekit.model.bundle import Verdict
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import SongResult, StressTest, Why
 from genrekit.wording import agree, counted

@@ -19,7 +19,7 @@ from streamlit import config, runtime
 from genrekit.app.kit.charts import GREY, NEGATIVE, POSITIVE
 from genrekit.app.kit.component import component
 from genrekit.errors import SettingsError
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 from genrekit.wording import agree, counted
 
 __all__ = ["MAX_COLUMNS", "cell_edges", "evidence_player", "media_url"]

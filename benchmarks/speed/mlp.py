@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.compare import Figures, compare, timed, within
+from benchmarks.speed.compare import Figures, compare, timed, within
 from genrekit.teaching.mlp import MLP, sum_task
 
 LIMIT = 1e-12

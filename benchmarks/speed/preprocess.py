@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compare import (
+from benchmarks.speed.compare import (
     DisagreementError,
     Figures,
     compare,
@@ -90,7 +90,7 @@ def check(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 def _child(side: str, folder: Path, work: Path) -> tuple[float, dict[str, Any]]:
     result = work / f"{side}.npz"
-    command = ["-m", "benchmarks.preprocess", side, str(folder), str(result)]
+    command = ["-m", "benchmarks.speed.preprocess", side, str(folder), str(result)]
     seconds = seconds_said(python(*command, numba_cache=work / "numba"))
     with np.load(result) as arrays:
         return seconds, dict(arrays)
