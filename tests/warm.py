@@ -34,7 +34,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Warm:
-    """As much of `subprocess.Popen` as `genrekit.app.jobs.queue` uses."""
+    """As much of `subprocess.Popen` as `genrekit.app.jobs.process` uses."""
 
     def __init__(
         self,

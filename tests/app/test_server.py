@@ -584,7 +584,7 @@ main({str(job)!r})
     assert SECRET not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "RuntimeError at " in done.stderr
-    assert "genrekit/cli/main.py:" in done.stderr
+    assert "genrekit/cli/commands.py:" in done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1] == {"type": "exit", "status": 3}
     assert "Something went wrong on our side" in events[-2]["message"]

@@ -29,7 +29,7 @@ from test_imports import APP_FLOORS, FLOORS
 
 from genrekit.app.kit.tour import STOPS
 from genrekit.audio.synth import render, write_demo_dataset
-from genrekit.cli.main import _parser
+from genrekit.cli.options import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("", "[!.]*/", "docs/*/")
@@ -161,7 +161,7 @@ def test_commands_are_understood(page):
             for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.split("#")[0])
                 if words[:3] == ["python", "-m", "genrekit"]:
-                    _parser().parse_args(words[3:])  # exits where it does not understand
+                    parser().parse_args(words[3:])  # exits where it does not understand
                 elif words[:1] == ["python"] and words[1].endswith(".py"):
                     assert (ROOT / words[1]).is_file(), line
 

@@ -46,8 +46,8 @@ NEVER_ONE = {
     "teaching/diagnosis.py: size units",  # twins are two
     "dataset/upload.py: limits.ratio times",
     "training/leak.py: before points",  # of which three or more were lost
-    "cli/main.py: total tracks",  # twelve styles
-    "cli/main.py: len(STYLES) genres",
+    "cli/commands.py: total tracks",  # twelve styles
+    "cli/commands.py: len(STYLES) genres",
     "app/playground/settings.py: LIMITS.table_inputs inputs",
     "app/playground/settings.py: LIMITS.table_rows lines",
     "app/mel/number_list.py: MAX_NUMBERS numbers",
