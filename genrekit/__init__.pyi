@@ -23,8 +23,8 @@ from .mel.scale import hz_to_mel as hz_to_mel
 from .mel.scale import mel_filterbank as mel_filterbank
 from .mel.scale import mel_to_hz as mel_to_hz
 from .model.bundle import GenreModel as GenreModel
-from .model.bundle import Verdict as Verdict
 from .model.evaluation import evaluate as evaluate
+from .model.verdicts import Verdict as Verdict
 from .teaching.mlp import MLP as MLP
 from .teaching.mlp import neuron as neuron
 from .training.leak import leak_meter as leak_meter

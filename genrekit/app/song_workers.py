@@ -19,6 +19,7 @@ from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
 from genrekit.model import bundle, neighbours, verdicts
 from genrekit.verdict import analysis
+from genrekit.verdict.picture import Picture
 
 __all__ = ["ask", "close", "warm_up"]
 
@@ -80,10 +81,10 @@ def _workers() -> Workers:
             decoder.AudioInfo,
             analysis.SongResult,
             analysis.ModelFile,
-            analysis.Picture,
+            Picture,
             analysis.Song,
             analysis.StressTest,
-            analysis.Why,
+            analysis.Explanation,
             verdicts.SegmentVerdict,
             verdicts.Verdict,
             neighbours.Nearest,

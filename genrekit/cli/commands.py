@@ -277,23 +277,26 @@ def evaluate(options: argparse.Namespace) -> int:
 def classify(options: argparse.Namespace) -> int:
     """Print the genre of each song."""
     from genrekit.model.bundle import GenreModel
+    from genrekit.model.verdicts import Verdict
+    from genrekit.verdict.report import report, summary_line, to_json
 
     model = GenreModel.load(options.model)
-    results, failed = [], 0
+    reports, failed = [], 0
     for file in progress_bar(options.files, len(options.files), "Listening", "file", "bar"):
+        outcome: Verdict | str
         try:
-            result = {"file": str(file), **asdict(model.classify_file(file))}
+            outcome = model.classify_file(file)
         except Exception as error:
             if not (isinstance(error, GenreKitError) or lacks_memory(error)):
                 raise
             failed += 1
-            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
-            result = {"file": str(file), "error": message}
-        results.append(result)
-        if not options.json:
-            print(_verdict_line(result), flush=True)
+            outcome = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+        if options.json:
+            reports.append(report(str(file), outcome))
+        else:
+            print(summary_line(str(file), outcome), flush=True)
     if options.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(to_json(reports), end="")
     return SOME_FAILED if failed else OK
 
 
@@ -352,14 +355,3 @@ def _score(measured: dict[str, Any]) -> str:
 def _share_of(hits: int, count: int) -> str:
     """A share of few, with how few they are."""
     return f"{hits / count:.3f} of {count}" if count else "unknown"
-
-
-def _verdict_line(result: dict[str, Any]) -> str:
-    if "error" in result:
-        return f"{result['file']}: failed. {result['error']}"
-    if result["genre"] is None:
-        return f"{result['file']}: not sure. {result['note']}"
-    ranked = sorted(result["probabilities"].items(), key=lambda item: -item[1])[1:3]
-    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked)
-    line = f"{result['file']}: {result['genre']} {result['confidence']:.0%} (then {others})"
-    return f"{line} {result['note']}".rstrip()

@@ -43,7 +43,7 @@ SOURCES = {
         "listen/classify.py",
         "app/classify/inputs.py",
         "app/classify/overview.py",
-        "app/classify/player.py:_HTML",
+        "app/browser/evidence_player.html",
         "app/browser/evidence_player.js",
     ],
 }
@@ -63,6 +63,8 @@ def sentences(source: str) -> list[str]:
     if file.suffix == ".js":
         found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)
         return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
+    if file.suffix == ".html":
+        return [plain(text)]
     tree = ast.parse(text)
     names = functions.split(",") if functions else None
     parts = [n for n in tree.body if names is None or defines(n) in names]

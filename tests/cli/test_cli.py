@@ -316,19 +316,6 @@ def test_classify_in_words(run, demo_bundle, song, tmp_path):
     assert ": failed. There is no such file: check the name and the folder." in lines[2]
 
 
-def test_a_note_is_added_to_the_verdict():
-    result = {
-        "file": "x",
-        "genre": "jazz",
-        "confidence": 0.7,
-        "probabilities": {"rock": 0.1, "jazz": 0.7, "pop": 0.2},
-        "note": "Only the first 15 minutes were heard.",
-    }
-    assert commands._verdict_line(result) == (
-        "x: jazz 70% (then pop 20%, rock 10%) Only the first 15 minutes were heard."
-    )
-
-
 def test_classify_all_well_is_zero(run, demo_bundle, song):
     assert run("classify", "--model", demo_bundle, song)[0] == 0
 

@@ -13,7 +13,7 @@ from coded_sounds import KINDS, coded, free_format_mp3
 from conftest import ROOT, _free_port, _note, _wait_until_healthy
 
 from genrekit.audio.decoder import probe
-from genrekit.verdict.analysis import _PLAYED, _mime
+from genrekit.verdict.playback import PLAYED, browser_type
 
 # Eight segments of a second each; the third and the sixth disagree with the verdict.
 SCRIPT = """
@@ -367,9 +367,9 @@ def test_what_is_announced_as_playable_plays(browser: Any) -> None:
     """And what is rendered as WAV instead would be refused, so that nobody stays without."""
     tab = browser.new_page()
     files = {kind: coded(*kind) for kind in KINDS} | {("mp3", "free format"): free_format_mp3()}
-    mimes = {kind: _mime(content, probe(content)) for kind, content in files.items()}
+    mimes = {kind: browser_type(content, probe(content)) for kind, content in files.items()}
     sounds = [
-        [base64.b64encode(content).decode(), _PLAYED.get(container, ("audio/x",))[0]]
+        [base64.b64encode(content).decode(), PLAYED.get(container, ("audio/x",))[0]]
         for (container, _), content in files.items()
     ]
     plays = dict(zip(files, tab.evaluate(PLAY, sounds), strict=True))

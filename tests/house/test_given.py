@@ -25,6 +25,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.system import remote
 from genrekit.verdict import analysis
 from genrekit.verdict.occlusion import occlusion
+from genrekit.verdict.picture import mel_picture
 
 PARAMS = extraction.FeatureParams(
     sample_rate=8000, segment_seconds=1.0, n_fft=512, hop_length=256, n_mels=24, n_mfcc=7
@@ -44,7 +45,7 @@ OF_SAMPLES = {
     "trace_cell": lambda x: trace.trace_cell(x, PARAMS, 3, 2).value,
     "resynthesise": lambda x: invert.resynthesise(x, PARAMS, "spectrogram", iterations=1),
     "match_level": lambda x: invert.match_level(SOUND, x),
-    "mel_picture": lambda x: analysis.mel_picture(x, 8000).values,
+    "mel_picture": lambda x: mel_picture(x, 8000).values,
     "apply": lambda x: degradation.degrade(x, 8000, degradation.Degradation(level_db=-6)),
     "mp3_bytes": degradation.mp3_bytes,
     **degradation.ROBUSTNESS,

@@ -27,7 +27,7 @@ from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import ModelFile, Song, SongResult, StressTest, Why
+from genrekit.verdict.analysis import Explanation, ModelFile, Song, SongResult, StressTest
 from genrekit.wording import the_first
 
 __all__ = [
@@ -320,7 +320,7 @@ def judge(song: Song, model: ModelFile) -> Verdict | str:
 
 def explain(
     song: Song, model: ModelFile, genre: str, starts: tuple[float, ...], which: tuple[int, ...]
-) -> Why:
+) -> Explanation:
     """As `analysis.explain`."""
     key = (song.digest, song.max_seconds, model.folder, model.changed)
     return _explained(*key, genre, starts, which, song)
@@ -388,7 +388,7 @@ def _explained(
     starts: tuple[float, ...],
     which: tuple[int, ...],
     _song: Song,
-) -> Why:
+) -> Explanation:
     model = ModelFile(folder, changed)
     return song_workers.ask(analysis.explain, _song, model, genre, starts, which, about=digest)
 
