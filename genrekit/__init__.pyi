@@ -3,8 +3,8 @@ from .audio.decoder import load_audio as load_audio
 from .audio.decoder import probe as probe
 from .audio.degradation import Degradation as Degradation
 from .audio.degradation import degrade as degrade
-from .audio.synth import render as render
-from .audio.synth import write_demo_dataset as write_demo_dataset
+from .audio.synth.demo import write_demo_dataset as write_demo_dataset
+from .audio.synth.rendering import render as render
 from .dataset.build import build_dataset as build_dataset
 from .dataset.dataset import Dataset as Dataset
 from .dataset.formats import export_dataset as export_dataset

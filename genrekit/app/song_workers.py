@@ -14,7 +14,7 @@ from genrekit.app import session
 from genrekit.app.settings import settings
 from genrekit.audio import decoder, degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
 from genrekit.model import bundle, neighbours, verdicts

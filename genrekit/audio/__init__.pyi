@@ -6,6 +6,6 @@ from .decoder import probe as probe
 from .degradation import Degradation as Degradation
 from .degradation import degrade as degrade
 from .encode import wav_bytes as wav_bytes
-from .synth import STYLES as STYLES
-from .synth import render as render
-from .synth import write_demo_dataset as write_demo_dataset
+from .synth.chart import STYLES as STYLES
+from .synth.demo import write_demo_dataset as write_demo_dataset
+from .synth.rendering import render as render

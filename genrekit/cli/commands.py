@@ -36,7 +36,8 @@ __all__ = [
 
 def demo_data(options: argparse.Namespace) -> int:
     """Compose the demo dataset."""
-    from genrekit.audio.synth import STYLES, write_demo_dataset
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.demo import write_demo_dataset
 
     paths = write_demo_dataset(
         options.folder,

@@ -15,7 +15,7 @@ from genrekit.app import session
 from genrekit.app.classify import inputs, overview
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
 from genrekit.model.bundle import MODELS, GenreModel

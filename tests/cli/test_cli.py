@@ -120,9 +120,9 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
 
 
 def test_demo_data_tells_its_progress(run, tmp_path, monkeypatch):
-    from genrekit.audio import synth
+    from genrekit.audio.synth import chart
 
-    monkeypatch.setattr(synth, "STYLES", synth.STYLES[:2])
+    monkeypatch.setattr(chart, "STYLES", chart.STYLES[:2])
     status, out, err = run(
         "demo-data", tmp_path / "m", "--tracks", 1, "--seconds", 0.5, "--progress", "json"
     )

@@ -77,7 +77,8 @@ def loaded_after(run_python, code):
             (),
         ),
         (
-            "import genrekit.audio.decoder, genrekit.audio.synth, genrekit.features.extraction",
+            "import genrekit.audio.decoder, genrekit.audio.synth.demo,"
+            " genrekit.features.extraction",
             (),
         ),
         ("import genrekit.audio.degradation", ()),

@@ -21,7 +21,8 @@ from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError, ModelError
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.model.neighbours import Nearest
