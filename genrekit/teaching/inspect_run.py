@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.teaching.mlp import TASKS, Step, numerical_gradients
+from genrekit.teaching.mlp import Step, numerical_gradients
 from genrekit.teaching.run import Run, Snapshot, Weight
 from genrekit.teaching.settings import OWN
+from genrekit.teaching.tasks import TASKS
 
 __all__ = [
     "Answer",

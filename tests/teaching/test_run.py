@@ -22,11 +22,12 @@ from genrekit.teaching.inspect_run import (
     dry_run,
     inspect_example,
 )
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.presets import EXPERIMENTS, Experiment
 from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
 from genrekit.teaching.settings import LIMITS, RunSettings
 from genrekit.teaching.surfaces import error_map, neuron_surface
+from genrekit.teaching.tasks import make_task
 
 ALL = 10**9
 
