@@ -129,15 +129,15 @@ def test_more_epochs_continue_a_finished_run() -> None:
     assert run.advance(ALL) == 120
 
 
-def test_frames_are_thinned_and_keep_both_ends() -> None:
+def test_snapshots_are_thinned_and_keep_both_ends() -> None:
     run = Run(RunSettings(examples=1), epochs=3 * MAX_SNAPSHOTS)
-    first = run.frames[0].parameters.copy()
+    first = run.snapshots[0].parameters.copy()
     while not run.finished:
         run.advance(1)
-    assert MAX_SNAPSHOTS // 2 <= len(run.frames) <= MAX_SNAPSHOTS
-    np.testing.assert_array_equal(run.frames[0].parameters, first)
-    assert run.frames[-1].seen == run.seen
-    seen = [frame.seen for frame in run.frames]
+    assert MAX_SNAPSHOTS // 2 <= len(run.snapshots) <= MAX_SNAPSHOTS
+    np.testing.assert_array_equal(run.snapshots[0].parameters, first)
+    assert run.snapshots[-1].seen == run.seen
+    seen = [snapshot.seen for snapshot in run.snapshots]
     assert seen == sorted(set(seen))
 
 
@@ -182,12 +182,12 @@ def test_a_weight_must_be_a_number() -> None:
         Run(little()).set_weight(Weight(0, 0, 0), math.nan)
 
 
-def test_all_weights_follow_the_order_of_a_frame() -> None:
+def test_all_weights_follow_the_order_of_a_snapshot() -> None:
     run = Run(little(hidden=(3, 2), bias=True))
     for i, weight in enumerate(run.all_weights()):
         run.set_weight(weight, i / 10)
     expected = np.arange(len(run.all_weights())) / 10
-    np.testing.assert_allclose(run.frames[-1].parameters, expected)
+    np.testing.assert_allclose(run.snapshots[-1].parameters, expected)
 
 
 # -- looking inside -------------------------------------------------------------------------
@@ -206,12 +206,12 @@ def test_looking_does_not_disturb_the_run() -> None:
     np.testing.assert_array_equal(watched.mlp.weights[0], alone.mlp.weights[0])
 
 
-def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
+def test_a_look_into_a_snapshot_shows_the_network_of_that_time() -> None:
     run = Run(little(), epochs=2)
     early = inspect_example(run, [0.2, 0.4], 0.6)
     run.advance(ALL)
     np.testing.assert_allclose(
-        inspect_example(run, [0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat()
+        inspect_example(run, [0.2, 0.4], 0.6, run.snapshots[0]).flat(), early.flat()
     )
     assert not np.allclose(inspect_example(run, [0.2, 0.4], 0.6).flat(), early.flat())
     # 2-5-1: 8 activations, 6 deltas, 15 gradients.
