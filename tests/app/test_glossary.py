@@ -25,7 +25,7 @@ SOURCES = {
     "neuron": ["learn/neuron.py"],
     "backprop": [
         "learn/backprop.py",
-        "app/playground/network_view.py:_HTML",
+        "app/browser/network_view.html",
         "app/browser/network_view.js",
         "app/playground/settings.py",
         "app/playground/panels.py",
@@ -63,6 +63,8 @@ def sentences(source: str) -> list[str]:
     if file.suffix == ".js":
         found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)
         return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
+    if file.suffix == ".html":
+        return [plain(text)]
     tree = ast.parse(text)
     names = functions.split(",") if functions else None
     parts = [n for n in tree.body if names is None or defines(n) in names]

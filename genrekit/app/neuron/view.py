@@ -11,7 +11,7 @@ from genrekit.wording import counted, numeral
 __all__ = ["neuron_view"]
 
 
-_mount: Final = component("neuron_view", '<svg role="img" aria-label="A neuron"></svg>')
+_mount: Final = component("neuron_view")
 
 
 def neuron_view(

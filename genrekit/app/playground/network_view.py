@@ -24,39 +24,7 @@ LIVE_BUDGET: Final = 16_000
 RECENT: Final = 10
 CURVE_POINTS: Final = 300
 
-_HTML: Final = """
-<div data-part="view" inert>
-  <div class="row">
-    <span class="key"><i class="positive"></i>positive</span>
-    <span class="key"><i class="negative"></i>negative (dashed)</span>
-    <span>thicker = larger</span>
-  </div>
-  <svg data-part="network" role="img"
-    aria-label="The network: units as circles, weights as lines; choose one below to read it"></svg>
-  <div class="readout" data-part="readout"></div>
-  <div class="row">
-    <label>Change a weight <select data-part="pick"></select></label>
-    <span class="row wide">
-      <input type="range" data-part="slide" min="-6" max="6" step="0.01" aria-label="Value">
-      <input type="number" data-part="value" step="0.05" aria-label="Value of the chosen weight">
-    </span>
-  </div>
-  <div class="row">
-    <span class="key"><i class="train"></i>training error</span>
-    <span class="key"><i class="held"></i>error on examples never learned from</span>
-  </div>
-  <svg data-part="curve" role="img" aria-label="Error by epoch"></svg>
-  <div class="row">
-    <button data-part="play">Replay</button>
-    <input type="range" data-part="scrub" min="0" max="1" step="1" aria-label="Place in the run">
-    <button data-part="now">Back to now</button>
-    <span class="place" data-part="place"></span>
-  </div>
-</div>
-"""
-
-
-_mount: Final = component("network_view", _HTML)
+_mount: Final = component("network_view")
 
 
 def unit_names(sizes: Sequence[int]) -> list[list[str]]:
