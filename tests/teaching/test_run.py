@@ -356,14 +356,33 @@ def test_saturated_units_are_noticed() -> None:
     assert "2 of 6" in finding.message
 
 
-def test_a_rising_error_is_noticed() -> None:
-    run = Run(RunSettings(examples=200), epochs=40, learning_rate=0.5)
-    run.advance(30 * 200)
-    assert "exploding" not in [f.kind for f in diagnose(run)]
-    run.set_weight(Weight(1, 0, 0), 60.0)
-    run.set_weight(Weight(1, 1, 0), 60.0)
+def too_large_steps(run: Run) -> list[str]:
+    return [f.message for f in diagnose(run) if f.kind == "exploding"]
+
+
+def test_a_rising_error_is_blamed_on_the_steps() -> None:
+    run = Run(RunSettings(examples=200, output_activation="identity"), epochs=40)
+    run.advance(20 * 200)
+    assert not too_large_steps(run)
+    run.learning_rate = 2.0
     run.advance(200)
-    assert "exploding" in [f.kind for f in diagnose(run)]
+    assert "The error rose from 0.00469 to 0.945" in too_large_steps(run)[0]
+
+
+@pytest.mark.parametrize("seen", [30 * 200, 30 * 200 + 1, 30 * 200 + 150])
+def test_an_error_that_rises_with_weights_edited_by_hand_is_not(seen: int) -> None:
+    run = Run(RunSettings(examples=200, output_activation="identity"), epochs=40)
+    run.advance(seen)
+    lowest = run.history[-1].mse
+    for unit in (0, 1):
+        run.set_weight(Weight(1, unit, 0), 10.0)
+    for _ in range(3):
+        run.advance(200)
+        assert not too_large_steps(run)
+    assert max(record.mse for record in run.history[30:]) > 4 * lowest
+    run.learning_rate = 5.0  # now the steps do it
+    run.advance(2 * 200)
+    assert too_large_steps(run)
 
 
 def test_a_step_cannot_learn() -> None:
