@@ -22,7 +22,8 @@ import streamlit as st
 from genrekit.app.classify.player import evidence_player
 from genrekit.audio.encode import wav_bytes
 from genrekit.model.verdicts import SegmentVerdict
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 
 query = st.query_params
 seconds = 4.0 if st.checkbox("Other song") else float(query.get("seconds", 8))

@@ -28,7 +28,8 @@ import soundfile
 from test_imports import APP_FLOORS, FLOORS
 
 from genrekit.app.kit.tour import STOPS
-from genrekit.audio.synth import render, write_demo_dataset
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
 from genrekit.cli.options import parser
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from coded_sounds import coded as coded_sound
 
 from genrekit.audio.decoder import AudioInfo, decode, load_audio
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from alike import assert_alike
 
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.cli.main import main
 from genrekit.errors import AudioError
 from genrekit.model.verdicts import SegmentVerdict, Verdict
