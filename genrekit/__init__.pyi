@@ -26,7 +26,7 @@ from .model.bundle import GenreModel as GenreModel
 from .model.evaluation import evaluate as evaluate
 from .model.verdicts import Verdict as Verdict
 from .teaching.mlp import MLP as MLP
-from .teaching.mlp import neuron as neuron
+from .teaching.neuron import neuron as neuron
 from .training.leak import leak_meter as leak_meter
 from .training.loop import train as train
 from .training.params import TrainParams as TrainParams
