@@ -14,10 +14,10 @@ from genrekit.app import session
 from genrekit.app.settings import settings
 from genrekit.audio import decoder, degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
-from genrekit.model import bundle, neighbours
+from genrekit.model import bundle, neighbours, verdicts
 from genrekit.verdict import analysis
 from genrekit.verdict.picture import Picture
 
@@ -85,8 +85,8 @@ def _workers() -> Workers:
             analysis.Song,
             analysis.StressTest,
             analysis.Explanation,
-            bundle.SegmentVerdict,
-            bundle.Verdict,
+            verdicts.SegmentVerdict,
+            verdicts.Verdict,
             neighbours.Nearest,
             neighbours.SegmentMatch,
             neighbours.TrackMatch,

@@ -13,30 +13,19 @@ processes or change files. They can read what the server can read: only another 
 """
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import logging
-import os
-import select
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from genrekit import errors
 from genrekit.errors import GenreKitError
-from genrekit.isolation.process import BEGIN, BEGUN
-from genrekit.isolation.wire import Incoming, Wire, WireError
-from genrekit.system import threads
+from genrekit.isolation.handle import DIE_SECONDS, Handle, Lost, Tasks, sweep
+from genrekit.isolation.wire import Wire, WireError
 
 __all__ = ["WorkerBusy", "WorkerFault", "WorkerLost", "Workers"]
 
@@ -45,15 +34,8 @@ Result = TypeVar("Result")
 
 _START_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = (1.0, 60.0)
-_LOOK_SECONDS: Final = 0.05
 _IDLE_LOOK_SECONDS: Final = 1.0
-_ANSWER_BYTES: Final = 256 << 20
-_PIPE_BYTES: Final = 1 << 20
-_F_SETPIPE_SZ: Final = 1031  # from Linux's fcntl.h
-# A killed process takes a moment to die; one that hangs in the kernel may never do so.
-_DIE_SECONDS: Final = 3.0
 _MESSAGE_LETTERS: Final = 1000
-_FOLDERS: Final = "genrekit-worker-"
 # A process is replaced at leisure when so much of its memory stays in use, and after so many
 # calls: what a file has done to it does not last.
 _RESTING_SHARE: Final = 0.8
@@ -61,8 +43,6 @@ _CALLS_A_LIFE: Final = 1000
 # So often a call is tried when processes die before they have taken it in.
 _TRIES: Final = 3
 
-# Nothing of the server's environment but what a process needs to start: no secrets.
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 
 # Messages are whole, not templates to be filled in: the server's log keeps templates only.
 _log = logging.getLogger("genrekit.isolation.pool")
@@ -78,10 +58,6 @@ class WorkerFault(GenreKitError):
 
 class WorkerLost(GenreKitError):
     """The call cost its process, which is being replaced; the message says why."""
-
-
-class _Lost(Exception):
-    """A process is of no more use: "crash", "time" or "memory"; or "early", before it began."""
 
 
 _BUSY: Final = "Many people are listening right now: try again in a moment."
@@ -145,7 +121,7 @@ class Workers:
     ) -> None:
         self._seconds = seconds
         self._megabytes = megabytes
-        self._tasks = _Tasks(_named(warm), _named(rest), rest_after)
+        self._tasks = Tasks(_named(warm), _named(rest), rest_after)
         self._wire = Wire(types)
         self._waiting = waiting
         self._patience = patience
@@ -154,7 +130,7 @@ class Workers:
         self._queues: OrderedDict[str, deque[_Call]] = OrderedDict()
         self._idle: set[int] = set()
         self._warm: set[int] = set()
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, Handle] = {}
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=self._tend, args=(number,), name="worker", daemon=True)
@@ -236,7 +212,7 @@ class Workers:
             self._lock.notify_all()
         for call in waiting:
             call.finish(error=WorkerBusy(_CLOSED))
-        end = time.monotonic() + _DIE_SECONDS
+        end = time.monotonic() + DIE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
@@ -320,7 +296,7 @@ class Workers:
         the thread that started it."""
         pause = _RETRY_SECONDS[0]
         if number == 0:
-            _sweep()
+            sweep()
         while not self._closed.is_set():
             try:
                 with self._process(number) as process:
@@ -334,9 +310,9 @@ class Workers:
                 pause = min(2 * pause, _RETRY_SECONDS[1])
 
     @contextlib.contextmanager
-    def _process(self, number: int) -> Iterator["_Process"]:
+    def _process(self, number: int) -> Iterator[Handle]:
         """A new process, while it is needed."""
-        process = _Process(self._wire.names, self._tasks, self._megabytes)
+        process = Handle(self._wire.names, self._tasks, self._megabytes)
         with self._lock:
             self._processes[number] = process
         try:
@@ -347,17 +323,17 @@ class Workers:
                 self._warm.discard(number)
             process.bury()
 
-    def _get_ready(self, process: "_Process") -> None:
+    def _get_ready(self, process: Handle) -> None:
         """Wait until it is warm. One gets ready at a time: the first is sooner ready for it."""
         with self._starting:
             if self._closed.is_set():
-                raise _Lost("closed")
+                raise Lost("closed")
             process.begin()
             answer = self._wire.unpack(process.exchange([], _START_SECONDS))
         if answer != ("ready",):
-            raise _Lost(" ".join(map(str, answer)))
+            raise Lost(" ".join(map(str, answer)))
 
-    def _serve(self, number: int, process: "_Process") -> None:
+    def _serve(self, number: int, process: Handle) -> None:
         """Hand calls to a process for as long as it is of use."""
         self._warm.add(number)
         for _ in range(_CALLS_A_LIFE):
@@ -371,11 +347,11 @@ class Workers:
             if process.resident() > _RESTING_SHARE * 1e6 * self._megabytes:
                 return
 
-    def _do(self, process: "_Process", call: _Call) -> bool:
+    def _do(self, process: Handle, call: _Call) -> bool:
         """Have a call done and finish it; whether the process is still of use."""
         try:
             value, error = self._ask(process, call)
-        except _Lost as lost:
+        except Lost as lost:
             call.tries += 1
             if str(lost) == "early" and call.tries < _TRIES:
                 self._give_back(call)
@@ -391,7 +367,7 @@ class Workers:
         call.finish(value, error)
         return True
 
-    def _ask(self, process: "_Process", call: _Call) -> tuple[Any, GenreKitError | None]:
+    def _ask(self, process: Handle, call: _Call) -> tuple[Any, GenreKitError | None]:
         try:
             match self._wire.unpack(process.exchange(call.message, self._seconds)):
                 case ("value", value):
@@ -399,13 +375,13 @@ class Workers:
                 case ("error", str(kind), str(text)) if kind in errors.__all__:
                     return None, getattr(errors, kind)(_printable(text))
                 case ("memory",):
-                    raise _Lost("memory")
+                    raise Lost("memory")
                 case ("fault", str(about)):
                     _log.error(f"A call failed in a worker: {_printable(about)}")
                     return None, WorkerFault(_FAULT)
         except WireError as error:
             _log.error(f"A worker sent what cannot be read: {error}")
-        raise _Lost("crash")
+        raise Lost("crash")
 
     def _lost(self, reason: str) -> WorkerLost:
         _log.warning(f"A worker was lost: {reason}")
@@ -417,191 +393,6 @@ class Workers:
         else:
             text = "Listening to it made the decoder crash: convert it to WAV, or try another file."
         return WorkerLost(text)
-
-
-class _Tasks(NamedTuple):
-    """What a process does besides its calls: functions' names."""
-
-    warm: str | None
-    rest: str | None
-    rest_after: float
-
-
-class _Process:
-    """A worker's process, as its thread sees it."""
-
-    def __init__(self, types: list[str], tasks: _Tasks, megabytes: float) -> None:
-        self._bytes = 1e6 * megabytes
-        # Nothing in it is asked for; but a library that wants a temporary file finds a place.
-        self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
-        self._locked = _lock(self._folder)
-        about = {
-            "parent": os.getpid(),
-            "types": types,
-            **tasks._asdict(),
-            "megabytes": megabytes,
-        }
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "genrekit.isolation.process", json.dumps(about)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                cwd=self._folder,
-                env=_environment(self._folder),
-                start_new_session=True,
-            )
-        except BaseException:
-            self._remove_folder()
-            raise
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.id = self._process.pid
-        self._begun = False
-        self._calls = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
-        for pipe in (self._calls, self._answers):
-            os.set_blocking(pipe, False)
-            _widen(pipe)
-
-    def begin(self) -> None:
-        """Let it get ready; the answer says that it is."""
-        os.write(self._calls, BEGIN)
-        self._begun = True
-
-    def exchange(self, message: list[memoryview], seconds: float) -> list[bytearray]:
-        """Send a call, if there is one, and wait for the answer.
-
-        Raises
-        ------
-        _Lost, WireError
-            The process is of no more use.
-        """
-        to_send = deque(message)
-        answer = Incoming(_ANSWER_BYTES)
-        poll = select.poll()
-        poll.register(self._answers, select.POLLIN)
-        if to_send:
-            self._begun = False
-            poll.register(self._calls, select.POLLOUT)
-        end = time.monotonic() + seconds
-        look = 0.0
-        while True:
-            now = time.monotonic()
-            if now > end:
-                raise _Lost("time")
-            if now > look:
-                look = now + _LOOK_SECONDS
-                if self.resident() > self._bytes:
-                    raise _Lost("memory")
-            for pipe, _ in poll.poll(1000 * min(_LOOK_SECONDS, end - now)):
-                if pipe == self._answers:
-                    if self._read(answer):
-                        return answer.parts
-                elif self._write(to_send):
-                    poll.unregister(self._calls)
-
-    def _read(self, answer: Incoming) -> bool:
-        """Read some of the answer; whether that was all."""
-        if not self._begun:
-            sign = os.read(self._answers, len(BEGUN))
-            if sign != BEGUN:
-                raise _Lost("crash" if sign else "early")
-            self._begun = True
-            return False
-        count = os.readv(self._answers, [answer.room])
-        if not count:
-            raise _Lost("crash")
-        return answer.add(count)
-
-    def _write(self, pieces: deque[memoryview]) -> bool:
-        """Send some of a call; whether nothing more is to be sent."""
-        try:
-            pieces[0] = pieces[0][os.write(self._calls, pieces[0][:_PIPE_BYTES]) :]
-        except BrokenPipeError:  # what it has said, or has not, tells more
-            return True
-        while pieces and not pieces[0]:
-            pieces.popleft()
-        return not pieces
-
-    def is_well(self) -> bool:
-        """Whether it lives, and is silent: one that speaks unasked is not to be trusted."""
-        poll = select.poll()
-        poll.register(self._answers, select.POLLIN)
-        return not poll.poll(0)
-
-    def resident(self) -> int:
-        """Bytes of memory in use; 0 where the system does not tell."""
-        try:
-            pages = Path(f"/proc/{self.id}/statm").read_bytes().split()[1]
-        except (OSError, IndexError):
-            return 0
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-    def kill(self) -> None:
-        """End it; any thread may."""
-        self._process.kill()
-
-    def bury(self) -> None:
-        """End it and whatever it started, and leave nothing of it: for its own thread."""
-        if self._process.returncode is None:  # else the number may be another one's by now
-            with contextlib.suppress(OSError):
-                os.killpg(self.id, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_DIE_SECONDS)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._remove_folder()
-
-    def _remove_folder(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if self._locked is not None:
-            os.close(self._locked)
-
-
-def _environment(folder: str) -> dict[str, str]:
-    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    own = {
-        "PYTHONPATH": path,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": folder,
-        "TMPDIR": folder,
-    }
-    return kept | own | threads.variables(1)
-
-
-def _lock(folder: str | Path) -> int | None:
-    """A lock on a folder, held for as long as this process lives; None where another holds it."""
-    try:
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        return None
-    return number
-
-
-def _sweep() -> None:
-    """Remove the folders of servers that were killed: nobody holds their locks any more."""
-    with contextlib.suppress(OSError):  # without a place for temporary files nothing is left there
-        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
-            locked = _lock(folder)
-            if locked is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(locked)
-
-
-def _widen(pipe: int) -> None:
-    """Let more pass through a pipe at a time, where that can be asked for."""
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _named(function: Callable[[], object] | str | None) -> str | None:

@@ -26,8 +26,9 @@ from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, Verdict
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import Verdict
 from genrekit.system.remote import local_path
 from genrekit.verdict.cache import SizedCache
 from genrekit.verdict.occlusion import describe, occlusion, song_map

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from genrekit.model.bundle import Verdict
+from genrekit.model.verdicts import Verdict
 
 __all__ = [
     "agreeing_segments",

@@ -20,10 +20,11 @@ from genrekit.app.classify.questions import Outcome
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
-from genrekit.model.bundle import MODELS, GenreModel, Verdict
+from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.verdicts import Verdict
 from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
 from genrekit.verdict import analysis

@@ -573,10 +573,10 @@ def test_a_job_that_meets_a_defect_says_so_plainly(run_python, tmp_path):
     about = {"kind": "dataset", "title": "x", "owner": "me", "created": 0, "folder": ""}
     (job / "job.json").write_text(json.dumps(about | {"commands": [["demo-data", "audio"]]}))
     code = f"""
-import genrekit.audio.synth
+import genrekit.audio.synth.demo
 def fail(*_, **__):
     raise RuntimeError("{SECRET}")
-genrekit.audio.synth.write_demo_dataset = fail
+genrekit.audio.synth.demo.write_demo_dataset = fail
 from genrekit.app.jobs.run import main
 main({str(job)!r})
 """
@@ -584,7 +584,7 @@ main({str(job)!r})
     assert SECRET not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "RuntimeError at " in done.stderr
-    assert "genrekit/cli/main.py:" in done.stderr
+    assert "genrekit/cli/commands.py:" in done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1] == {"type": "exit", "status": 3}
     assert "Something went wrong on our side" in events[-2]["message"]

@@ -21,7 +21,7 @@ from genrekit.app.settings import settings
 from genrekit.audio.decoder import decode
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS

@@ -23,8 +23,9 @@ from genrekit.app.classify.player import evidence_player
 from genrekit.app.kit.media import media_url
 from genrekit.audio.decoder import AudioInfo
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import STYLES, render
-from genrekit.model.bundle import SegmentVerdict, Verdict
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
+from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.picture import Picture
 

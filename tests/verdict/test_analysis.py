@@ -13,13 +13,14 @@ from coded_sounds import coded as coded_sound
 
 from genrekit.audio.decoder import AudioInfo, decode, load_audio
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
-from genrekit.model.bundle import GenreModel, Verdict
+from genrekit.model.bundle import GenreModel
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.verdict.playback import browser_type

@@ -8,10 +8,10 @@ import pytest
 import soundfile
 from alike import assert_alike
 
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.cli.main import main
 from genrekit.errors import AudioError
-from genrekit.model.bundle import SegmentVerdict, Verdict
+from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import ModelFile, Song, judge
 from genrekit.verdict.report import (
     agreeing_segments,

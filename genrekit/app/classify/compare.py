@@ -10,7 +10,7 @@ from genrekit.app.classify.overview import worth
 from genrekit.app.classify.questions import ask
 from genrekit.app.kit.widgets import escape, show_error
 from genrekit.errors import GenreKitError
-from genrekit.model.bundle import Verdict
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.report import agreeing_segments, ranked
 from genrekit.wording import agree, counted

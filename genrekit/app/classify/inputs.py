@@ -14,7 +14,8 @@ from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.verdict.analysis import ModelFile, Song

@@ -17,9 +17,9 @@ from genrekit.app.classify.questions import Outcome, ask
 from genrekit.app.kit.charts import figure, genre_colours
 from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import chart, escape, show_error
-from genrekit.model.bundle import Verdict
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (

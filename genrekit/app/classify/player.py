@@ -15,7 +15,7 @@ import numpy as np
 
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE, genre_colours
 from genrekit.app.kit.component import component
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted

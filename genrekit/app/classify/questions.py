@@ -18,7 +18,7 @@ from genrekit.app import logs, song_workers
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.kit.widgets import escape
 from genrekit.errors import AudioError, GenreKitError, ModelError
-from genrekit.model.bundle import Verdict
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song, SongResult
 

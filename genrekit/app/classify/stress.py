@@ -11,7 +11,7 @@ from genrekit.app.classify.questions import ask
 from genrekit.app.kit.charts import GREY, figure, genre_colours
 from genrekit.app.kit.widgets import chart, escape
 from genrekit.audio.degradation import Degradation
-from genrekit.model.bundle import Verdict
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import SongResult, StressTest
 from genrekit.verdict.report import ranked

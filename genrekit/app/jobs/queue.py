@@ -10,14 +10,9 @@ import contextlib
 import fcntl
 import json
 import logging
-import os
 import re
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,12 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from genrekit.app.jobs import storage
-from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, as_tuples, is_locked, read_job
+from genrekit.app.jobs import process, storage
+from genrekit.app.jobs.job import STOP_EARLY, STOPPED, Job, as_tuples, read_job
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
-from genrekit.system import threads
 from genrekit.system.files import write_whole
 from genrekit.wording import counted, duration
 
@@ -39,13 +33,10 @@ __all__ = ["JobRefused", "Jobs"]
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
-_DIE_SECONDS: Final = 5.0
 # How long another server on the folder may hold the queue before it counts as stuck.
 _QUEUE_SECONDS: Final = 20.0
 _HASTY_SECONDS: Final = 2.0
 _STARTS: Final = 3
-_UNSTARTED: Final = 3
-_STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 
 
 class JobRefused(GenreKitError):
@@ -85,13 +76,13 @@ class Jobs:
         self.close()
         # Held by another server, the queue stays as it is: our jobs then go on without us.
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
-            mine = [job for job in self.all() if job.status == "running" and _is_ours(job)]
+            mine = [job for job in self.all() if job.status == "running" and process.is_ours(job)]
             for job in mine:
-                _kill(job)
+                process.kill(job)
             for job in mine:
-                _wait_until_unlocked(job)
-                _wait_until_reaped(job)
-                _forget_run(job)
+                process.wait_until_unlocked(job)
+                process.wait_until_reaped(job)
+                process.forget_run(job)
                 event("job put back", job=short(job.id), kind=job.kind)
 
     @property
@@ -183,7 +174,7 @@ class Jobs:
         with self._queue():
             if job.active:
                 write_whole(job.folder / STOPPED, reason)
-                _kill(job)
+                process.kill(job)
                 event("job cancelled", job=short(job.id), kind=job.kind)
 
     def stop_early(self, job: Job) -> None:
@@ -198,14 +189,14 @@ class Jobs:
         ------
         JobRefused
         """
-        _wait_until_dead(job)
+        process.wait_until_dead(job)
         with self._queue():
             if job.active:
                 return
             self._check_open()
             active = [other for other in self.all() if other.active]
             self._check_quota(active, job.owner)
-            _forget_run(job)
+            process.forget_run(job)
             event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
 
@@ -289,7 +280,7 @@ class Jobs:
             for job in running:
                 if job.seconds() > 60 * self.settings.job_minutes:
                     write_whole(job.folder / STOPPED, "time limit")
-                    _kill(job)
+                    process.kill(job)
                     event("job over its time", job=short(job.id), kind=job.kind)
             free = self.settings.jobs_at_once - len(running)
             for job in waiting:
@@ -303,7 +294,7 @@ class Jobs:
     def _begin(self, job: Job) -> bool:
         """Start a job, and give it up where that fails time and again: others wait behind it."""
         try:
-            begun = _start(job)
+            begun = process.start(job)
         except OSError as error:
             failed = self._failed_starts.get(job.id, 0) + 1
             self._failed_starts[job.id] = failed
@@ -311,7 +302,7 @@ class Jobs:
                 event("job not started", level=logging.ERROR, job=short(job.id), error=error)
             if failed >= _STARTS:
                 with contextlib.suppress(OSError):
-                    _end_unstarted(job)
+                    process.end_unstarted(job)
                     del self._failed_starts[job.id]
             return False
         self._failed_starts.pop(job.id, None)
@@ -340,127 +331,6 @@ class Jobs:
         removed = storage.remove_leftovers(self.root, running, frozenset(job.id for job in jobs))
         if removed:
             event("leftovers removed", files=removed)
-
-
-def _start(job: Job) -> bool:
-    """Start a job's process, unless an earlier one of it lives; whether that was done.
-
-    It inherits the lock, and with it the proof that it lives.
-
-    Raises
-    ------
-    OSError
-        It cannot be started.
-    """
-    with (
-        (job.folder / "lock").open("w") as lock,
-        (job.folder / "events.jsonl").open("ab") as events,
-        (job.folder / "log.txt").open("ab") as log,
-    ):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        write_whole(job.folder / "where", _here())
-        write_whole(job.folder / "server", str(os.getpid()))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
-            cwd=Path(__file__).resolve().parents[3],
-            env={**threads.variables(), **os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=events,
-            stderr=log,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,
-        )
-        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
-        reaper.start()
-        write_whole(job.folder / STARTED, str(process.pid))
-    event("job started", job=short(job.id), kind=job.kind)
-    return True
-
-
-def _end_unstarted(job: Job) -> None:
-    """Make a job that cannot be started a failed one, which says so and can be resumed."""
-    message = "The server could not start this: try again in a few minutes."
-    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
-    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(one) + "\n" for one in last)
-    write_whole(job.folder / STARTED, "")
-
-
-def _reaper(job: Job) -> str:
-    return f"reaper of {job.id}"
-
-
-def _wait_until_reaped(job: Job) -> None:
-    """So that what became of its process is logged before what becomes of the job."""
-    for thread in threading.enumerate():
-        if thread.name == _reaper(job):
-            thread.join(_DIE_SECONDS)
-
-
-def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a process, which would stay a zombie otherwise, and log what became of its job."""
-    process.wait()
-    with contextlib.suppress(OSError):
-        seconds, status = job.seconds(), job.status
-        event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
-
-
-def _forget_run(job: Job) -> None:
-    """Make a job that has been started a waiting one."""
-    # "started" goes last: without it the job may be started again at any moment.
-    for name in reversed(_STATE):
-        (job.folder / name).unlink(missing_ok=True)
-
-
-def _is_ours(job: Job) -> bool:
-    """Whether this server has to see to a running job: it started it, or who did is gone."""
-    try:
-        if (job.folder / "where").read_text() != _here():
-            return False
-        server = int((job.folder / "server").read_text())
-        os.kill(server, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return server == os.getpid()
-
-
-def _kill(job: Job) -> None:
-    """Kill the job's whole process group, but only while the lock proves that it is ours.
-
-    Servers that share the folder may be containers or machines: there the process id means
-    another process. The job's own process looks for "stopped", and ends itself.
-    """
-    if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
-        with contextlib.suppress(OSError, ValueError):
-            if (job.folder / "where").read_text() == _here():
-                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
-
-
-def _here() -> str:
-    """What a process id counts in: this machine, or on Linux this container of it."""
-    space = ""
-    with contextlib.suppress(OSError):
-        space = Path("/proc/self/ns/pid").readlink().name
-    return f"{socket.gethostname()} {space}"
-
-
-def _wait_until_unlocked(job: Job) -> None:
-    """A killed process takes a moment to die."""
-    deadline = time.monotonic() + _DIE_SECONDS
-    while is_locked(job.folder / "lock") and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 10)
-
-
-def _wait_until_dead(job: Job) -> None:
-    """A process that was told to end takes a moment when it runs elsewhere."""
-    deadline = time.monotonic() + _DIE_SECONDS
-    while is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 4)
 
 
 @contextlib.contextmanager
