@@ -24,7 +24,7 @@ def nothing_yet() -> None:
 
 
 def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:
-    """Everything about one song; the closer look is computed when it is chosen."""
+    """Show one song; the closer look is computed when it is chosen."""
     overview.show_song(outcome, model)
     sound, result = outcome.sound, outcome.result
     if result is None:

@@ -111,7 +111,7 @@ def test_home_shows_the_rest_where_no_model_can_be_asked(app):
 
 
 def test_the_first_look_is_small():
-    """What travels for the pictures, in bytes."""
+    """The pictures are sent in few bytes."""
     clip = next(clip for clip in CLIPS if clip.name == "jazz")
     assert sum(map(len, story._cached_pictures(clip).values())) < 30_000
 

@@ -1,4 +1,4 @@
-"""Who a visitor is, as far as quotas need to know, and what of others is out of reach."""
+"""A visitor's name for quotas, and the jobs of others, which are out of reach."""
 
 from types import SimpleNamespace
 

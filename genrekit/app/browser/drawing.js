@@ -1,4 +1,4 @@
-// What the drawings of sound share.
+// What the drawings share: SVG nodes, and pictures of sound.
 
 const SVG = "http://www.w3.org/2000/svg";
 // Dark to bright in even steps of lightness, so that it reads in grey as well.

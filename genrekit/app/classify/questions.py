@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def is_judged(self) -> bool:
-        """Whether there are probabilities: silence has a verdict without any."""
+        """True if there are probabilities: silence has a verdict without any."""
         return self.verdict is not None and bool(self.verdict.probabilities)
 
 

@@ -63,7 +63,7 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
             "seconds": clip.seconds,
             "floor": _FLOOR_DB,
             "pictures": _cached_pictures(clip),
-            "sound": _sound(clip) if answered else None,
+            "sound": media_url(clip.path.read_bytes(), "audio/ogg", "story") if answered else None,
             "verdict": _verdict(answer) if answer is not None and answered else None,
         },
     )
@@ -153,7 +153,3 @@ def _verdict(answer: Answer) -> dict[str, Any]:
             [part.start, part.end, list(part.probabilities.values())] for part in verdict.segments
         ],
     }
-
-
-def _sound(clip: Clip) -> str | None:
-    return media_url(clip.path.read_bytes(), "audio/ogg", "story")
