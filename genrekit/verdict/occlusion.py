@@ -118,10 +118,7 @@ class SongMap:
 
 
 def song_map(
-    maps: Array,
-    starts: NDArray[np.floating],
-    params: FeatureParams,
-    seconds: float,
+    maps: Array, starts: NDArray[np.floating], params: FeatureParams, seconds: float
 ) -> SongMap:
     """Lay the segments' maps side by side, averaged where they overlap.
 

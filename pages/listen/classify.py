@@ -12,6 +12,8 @@ from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import first_step, page_header, plain_errors
 from genrekit.verdict.analysis import SongResult
 
+LOOKS = WHY, STRESS, COMPARE, TAKE = "Why", "Stress test", "Compare models", "Take it away"
+
 
 def nothing_yet() -> None:
     """Say what to do first, and what there will be to see."""
@@ -33,9 +35,15 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         overview.show_evidence(sound, result, None)
         return
     evidence = st.container()
-    look = overview.choose_look()
+    look = st.segmented_control(
+        "Look closer",
+        LOOKS,
+        key="look",
+        bind="query-params",
+        help="Each is computed when you choose it.",
+    )
     segment = chosen_segment(sound, result)
-    explanation = why.explain(sound, result, model, segment) if look == overview.WHY else None
+    explanation = why.explain(sound, result, model, segment) if look == WHY else None
     with evidence:
         clicked = overview.show_evidence(sound, result, explanation)
     if clicked is not None and clicked != segment:
@@ -45,11 +53,11 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
             st.rerun()
     if explanation is not None:
         why.show(sound, result, model, segment, explanation)
-    elif look == overview.STRESS:
+    elif look == STRESS:
         stress.show(sound, result, model, segment)
-    elif look == overview.COMPARE:
+    elif look == COMPARE:
         compare.show(sound, models)
-    elif look == overview.TAKE:
+    elif look == TAKE:
         download.show(outcome, model)
 
 

@@ -1,11 +1,7 @@
-"""A verdict at a glance: the table of several files, and one song with its player.
-
-Nothing expensive is computed before it is asked for: each closer look does its work when it is
-chosen.
-"""
+"""A verdict at a glance: the table of several files, and one song with its player."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -32,24 +28,7 @@ from genrekit.verdict.report import (
 )
 from genrekit.wording import agree, counted
 
-__all__ = [
-    "COMPARE",
-    "STRESS",
-    "TAKE",
-    "WHY",
-    "choose_look",
-    "clock",
-    "show_evidence",
-    "show_song",
-    "show_table",
-    "worth",
-]
-
-WHY: Final = "Why"
-STRESS: Final = "Stress test"
-COMPARE: Final = "Compare models"
-TAKE: Final = "Take it away"
-
+__all__ = ["clock", "show_evidence", "show_song", "show_table", "worth"]
 
 # -- several files ----------------------------------------------------------------------------
 
@@ -222,17 +201,6 @@ def worth(model: ModelChoice) -> str:
 
 
 # -- the evidence -----------------------------------------------------------------------------
-
-
-def choose_look() -> str | None:
-    """Let the visitor choose a closer look, or none."""
-    return st.segmented_control(
-        "Look closer",
-        (WHY, STRESS, COMPARE, TAKE),
-        key="look",
-        bind="query-params",
-        help="Each is computed when you choose it.",
-    )
 
 
 def show_evidence(sound: Sound, result: SongResult, why: Explanation | None) -> int | None:

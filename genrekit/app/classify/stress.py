@@ -40,10 +40,7 @@ def show(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> 
     start = max(0.0, min(parts[segment].start, result.seconds - _EXCERPT_SECONDS))
     end = min(result.seconds, start + _EXCERPT_SECONDS)
     before, after = st.columns(2)
-    for column, title, what in (
-        (before, "Before", Degradation()),
-        (after, "After", degradation),
-    ):
+    for column, title, what in ((before, "Before", Degradation()), (after, "After", degradation)):
         column.markdown(f"**{title}**: {clock(start)} to {clock(end)}, with the chosen segment")
         with column, st.spinner("Making the sound …"):
             excerpt = ask(
