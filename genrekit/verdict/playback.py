@@ -1,4 +1,4 @@
-"""Which sound files browsers play as they are; all others are rendered anew as WAV.
+"""The kinds of sound file that browsers play; all others are rendered as WAV.
 
 Chromium 156 played each pair of container and codec listed here. It also played 32-bit PCM and MP3
 in WAV, Vorbis and PCM in MP4, and much in Matroska, which other browsers need not play; it refused

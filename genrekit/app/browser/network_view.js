@@ -5,7 +5,8 @@
 // A snapshot's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
 // weights, gradients of biases; layer by layer, rows before columns.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make } from "./drawing.js";
+
 const SNAPSHOTS_KEPT = 800;
 const views = new WeakMap();
 
@@ -20,13 +21,6 @@ export default function (component) {
   view.receive(component.data);
   view.find("view").inert = false;
   return () => view.stop();
-}
-
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
 }
 
 function number(value, digits = 3) {
