@@ -12,7 +12,7 @@ import pytest
 import streamlit
 from streamlit import config
 
-from genrekit.app.host.server import Host
+from genrekit.app.host import preflight
 from genrekit.app.settings import Settings, settings, table
 from genrekit.errors import SettingsError
 
@@ -196,9 +196,9 @@ def test_what_kubernetes_adds_for_a_service_of_that_name_is_no_misspelt_setting(
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    host = Host(Settings(jobs_folder=tmp_path / "file" / "jobs"), lambda: None)
+    unwritable = Settings(jobs_folder=tmp_path / "file" / "jobs")
     with pytest.raises(SettingsError, match="GENREKIT_JOBS_FOLDER is .*nothing can be written"):
-        host.check()
+        preflight.check(unwritable)
 
 
 def test_streamlits_own_configuration_is_the_careful_one():
