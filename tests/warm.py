@@ -22,7 +22,7 @@ _CONTEXT.set_forkserver_preload(
         "genrekit.training.leak",
         "genrekit.model.neighbours",
         "genrekit.dataset.build",
-        "genrekit.audio.synth",
+        "genrekit.audio.synth.demo",
         "genrekit.training.loop",
         "pyarrow.parquet",
         "scipy.signal",

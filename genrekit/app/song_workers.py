@@ -14,11 +14,12 @@ from genrekit.app import session
 from genrekit.app.settings import settings
 from genrekit.audio import decoder, degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
-from genrekit.model import bundle, neighbours
+from genrekit.model import bundle, neighbours, verdicts
 from genrekit.verdict import analysis
+from genrekit.verdict.picture import Picture
 
 __all__ = ["ask", "close", "warm_up"]
 
@@ -80,12 +81,12 @@ def _workers() -> Workers:
             decoder.AudioInfo,
             analysis.SongResult,
             analysis.ModelFile,
-            analysis.Picture,
+            Picture,
             analysis.Song,
             analysis.StressTest,
-            analysis.Why,
-            bundle.SegmentVerdict,
-            bundle.Verdict,
+            analysis.Explanation,
+            verdicts.SegmentVerdict,
+            verdicts.Verdict,
             neighbours.Nearest,
             neighbours.SegmentMatch,
             neighbours.TrackMatch,

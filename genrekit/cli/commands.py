@@ -32,7 +32,8 @@ __all__ = [
 
 def demo_data(options: argparse.Namespace) -> int:
     """Compose a demo dataset: short tracks in made-up styles."""
-    from genrekit.audio.synth import STYLES, write_demo_dataset
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.demo import write_demo_dataset
 
     paths = write_demo_dataset(
         options.folder,
@@ -268,23 +269,26 @@ def evaluate(options: argparse.Namespace) -> int:
 def classify(options: argparse.Namespace) -> int:
     """Say what genre songs are, and how sure that is."""
     from genrekit.model.bundle import GenreModel
+    from genrekit.model.verdicts import Verdict
+    from genrekit.verdict.report import report, summary_line, to_json
 
     model = GenreModel.load(options.model)
-    results, failed = [], 0
+    reports, failed = [], 0
     for file in progress_bar(options.files, "Listening", "file", "bar", len(options.files)):
+        outcome: Verdict | str
         try:
-            result = {"file": str(file), **asdict(model.classify_file(file))}
+            outcome = model.classify_file(file)
         except Exception as error:
             if not (isinstance(error, GenreKitError) or lacks_memory(error)):
                 raise
             failed += 1
-            message = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
-            result = {"file": str(file), "error": message}
-        results.append(result)
-        if not options.json:
-            print(_verdict_line(result), flush=True)
+            outcome = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+        if options.json:
+            reports.append(report(str(file), outcome))
+        else:
+            print(summary_line(str(file), outcome), flush=True)
     if options.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(to_json(reports), end="")
     return SOME_FAILED if failed else OK
 
 
@@ -339,14 +343,3 @@ def _score(measured: dict[str, Any]) -> str:
 
 def _share(hits: int, count: int) -> str:
     return f"{hits / count:.3f} of {count}" if count else "unknown"
-
-
-def _verdict_line(result: dict[str, Any]) -> str:
-    if "error" in result:
-        return f"{result['file']}: failed. {result['error']}"
-    if result["genre"] is None:
-        return f"{result['file']}: not sure. {result['note']}"
-    ranked = sorted(result["probabilities"].items(), key=lambda item: -item[1])[1:3]
-    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked)
-    line = f"{result['file']}: {result['genre']} {result['confidence']:.0%} (then {others})"
-    return f"{line} {result['note']}".rstrip()

@@ -157,6 +157,24 @@ class Dataset:
         counted = np.bincount(self.labels, minlength=len(self.genres))
         return dict(zip(self.genres, counted.tolist(), strict=True))
 
+    def segment_numbers(self) -> NDArray[np.int64]:
+        """Return each row's position in its track, counted where the source does not say.
+
+        Raises
+        ------
+        DatasetError
+            The tracks are unknown.
+        """
+        if self.tracks is None:
+            raise DatasetError("This dataset does not know its tracks: build it from the audio.")
+        if self.segments is not None:
+            return self.segments
+        order = np.argsort(self.tracks, kind="stable")
+        _, firsts, counts = np.unique(self.tracks[order], return_index=True, return_counts=True)
+        numbers = np.empty(len(self), np.int64)
+        numbers[order] = np.arange(len(self)) - np.repeat(firsts, counts)
+        return numbers
+
     @classmethod
     def from_card(cls, card: dict[str, Any], **columns: Any) -> Self:
         """A dataset from its card and its columns.

@@ -29,15 +29,15 @@ from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE
 from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
+from genrekit.model.verdicts import SegmentVerdict, Verdict, undecided
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
 from genrekit.system.remote import local_path
-from genrekit.wording import the_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "SegmentVerdict", "Verdict"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel"]
 
 MODELS: Final = Path(__file__).resolve().parents[2] / "models"
 DEFAULT_MODEL: Final = "gtzan-cnn"
@@ -50,43 +50,6 @@ _WEIGHTS_FILE: Final = "weights.safetensors"
 _SILENCE_PEAK: Final = 1e-3
 # This far from a blind guess towards certainty, a confidence is no leaning at all.
 _EVEN: Final = 0.1
-
-
-@dataclass(frozen=True)
-class SegmentVerdict:
-    """One segment of a song: from `start` to `end` in seconds, and its probabilities."""
-
-    start: float
-    end: float
-    probabilities: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a model says of a song.
-
-    `genre` is None when the model is not sure; `note` then says why. `confidence` is the
-    probability of the likeliest genre. `probabilities` are the mean over the segments, and
-    empty, like `segments`, when there was nothing to judge. `novelty`, 0 to 1, is the share of
-    songs of the training music's kind that lie nearer to it than this one (see
-    `genrekit.model.familiarity`); None where the model cannot tell.
-    """
-
-    genre: str | None
-    confidence: float
-    probabilities: dict[str, float]
-    segments: tuple[SegmentVerdict, ...]
-    note: str
-    novelty: float | None = None
-
-    def of_the_start(self, seconds: float) -> Self:
-        """The same, with a note that only the first `seconds` of the song were heard."""
-        part = the_first(seconds)
-        return self.noting(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
-
-    def noting(self, sentence: str) -> Self:
-        """The same, with one more sentence in the note."""
-        return replace(self, note=f"{self.note} {sentence}".strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,11 +223,11 @@ class GenreModel:
         segments = split_segments(samples, self.params)
         if not len(segments):
             least = math.ceil(10 * self.params.segment_seconds) / 10
-            return _undecided(
+            return undecided(
                 f"Only {seconds:.1f} s long: at least {least:g} s of music are needed."
             )
         if np.abs(samples).max() < _SILENCE_PEAK:
-            return _undecided("Silence: there is nothing to hear. Check the recording level.")
+            return undecided("Silence: there is nothing to hear. Check the recording level.")
         features = extract(segments, self.params)
         novelty = None
         if self.neighbours is None:
@@ -466,10 +429,6 @@ class GenreModel:
             threshold,
             dict(about["card"]),
         )
-
-
-def _undecided(note: str) -> Verdict:
-    return Verdict(None, 0.0, {}, (), note)
 
 
 def _is_name(name: str) -> bool:

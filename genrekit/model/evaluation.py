@@ -174,15 +174,14 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
     of_file = {record.id: record.sha256 for record in dataset.records}
     coarse = not known.prints.lengths.any()
     found = np.zeros(len(dataset), bool)
-    for name in np.unique(dataset.tracks):
-        rows = np.flatnonzero(dataset.tracks == name)
-        if dataset.segments is not None:
-            rows = rows[np.argsort(dataset.segments[rows], kind="stable")]
-        places = np.arange(len(rows)) if dataset.segments is None else dataset.segments[rows]
-        starts = dataset.params.segment_starts(places)
+    numbers = dataset.segment_numbers()
+    order = np.lexsort((numbers, dataset.tracks))
+    names, firsts = np.unique(dataset.tracks[order], return_index=True)
+    for name, rows in zip(names.tolist(), np.split(order, firsts[1:]), strict=True):
+        starts = dataset.params.segment_starts(numbers[rows])
         found[rows] = (
-            of_file.get(str(name)) in files
-            or (coarse and str(name) in known.tracks)
+            of_file.get(name) in files
+            or (coarse and name in known.tracks)
             or known.recording(dataset.features[rows], starts, dataset.params) is not None
         )
     return found

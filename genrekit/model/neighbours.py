@@ -231,7 +231,7 @@ class Neighbours:
                 "The dataset's features were computed with other parameters than the model's: "
                 "use the dataset it was trained on."
             )
-        places = _segment_numbers(dataset)
+        places = dataset.segment_numbers()
         rows = rows[np.lexsort((places[rows], dataset.tracks[rows]))]
         names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
         if len(names) < 2:
@@ -627,19 +627,6 @@ def _colours(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float
     step = rows_at_once(dataset.params.shape)
     parts = [rows[at : at + step] for at in range(0, len(rows), step)] or [rows]
     return np.concatenate([colours(dataset.features[part], dataset.params, band) for part in parts])
-
-
-def _segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
-    """Each row's place in its track; counted where the dataset does not say."""
-    if dataset.segments is not None:
-        return dataset.segments.astype(np.int64)
-    assert dataset.tracks is not None
-    order = np.argsort(dataset.tracks, kind="stable")
-    names = dataset.tracks[order]
-    firsts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
-    places = np.empty(len(names), np.int64)
-    places[order] = np.arange(len(names)) - np.repeat(firsts, np.diff([*firsts, len(names)]))
-    return places
 
 
 def _components(embedded: Array) -> tuple[Array, Array]:

@@ -1,7 +1,6 @@
 """What goes wrong in a run, told early: what happened, and the likely remedy."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.teaching.mlp import MLP
-from genrekit.teaching.run import EpochRecord, Run
+from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 from genrekit.wording import agree, counted, numeral
 
@@ -37,7 +36,7 @@ def diagnose(run: Run) -> list[Finding]:
     net = run.network()
     net.forward(run.inputs[:: max(1, len(run.inputs) // SAMPLE)])
     found = [
-        *_exploding(run.history),
+        *_exploding(run),
         *_unreachable(run.settings, run.targets),
         *_no_slope(net),
         *_dead(run, net),
@@ -68,14 +67,17 @@ _REACH: Final = {
 _FLAT_BEYOND: Final = {"sigmoid": 5.3, "tanh": 2.65}
 
 
-def _exploding(history: Sequence[EpochRecord]) -> list[Finding]:
-    best = min((r.mse for r in history), default=math.inf)
-    if not history or history[-1].mse <= max(4 * best, 1e-3):
+def _exploding(run: Run) -> list[Finding]:
+    # Editing a weight raises the error, too: only later epochs are compared.
+    edits = [change.seen for change in run.changes if change.weight is not None]
+    errors = [r.mse for r in run.history[math.ceil(max(edits, default=0) / len(run.inputs)) :]]
+    best = min(errors, default=math.inf)
+    if not errors or errors[-1] <= max(4 * best, 1e-3):
         return []
     return [
         Finding(
             "exploding",
-            f"The error rose from {numeral(best, 3)} to {numeral(history[-1].mse, 3)}: "
+            f"The error rose from {numeral(best, 3)} to {numeral(errors[-1], 3)}: "
             "each step jumps past the goal.",
             "Lower the learning rate.",
         )

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.errors import SettingsError
-from genrekit.teaching.mlp import make_task
 from genrekit.teaching.settings import LIMITS, OWN, RunSettings
+from genrekit.teaching.tasks import make_task
 from genrekit.wording import counted, numeral
 
 __all__ = ["HELD_OUT", "Examples", "Table", "make_examples", "parse_table"]

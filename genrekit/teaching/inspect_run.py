@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.teaching.mlp import TASKS, Step, numerical_gradients
+from genrekit.teaching.mlp import Step, numerical_gradients
 from genrekit.teaching.run import Run, Snapshot, Weight
 from genrekit.teaching.settings import OWN
+from genrekit.teaching.tasks import TASKS
 
 __all__ = [
     "Answer",
@@ -46,10 +47,10 @@ class ExampleTrace:
 
 
 def inspect_example(
-    run: Run, inputs: ArrayLike, target: float, frame: Snapshot | None = None
+    run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None
 ) -> ExampleTrace:
-    """What an example of shape (inputs,) does inside the network, now or in `frame`."""
-    net = run.network(None if frame is None else frame.parameters)
+    """What an example of shape (inputs,) does inside the network, now or in `snapshot`."""
+    net = run.network(None if snapshot is None else snapshot.parameters)
     output = net.forward(np.asarray(inputs, dtype=np.float64))
     net.backward(target - output)
     return ExampleTrace(

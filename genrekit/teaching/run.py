@@ -97,7 +97,7 @@ class Run:
     seen : int, examples learned from so far
     history : list of EpochRecord
     changes : list of Change
-    frames : list of Frame, thinned to `MAX_SNAPSHOTS`
+    snapshots : list of Snapshot, thinned to `MAX_SNAPSHOTS`
 
     Raises
     ------
@@ -120,10 +120,10 @@ class Run:
         self.seen = 0
         self.history: list[EpochRecord] = []
         self.changes: list[Change] = []
-        self.frames: list[Snapshot] = []
+        self.snapshots: list[Snapshot] = []
         self._position = 0
         self._squares = 0.0
-        self._record_frame()
+        self._record_snapshot()
 
     def _network(self, rng: np.random.Generator) -> MLP:
         s = self.settings
@@ -164,7 +164,9 @@ class Run:
     @property
     def broken(self) -> bool:
         """Whether the numbers have left the range a computer can hold."""
-        return not np.isfinite(self.frames[-1].parameters).all() or not np.isfinite(self._squares)
+        return not np.isfinite(self.snapshots[-1].parameters).all() or not np.isfinite(
+            self._squares
+        )
 
     @property
     def finished(self) -> bool:
@@ -195,7 +197,7 @@ class Run:
             if time.perf_counter() >= deadline:
                 break
         if done:
-            self._record_frame()
+            self._record_snapshot()
         return done
 
     def _portion(self, wanted: int) -> int:
@@ -225,7 +227,7 @@ class Run:
         mse = self._squares / len(self.inputs)
         if math.isfinite(mse):
             self.history.append(EpochRecord(self.epoch, mse, self._held_out_mse(), self._rate))
-        self._record_frame()
+        self._record_snapshot()
         self._position = 0
         # A sum that overflowed stays, to show that the run is broken.
         self._squares = 0.0 if np.isfinite(self._squares) else self._squares
@@ -250,7 +252,7 @@ class Run:
         array, at = _slot(self.mlp, weight)
         array[at] = value
         self._changed(Change(self.seen, value, weight))
-        self._record_frame()
+        self._record_snapshot()
 
     def _changed(self, change: Change) -> None:
         """Remember a change; of several of one thing between two examples the last counts."""
@@ -281,29 +283,29 @@ class Run:
     def _parameters(self) -> Array:
         return np.concatenate([a.ravel() for a in (*self.mlp.weights, *self.mlp.biases)])
 
-    def _record_frame(self) -> None:
+    def _record_snapshot(self) -> None:
         part = self._position / len(self.inputs)
         mse = self._squares / self._position if self._position else math.nan
         held = self.history[-1].held_out_mse if self.history else None
         if not part and self.history:
             mse = self.history[-1].mse
-        frame = Snapshot(
+        snapshot = Snapshot(
             self.seen,
             self.epoch + (part if part < 1 else 0.0),
             mse,
             math.nan if held is None else held,
             self._parameters(),
         )
-        if self.frames and self.frames[-1].seen == self.seen:
-            self.frames[-1] = frame
+        if self.snapshots and self.snapshots[-1].seen == self.seen:
+            self.snapshots[-1] = snapshot
         else:
-            self.frames.append(frame)
-        if len(self.frames) > MAX_SNAPSHOTS:
+            self.snapshots.append(snapshot)
+        if len(self.snapshots) > MAX_SNAPSHOTS:
             # Every second one goes, but the first and the last stay.
-            self.frames = self.frames[:-1:2] + self.frames[-1:]
+            self.snapshots = self.snapshots[:-1:2] + self.snapshots[-1:]
 
     def network(self, parameters: Array | None = None) -> MLP:
-        """A copy to look into: the network as it is, or with a frame's `parameters`.
+        """A copy to look into: the network as it is, or with a snapshot's `parameters`.
 
         The same object is lent again and again, so take what is needed before asking for another.
         """

@@ -1,12 +1,13 @@
 """What decides a run of the backprop playground, and how much of it one visitor may ask for."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_switch, check_whole
-from genrekit.teaching.mlp import ACTIVATIONS, INITIALISERS, TASKS
+from genrekit.ranges import check_choice, check_number, check_switch, check_whole
+from genrekit.teaching.mlp import INITIALISERS
+from genrekit.teaching.neuron import ACTIVATIONS
+from genrekit.teaching.tasks import TASKS
 from genrekit.wording import counted, numeral
 
 __all__ = ["LIMITS", "OWN", "Limits", "RunSettings"]
@@ -37,7 +38,7 @@ class RunSettings:
 
     Parameters
     ----------
-    task : a key of `genrekit.teaching.mlp.TASKS`, or "own" for the numbers in `table`
+    task : a key of `genrekit.teaching.tasks.TASKS`, or "own" for the numbers in `table`
     hidden : tuple of int, 0 to 3 layers of 1 to 8 units
     activation, output_activation : keys of `ACTIVATIONS`; None repeats the former
     bias : bool
@@ -69,10 +70,10 @@ class RunSettings:
     table: str = ""
 
     def __post_init__(self) -> None:
-        _known("task", self.task, (*TASKS, OWN))
-        _known("activation", self.activation, ACTIVATIONS)
-        _known("output activation", self.output_activation or self.activation, ACTIVATIONS)
-        _known("weight initialisation", self.init, INITIALISERS)
+        check_choice("task", self.task, (*TASKS, OWN))
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("output activation", self.output_activation or self.activation, ACTIVATIONS)
+        check_choice("weight initialisation", self.init, INITIALISERS)
         for name, value in vars(self).items():
             if name in ("examples", "batch_size", "seed"):
                 check_whole(name.replace("_", " "), value)
@@ -104,8 +105,3 @@ class RunSettings:
                 f"The range from {numeral(self.low)} to {numeral(self.high)} is empty: "
                 "set the lower end below the upper one."
             )
-
-
-def _known(what: str, name: str, names: Collection[str]) -> None:
-    if not isinstance(name, str) or name not in names:
-        raise SettingsError(f'Unknown {what} "{name}": use one of {", ".join(names)}.')

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
-from genrekit.teaching.mlp import ACTIVATIONS, TASKS
+from genrekit.ranges import check_choice
+from genrekit.teaching.neuron import ACTIVATIONS
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import OWN
+from genrekit.teaching.tasks import TASKS
 
 __all__ = ["ErrorMap", "error_map", "neuron_surface"]
 
@@ -77,10 +79,7 @@ def neuron_surface(
     w = np.asarray(weights, dtype=np.float64)
     if w.shape != (2,):
         raise SettingsError(f"A surface needs two weights and got {w.size}: use two inputs.")
-    if activation not in ACTIVATIONS:
-        raise SettingsError(
-            f'Unknown activation "{activation}": use one of {", ".join(ACTIVATIONS)}.'
-        )
+    check_choice("activation", activation, ACTIVATIONS)
     axis = np.linspace(low, high, size)
     first, second = np.meshgrid(axis, axis)
     return axis, ACTIVATIONS[activation](first * w[0] + second * w[1] + bias)

@@ -11,7 +11,7 @@ from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import chart, page_header, plain_errors
 from genrekit.app.neuron.view import neuron_view
 from genrekit.app.playground.formulas import number
-from genrekit.teaching.mlp import ACTIVATIONS, NeuronOutput, neuron
+from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
 from genrekit.teaching.surfaces import neuron_surface
 
 INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)

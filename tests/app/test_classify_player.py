@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from streamlit import config
-from streamlit.testing.v1 import AppTest
 
 from genrekit.app.classify import player as module
-from genrekit.app.classify.player import MAX_COLUMNS, cell_edges, evidence_player, media_url
+from genrekit.app.classify.player import MAX_COLUMNS, cell_edges, evidence_player
 from genrekit.errors import SettingsError
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 
 SONG: dict[str, Any] = {
     "picture": np.arange(40 * 100, dtype=np.uint32).reshape(40, 100).astype(np.uint8),
@@ -204,50 +202,4 @@ def test_only_a_segment_that_exists_can_be_chosen(mount: Any, choice: Any, answe
 
 
 def test_without_a_server_there_is_no_sound_and_no_crash(mount: Any) -> None:
-    assert media_url(b"RIFF", "audio/wav", "song") is None
     assert mount()[1].read()[0]["url"] is None
-
-
-def addresses() -> None:
-    import streamlit as st
-
-    from genrekit.app.classify.player import media_url
-
-    head, tail = bytes(900_000), bytes(900_000)
-    st.json(
-        {
-            "one": media_url(head + b"1" + tail, "audio/wav", "a"),
-            "again": media_url(head + b"1" + tail, "audio/wav", "b"),
-            "two": media_url(head[:-5] + b"1" + tail + bytes(5), "audio/wav", "c"),
-            "mp3": media_url(b"ID3", "audio/mp3; x=y", "d"),
-            "page": media_url(b"<script>", "text/html", "e"),
-        }
-    )
-
-
-def test_each_content_has_its_own_address_and_a_harmless_type() -> None:
-    at = AppTest.from_function(addresses).run(timeout=30)
-    assert not at.exception
-    found = json.loads(at.json[0].value)
-    assert found["one"] == found["again"]
-    # Streamlit's own name for a large file samples it, and would give both the same.
-    assert found["one"] != found["two"]
-    assert found["mp3"].endswith(".mp3")
-    assert found["page"].endswith(".wav")
-
-
-def test_the_address_is_not_a_hash_that_others_can_compute(monkeypatch: Any) -> None:
-    first = json.loads(AppTest.from_function(addresses).run(timeout=30).json[0].value)
-    monkeypatch.setattr(module, "_SALT", b"another server")
-    second = json.loads(AppTest.from_function(addresses).run(timeout=30).json[0].value)
-    assert not set(first.values()) & set(second.values())
-
-
-def test_the_address_counts_a_base_path() -> None:
-    before = config.get_option("server.baseUrlPath")
-    config.set_option("server.baseUrlPath", "/music/")
-    try:
-        found = json.loads(AppTest.from_function(addresses).run(timeout=30).json[0].value)
-    finally:
-        config.set_option("server.baseUrlPath", before)
-    assert found["one"].startswith("/music/mock/media/")

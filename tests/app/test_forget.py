@@ -6,8 +6,8 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.load_server import running
-from benchmarks.tab import open_tab
+from benchmarks.load.server import running
+from benchmarks.load.tab import open_tab
 
 PATIENCE = 120.0
 

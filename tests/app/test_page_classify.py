@@ -15,7 +15,7 @@ from genrekit.app import session
 from genrekit.app.classify import inputs, overview
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
 from genrekit.model.bundle import MODELS, GenreModel
@@ -23,6 +23,7 @@ from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile
+from genrekit.verdict.report import agreeing_segments
 
 PAGE = "listen/classify.py"
 
@@ -94,7 +95,7 @@ def test_the_answer_is_the_library_s(app, own_model):
     assert f"{verdict.confidence:.0%}" in shown
     assert (verdict.genre or "Not sure").lower() in " ".join(h.value for h in at.header).lower()
     assert at.header[0].value.endswith(r"my \*song\*\.wav")
-    assert f"{analysis.agreeing(verdict)} of 2 segments" in shown.replace("*", "")
+    assert f"{agreeing_segments(verdict)} of 2 segments" in shown.replace("*", "")
     assert "WAV · 22.05 kHz · mono · heard: 7 s" in shown
 
 
@@ -110,7 +111,7 @@ def test_an_example_needs_no_file_and_its_settings_stand_in_the_address(app, own
     assert at.header[0].value.endswith(r"reggae\-7\.wav")
     content = inputs._composed("reggae", 7, 9)
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
-    assert f"{analysis.agreeing(verdict)} of 3 segments" in texts(at).replace("*", "")
+    assert f"{agreeing_segments(verdict)} of 3 segments" in texts(at).replace("*", "")
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=[clip.name for clip in CLIPS])

@@ -573,10 +573,10 @@ def test_a_job_that_meets_a_defect_says_so_plainly(run_python, tmp_path):
     about = {"kind": "dataset", "title": "x", "owner": "me", "created": 0, "folder": ""}
     (job / "job.json").write_text(json.dumps(about | {"commands": [["demo-data", "audio"]]}))
     code = f"""
-import genrekit.audio.synth
+import genrekit.audio.synth.demo
 def fail(*_, **__):
     raise RuntimeError("{SECRET}")
-genrekit.audio.synth.write_demo_dataset = fail
+genrekit.audio.synth.demo.write_demo_dataset = fail
 from genrekit.app.jobs.run import main
 main({str(job)!r})
 """

@@ -21,7 +21,7 @@ from genrekit.app.settings import settings
 from genrekit.audio.decoder import decode
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
@@ -208,7 +208,7 @@ def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
     st.cache_data.clear()  # it may have been heard by a test before
     try:
         # What a decoder does with a file made for it.
-        monkeypatch.setattr(analysis, "hear", jobs.crash_on)
+        monkeypatch.setattr(analysis, "analyse", jobs.crash_on)
         at = app("listen/classify.py", source="An example")
         assert not at.exception
         assert "made the decoder crash" in texts(at)
@@ -241,7 +241,7 @@ def test_only_our_own_clip_is_decoded_by_the_server_itself():
 def questions_answered_by(code: ast.AST) -> set[str]:
     """Functions that decode a song and are called, instead of being handed to the pool."""
     decoding = {name for name in analysis.__all__ if takes_a_song(getattr(analysis, name))}
-    assert {"hear", "judge", "samples_of", "excerpt_sound"} <= decoding
+    assert {"analyse", "judge", "samples_of", "excerpt_sound"} <= decoding
     known = {f"analysis.{name}" for name in decoding}
     for node in ast.walk(code):
         if isinstance(node, ast.ImportFrom) and node.module == "genrekit.verdict.analysis":

@@ -29,7 +29,7 @@ from coded_sounds import (
 
 from genrekit.audio import decoder as audio
 from genrekit.audio.decoder import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, SettingsError
 
 

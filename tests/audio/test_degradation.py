@@ -39,7 +39,7 @@ def hiss():
 @pytest.fixture(scope="module")
 def tune():
     """Thirty seconds of a composed piece."""
-    from genrekit.audio.synth import render
+    from genrekit.audio.synth.rendering import render
 
     return np.asarray(render("blues", seconds=30, seed=1)[: 30 * RATE], np.float32)
 

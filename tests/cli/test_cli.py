@@ -120,9 +120,9 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
 
 
 def test_demo_data_tells_its_progress(run, tmp_path, monkeypatch):
-    from genrekit.audio import synth
+    from genrekit.audio.synth import chart
 
-    monkeypatch.setattr(synth, "STYLES", synth.STYLES[:2])
+    monkeypatch.setattr(chart, "STYLES", chart.STYLES[:2])
     status, out, err = run(
         "demo-data", tmp_path / "m", "--tracks", 1, "--seconds", 0.5, "--progress", "json"
     )
@@ -314,19 +314,6 @@ def test_classify_in_words(run, demo_bundle, song, tmp_path):
     )
     assert ": not sure. Only 0.0 s long: at least 1 s of music are needed." in lines[1]
     assert ": failed. There is no such file: check the name and the folder." in lines[2]
-
-
-def test_a_note_is_added_to_the_verdict():
-    result = {
-        "file": "x",
-        "genre": "jazz",
-        "confidence": 0.7,
-        "probabilities": {"rock": 0.1, "jazz": 0.7, "pop": 0.2},
-        "note": "Only the first 15 minutes were heard.",
-    }
-    assert commands._verdict_line(result) == (
-        "x: jazz 70% (then pop 20%, rock 10%) Only the first 15 minutes were heard."
-    )
 
 
 def test_classify_all_well_is_zero(run, demo_bundle, song):

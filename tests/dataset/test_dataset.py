@@ -62,7 +62,18 @@ def test_counts_length_and_card(full):
     assert card == make_card(full.genres, full.params, 30.0, full.records, full.skipped)
 
 
-def test_fingerprint_is_of_features_and_labels(full):
+def test_segment_numbers_are_counted_where_the_source_does_not_give_them(full):
+    np.testing.assert_array_equal(full.segment_numbers(), full.segments)
+    shuffled = np.random.default_rng(0).permutation(len(full))
+    order = shuffled[np.argsort(full.segments[shuffled], kind="stable")]
+    mixed = {name: getattr(full, name)[order] for name in ("features", "labels", "tracks")}
+    uncounted = dataclasses.replace(full, segments=None, artists=None, **mixed)
+    np.testing.assert_array_equal(uncounted.segment_numbers(), full.segments[order])
+    with pytest.raises(DatasetError, match="does not know its tracks"):
+        dataclasses.replace(full, tracks=None).segment_numbers()
+
+
+def test_sha256_is_of_features_and_labels(full):
     expected = hashlib.sha256(full.features.tobytes() + full.labels.tobytes()).hexdigest()
     assert full.sha256 == expected
     features = full.features.copy()

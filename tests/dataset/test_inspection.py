@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from scipy import signal
 
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset import file_check
 from genrekit.dataset.duplicates import SIMILAR, fingerprint, linked, similar_pairs
 from genrekit.dataset.inspection import Duplicate, FileFacts, Inspection, inspect_folder

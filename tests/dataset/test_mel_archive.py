@@ -6,7 +6,8 @@ import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams, extract, split_segments

@@ -13,7 +13,7 @@ from coded_sounds import KINDS, coded, free_format_mp3
 from conftest import ROOT, _free_port, _note, _wait_until_healthy
 
 from genrekit.audio.decoder import probe
-from genrekit.verdict.analysis import _PLAYED, _mime
+from genrekit.verdict.playback import PLAYED, browser_type
 
 # Eight segments of a second each; the third and the sixth disagree with the verdict.
 SCRIPT = """
@@ -21,8 +21,9 @@ import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
 from genrekit.audio.encode import wav_bytes
-from genrekit.model.bundle import SegmentVerdict
-from genrekit.audio.synth import STYLES, render
+from genrekit.model.verdicts import SegmentVerdict
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 
 query = st.query_params
 seconds = 4.0 if st.checkbox("Other song") else float(query.get("seconds", 8))
@@ -367,9 +368,9 @@ def test_what_is_announced_as_playable_plays(browser: Any) -> None:
     """And what is rendered as WAV instead would be refused, so that nobody stays without."""
     tab = browser.new_page()
     files = {kind: coded(*kind) for kind in KINDS} | {("mp3", "free format"): free_format_mp3()}
-    mimes = {kind: _mime(content, probe(content)) for kind, content in files.items()}
+    mimes = {kind: browser_type(content, probe(content)) for kind, content in files.items()}
     sounds = [
-        [base64.b64encode(content).decode(), _PLAYED.get(container, ("audio/x",))[0]]
+        [base64.b64encode(content).decode(), PLAYED.get(container, ("audio/x",))[0]]
         for (container, _), content in files.items()
     ]
     plays = dict(zip(files, tab.evaluate(PLAY, sounds), strict=True))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit.audio import decoder, degradation, synth
+from genrekit.audio import decoder, degradation
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset import (
     build,
     duplicates,
@@ -25,6 +27,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.system import remote
 from genrekit.verdict import analysis
 from genrekit.verdict.occlusion import occlusion
+from genrekit.verdict.picture import mel_picture
 
 PARAMS = extraction.FeatureParams(
     sample_rate=8000, segment_seconds=1.0, n_fft=512, hop_length=256, n_mels=24, n_mfcc=7
@@ -44,7 +47,7 @@ OF_SAMPLES = {
     "trace_cell": lambda x: trace.trace_cell(x, PARAMS, 3, 2).value,
     "resynthesise": lambda x: invert.resynthesise(x, PARAMS, "spectrogram", iterations=1),
     "match_level": lambda x: invert.match_level(SOUND, x),
-    "mel_picture": lambda x: analysis.mel_picture(x, 8000).values,
+    "mel_picture": lambda x: mel_picture(x, 8000).values,
     "apply": lambda x: degradation.degrade(x, 8000, degradation.Degradation(level_db=-6)),
     "mp3_bytes": degradation.mp3_bytes,
     **degradation.ROBUSTNESS,
@@ -132,7 +135,7 @@ def test_usable_samples_are_not_copied():
 
 @pytest.mark.parametrize("rate", [44100, 16000.0, np.int64(22050)])
 def test_an_array_of_another_rate_is_judged_as_its_file(demo_model, rate):
-    song = synth.render("jazz", seed=1, seconds=3.5, sample_rate=44100)
+    song = render("jazz", seed=1, seconds=3.5, sample_rate=44100)
     song = decoder.resampled(song, 44100, rate)
     file = io.BytesIO()
     soundfile.write(file, song, int(rate), format="WAV", subtype="FLOAT")
@@ -228,7 +231,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         inspection.inspect_folder,
         inspection.Inspection.read,
         inspection.Inspection((), (), ()).write,
-        synth.write_demo_dataset,
+        write_demo_dataset,
         lambda p: file_check.check_file(p, 1.0),
         GenreModel.load,
         demo_model.save,

@@ -13,9 +13,10 @@ from genrekit.errors import GenreKitError
 from genrekit.mel import tones
 from genrekit.mel.scale import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
 from genrekit.teaching.examples import parse_table
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.run import Run, Weight
 from genrekit.teaching.settings import RunSettings
+from genrekit.teaching.tasks import make_task
 from genrekit.wording import agree, counted, duration, numeral, the_first
 
 ROOT = Path(__file__).parents[2]

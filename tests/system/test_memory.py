@@ -20,9 +20,10 @@ from genrekit.dataset.formats import export_dataset
 from genrekit.dataset.projection import genre_averages, segment_map
 from genrekit.dataset.splits import by_track
 from genrekit.errors import DatasetError
-from genrekit.model.bundle import GenreModel, Verdict
+from genrekit.model.bundle import GenreModel
 from genrekit.model.evaluation import evaluate, measure
 from genrekit.model.neighbours import Neighbours
+from genrekit.model.verdicts import Verdict
 from genrekit.system import memory
 from genrekit.system.memory import free_memory, rows_at_once, scratch_folder
 from genrekit.training import loop as training_module

@@ -1,12 +1,12 @@
 // The live network: its drawing, its error curve, and a replay that needs no server.
 //
-// Each update brings frames (a frame is the network after so many examples). They are kept
+// Each update brings snapshots (a snapshot is the network after so many examples). They are kept
 // here by the number of examples seen, and thinned to a number that does not grow.
-// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
+// A snapshot's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
 // weights, gradients of biases; layer by layer, rows before columns.
 
 const SVG = "http://www.w3.org/2000/svg";
-const FRAMES_KEPT = 800;
+const SNAPSHOTS_KEPT = 800;
 const views = new WeakMap();
 
 export default function (component) {
@@ -48,7 +48,7 @@ function decode(text) {
   return new Float32Array(bytes.buffer);
 }
 
-// Where each kind of number starts in a frame, for a network of these sizes.
+// Where each kind of number starts in a snapshot, for a network of these sizes.
 function layout(sizes, bias) {
   let at = 0;
   const take = (counts) => counts.map((n) => { const start = at; at += n; return start; });
@@ -68,10 +68,10 @@ function layout(sizes, bias) {
 class View {
   constructor(root) {
     this.find = (name) => root.querySelector(`[data-part="${name}"]`);
-    this.frames = new Map();
+    this.snapshots = new Map();
     this.order = [];
     this.version = null;
-    this.at = null; // the frame shown; null follows the newest
+    this.at = null; // the snapshot shown; null follows the newest
     this.selected = 0;
     this.hovered = null;
     this.timer = null;
@@ -114,14 +114,14 @@ class View {
     this.watcher.observe(this.find("view"));
     const shape = JSON.stringify([data.run, data.sizes, data.bias, data.names]);
     if (data.version !== this.version) {
-      this.frames.clear();
+      this.snapshots.clear();
       this.version = data.version;
       this.halt();
       this.at = null;
     }
     this.data = data;
-    for (const [seen, epoch, error, held, row] of data.frames) {
-      this.frames.set(seen, { seen, epoch, error, held, row: decode(row) });
+    for (const [seen, epoch, error, held, row] of data.snapshots) {
+      this.snapshots.set(seen, { seen, epoch, error, held, row: decode(row) });
     }
     this.thin();
     this.curves = data.curves.map((c) => ({ ...c, rows: decode(c.rows) }));
@@ -145,17 +145,17 @@ class View {
     }
   }
 
-  // Every second frame goes, but the first, the last and the one that is looked at stay.
+  // Every second snapshot goes, but the first, the last and the one that is looked at stay.
   thin() {
     const looked = this.at === null ? null : this.order[this.at];
-    this.order = [...this.frames.keys()].sort((a, b) => a - b);
-    if (this.order.length > FRAMES_KEPT) {
+    this.order = [...this.snapshots.keys()].sort((a, b) => a - b);
+    if (this.order.length > SNAPSHOTS_KEPT) {
       const last = this.order.length - 1;
       this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === looked);
-      this.frames = new Map(this.order.map((seen) => [seen, this.frames.get(seen)]));
+      this.snapshots = new Map(this.order.map((seen) => [seen, this.snapshots.get(seen)]));
     }
     if (looked !== null) this.at = this.order.indexOf(looked);
-    this.find("view").dataset.frames = this.order.length;
+    this.find("view").dataset.snapshots = this.order.length;
   }
 
   listWeights() {
@@ -236,9 +236,9 @@ class View {
 
   show(index) { this.at = index; this.draw(); }
 
-  get frame() {
+  get snapshot() {
     const last = this.order.length - 1;
-    return this.frames.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
+    return this.snapshots.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
   }
 
   // -- drawing ----------------------------------------------------------------------------
@@ -314,19 +314,19 @@ class View {
   }
 
   draw() {
-    const frame = this.frame;
-    if (!frame || !this.edges) return;
-    this.drawEdges(frame.row);
+    const snapshot = this.snapshot;
+    if (!snapshot || !this.edges) return;
+    this.drawEdges(snapshot.row);
     for (const { layer, unit, circle, value } of this.units) {
-      const a = frame.row[this.places.activations[layer] + unit];
+      const a = snapshot.row[this.places.activations[layer] + unit];
       const strength = Number.isFinite(a) ? Math.min(1, Math.abs(a)) : 0;
       circle.style.setProperty("--strength", `${Math.round(strength * 40)}%`);
       value.textContent = Number.isFinite(a) ? (Math.abs(a) < 10 ? a.toFixed(2) : a.toPrecision(2)).replace("-", "−") : "?";
     }
     this.describe();
-    this.drawEditor(frame);
-    this.drawCurve(frame);
-    this.drawReplay(frame);
+    this.drawEditor(snapshot);
+    this.drawCurve(snapshot);
+    this.drawReplay(snapshot);
   }
 
   drawEdges(row) {
@@ -351,17 +351,17 @@ class View {
   }
 
   describe() {
-    const frame = this.frame;
-    if (!frame) return;
+    const snapshot = this.snapshot;
+    if (!snapshot) return;
     const out = this.find("readout");
     const at = this.hovered;
     if (at !== null && typeof at === "object") {
-      const a = frame.row[this.places.activations[at.layer] + at.unit];
+      const a = snapshot.row[this.places.activations[at.layer] + at.unit];
       const parts = [`${this.name(at.layer, at.unit)}: gives ${number(a, 4)}`];
       if (at.layer > 0) {
-        parts.push(`delta ${number(frame.row[this.places.deltas[at.layer - 1] + at.unit], 4)}`);
+        parts.push(`delta ${number(snapshot.row[this.places.deltas[at.layer - 1] + at.unit], 4)}`);
         if (this.data.bias) {
-          parts.push(`bias ${number(frame.row[this.places.biases[at.layer - 1] + at.unit], 4)}`);
+          parts.push(`bias ${number(snapshot.row[this.places.biases[at.layer - 1] + at.unit], 4)}`);
         }
       }
       out.textContent = parts.join(", ");
@@ -369,17 +369,17 @@ class View {
     }
     const weight = this.weightList[at === null ? this.selected : at];
     if (!weight) return;
-    out.textContent = `${this.label(weight)}: weight ${number(frame.row[weight.value], 4)}, ` +
-      `gradient ${number(frame.row[weight.gradient], 4)}`;
+    out.textContent = `${this.label(weight)}: weight ${number(snapshot.row[weight.value], 4)}, ` +
+      `gradient ${number(snapshot.row[weight.gradient], 4)}`;
   }
 
-  drawEditor(frame) {
+  drawEditor(snapshot) {
     const weight = this.weightList[this.selected];
     if (!weight) return;
     const picker = this.find("pick"), slider = this.find("slide"), box = this.find("value");
     const focus = picker.getRootNode().activeElement;
     picker.value = String(this.selected);
-    const value = frame.row[weight.value];
+    const value = snapshot.row[weight.value];
     // What the visitor is typing or dragging is never overwritten.
     if (focus !== slider || this.data.training) slider.value = String(value);
     if (focus !== box) box.value = Number.isFinite(value) ? value.toFixed(4) : "";
@@ -387,17 +387,17 @@ class View {
     for (const input of [slider, box]) input.disabled = this.at !== null;
   }
 
-  drawReplay(frame) {
+  drawReplay(snapshot) {
     const scrub = this.find("scrub");
     const last = this.order.length - 1;
     scrub.max = String(Math.max(1, last));
     scrub.value = String(this.at === null ? last : this.at);
     this.find("play").disabled = last < 1;
     this.find("now").disabled = this.at === null;
-    const epoch = frame.epoch;
+    const epoch = snapshot.epoch;
     const soFar = epoch % 1 ? "error of this epoch so far" : "error";
-    const error = frame.error === null ? "error not measured yet" : `${soFar} ${number(frame.error, 4)}`;
-    const count = `${frame.seen.toLocaleString("en-GB")} ${frame.seen === 1 ? "example" : "examples"}`;
+    const error = snapshot.error === null ? "error not measured yet" : `${soFar} ${number(snapshot.error, 4)}`;
+    const count = `${snapshot.seen.toLocaleString("en-GB")} ${snapshot.seen === 1 ? "example" : "examples"}`;
     this.find("place").textContent =
       `${this.at === null ? "Now" : "Then"}: ${count}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
       ` of ${this.data.epochs}, ${error}`;
@@ -406,7 +406,7 @@ class View {
 
   // -- the error curve --------------------------------------------------------------------
 
-  drawCurve(frame) {
+  drawCurve(snapshot) {
     const svg = this.find("curve");
     const width = this.width, height = 230;
     const box = { left: 56, right: width - 14, top: 12, bottom: height - 40 };
@@ -416,7 +416,7 @@ class View {
     const parts = [...this.grid(box, axis, width, height)];
     this.curves.forEach((curve, i) => parts.push(...this.curve(curve, axis, i)));
     const now = this.curves.find((curve) => curve.now);
-    const at = now && between(now.rows, Math.floor(frame.epoch) - 1);
+    const at = now && between(now.rows, Math.floor(snapshot.epoch) - 1);
     if (at) {
       const x = axis.x(at.epoch), y = axis.y(at.low) + at.part * (axis.y(at.high) - axis.y(at.low));
       parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));

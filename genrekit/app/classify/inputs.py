@@ -21,12 +21,14 @@ from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError, ModelError
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, Verdict
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import ModelFile, Song, SongResult, StressTest, Why
+from genrekit.verdict.analysis import Explanation, ModelFile, Song, SongResult, StressTest
 from genrekit.wording import the_first
 
 __all__ = [
@@ -319,7 +321,7 @@ def judge(song: Song, model: ModelFile) -> Verdict | str:
 
 def explain(
     song: Song, model: ModelFile, genre: str, starts: tuple[float, ...], which: tuple[int, ...]
-) -> Why:
+) -> Explanation:
     """As `analysis.explain`."""
     key = (song.digest, song.max_seconds, model.folder, model.changed)
     return _explained(*key, genre, starts, which, song)
@@ -387,7 +389,7 @@ def _explained(
     starts: tuple[float, ...],
     which: tuple[int, ...],
     _song: Song,
-) -> Why:
+) -> Explanation:
     model = ModelFile(folder, changed)
     return song_workers.ask(analysis.explain, _song, model, genre, starts, which, about=digest)
 

@@ -17,12 +17,23 @@ from genrekit.app.classify.player import evidence_player
 from genrekit.app.kit.charts import GREY, figure, genre_colours
 from genrekit.app.kit.widgets import chart, escape, show_error
 from genrekit.audio.degradation import Degradation
-from genrekit.model.bundle import Verdict
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
-from genrekit.verdict.analysis import SongResult, StressTest, Why
+from genrekit.verdict.analysis import Explanation, SongResult, StressTest
+from genrekit.verdict.report import (
+    agreeing_segments,
+    confidence_in_words,
+    escape_formula,
+    ranked,
+    report,
+    segment_rows,
+    table_row,
+    to_csv,
+    to_json,
+)
 from genrekit.wording import agree, counted
 
 __all__ = [
@@ -59,7 +70,7 @@ def show_table(results: Sequence[Outcome]) -> Outcome:
     """All files in a table, to sort, to take away, and to choose one from."""
     judged = sum(one.verdict is not None and bool(one.verdict.probabilities) for one in results)
     st.header(f"{counted(len(results), 'file')}, {judged} judged", anchor=False)
-    rows = [analysis.table_row(one.sound.name, one.outcome) for one in results]
+    rows = [_row(one) for one in results]
     first = next((i for i, one in enumerate(results) if _is_judged(one)), 0)
     picked = st.dataframe(
         [_visible(row) for row in rows],
@@ -79,7 +90,7 @@ def show_table(results: Sequence[Outcome]) -> Outcome:
     csv_place, json_place, _ = st.columns([1, 1, 2])
     csv_place.download_button(
         "All as CSV",
-        lambda: analysis.to_csv(rows),
+        lambda: to_csv(rows),
         "verdicts.csv",
         "text/csv",
         on_click="ignore",
@@ -106,6 +117,12 @@ def show_table(results: Sequence[Outcome]) -> Outcome:
     return results[index]
 
 
+def _row(one: Outcome) -> dict[str, Any]:
+    if isinstance(one.outcome, str):
+        return table_row(one.sound.name, one.outcome)
+    return table_row(one.sound.name, one.outcome.verdict, one.outcome.seconds)
+
+
 def _is_judged(one: Outcome) -> bool:
     return one.verdict is not None and bool(one.verdict.probabilities)
 
@@ -116,13 +133,11 @@ def _visible(row: dict[str, Any]) -> dict[str, Any]:
     shown = {name: row.get(name) for name in names}
     if "confidence" in row:
         shown["confidence"] = round(100 * row["confidence"])
-    return shown | {"file": analysis.escape_formula(row["file"])}
+    return shown | {"file": escape_formula(row["file"])}
 
 
 def _json(results: Sequence[Outcome]) -> str:
-    return analysis.to_json(
-        [analysis.report(one.sound.name, one.verdict or str(one.outcome)) for one in results]
-    )
+    return to_json([report(one.sound.name, one.verdict or str(one.outcome)) for one in results])
 
 
 # -- one song at a glance ---------------------------------------------------------------------
@@ -174,7 +189,7 @@ def clock(seconds: float) -> str:
 
 
 def _show_verdict(verdict: Verdict, listener: ModelChoice) -> None:
-    order = analysis.ranked(verdict.probabilities)
+    order = ranked(verdict.probabilities)
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left.container(border=True):
         if verdict.genre is None:
@@ -183,12 +198,12 @@ def _show_verdict(verdict: Verdict, listener: ModelChoice) -> None:
         else:
             st.header(f":material/graphic_eq: {escape(verdict.genre.capitalize())}", anchor=False)
             st.markdown(
-                f"**{analysis.in_words(verdict.confidence).capitalize()}: "
+                f"**{confidence_in_words(verdict.confidence).capitalize()}: "
                 f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
             )
         runners = ", ".join(f"{escape(genre)} {p:.0%}" for genre, p in order[1:3])
         st.markdown(f"Then: {runners}.")
-        agreeing = analysis.agreeing(verdict)
+        agreeing = agreeing_segments(verdict)
         st.markdown(
             f"**{agreeing} of {len(verdict.segments)}** "
             f"{agree(len(verdict.segments), 'segment', 'segments')}, taken alone, "
@@ -246,7 +261,7 @@ def worth(listener: ModelChoice) -> str:
 # -- the evidence -----------------------------------------------------------------------------
 
 
-def show_evidence(one: Outcome, heard: SongResult, why: Why | None) -> int | None:
+def show_evidence(one: Outcome, heard: SongResult, why: Explanation | None) -> int | None:
     """The player, and what the chosen segment says; which one that is."""
     verdict, song = heard.verdict, one.sound.song
     if heard.mime is None:
@@ -289,9 +304,9 @@ def choose_look() -> str | None:
 # -- why --------------------------------------------------------------------------------------
 
 
-def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> Why:
+def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int) -> Explanation:
     """Let the visitor choose the genre and the part, and compute."""
-    order = [genre for genre, _ in analysis.ranked(heard.verdict.probabilities)]
+    order = [genre for genre, _ in ranked(heard.verdict.probabilities)]
     starts = tuple(part.start for part in heard.verdict.segments)
     left, right = st.columns(2)
     about = (one.sound.song.digest, listener.file)
@@ -307,9 +322,9 @@ def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int
         help="Choose another genre to see why it was not that.",
     )
     around = None
-    if len(starts) > analysis.WHY_SEGMENTS:
+    if len(starts) > analysis.EXPLAINED_SEGMENTS:
         part = right.segmented_control(
-            f"{analysis.WHY_SEGMENTS} of the {len(starts)} segments are asked",
+            f"{analysis.EXPLAINED_SEGMENTS} of the {len(starts)} segments are asked",
             [_SPREAD, _AROUND],
             default=_SPREAD,
             required=True,
@@ -317,13 +332,13 @@ def ask_why(one: Outcome, heard: SongResult, listener: ModelChoice, segment: int
             bind="query-params",
         )
         around = segment if part == _AROUND else None
-    which = analysis.why_segments(len(starts), around)
+    which = analysis.segments_to_explain(len(starts), around)
     with st.spinner("Turning parts of the song down, one after another, and asking again …"):
         return inputs.explain(one.sound.song, listener.file, genre or order[0], starts, which)
 
 
 def show_reasons(
-    one: Outcome, heard: SongResult, listener: ModelChoice, segment: int, why: Why
+    one: Outcome, heard: SongResult, listener: ModelChoice, segment: int, why: Explanation
 ) -> None:
     """The map in words, then the training segments that sound alike."""
     asked, total = len(why.segments), len(heard.verdict.segments)
@@ -481,7 +496,7 @@ def _named(verdict: Verdict) -> str:
 
 
 def _show_before_after(test: StressTest) -> None:
-    order = [genre for genre, _ in analysis.ranked(test.before.probabilities)]
+    order = [genre for genre, _ in ranked(test.before.probabilities)]
     colours = genre_colours(order)
     before = [test.before.probabilities[genre] for genre in order]
     after = [test.after.probabilities[genre] for genre in order]
@@ -575,10 +590,10 @@ def _show_opinion(listener: ModelChoice, verdict: Verdict | str) -> None:
         show_error(verdict)
         return
     if verdict.probabilities:
-        order = analysis.ranked(verdict.probabilities)
+        order = ranked(verdict.probabilities)
         name = verdict.genre.capitalize() if verdict.genre else "Not sure"
         st.markdown(f"### {escape(name)}")
-        agreeing = analysis.agreeing(verdict)
+        agreeing = agreeing_segments(verdict)
         st.markdown(
             f"{escape(order[0][0])} {verdict.confidence:.0%}, then {escape(order[1][0])} "
             f"{order[1][1]:.0%}. {agreeing} of {counted(len(verdict.segments), 'segment')} "
@@ -612,7 +627,7 @@ def show_take_away(one: Outcome, listener: ModelChoice) -> None:
     )
     columns[1].download_button(
         "Its segments as CSV",
-        lambda: analysis.to_csv(_segment_rows(one)),
+        lambda: to_csv(segment_rows(one.verdict) if one.verdict else []),
         "segments.csv",
         "text/csv",
         on_click="ignore",
@@ -642,12 +657,3 @@ def command(name: str, listener: ModelChoice) -> str:
     file = f"./{name}" if name.startswith("-") else name
     model = "my-model" if listener.own else listener.name
     return shlex.join(["python", "-m", "genrekit", "classify", file, "--model", model])
-
-
-def _segment_rows(one: Outcome) -> list[dict[str, Any]]:
-    verdict = one.verdict
-    return [
-        {"start": round(part.start, 3), "end": round(part.end, 3)}
-        | {genre: round(p, 4) for genre, p in part.probabilities.items()}
-        for part in (verdict.segments if verdict else ())
-    ]

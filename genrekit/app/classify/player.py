@@ -5,131 +5,27 @@ the header as JSON, the picture (uint8) and, where there is one, the "why" map (
 row from the lowest band up. The sound does not travel with it: the browser fetches it by address.
 """
 
-import hashlib
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from streamlit import config, runtime
 
 from genrekit.app.kit.charts import GREY, NEGATIVE, POSITIVE
 from genrekit.app.kit.component import component
+from genrekit.app.kit.media import media_url
 from genrekit.errors import SettingsError
-from genrekit.model.bundle import SegmentVerdict
+from genrekit.model.verdicts import SegmentVerdict
 from genrekit.wording import agree, counted
 
-__all__ = ["MAX_COLUMNS", "cell_edges", "evidence_player", "media_url"]
+__all__ = ["MAX_COLUMNS", "cell_edges", "evidence_player"]
 
 # More columns than any screen shows of a song at once.
 MAX_COLUMNS: Final = 1200
 
-# What a browser may be told that a file is; everything else is announced as WAV.
-_MIME_TYPES: Final = {
-    "audio/aac": "audio/aac",
-    "audio/flac": "audio/flac",
-    "audio/m4a": "audio/mp4",
-    "audio/mp3": "audio/mpeg",
-    "audio/mp4": "audio/mp4",
-    "audio/mpeg": "audio/mpeg",
-    "audio/ogg": "audio/ogg",
-    "audio/opus": "audio/ogg",
-    "audio/wav": "audio/wav",
-    "audio/wave": "audio/wav",
-    "audio/webm": "audio/webm",
-    "audio/x-flac": "audio/flac",
-    "audio/x-m4a": "audio/mp4",
-    "audio/x-wav": "audio/wav",
-}
-# New at each start of the server, so that an address cannot be computed from a file.
-_SALT: Final = secrets.token_bytes(32)
-
-_HTML: Final = """
-<div data-part="player" inert role="group" aria-label="The song and its segments">
-  <audio data-part="sound" preload="auto"></audio>
-  <div class="stage">
-    <svg data-part="scale" aria-hidden="true"></svg>
-    <div data-part="scroller" tabindex="-1">
-      <div data-part="plot">
-        <div data-part="picture" role="img" aria-label="Spectrogram">
-          <canvas data-part="spectrogram"></canvas>
-          <canvas data-part="why" hidden></canvas>
-        </div>
-        <div data-part="strip" role="slider" tabindex="0" aria-label="Segment of the song"
-          aria-valuenow="1">
-          <svg data-part="cells" aria-hidden="true"></svg>
-        </div>
-        <svg data-part="axis" aria-hidden="true"></svg>
-        <div data-part="span" hidden></div>
-        <div data-part="cursor"></div>
-        <div data-part="tip" hidden></div>
-      </div>
-    </div>
-  </div>
-  <div data-part="readout"><strong data-part="words"></strong> <span data-part="stand"></span></div>
-  <p data-part="message" role="status" hidden></p>
-  <div class="row">
-    <button data-part="play" class="main"><svg viewBox="0 0 16 16" aria-hidden="true">
-      <path data-part="icon"></path></svg><span data-part="action">Play</span></button>
-    <span data-part="clock"></span>
-    <span class="row tight">
-      <button data-part="back" aria-label="Previous segment">‹</button>
-      <button data-part="alone">This segment</button>
-      <button data-part="next" aria-label="Next segment">›</button>
-    </span>
-    <button data-part="doubt" hidden>Next that disagrees</button>
-    <span class="row tight" data-part="zoom" hidden>
-      <button data-part="out" aria-label="Zoom out">−</button>
-      <span>Zoom</span>
-      <button data-part="in" aria-label="Zoom in">+</button>
-    </span>
-    <label data-part="toggle" hidden><input type="checkbox" data-part="show">
-      Show what decided</label>
-  </div>
-  <div class="row key" data-part="meaning" hidden>
-    <span><i class="for"></i><span data-part="for"></span></span>
-    <span><i class="against"></i>striped: spoke against it</span>
-  </div>
-  <ul class="key" data-part="legend"></ul>
-</div>
-"""
-
-
-_mount: Final = component("evidence_player", _HTML)
-
-
-def media_url(content: bytes, mime: str, key: str) -> str | None:
-    """The address at which this server gives `content` to a browser, ranges included.
-
-    Streamlit serves the file from memory for as long as a visitor's page shows it: call this in
-    every run that does. The address is a keyed hash of the whole content: the same file has the
-    same address until the server restarts, and nobody can tell an address from a file. Streamlit
-    alone names a file beyond 1 MiB after its length and three samples of it.
-
-    Parameters
-    ----------
-    content : bytes
-    mime : str
-        A type of audio; one that browsers do not play is announced as audio/wav.
-    key : str
-        The place on the page; a new file in the same place lets go of the one before.
-
-    Returns
-    -------
-    str or None
-        A path from the root of the host. None where no server runs, as in a bare script.
-    """
-    if not runtime.exists():
-        return None
-    kind = _MIME_TYPES.get(mime.split(";")[0].strip().lower(), "audio/wav")
-    # A file's name enters Streamlit's name for it, and is shown for downloads only.
-    name = hashlib.blake2b(content, key=_SALT, digest_size=20).hexdigest()
-    media = runtime.get_instance().media_file_mgr.add(content, kind, f"media-{key}", name)
-    base = config.get_option("server.baseUrlPath").strip("/")
-    return f"/{base}{media}" if base and media.startswith("/") else media
+_mount: Final = component("evidence_player")
 
 
 def cell_edges(segments: Sequence[SegmentVerdict], seconds: float) -> list[float]:

@@ -15,10 +15,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app.classify import inputs
-from genrekit.app.classify.player import media_url
 from genrekit.app.kit.charts import genre_colours
 from genrekit.app.kit.clips import Clip
 from genrekit.app.kit.component import component
+from genrekit.app.kit.media import media_url
 from genrekit.app.settings import settings
 from genrekit.app.settled import when_settled
 from genrekit.audio.decoder import load_audio
@@ -43,53 +43,7 @@ PATH: Final = ((1, 128, 37), (32, 64, 19), (32, 32, 19), (64, 16, 10), (96, 8, 5
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
 
-_HTML: Final = """
-<div data-part="story">
-  <ol>
-    <li>
-      <h2>A sound</h2>
-      <svg data-part="wave" role="img" aria-label="Sound wave" viewBox="0 0 200 100"
-        preserveAspectRatio="none"></svg>
-      <p>Air pressure, measured 22,050 times a second.</p>
-    </li>
-    <li>
-      <h2>A picture</h2>
-      <canvas data-part="mel" role="img"
-        aria-label="Its mel spectrogram: bright where a pitch is loud."></canvas>
-      <p>Time to the right, pitch upwards, loud is bright: a mel spectrogram.</p>
-    </li>
-    <li>
-      <h2>Numbers</h2>
-      <canvas data-part="levels" role="img"
-        aria-label="The levels of one moment, two bands a bar, low pitches at the bottom."></canvas>
-      <p data-part="moment"></p>
-    </li>
-    <li>
-      <h2>A network</h2>
-      <svg data-part="network" role="img" viewBox="0 0 200 130"
-        aria-label="A network"></svg>
-      <p>Filters look for patterns in three seconds of the picture, then for patterns of patterns.
-        Two networks like this one answer, and the average counts.</p>
-    </li>
-    <li>
-      <h2 data-part="genre">A verdict</h2>
-      <div data-part="bars" aria-live="polite"></div>
-      <p data-part="says"></p>
-    </li>
-  </ol>
-  <div class="row">
-    <button data-part="play" disabled>
-      <svg viewBox="0 0 16 16" aria-hidden="true"><path></path></svg>
-      <span data-part="action">Play the clip</span>
-    </button>
-    <span data-part="about"></span>
-  </div>
-  <audio data-part="sound" preload="none"></audio>
-</div>
-"""
-
-
-_mount: Final = component("story", _HTML)
+_mount: Final = component("story")
 
 
 def story(clip: Clip) -> None:

@@ -17,7 +17,7 @@ _APP: Final = Path(__file__).resolve().parents[1]
 _FOLDER: Final = "browser"
 
 
-def component(name: str, html: str) -> Callable[..., Any]:
+def component(name: str, html: str | None = None) -> Callable[..., Any]:
     """Declare the part of this name, and get the function that mounts it.
 
     Parameters
@@ -25,8 +25,9 @@ def component(name: str, html: str) -> Callable[..., Any]:
     name : str
         Of its files in the folder `browser`: NAME.js, which exports a function, and NAME.css
     html : str
-        What the script finds when it begins. It may come a second later than this: a part that
-        takes the visitor's touch is `inert` here, and the script ends that.
+        What the script finds when it begins; the file NAME.html where it is not given. The script
+        may come a second later: a part that takes the visitor's touch is `inert` here, and the
+        script ends that.
     """
 
     def mount(**options: Any) -> Any:
@@ -49,7 +50,12 @@ def _show_folder(name: str) -> None:
 
 
 @cache
-def _declared(name: str, html: str) -> Any:
+def _declared(name: str, html: str | None) -> Any:
     # The style sheet stays in the message, or the part would first stand there unstyled.
-    css = (_APP / _FOLDER / f"{name}.css").read_text(encoding="utf-8")
+    css = _text(f"{name}.css")
+    html = _text(f"{name}.html") if html is None else html
     return st.components.v2.component(f"genrekit.{name}", html=html, css=css, js=f"{name}.js")
+
+
+def _text(name: str) -> str:
+    return (_APP / _FOLDER / name).read_text(encoding="utf-8")

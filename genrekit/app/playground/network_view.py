@@ -1,6 +1,6 @@
 """The live network on a page: drawing, error curve, editor and replay, in the browser.
 
-What travels at each update is small: the newest frames, and the run so far thinned to fit a
+What travels at each update is small: the newest snapshots, and the run so far thinned to fit a
 budget of bytes. The browser keeps what it got, so its replay asks nothing of the server.
 """
 
@@ -18,45 +18,13 @@ from genrekit.teaching.run import EpochRecord, Run, Snapshot
 
 __all__ = ["BUDGET", "Packer", "network_view", "unit_names", "weight_names"]
 
-# Bytes of frames in one update, at rest and while training, when updates come ten a second.
+# Bytes of snapshots in one update, at rest and while training, when updates come ten a second.
 BUDGET: Final = 80_000
 LIVE_BUDGET: Final = 16_000
 RECENT: Final = 10
 CURVE_POINTS: Final = 300
 
-_HTML: Final = """
-<div data-part="view" inert>
-  <div class="row">
-    <span class="key"><i class="positive"></i>positive</span>
-    <span class="key"><i class="negative"></i>negative (dashed)</span>
-    <span>thicker = larger</span>
-  </div>
-  <svg data-part="network" role="img"
-    aria-label="The network: units as circles, weights as lines; choose one below to read it"></svg>
-  <div class="readout" data-part="readout"></div>
-  <div class="row">
-    <label>Change a weight <select data-part="pick"></select></label>
-    <span class="row wide">
-      <input type="range" data-part="slide" min="-6" max="6" step="0.01" aria-label="Value">
-      <input type="number" data-part="value" step="0.05" aria-label="Value of the chosen weight">
-    </span>
-  </div>
-  <div class="row">
-    <span class="key"><i class="train"></i>training error</span>
-    <span class="key"><i class="held"></i>error on examples never learned from</span>
-  </div>
-  <svg data-part="curve" role="img" aria-label="Error by epoch"></svg>
-  <div class="row">
-    <button data-part="play">Replay</button>
-    <input type="range" data-part="scrub" min="0" max="1" step="1" aria-label="Place in the run">
-    <button data-part="now">Back to now</button>
-    <span class="place" data-part="place"></span>
-  </div>
-</div>
-"""
-
-
-_mount: Final = component("network_view", _HTML)
+_mount: Final = component("network_view")
 
 
 def unit_names(sizes: Sequence[int]) -> list[list[str]]:
@@ -82,43 +50,42 @@ def weight_names(run: Run) -> list[str]:
 
 @dataclass
 class Packer:
-    """Packs frames for the browser; what was packed for the same question is kept, for as long as
-    the run keeps the frame."""
+    """Packs snapshots for the browser; keeps each as long as the run and the question stay."""
 
     question: tuple[float, ...] = ()
     target: float = 0.0
     packed: dict[int, tuple[Snapshot, list[Any]]] = field(default_factory=dict)
 
-    def frames(
+    def snapshots(
         self, run: Run, question: Sequence[float], target: float, budget: int = BUDGET
     ) -> list[list[Any]]:
-        """The newest frames and a selection of the older ones, within `budget` bytes."""
+        """The newest snapshots and a selection of the older ones, within `budget` bytes."""
         if (tuple(question), target) != (self.question, self.target):
             self.question, self.target, self.packed = tuple(question), target, {}
-        here = {frame.seen for frame in run.frames}
+        here = {snapshot.seen for snapshot in run.snapshots}
         self.packed = {seen: kept for seen, kept in self.packed.items() if seen in here}
-        newest = [self._pack(run, frame) for frame in run.frames[-RECENT:]]
-        size = max(len(frame[-1]) for frame in newest) + 60
-        older = run.frames[:-RECENT]
+        newest = [self._pack(run, snapshot) for snapshot in run.snapshots[-RECENT:]]
+        size = max(len(snapshot[-1]) for snapshot in newest) + 60
+        older = run.snapshots[:-RECENT]
         room = max(2, budget // size - len(newest))
         if len(older) > room:
             older = [older[i] for i in np.linspace(0, len(older) - 1, room).astype(int)]
-        return [self._pack(run, frame) for frame in older] + newest
+        return [self._pack(run, snapshot) for snapshot in older] + newest
 
-    def _pack(self, run: Run, frame: Snapshot) -> list[Any]:
-        kept = self.packed.get(frame.seen)
-        if kept is None or kept[0] is not frame:
-            inside = inspect_example(run, self.question, self.target, frame).flat()
+    def _pack(self, run: Run, snapshot: Snapshot) -> list[Any]:
+        kept = self.packed.get(snapshot.seen)
+        if kept is None or kept[0] is not snapshot:
+            inside = inspect_example(run, self.question, self.target, snapshot).flat()
             with np.errstate(over="ignore"):
-                row = np.concatenate([frame.parameters, inside]).astype("<f4")
+                row = np.concatenate([snapshot.parameters, inside]).astype("<f4")
             packed = [
-                frame.seen,
-                round(frame.epoch, 4),
-                _finite(frame.mse),
-                _finite(frame.held_out_mse),
+                snapshot.seen,
+                round(snapshot.epoch, 4),
+                _finite(snapshot.mse),
+                _finite(snapshot.held_out_mse),
                 _base64(row),
             ]
-            kept = self.packed[frame.seen] = (frame, packed)
+            kept = self.packed[snapshot.seen] = (snapshot, packed)
         return kept[1]
 
 
@@ -153,7 +120,9 @@ def network_view(
             "bias": bool(run.mlp.biases),
             "names": unit_names(run.mlp.layer_sizes),
             "colours": {"positive": POSITIVE, "negative": NEGATIVE},
-            "frames": packer.frames(run, question, target, LIVE_BUDGET if training else BUDGET),
+            "snapshots": packer.snapshots(
+                run, question, target, LIVE_BUDGET if training else BUDGET
+            ),
             "curves": [
                 *({"label": label, "rows": _curve(h), "now": False} for label, h in earlier),
                 {"label": "now", "rows": _curve(run.history), "now": True},

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.compare import ROOT
+from benchmarks.speed.compare import ROOT
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0

@@ -10,9 +10,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from benchmarks.chromium import CHROMIUM, FLAGS
-from benchmarks.load import PAGES, verdict
-from benchmarks.load_server import Server, running
+from benchmarks.load.chromium import CHROMIUM, FLAGS
+from benchmarks.load.crowd import PAGES, verdict
+from benchmarks.load.server import Server, running
 
 PAINT_GOAL = 2.0
 SWITCH_GOAL = 0.2

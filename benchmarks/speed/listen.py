@@ -1,11 +1,11 @@
 """The wait for a verdict on a warm server: a clip of 30 s, and an MP3 of four minutes.
 
-What is timed is `genrekit.verdict.analysis.hear`, the call behind the classify page: hash, decode,
-resample, judge, and draw the spectrogram. Two things stand beside it, measured in turns:
+What is timed is `genrekit.verdict.analysis.analyse`, the call behind the classify page: hash,
+decode, resample, judge, and draw the spectrogram. Two things stand beside it, measured in turns:
 
 - the time to decode and resample the same file and no more, which no verdict can do without;
-- for a model of the course's network on MFCCs, the straightforward way of `benchmarks.cold`, in
-  this process, after a first call that lets librosa compile.
+- for a model of the course's network on MFCCs, the straightforward way of `benchmarks.speed.cold`
+  in this process, after a first call that lets librosa compile.
 """
 
 import tempfile
@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cold import LIMIT, straightforward
-from benchmarks.compare import DisagreementError, Figures, compare, timed, within
+from benchmarks.speed.cold import LIMIT, straightforward
+from benchmarks.speed.compare import DisagreementError, Figures, compare, timed, within
 from genrekit.audio.decoder import load_audio
-from genrekit.model.bundle import MODELS, Verdict
+from genrekit.model.bundle import MODELS
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict.analysis import ModelFile, Song, SongResult, analyse
 
 RATE = 44_100
@@ -78,7 +79,8 @@ def write_song(path: Path, seconds: int) -> None:
     import soundfile
     import soxr
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
 
     part = min(seconds, 30)
     styles = STYLES[: -(-seconds // part)]

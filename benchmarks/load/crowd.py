@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from benchmarks.load_server import Server, running
-from benchmarks.tab import CHANGEABLE, Lost, Tab, another_value, open_tab
+from benchmarks.load.server import Server, running
+from benchmarks.load.tab import CHANGEABLE, Lost, Tab, another_value, open_tab
 
 PAGES = (
     "", "glossary", "mel-scale", "neuron", "backprop", "dataset", "train", "classify",

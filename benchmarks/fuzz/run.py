@@ -29,7 +29,7 @@ from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Literal
 
-from benchmarks.fuzz_kinds import (
+from benchmarks.fuzz.kinds import (
     AUDIO,
     KINDS,
     OTHERS,

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compare import (
+from benchmarks.speed.compare import (
     DisagreementError,
     Figures,
     compare,
@@ -60,7 +60,8 @@ def write_tracks(folder: Path, count: int, kind: str) -> None:
     """Generated music at 22050 Hz: ten songs, each track one of them, begun somewhere else."""
     import soundfile
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
 
     songs = {style: render(style, seed=0, seconds=SECONDS) for style in STYLES[:10]}
     rng = np.random.default_rng(0)
@@ -90,7 +91,7 @@ def check(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 def _child(side: str, folder: Path, work: Path) -> tuple[float, dict[str, Any]]:
     result = work / f"{side}.npz"
-    command = ["-m", "benchmarks.preprocess", side, str(folder), str(result)]
+    command = ["-m", "benchmarks.speed.preprocess", side, str(folder), str(result)]
     seconds = seconds_said(python(*command, numba_cache=work / "numba"))
     with np.load(result) as arrays:
         return seconds, dict(arrays)

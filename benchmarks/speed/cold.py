@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import DisagreementError, Figures, compare, python, timed, within
+from benchmarks.speed.compare import DisagreementError, Figures, compare, python, timed, within
 
 LIMIT = 1e-3
 
@@ -22,7 +22,8 @@ def cold(runs: int = 5, model: Path | None = None) -> Figures:
     """Compare on a generated song of 30 s."""
     import soundfile
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
     from genrekit.model.bundle import MODELS
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -32,7 +33,7 @@ def cold(runs: int = 5, model: Path | None = None) -> Figures:
         shipped = MODELS / "course-mlp"  # the network that is quickly written again
         bundle = model or (shipped if shipped.is_dir() else _tiny_model(work))
         classify = ["-m", "genrekit", "classify", str(song), "--model", str(bundle), "--json"]
-        straightforward = ["-m", "benchmarks.cold", str(song), str(bundle)]
+        straightforward = ["-m", "benchmarks.speed.cold", str(song), str(bundle)]
         return compare(
             "cold, the first verdict on a song of 30 s",
             partial(timed, partial(_first_time, *classify)),
@@ -58,7 +59,7 @@ def _first_time(*arguments: str) -> str:
 
 def _tiny_model(work: Path) -> Path:
     """A model trained for a moment on the benchmark's own noise: timing asks no more."""
-    from benchmarks.training import make_dataset
+    from benchmarks.speed.training import make_dataset
     from genrekit.dataset.splits import by_segment
     from genrekit.training.loop import train
     from genrekit.training.params import TrainParams

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from benchmarks.compare import Figures, compare, timed, within
+from benchmarks.speed.compare import Figures, compare, timed, within
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import Split, by_segment
 from genrekit.features.extraction import FeatureParams
