@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from genrekit.app.classify import player as module
 from genrekit.app.classify.player import cell_edges, evidence_player
 from genrekit.app.kit.charts import genre_colours
-from genrekit.audio.decoder import AudioInfo
+from genrekit.audio.source import AudioInfo
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.picture import MAX_COLUMNS, Picture, mel_picture

@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
 from genrekit.app.kit.media import media_url
-from genrekit.audio.decoder import AudioInfo
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
