@@ -1,7 +1,6 @@
 """What goes wrong in a run, told early: what happened, and the likely remedy."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.teaching.mlp import MLP
-from genrekit.teaching.run import EpochRecord, Run
+from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 from genrekit.wording import agree, counted, numeral
 
