@@ -1,6 +1,7 @@
 """Looking closer at the run of the backprop page: map, slow motion, proof, taking it away."""
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -120,9 +121,7 @@ def _slow_panel(run: Run, stage: str, label: str, question: list[float] | None) 
 def gradient_table(step: Step, layer: int, names: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Every delta and every weight's gradient, the products of what else stands there."""
     deltas, values = step.deltas[layer][0], step.activations[layer][0]
-    digits = max(
-        digits_for([float(a), float(d)], math.prod, float(a * d)) for a in values for d in deltas
-    )
+    digits = max(digits_for([a, d], operator.mul, a * d) for a in values for d in deltas)
     return pd.DataFrame(
         [
             [numeral(d, digits) for d in deltas],
