@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app.kit.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.kit.charts import BLUE, GREY, ORANGE, add_contour, figure, mark, plane
 from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import URL, chart, choice, page_header, plain_errors
 from genrekit.app.neuron.view import neuron_view
@@ -142,34 +142,31 @@ def surface(parts: Parts) -> None:
     _, h = neuron_surface(parts.weights, bias, "identity")
     corners = [(a, b) for a in (0.0, 1.0) for b in (0.0, 1.0)]
     answers = [exact(parts._replace(inputs=corner)).activation for corner in corners]
-    x = axis.astype(np.float32)
-    picture = figure(
-        go.Heatmap(x=x, y=x, z=answer.astype(np.float32), colorscale="Cividis",
-                   colorbar={"title": {"text": "answer", "side": "top"}, "orientation": "h",
-                             "y": 1.02, "yanchor": "bottom", "thickness": 12},
-                   hovertemplate="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}<extra></extra>"),
-        go.Contour(x=x, y=x, z=h.astype(np.float32), showscale=False, hoverinfo="skip",
-                   contours={"start": 0, "end": 0, "size": 1, "coloring": "none"},
-                   line={"color": "white", "dash": "dash", "width": 2}),
-        go.Scatter(x=[c[0] for c in corners], y=[c[1] for c in corners], mode="markers",
-                   marker={"color": "white", "size": 8, "line": {"color": "black", "width": 1}},
-                   hovertemplate="x1 %{x}, x2 %{y}<extra></extra>"),
-        go.Scatter(x=[parts.inputs[0]], y=[parts.inputs[1]], mode="markers",
-                   marker={"symbol": "x", "size": 13, "color": ORANGE,
-                           "line": {"color": "black", "width": 1}},
-                   hovertemplate="your inputs<extra></extra>"),
+    picture = plane(
+        axis,
+        answer,
+        "answer",
         x="input x1",
         y="input x2",
+        hover="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}",
         height=450,
-        showlegend=False,
-    )  # fmt: skip
-    for (a, b), answer_here in zip(corners, answers, strict=True):
-        picture.add_annotation(
-            x=a, y=b, text=f"{answer_here:.2f}", showarrow=False, yshift=17,
-            font={"color": "white"}, bgcolor="rgba(0, 0, 0, 0.65)",
-        )  # fmt: skip
-    picture.update_xaxes(constrain="domain", range=[-2, 2])
-    picture.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top", range=[-2, 2])
+    )
+    add_contour(picture, axis, h, 0, "dash")
+    edge = {"color": "black", "width": 1}
+    x, y = zip(*corners, strict=True)
+    mark(picture, x, y, "x1 %{x}, x2 %{y}", color="white", size=8, line=edge)
+    x, y = ([value] for value in parts.inputs)
+    mark(picture, x, y, "your inputs", symbol="x", size=13, color=ORANGE, line=edge)
+    label = {
+        "showarrow": False,
+        "yshift": 17,
+        "font_color": "white",
+        "bgcolor": "rgba(0, 0, 0, 0.65)",
+    }
+    for (x, y), corner_answer in zip(corners, answers, strict=True):
+        picture.add_annotation(x=x, y=y, text=f"{corner_answer:.2f}", **label)
+    for update in (picture.update_xaxes, picture.update_yaxes):
+        update(range=[-2, 2])
     chart(
         picture,
         "The answer for every pair of inputs; a dashed line marks where the sum is 0.",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 __all__ = [
@@ -19,11 +20,14 @@ __all__ = [
     "NEGATIVE",
     "PALETTE",
     "POSITIVE",
+    "add_contour",
     "dressed",
     "figure",
     "genre_colours",
     "genre_symbol",
+    "mark",
     "panels",
+    "plane",
 ]
 
 BLUE: Final = "#0072B2"
@@ -102,6 +106,57 @@ def panels(titles: Sequence[str], *, height: int, **grid: Any) -> go.Figure:
     if "cols" not in grid:
         chart.update_annotations(x=0, xanchor="left", font={"size": 14})
     return chart
+
+
+def plane(
+    axis: NDArray[Any], z: Any, name: str, *, x: str, y: str, hover: str, **more: Any
+) -> go.Figure:
+    """Return a heat map of `z`, shape (size, size), over two inputs that share an axis.
+
+    `name` stands at the colour bar, `hover` is the template of a point's label, and `more` are
+    further arguments of `figure`.
+    """
+    short = axis.astype("float32")
+    heat = go.Heatmap(
+        x=short,
+        y=short,
+        z=z.astype("float32"),
+        colorscale="Cividis",
+        colorbar={
+            "title": {"text": name, "side": "top"},
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "thickness": 12,
+        },
+        hovertemplate=hover + "<extra></extra>",
+    )
+    chart = figure(heat, x=x, y=y, showlegend=False, **more)
+    chart.update_xaxes(constrain="domain")
+    return chart.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top")
+
+
+def add_contour(
+    chart: go.Figure, axis: NDArray[Any], z: Any, level: float, dash: str, **contours: Any
+) -> None:
+    """Draw the line where `z` is `level` on a plane."""
+    short = axis.astype("float32")
+    chart.add_contour(
+        x=short,
+        y=short,
+        z=z.astype("float32"),
+        contours={"start": level, "end": level, "size": 1, "coloring": "none", **contours},
+        line={"color": "white", "dash": dash, "width": 2},
+        showscale=False,
+        hoverinfo="skip",
+    )
+
+
+def mark(chart: go.Figure, x: Sequence[float], y: Sequence[float], hover: str, **look: Any) -> None:
+    """Add points to a chart; `hover` is the template of their labels, `look` their marker."""
+    chart.add_scatter(
+        x=x, y=y, mode="markers", marker=look, hovertemplate=hover + "<extra></extra>"
+    )
 
 
 def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
