@@ -14,6 +14,7 @@ from genrekit.training import recipes
 from genrekit.training.loop import Training, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import RobustRecipe
+from genrekit.training.rows import adjacent_rows
 
 QUICK = TrainParams("mlp", "robust", epochs=4, batch_size=16, learning_rate=3e-3, device="cpu")
 
@@ -165,8 +166,7 @@ def test_the_average_follows_the_weights_and_forgets_the_first_ones():
     for step in range(1, 400):
         with torch.no_grad():
             own._network[1].weight.fill_(float(step))
-        own._steps = step
-        own._average()
+        own._average(step)
         seen.append(own.judge[1].weight[0, 0].item())
     lag = np.arange(1, 400) - seen
     assert (lag >= 0).all()
@@ -176,11 +176,11 @@ def test_the_average_follows_the_weights_and_forgets_the_first_ones():
 
 def test_neighbours_in_a_track(data):
     rows = np.array([5, 4, 7, 0, 3, 2])  # track 0 has rows 0 to 3, track 1 has 4 to 7
-    before, after = training_module._neighbours(data, rows)
+    before, after = adjacent_rows(data, rows)
     assert rows[before].tolist() == [4, 4, 7, 0, 2, 2]
     assert rows[after].tolist() == [5, 5, 7, 0, 3, 3]
     alone = dataclasses.replace(data, tracks=None, artists=None)
-    assert (training_module._neighbours(alone, rows)[0] == np.arange(6)).all()
+    assert (adjacent_rows(alone, rows)[0] == np.arange(6)).all()
 
 
 # -- settings ---------------------------------------------------------------------------------
