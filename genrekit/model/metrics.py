@@ -86,9 +86,8 @@ def interval_in_words(interval: Sequence[float]) -> str:
 
 def confusion_matrix(labels: Labels, predicted: Labels, genres: int) -> NDArray[np.int64]:
     """Return counts, shape (genres, genres): rows are the truth, columns the verdicts."""
-    counts = np.zeros((genres, genres), np.int64)
-    np.add.at(counts, (labels, predicted), 1)
-    return counts
+    counts = np.bincount(labels * genres + predicted, minlength=genres**2)
+    return counts.reshape(genres, genres)
 
 
 def precision_recall(confusion: NDArray[np.int64]) -> tuple[Floats, Floats]:

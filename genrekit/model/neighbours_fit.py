@@ -1,14 +1,16 @@
 """Fitting `Neighbours` to the segments that a model was trained on."""
 
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import DatasetError, ModelError
-from genrekit.features.extraction import FeatureParams
+from genrekit.model.bundle import GenreModel
 from genrekit.model.familiarity import (
     Space,
     leave_group_out,
@@ -22,7 +24,7 @@ from genrekit.model.recordings import Fingerprints, fingerprint
 from genrekit.system.memory import rows_at_once
 from genrekit.wording import counted
 
-__all__ = ["Embedder", "fit_neighbours"]
+__all__ = ["fit_neighbours"]
 
 Array = NDArray[np.float32]
 
@@ -39,23 +41,8 @@ _SMALLEST_COMPONENT: Final = 1e-5
 _NONE: Final = np.empty(0, np.int64)
 
 
-class Embedder(Protocol):
-    """The part of a `GenreModel` that fitting uses."""
-
-    @property
-    def params(self) -> FeatureParams:
-        """The parameters of its features."""
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of its weights."""
-
-    def embeddings(self, features: Array, rows: NDArray[np.int64] | None = None) -> Array:
-        """Return the input of the network's last layer, shape (n, e)."""
-
-
 def fit_neighbours(
-    model: Embedder,
+    model: GenreModel,
     dataset: Dataset,
     rows: NDArray[np.int64],
     held_out: NDArray[np.int64] = _NONE,
@@ -65,14 +52,13 @@ def fit_neighbours(
 
     Parameters
     ----------
-    model : Embedder, such as a GenreModel
+    model : GenreModel
     dataset : Dataset, with tracks
     rows : ndarray of int, the training rows of `dataset`
     held_out : ndarray of int, rows of other tracks, which give the usual distances
         With fewer than 20 tracks, the training tracks give them, each compared with those of other
         artists.
-    band : (float, float), of the mel axis from 0 to 1
-        The part that every training variation leaves of log-mel features.
+    band : (float, float), the part of the mel axis that every training variation leaves
 
     Raises
     ------
@@ -109,13 +95,18 @@ def fit_neighbours(
     rows, track_of, starts = rows[kept], track_of[kept], starts[kept]
     held_out = held_out[:: -(-len(held_out) // HELD_OUT_MOST) or 1]
     held_out = held_out[~np.isin(dataset.tracks[held_out], names)]
-    distances = _UsualDistances(dataset, rows, track_of, held_out)
+    space = partial(
+        _space,
+        songs=dataset.tracks[held_out],
+        track_of=track_of,
+        artist_of=_artists(dataset)[rows],
+    )
     embeddings = model.embeddings(dataset.features, rows)
-    embedding_space = distances.space(
+    embedding_space = space(
         embeddings, *_components(embeddings), model.embeddings(dataset.features, held_out)
     )
     timbres = _timbres(dataset, rows, band)
-    timbre_space = distances.space(timbres, *whiten(timbres), _timbres(dataset, held_out, band))
+    timbre_space = space(timbres, *whiten(timbres), _timbres(dataset, held_out, band))
     known_files = {record.id: record.sha256 for record in dataset.records}
     return Neighbours(
         embedding_space=embedding_space,
@@ -134,36 +125,37 @@ def fit_neighbours(
     )
 
 
-class _UsualDistances:
-    """The songs whose distances from the training music are those usual for their kind."""
+def _artists(dataset: Dataset) -> NDArray[np.str_]:
+    """Each row's artist, or its track where that is unknown."""
+    assert dataset.tracks is not None
+    if dataset.artists is None:
+        return dataset.tracks
+    marked = np.char.add("\0", dataset.artists)  # an artist may be called like a track
+    return np.where(dataset.artists == "", dataset.tracks, marked)
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        rows: NDArray[np.int64],
-        track_of: NDArray[np.integer[Any]],
-        held_out: NDArray[np.int64],
-    ) -> None:
-        assert dataset.tracks is not None
-        self._track_of = track_of
-        self._artists = dataset.tracks[rows]
-        if dataset.artists is not None:
-            artists = dataset.artists[rows]
-            self._artists = np.where(artists == "", self._artists, np.char.add("\0", artists))
-        self._held_out = dataset.tracks[held_out]
 
-    def space(self, values: Array, centre: Array, axes: Array, held_out: Array) -> Space:
-        """Return the space of the training segments' values, with the usual distances."""
-        empty = np.empty(0, np.float32)
-        space = Space(((values - centre) @ axes).astype(np.float16), centre, axes, empty)
-        songs = np.unique(self._held_out)
-        if len(songs) < HELD_OUT_LEAST:
-            usual = leave_group_out(space.positions, self._track_of, self._artists)
-        else:
-            nearest = nearest_distances(space.at(held_out), space.positions)
-            means = [nearest[self._held_out == song].mean() for song in songs]
-            usual = np.sort(np.array(means, np.float32))
-        return Space(space.vectors, centre, axes, usual)
+def _space(
+    values: Array,
+    centre: Array,
+    axes: Array,
+    held_out: Array,
+    *,
+    songs: NDArray[np.str_],
+    track_of: NDArray[np.integer[Any]],
+    artist_of: NDArray[np.str_],
+) -> Space:
+    """The space of the training segments' values, with the usual distances in it.
+
+    `songs` are the tracks of the values held out.
+    """
+    space = Space(((values - centre) @ axes).astype(np.float16), centre, axes, np.empty(0, "f4"))
+    names = np.unique(songs)
+    if len(names) < HELD_OUT_LEAST:
+        usual = leave_group_out(space.positions, track_of, artist_of)
+    else:
+        nearest = nearest_distances(space.at(held_out), space.positions)
+        usual = np.sort(np.array([nearest[songs == name].mean() for name in names], np.float32))
+    return replace(space, reference=usual)
 
 
 def _timbres(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float]) -> Array:
@@ -180,9 +172,8 @@ def _segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
     assert dataset.tracks is not None
     order = np.argsort(dataset.tracks, kind="stable")
     names = dataset.tracks[order]
-    firsts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
     places = np.empty(len(names), np.int64)
-    places[order] = np.arange(len(names)) - np.repeat(firsts, np.diff([*firsts, len(names)]))
+    places[order] = np.arange(len(names)) - np.searchsorted(names, names)
     return places
 
 

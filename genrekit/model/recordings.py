@@ -49,15 +49,12 @@ class Recording:
     ----------
     track : int, its number
     similarity : float, `SIMILAR` to 1
-    song_start, track_start : float, s
-        Start of the matching part in the song and in the known recording.
-    seconds : float, length of the matching part
+    song_start, seconds : float, s, start of the matching part in the song, and its length
     """
 
     track: int
     similarity: float
     song_start: float
-    track_start: float
     seconds: float
 
 
@@ -90,10 +87,7 @@ class Fingerprints:
     def find(self, song: Array) -> Recording | None:
         """Return the known recording that matches a song, if there is one.
 
-        Parameters
-        ----------
-        song : ndarray, float32, shape (rows, 12), from `fingerprint`
-            Nothing matches a song shorter than `OVERLAP_SECONDS`.
+        `song` comes from `fingerprint`; nothing matches one shorter than `OVERLAP_SECONDS`.
         """
         best = max(self._candidates(song), key=lambda one: one.similarity, default=None)
         return best if best is not None and best.similarity >= SIMILAR else None
@@ -115,7 +109,6 @@ class Fingerprints:
                         track=first + int(track),
                         similarity=min(1.0, float(similarity[track, at])),
                         song_start=max(lag, 0) * ROW_SECONDS + phase * ROW_SECONDS / _PHASES,
-                        track_start=max(-lag, 0) * ROW_SECONDS,
                         seconds=float(overlap[track, at]) * ROW_SECONDS,
                     )
                 )
@@ -176,18 +169,10 @@ def fingerprint(features: Array, starts: NDArray[np.floating], params: FeaturePa
 
 
 def cepstra(params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
-    """Return the matrix that turns a frame of features into cepstral coefficients 0 to 12.
+    """Return the matrix from a frame of features to cepstral coefficients 0 to 12.
 
-    Parameters
-    ----------
-    params : FeatureParams
-    band : (float, float), of the mel axis from 0 to 1
-        The bands to use of log-mel features; MFCCs always use all.
-
-    Returns
-    -------
-    ndarray, float32, shape (coefficients, 13)
-        Zero columns for coefficients that the MFCCs do not have.
+    Of log-mel features, only the bands in `band` count, a part of the mel axis from 0 to 1. The
+    shape is (coefficients, 13), with zero columns for coefficients that MFCCs lack.
     """
     matrix = np.zeros((params.coefficients, COEFFICIENTS + 1), np.float32)
     if params.kind == "log_mel":
@@ -202,13 +187,10 @@ def cepstra(params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
 def _correlation(
     song: Array, known: _Batch
 ) -> tuple[Array, NDArray[np.integer], NDArray[np.integer]]:
-    """Correlate a song, shape (m, 12), with known recordings at all lags.
+    """Correlate a song, shape (m, 12), with k known recordings at all lags.
 
-    Returns
-    -------
-    similarity : ndarray, shape (k, lags), -1 where too little overlaps
-    lags : ndarray of int, shape (lags,); row t + lag of the song is beside row t of the other
-    overlap : ndarray of int, shape (k, lags), rows
+    Returns the correlations, shape (k, lags), -1 where too little overlaps; the lags (row t + lag
+    of the song is beside row t of the other); and the overlaps in rows, shape (k, lags).
     """
     from scipy.fft import irfft, next_fast_len, rfft
 

@@ -38,7 +38,7 @@ from genrekit.system.memory import rows_at_once
 from genrekit.training.augment import KEPT_BAND
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import CourseRecipe, Recipe, RobustRecipe
-from genrekit.training.rows import RowReader, adjacent_rows, normalisation
+from genrekit.training.rows import RowReader, Rows, adjacent_rows, normalisation
 from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "kept_band", "train"]
@@ -250,13 +250,13 @@ class Training:
         features = (extract(sounds, params) - self._mean) / self._std
         return torch.from_numpy(features).to(self._device)
 
-    def _rows(self, rows: NDArray[np.int64]) -> tuple[Tensor | RowReader, Tensor]:
+    def _rows(self, rows: NDArray[np.int64]) -> tuple[Rows, Tensor]:
         labels = torch.from_numpy(self.dataset.labels[rows]).to(self._device)
         normalise = (self._mean, self._std) if self.params.normalise else None
         reader = RowReader(self.dataset.features, rows, normalise, self._device)
         return (reader if self.dataset.mapped else reader[:]), labels
 
-    def _validate(self, x: Tensor | RowReader, y: Tensor) -> tuple[float, float]:
+    def _validate(self, x: Rows, y: Tensor) -> tuple[float, float]:
         if not len(y):
             return float("nan"), float("nan")
         judge = self._recipe.judge.eval()

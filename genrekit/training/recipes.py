@@ -7,7 +7,7 @@ outputs count: the one that learns, or an average of it over time.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,14 +17,9 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
+from genrekit.training.rows import Rows
 
-__all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
-
-
-class Segments(Protocol):
-    """Training rows (n, frames, coefficients): a tensor, or an object that reads them."""
-
-    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+__all__ = ["CourseRecipe", "Recipe", "RobustRecipe"]
 
 
 class Recipe(ABC):
@@ -57,7 +52,7 @@ class Recipe(ABC):
 class CourseRecipe(Recipe):
     """Cross-entropy, Adam, rows as they are."""
 
-    def __init__(self, network: nn.Module, x: Segments, y: Tensor, learning_rate: float) -> None:
+    def __init__(self, network: nn.Module, x: Rows, y: Tensor, learning_rate: float) -> None:
         self.judge = network
         self._x, self._y = x, y
         self._chain = DenseChain(network) if DenseChain.fits(network) else None
@@ -88,7 +83,7 @@ class RobustRecipe(Recipe):
     Parameters
     ----------
     network : nn.Module
-    x : Segments, the training rows
+    x : Rows, the training rows
     y : Tensor, int64, shape (n,), their labels
     before, after : ndarray, int64, shape (n,), the row before and after each in its track, or its
         own number
@@ -109,7 +104,7 @@ class RobustRecipe(Recipe):
     def __init__(
         self,
         network: nn.Module,
-        x: Segments,
+        x: Rows,
         y: Tensor,
         before: NDArray[np.int64],
         after: NDArray[np.int64],

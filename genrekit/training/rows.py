@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genrekit.dataset.dataset import Dataset
 
-__all__ = ["RowReader", "adjacent_rows", "normalisation"]
+__all__ = ["RowReader", "Rows", "adjacent_rows", "normalisation"]
 
 _ROWS_SUMMED: Final = 128
 
@@ -37,6 +37,10 @@ class RowReader:
             features -= mean
             features /= std
         return torch.from_numpy(features).to(self._device)
+
+
+Rows = Tensor | RowReader
+"""Features of shape (n, frames, coefficients)."""
 
 
 def normalisation(
