@@ -89,7 +89,7 @@ def test_the_cnn_does_not_hear_the_level():
 def test_the_cnn_answers_with_the_mean_of_its_members_log_probabilities():
     network = GenreCNN((20, 24), 4, members=3).eval()
     x = torch.randn(5, 20, 24)
-    picture = network._picture(x)
+    picture = network._centred(x)
     each = [member(picture).log_softmax(1) for member in network.members]
     torch.testing.assert_close(network(x), sum(each) / 3)
     assert not torch.allclose(each[0], each[1])
