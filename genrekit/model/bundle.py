@@ -97,7 +97,7 @@ class GenreModel:
 
         Parameters
         ----------
-        features : ndarray, float32, shape (n, *params.shape), from `features.extract`
+        features : ndarray, float32, shape (m, *params.shape), from `features.extract`
         rows : ndarray, int64, shape (n,), or None
             Only these rows of the features, read in batches.
 
@@ -116,8 +116,8 @@ class GenreModel:
         self.network.eval()
         device = next(self.network.parameters()).device
         results = [np.empty((0, len(self.genres)), np.float32)]
+        step = rows_at_once(self.params.shape)
         with torch.inference_mode():
-            step = rows_at_once(self.params.shape)
             for start in range(0, len(features if rows is None else rows), step):
                 part = slice(start, start + step)
                 batch = features[part if rows is None else rows[part]] - self.mean
@@ -151,19 +151,9 @@ class GenreModel:
         return digest.hexdigest()
 
     def nearest(self, features: NDArray[np.float32], k: int = 5) -> Nearest | None:
-        """Return the training segments and tracks nearest to a song; None without `neighbours`.
+        """Return the training segments and tracks nearest to a song, as `Neighbours.nearest`.
 
-        Parameters
-        ----------
-        features : ndarray, float32, shape (n, *params.shape), the song's segments
-        k : int, >= 1, how many of each at most
-
-        Raises
-        ------
-        ModelError
-            The features have another shape, or are not finite.
-        SettingsError
-            `k` is below 1.
+        None without `neighbours`.
         """
         if self.neighbours is None:
             return None
@@ -315,7 +305,7 @@ class GenreModel:
         about = {
             "format": _FORMAT,
             "network": self.network_name,
-            "genres": list(self.genres),
+            "genres": self.genres,
             "params": self.params.to_dict(),
             "temperature": self.temperature,
             "threshold": self.threshold,
@@ -405,17 +395,8 @@ class GenreModel:
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
         if not 1e-6 < temperature < 1e6 or not 0 <= threshold <= 1:
             raise ValueError
-        return cls(
-            network.eval(),
-            about["network"],
-            params,
-            genres,
-            mean,
-            std,
-            temperature,
-            threshold,
-            dict(about["card"]),
-        )
+        name, card = about["network"], dict(about["card"])
+        return cls(network.eval(), name, params, genres, mean, std, temperature, threshold, card)
 
 
 def _undecided(note: str) -> Verdict:

@@ -190,9 +190,10 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
     found = np.zeros(len(dataset), bool)
     for name in np.unique(dataset.tracks):
         rows = np.flatnonzero(dataset.tracks == name)
+        places = np.arange(len(rows))
         if dataset.segments is not None:
             rows = rows[np.argsort(dataset.segments[rows], kind="stable")]
-        places = np.arange(len(rows)) if dataset.segments is None else dataset.segments[rows]
+            places = dataset.segments[rows]
         starts = dataset.params.segment_starts(places)
         found[rows] = (
             of_file.get(str(name)) in files
@@ -207,23 +208,23 @@ def _measure_the_new(
 ) -> tuple[Measurement, str]:
     """Measure on the rows that the model was not trained on, and say how many were left out."""
     known = trained_on(model, dataset)
-    if known is None:
+    if known is None or dataset.tracks is None:
         return measure(model, dataset, rows, part), (
             f"{worth} Whether the model was trained on some of this music cannot be told."
         )
-    assert dataset.tracks is not None
-    old = len(np.unique(dataset.tracks[rows[known[rows]]]))
+    old = known[rows]
+    left_out = len(np.unique(dataset.tracks[rows[old]]))
     total = len(np.unique(dataset.tracks[rows]))
-    if not old:
-        return measure(model, dataset, rows, part), worth
-    if known[rows].all():
-        return measure(model, dataset, rows, part), (
-            "Worth nothing as a test: the model was trained on every one of these recordings."
+    if old.all():
+        left_out = 0
+        worth = "Worth nothing as a test: the model was trained on every one of these recordings."
+    elif left_out:
+        rows = rows[~old]
+        worth = (
+            f"The model was trained on {left_out} of {counted(total, 'track')}: left out here. "
+            f"{worth}"
         )
-    measured = measure(model, dataset, rows[~known[rows]], part)
-    return replace(measured, left_out=old), (
-        f"The model was trained on {old} of {counted(total, 'track')}: left out here. {worth}"
-    )
+    return replace(measure(model, dataset, rows, part), left_out=left_out), worth
 
 
 def _section(model: GenreModel, name: str) -> dict[str, Any]:

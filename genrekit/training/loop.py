@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy
 from genrekit import __version__
 from genrekit.audio.non_music import render_non_music
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.splits import Split
+from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
 from genrekit.model.bundle import GenreModel
@@ -196,14 +196,8 @@ class Training:
         network = copy.deepcopy(self._recipe.judge).cpu()
         if self._best is not None:
             network.load_state_dict(self._best[1])
-        return GenreModel(
-            network.eval(),
-            self.params.network,
-            self.dataset.params,
-            self.dataset.genres,
-            self._mean,
-            self._std,
-        )
+        data, name = self.dataset, self.params.network
+        return GenreModel(network.eval(), name, data.params, data.genres, self._mean, self._std)
 
     def neighbours(self, model: GenreModel) -> Neighbours | None:
         """Return the training music of `model`; None where there are not two tracks or more."""
@@ -311,9 +305,7 @@ class Training:
                 "held_out": split.held_out_sha256,
                 "shares_tracks": split.shares_tracks,
                 "worth": split.worth,
-                "segments": {
-                    part: len(getattr(split, part)) for part in ("train", "valid", "test")
-                },
+                "segments": {part: len(getattr(split, part)) for part in PARTS},
             },
             "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self.kept_epoch},
             "parameters": count_parameters(model.network),
