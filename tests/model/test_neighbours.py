@@ -53,7 +53,7 @@ def knowing(plain, fitted):
 # -- embeddings -------------------------------------------------------------------------------
 
 
-def test_an_embedding_is_what_the_last_layer_takes_in(demo_model, demo, monkeypatch):
+def test_an_embedding_is_the_input_of_the_last_layer(demo_model, demo, monkeypatch):
     network = demo_model.network
     x = torch.from_numpy((demo.features - demo_model.mean) / demo_model.std)
     with torch.inference_mode():
@@ -64,7 +64,7 @@ def test_an_embedding_is_what_the_last_layer_takes_in(demo_model, demo, monkeypa
     assert demo_model.embeddings(demo.features[:0]).shape == (0, 64)
 
 
-def test_no_hook_stays_behind_and_visitors_do_not_meet(demo_model, demo, monkeypatch):
+def test_no_hook_stays_behind_and_visitors_do_not_interfere(demo_model, demo, monkeypatch):
     hooked = []
     register = torch.nn.Module.register_forward_pre_hook
 
@@ -132,7 +132,7 @@ def test_at_most_32_components_and_they_are_the_strongest(plain, make_dataset):
     np.testing.assert_allclose(spread, values / np.trace(np.cov(flat.T, bias=True)), rtol=0.02)
 
 
-def test_what_is_remembered_of_each_segment(plain, make_dataset):
+def test_each_training_segment_is_kept(plain, make_dataset):
     dataset = make_dataset()
     rows = np.random.default_rng(0).permutation(len(dataset))[:50]
     found = fit_neighbours(plain, dataset, rows)
@@ -165,14 +165,14 @@ def test_of_many_segments_some_of_each_track_are_kept(plain, make_dataset, monke
     load_neighbours(tmp_path)  # which checks it
 
 
-def test_places_are_counted_where_they_are_not_known(plain, dataset):
+def test_missing_segment_numbers_are_counted(plain, dataset):
     bare = replace(dataset, segments=None)
     order = np.random.default_rng(1).permutation(len(dataset))
     found = fit_neighbours(plain, bare, order)
     np.testing.assert_array_equal(found.places, np.tile([0, 1, 2], 9))
 
 
-def test_what_cannot_be_fitted(plain, dataset, small):
+def test_datasets_that_cannot_be_fitted(plain, dataset, small):
     with pytest.raises(DatasetError, match="does not know its tracks"):
         fit_neighbours(plain, replace(dataset, tracks=None), np.arange(9))
     with pytest.raises(DatasetError, match="1 training track cannot be compared"):
@@ -253,7 +253,7 @@ LONG = FeatureParams(sample_rate=8000, segment_seconds=2.0, n_fft=512, hop_lengt
 
 
 def wandering(rng, segments, params=LONG):
-    """The features of a piece of `segments` segments whose colour moves about as music's does."""
+    """Features of `segments` segments whose timbre changes like music's."""
     frames = segments * params.frames
     moves = rng.normal(size=(frames // 20 + 2, params.n_mfcc)) * 20
     values = np.stack(
@@ -331,7 +331,7 @@ def test_features_that_are_too_coarse_to_compare_say_so(small, make_dataset):
     assert "too coarse to tell" in answer.note
 
 
-def test_a_rank_is_the_share_of_songs_of_the_same_kind_that_are_nearer(listener, pieces):
+def test_novelty_is_the_share_of_similar_songs_that_are_nearer(listener, pieces):
     known = listener.neighbours
     assert len(known.embedding_space.reference) == len(known.timbre_space.reference) == 24
     rng = np.random.default_rng(3)
@@ -362,7 +362,7 @@ def test_a_rank_is_the_share_of_songs_of_the_same_kind_that_are_nearer(listener,
     assert known.novelty(listener.embeddings(hiss), hiss, LONG) > UNLIKE
 
 
-def test_an_artist_does_not_vouch_for_another_track_of_theirs(pieces, listener):
+def test_an_artist_is_not_compared_with_their_own_tracks(pieces, listener):
     alike = pieces.features.copy()
     for i in range(12, 24):  # each artist's second track is the first one again
         alike[6 * i : 6 * i + 6] = alike[6 * (i - 12) : 6 * (i - 12) + 6]
@@ -374,7 +374,7 @@ def test_an_artist_does_not_vouch_for_another_track_of_theirs(pieces, listener):
     assert by_track.max() < 1e-2 < by_artist.min()
 
 
-def test_held_out_tracks_tell_what_is_usual(pieces, listener):
+def test_held_out_tracks_give_the_usual_distances(pieces, listener):
     bare = replace(listener, neighbours=None)
     rows = np.arange(len(pieces))
     train, rest = rows[: 4 * 6], rows[4 * 6 :]
@@ -433,7 +433,7 @@ def test_neighbours_of_other_weights_are_refused_with_the_model(plain, fitted, t
         load_neighbours(tmp_path, other.weights_sha256)
 
 
-def test_names_of_any_kind_travel(plain, dataset, tmp_path):
+def test_names_of_any_kind_are_saved(plain, dataset, tmp_path):
     tracks = np.array([f'{t} "Ünï\\<b>' for t in dataset.tracks])
     known = fit_neighbours(plain, replace(dataset, tracks=tracks), np.arange(27))
     save_neighbours(known, tmp_path)
@@ -441,7 +441,7 @@ def test_names_of_any_kind_travel(plain, dataset, tmp_path):
 
 
 def damaged(change):
-    """A function that changes the arrays and the JSON of a file's content."""
+    """Return a function that changes the arrays and the JSON in a file's content."""
 
     def apply(content):
         arrays = load(content)

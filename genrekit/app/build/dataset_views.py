@@ -24,7 +24,7 @@ __all__ = [
     "show_skipped",
 ]
 
-# Enough for the shape of the cloud, few enough to send and draw quickly.
+# Enough to see the shape of the cloud, few enough to travel and to draw quickly.
 _POINTS: Final = 3000
 
 
