@@ -20,6 +20,7 @@ from genrekit.model.metrics import (
     share_interval,
     wilson_interval,
 )
+from genrekit.model.neighbours_fit import segment_numbers
 from genrekit.wording import counted
 
 __all__ = ["Measurement", "accuracy_interval", "evaluate", "measure", "trained_on"]
@@ -186,15 +187,13 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
         return None
     files = set(known.files) - {""}
     of_file = {record.id: record.sha256 for record in dataset.records}
+    numbers = segment_numbers(dataset)
     coarse = not known.fingerprints.lengths.any()
     found = np.zeros(len(dataset), bool)
     for name in np.unique(dataset.tracks):
         rows = np.flatnonzero(dataset.tracks == name)
-        places = np.arange(len(rows))
-        if dataset.segments is not None:
-            rows = rows[np.argsort(dataset.segments[rows], kind="stable")]
-            places = dataset.segments[rows]
-        starts = dataset.params.segment_starts(places)
+        rows = rows[np.argsort(numbers[rows], kind="stable")]
+        starts = dataset.params.segment_starts(numbers[rows])
         found[rows] = (
             of_file.get(str(name)) in files
             or (coarse and str(name) in known.tracks)

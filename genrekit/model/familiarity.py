@@ -44,7 +44,6 @@ SONGS_COMPARED: Final = 300
 _FEWEST_SONGS: Final = 10
 _SHRINKAGE: Final = 0.05
 _VALUES_AT_ONCE: Final = 1 << 17
-_ROWS_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +127,8 @@ def whiten(values: Array) -> tuple[Array, Array]:
 
 def moments(values: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean, shape (e,), and the covariance, shape (e, e), of values, shape (n, e)."""
-    centre = values.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((values.shape[1],) * 2)
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        part = values[start : start + _ROWS_AT_ONCE] - centre
-        covariance += part.T @ part
-    return centre, covariance / len(values)
+    covariance = np.atleast_2d(np.cov(values, rowvar=False, bias=True))
+    return values.mean(axis=0, dtype=np.float64), covariance
 
 
 def leave_group_out(

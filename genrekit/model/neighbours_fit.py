@@ -24,7 +24,7 @@ from genrekit.model.recordings import Fingerprints, fingerprint
 from genrekit.system.memory import rows_at_once
 from genrekit.wording import counted
 
-__all__ = ["fit_neighbours"]
+__all__ = ["fit_neighbours", "segment_numbers"]
 
 Array = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ def fit_neighbours(
             "The dataset's features were computed with other parameters than the model's: "
             "use the dataset it was trained on."
         )
-    places = _segment_numbers(dataset)
+    places = segment_numbers(dataset)
     rows = rows[np.lexsort((places[rows], dataset.tracks[rows]))]
     names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
     if len(names) < 2:
@@ -165,8 +165,8 @@ def _timbres(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float
     return np.concatenate([timbre(dataset.features[part], dataset.params, band) for part in parts])
 
 
-def _segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
-    """Each row's number in its track; counted where the dataset does not have it."""
+def segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
+    """Return each row's number in its track; counted where the dataset does not have it."""
     if dataset.segments is not None:
         return dataset.segments.astype(np.int64)
     assert dataset.tracks is not None
