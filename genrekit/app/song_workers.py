@@ -12,7 +12,7 @@ import streamlit as st
 
 from genrekit.app import session
 from genrekit.app.settings import settings
-from genrekit.audio import decoder, degradation
+from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
@@ -78,7 +78,7 @@ def _workers() -> Workers:
         analysis.warm_up,
         rest=analysis.clear_caches,
         types=[
-            decoder.AudioInfo,
+            source.AudioInfo,
             analysis.SongResult,
             analysis.ModelFile,
             Picture,

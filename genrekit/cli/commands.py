@@ -1,4 +1,7 @@
-"""The commands: each takes its options, prints what comes of it and returns the exit status."""
+"""The commands: each takes its options, prints its result and returns the exit status.
+
+Their docstrings are what `--help` shows.
+"""
 
 import argparse
 import json
@@ -11,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, say, total_of
+from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, say
 from genrekit.dataset.build import BuildProgress, build_dataset
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
@@ -22,20 +25,13 @@ from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import agree, counted, duration
 
 __all__ = [
-    "classify",
-    "demo_data",
-    "evaluate",
-    "export",
-    "import_",
-    "inspect",
-    "leak_meter",
-    "preprocess",
-    "train",
+    *("classify", "demo_data", "evaluate", "export", "import_"),
+    *("inspect", "leak_meter", "preprocess", "train"),
 ]
 
 
 def demo_data(options: argparse.Namespace) -> int:
-    """Compose the demo dataset."""
+    """Compose a demo dataset: short tracks in made-up styles."""
     from genrekit.audio.synth.chart import STYLES
     from genrekit.audio.synth.demo import write_demo_dataset
 
@@ -47,17 +43,17 @@ def demo_data(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     total = options.tracks * len(STYLES)
-    written = _plainly(paths, options.folder)
-    for done, path in enumerate(
-        progress_bar(written, total, "Composing", "track", options.progress), 1
-    ):
-        if options.progress == "json":
-            emit("track", done=done, total=total, path=str(path))
-    return finish(options, f"{total} tracks in {len(STYLES)} genres are in {options.folder}.")
+    written = _with_plain_errors(paths, options.folder)
+    bar = progress_bar(written, "Composing", "track", options.progress, total)
+    for done, path in enumerate(bar, 1):
+        emit("track", options.progress, done=done, total=total, path=str(path))
+    message = f"{total} tracks in {len(STYLES)} genres are in {options.folder}."
+    finish(message, options.progress)
+    return OK
 
 
-def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
-    """The same paths, with the errors of the system and of libsndfile in plain words."""
+def _with_plain_errors(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
+    """Yield the paths; errors of the system and of libsndfile become plain sentences."""
     import soundfile
 
     with plain_os_errors("written", folder):
@@ -70,7 +66,7 @@ def _plainly(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """List the contents, faults and duplicates of a folder."""
+    """Look at a folder before preprocessing: contents, faults, duplicates."""
     from genrekit.dataset.inspection import inspect_folder
 
     steps = inspect_folder(
@@ -80,34 +76,33 @@ def inspect(options: argparse.Namespace) -> int:
         segment_seconds=options.segment_seconds,
     )
     inspection = None
-    for step in progress_bar(steps, None, "Inspecting", "track", options.progress, total_of):
+    for step in progress_bar(steps, "Inspecting", "track", options.progress):
         inspection = step.inspection
-        if inspection is None and options.progress == "json":
-            emit("track", **asdict(step))
-        elif step.problem:
+        if inspection is None:
+            emit("track", options.progress, **asdict(step))
+        if step.problem:
             say(f"{step.track}: {step.problem}", options.progress)
-    assert inspection is not None  # the last step carries it
+    assert inspection is not None  # the last step has it
     inspection.write(options.output)
     for group in inspection.duplicates:
-        alike = ", ".join(group.tracks)
-        say(f"the same recording ({group.kind}): {alike}", options.progress)
+        say(f"the same recording ({group.kind}): {', '.join(group.tracks)}", options.progress)
     unreadable = sum(file.seconds is None for file in inspection.files)
     finish(
-        options,
         f"{counted(len(inspection.files), 'file')} in {counted(len(inspection.genres), 'genre')}, "
         f"{duration(inspection.seconds)}; {unreadable} unreadable; "
         f"{counted(len(inspection.duplicates), 'group')} of duplicates. "
         f"All of it is in {options.output}.",
+        options.progress,
     )
     return SOME_FAILED if unreadable else OK
 
 
 def preprocess(options: argparse.Namespace) -> int:
-    """Turn a folder of audio into a dataset."""
+    """Turn a folder with one sub-folder per genre into a dataset."""
     params = _feature_params(options)
     if (options.backend == "dask") != (options.scheduler is not None):
         raise SettingsError(
-            "A cluster is named by both --backend dask and its scheduler's address, such as "
+            "A cluster needs both --backend dask and its scheduler's address, such as "
             "--scheduler tcp://10.0.0.5:8786: give both or neither."
         )
     if options.scheduler is not None and options.workers is not None:
@@ -123,43 +118,41 @@ def preprocess(options: argparse.Namespace) -> int:
     )
     failed = skipped = 0
     last: BuildProgress | None = None
-    for last in progress_bar(steps, None, "Preprocessing", "track", options.progress, total_of):
+    for last in progress_bar(steps, "Preprocessing", "track", options.progress):
         failed += last.failed
         skipped += len(last.skipped) - last.failed
-        if options.progress == "json":
-            emit("track", **asdict(last))
-        else:
-            for skip in last.skipped:
-                place = "" if skip.segment is None else f", segment {skip.segment + 1}"
-                say(f"left out {skip.track}{place}: {skip.reason}", options.progress)
+        emit("track", options.progress, **asdict(last))
+        for skip in last.skipped:
+            segment = "" if skip.segment is None else f", segment {skip.segment + 1}"
+            say(f"left out {skip.track}{segment}: {skip.reason}", options.progress)
     assert last is not None  # a folder without tracks is an error
     shape = "x".join(map(str, params.shape))
-    tracks = counted(last.total - failed, "track")
-    summary = f"{counted(last.segments, 'segment')} of {shape} from {tracks}"
-    extra = f"; {counted(failed, 'file')} failed" if failed else ""
-    extra += f"; {counted(skipped, 'segment')} left out" if skipped else ""
-    verb = agree(last.segments, "is", "are")
-    finish(options, f"{summary} {verb} in {options.output}{extra}.")
+    summary = f"{counted(last.segments, 'segment')} of {shape} from "
+    summary += f"{counted(last.total - failed, 'track')} {agree(last.segments, 'is', 'are')} in "
+    summary += str(options.output)
+    summary += f"; {counted(failed, 'file')} failed" if failed else ""
+    summary += f"; {counted(skipped, 'segment')} left out" if skipped else ""
+    finish(f"{summary}.", options.progress)
     return SOME_FAILED if failed else OK
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a dataset in another format."""
+    """Write a dataset as the course's JSON or as NPZ."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import export_dataset
 
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
-    _say_written(len(dataset), options.output)
+    _print_written(len(dataset), options.output)
     return OK
 
 
-def _say_written(segments: int, output: str | Path) -> None:
+def _print_written(segments: int, output: object) -> None:
     print(f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}.")
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Read another format into a dataset."""
+    """Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset."""
     from genrekit.dataset.formats import import_dataset
     from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 
@@ -170,11 +163,11 @@ def import_(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
-    _say_written(len(dataset), options.output)
+    _print_written(len(dataset), options.output)
     if dataset.tracks is None:
         print(
-            "Tracks are unknown: a score on this dataset cannot be trusted, because one song "
-            "may stand on both sides of any split."
+            "Tracks are unknown: a score on this dataset cannot be trusted, because any split "
+            "may put one song on both sides."
         )
     return OK
 
@@ -189,78 +182,76 @@ def train(options: argparse.Namespace) -> int:
     dataset = Dataset.read(options.data)
     split = make_split(dataset, options.split, options.seed)
     with plain_os_errors("written", options.output, ModelError):
-        options.output.mkdir(parents=True, exist_ok=True)  # to know before the work, not after
+        options.output.mkdir(parents=True, exist_ok=True)  # fails before the work, not after
     training = loop.train(dataset, split, params)
-    if options.progress == "json":
-        emit(
-            "start",
-            epochs=params.epochs,
-            train=len(split.train),
-            valid=len(split.valid),
-            test=len(split.test),
-            genres=dataset.genres,
-            worth=split.worth,
-            held_out=held_out_in_words(dataset, split),
-        )
+    held_out = held_out_in_words(dataset, split)
+    emit(
+        "start",
+        options.progress,
+        epochs=params.epochs,
+        train=len(split.train),
+        valid=len(split.valid),
+        test=len(split.test),
+        genres=dataset.genres,
+        worth=split.worth,
+        held_out=held_out,
+    )
     with _stop_on_interrupt() as stop:
-        for epoch in progress_bar(training, params.epochs, "Training", "epoch", options.progress):
-            if options.progress == "json":
-                emit("epoch", **asdict(epoch))
-            else:
-                say(_epoch_line(asdict(epoch)), options.progress)
+        for epoch in progress_bar(training, "Training", "epoch", options.progress, params.epochs):
+            emit("epoch", options.progress, **asdict(epoch))
+            say(_epoch_line(asdict(epoch)), options.progress)
             if stop.is_set():
                 break
     model = training.model(options.about)
     model.save(options.output)
     measured = model.card["measured"]
-    return finish(
-        options,
+    finish(
         f"The model is in {options.output}. Measured on {measured['part']}, split by "
-        f"{split.kind}, {held_out_in_words(dataset, split)}: {_score(measured)}. {split.worth}",
+        f"{split.kind}, {held_out}: {_score(measured)}. {split.worth}",
+        options.progress,
         measured=measured,
     )
+    return OK
 
 
 def leak_meter(options: argparse.Namespace) -> int:
-    """Train under three splits and report how much of the score is leak."""
+    """Train under three splits and tell how much of a score is leak."""
     from genrekit.dataset.dataset import Dataset
-    from genrekit.training.leak import LeakProgress, leak_meter, leak_sentence
+    from genrekit.training import leak
 
     params = _train_params(options)
-    steps = leak_meter(Dataset.read(options.data), params, runs=options.runs)
-    last: LeakProgress | None = None
-    for last in progress_bar(steps, None, "Training", "epoch", options.progress, total_of):
-        if options.progress == "json":
-            emit("leak", **asdict(last))
+    steps = leak.leak_meter(Dataset.read(options.data), params, runs=options.runs)
+    last: leak.LeakProgress | None = None
+    for last in progress_bar(steps, "Training", "epoch", options.progress):
+        emit("leak", options.progress, **asdict(last))
     assert last is not None  # at least one epoch is run
-    bars, sentence = [bar.to_dict() for bar in last.bars], leak_sentence(last.bars)
+    bars, sentence = [bar.to_dict() for bar in last.bars], leak.leak_sentence(last.bars)
     if options.output is not None:
         with plain_os_errors("written", options.output), atomic_write(options.output) as temporary:
             text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
             temporary.write_text(text + "\n", encoding="utf-8")
-    if options.progress == "json":
-        return finish(options, sentence, bars=bars)
-    for bar in last.bars:
-        segments = counted(bar.segments, "segment")
-        print(
-            f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
-            f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
-        )
-    print(sentence)
+    if options.progress != "json":
+        for bar in last.bars:
+            segments = counted(bar.segments, "segment")
+            print(
+                f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
+                f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
+            )
+    finish(sentence, options.progress, bars=bars)
     return OK
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a model on a dataset."""
+    """Measure a model on a dataset; recordings that it was trained on are left out."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
+    from genrekit.model import evaluation
     from genrekit.model.bundle import GenreModel
-    from genrekit.model.evaluation import evaluate
 
     model = GenreModel.load(options.model)
     with plain_os_errors("read", options.data), local_copy(options.data) as file:
         dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
-    measured, worth = evaluate(model, dataset, options.split)
+    measured, worth = evaluation.evaluate(model, dataset, options.split)
     result = measured.to_dict()
     if options.json:
         print(json.dumps(without_nan(result | {"worth": worth}), indent=1))
@@ -269,21 +260,21 @@ def evaluate(options: argparse.Namespace) -> int:
     print(f"Calibration error {measured.calibration_error:.3f}")
     width = max(map(len, measured.genres))
     for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
-        precision = _share_of(row[i], sum(column[i] for column in measured.confusion))
-        recall = _share_of(row[i], sum(row))
+        precision = _share(row[i], sum(column[i] for column in measured.confusion))
+        recall = _share(row[i], sum(row))
         print(f"{genre:{width}}  precision {precision}  recall {recall}")
     return OK
 
 
 def classify(options: argparse.Namespace) -> int:
-    """Print the genre of each song."""
+    """Say what genre songs are, and how sure that is."""
     from genrekit.model.bundle import GenreModel
     from genrekit.model.verdicts import Verdict
     from genrekit.verdict.report import report, summary_line, to_json
 
     model = GenreModel.load(options.model)
     reports, failed = [], 0
-    for file in progress_bar(options.files, len(options.files), "Listening", "file", "bar"):
+    for file in progress_bar(options.files, "Listening", "file", "bar", len(options.files)):
         outcome: Verdict | str
         try:
             outcome = model.classify_file(file)
@@ -303,10 +294,10 @@ def classify(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first interrupt (Ctrl+C) sets; the second one ends the program."""
+    """Yield an event that the first interrupt (Ctrl+C) sets; the second ends the program."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # only there may signals be handled
+        yield stop  # only the main thread may handle signals
         return
 
     def interrupted(number: int, frame: FrameType | None) -> None:
@@ -325,12 +316,9 @@ def _feature_params(options: argparse.Namespace) -> FeatureParams:
 
 
 def _train_params(options: argparse.Namespace) -> TrainParams:
-    usual = NETWORK_DEFAULTS.get(options.network) or TrainParams(options.network)
-    given = {"seed": options.seed, "keep": options.keep, "normalise": options.normalise}
-    for name in ("epochs", "batch_size", "learning_rate", "recipe"):
-        if getattr(options, name) is not None:
-            given[name] = getattr(options, name)
-    return replace(usual, **given)
+    defaults = NETWORK_DEFAULTS.get(options.network) or TrainParams(options.network)
+    given = {f.name: getattr(options, f.name, None) for f in fields(TrainParams)}
+    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 
 def _epoch_line(epoch: dict[str, Any]) -> str:
@@ -343,16 +331,15 @@ def _epoch_line(epoch: dict[str, Any]) -> str:
 def _score(measured: dict[str, Any]) -> str:
     from genrekit.model.evaluation import accuracy_interval
 
-    said = []
-    for of in ("track", "segment") if measured["tracks"] else ("segment",):
-        low, high = accuracy_interval(measured, of)
-        said.append(
-            f"{measured[f'{of}_accuracy']:.3f} of {counted(measured[f'{of}s'], of)} right "
+    accuracies = []
+    for unit in ("track", "segment") if measured["tracks"] else ("segment",):
+        low, high = accuracy_interval(measured, unit)
+        accuracies.append(
+            f"{measured[f'{unit}_accuracy']:.3f} of {counted(measured[f'{unit}s'], unit)} right "
             f"(95% interval {low:.3f} to {high:.3f})"
         )
-    return ", ".join(said)
+    return ", ".join(accuracies)
 
 
-def _share_of(hits: int, count: int) -> str:
-    """A share of few, with how few they are."""
+def _share(hits: int, count: int) -> str:
     return f"{hits / count:.3f} of {count}" if count else "unknown"

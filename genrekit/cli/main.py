@@ -26,8 +26,8 @@ _LEAST_MEGABYTES: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is returned, or raised by argparse for --help."""
-    # A file's name may be no text: show its odd bytes rather than fail.
+    """Run one command and return its exit status; argparse raises SystemExit for --help."""
+    # A file name may not be valid text: escape its odd bytes rather than fail.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("genrekit: stopped; what was finished is kept.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone: what Python still holds for it goes nowhere.
+        # Whoever read the output has gone: discard what Python still has in its buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
     except Exception as error:
@@ -53,14 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(options: argparse.Namespace, message: str) -> int:
-    if getattr(options, "progress", None) == "json":
-        emit("error", message=message)
+    emit("error", getattr(options, "progress", "none"), message=message)
     print(f"genrekit: {message}", file=sys.stderr)
     return USAGE
 
 
 def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
-    """What a command computes in: several processes of one thread have no such option."""
+    """Return the context that a command computes in; those without PyTorch have no --threads."""
     if not hasattr(options, "threads"):
         return nullcontext()
     return computing_in(options.threads, options.usual_threads)

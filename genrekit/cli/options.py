@@ -1,4 +1,4 @@
-"""The commands and options of the command line, as an argument parser."""
+"""The commands and their options, as an argument parser."""
 
 import argparse
 from collections.abc import Callable
@@ -18,179 +18,148 @@ __all__ = ["parser"]
 
 _CLASSIFY_MEGABYTES: Final = 200
 _TRAIN_MEGABYTES: Final = 350
+_SPLIT: Final = "segment|track|artist|FILE.csv[:COLUMN]"
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser; the `run` of what it parses is the command's function."""
-    parser = argparse.ArgumentParser(
+    """Return the parser; `run` of what it parses is the command's function."""
+    whole = argparse.ArgumentParser(
         prog="genrekit",
         description="From a folder of music to a genre classifier and its verdicts.",
         epilog="Exit status: 0 all went well, 1 some input failed, 2 the command cannot be "
         "carried out as given.",
     )
-    parser.add_argument("--version", action="version", version=f"genrekit {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    whole.add_argument("--version", action="version", version=f"genrekit {__version__}")
+    commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> Any:
-        sub = commands.add_parser(name, help=about, description=about)
-        sub.set_defaults(run=run)
-        return sub
+    def add(name: str, function: Callable[..., int]) -> argparse.ArgumentParser:
+        about = function.__doc__
+        command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+        command.set_defaults(run=function)
+        return command
 
-    sub = command(
-        "demo-data", run.demo_data, "Compose a demo dataset: short tracks in made-up styles."
-    )
-    sub.add_argument("folder", type=Path, metavar="OUT_DIR")
-    sub.add_argument("--tracks", type=int, default=12, help="tracks of each style (%(default)s)")
-    sub.add_argument("--seconds", type=float, default=12.0, help="length of each (%(default)s)")
-    sub.add_argument("--seed", type=int, default=0, help="other seeds, other music (%(default)s)")
-    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
-    _progress_option(sub)
+    _add_folder_commands(add)
+    _add_format_commands(add)
+    _add_model_commands(add)
+    return whole
 
-    sub = command(
-        "inspect",
-        run.inspect,
-        "Look at a folder before preprocessing: contents, faults, duplicates.",
-    )
-    sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json")
-    sub.add_argument(
-        "--segment-seconds",
-        type=float,
-        default=FeatureParams().segment_seconds,
-        metavar="S",
-        help="a shorter file is a problem (%(default)s)",
-    )
-    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
-    sub.add_argument("--artists", type=Path, metavar="FILE.csv", help="as for preprocess")
-    _progress_option(sub)
 
-    sub = command(
-        "preprocess", run.preprocess, "Turn a folder with one sub-folder per genre into a dataset."
-    )
-    sub.add_argument("folder", type=location, metavar="AUDIO_DIR", help="a folder, or a URL")
-    sub.add_argument("-o", "--output", type=location, required=True, metavar="DATA.parquet")
-    _feature_options(sub)
-    sub.add_argument(
-        "--track-seconds",
-        type=float,
-        default=TRACK_SECONDS,
-        metavar="S",
-        help="use this much of each track's start, 0 for all of it (%(default)s)",
-    )
-    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
-    sub.add_argument(
+def _add_folder_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("demo-data", run.demo_data)
+    command.add_argument("folder", type=Path, metavar="OUT_DIR")
+    command.add_argument("--tracks", type=int, default=12, help="tracks per style (%(default)s)")
+    _number(command, "--seconds", 12.0, "length of each", "SECONDS")
+    _number(command, "--seed", 0, "other seeds, other music", "SEED")
+    _workers(command)
+    _progress(command)
+
+    command = add("inspect", run.inspect)
+    command.add_argument("folder", type=Path, metavar="AUDIO_DIR")
+    _output(command, "FILE.json", Path)
+    seconds = FeatureParams().segment_seconds
+    _number(command, "--segment-seconds", seconds, "a shorter file is a problem", "S")
+    _workers(command)
+    _artists(command, "as for preprocess")
+    _progress(command)
+
+    command = add("preprocess", run.preprocess)
+    command.add_argument("folder", type=location, metavar="AUDIO_DIR", help="a folder, or a URL")
+    _output(command, "DATA.parquet")
+    _feature_options(command)
+    use = "use this much of each track's start, 0 for all of it"
+    _number(command, "--track-seconds", TRACK_SECONDS, use, "S")
+    _workers(command)
+    command.add_argument(
         "--backend",
         choices=("processes", "dask"),
         default="processes",
         help="who reads the tracks: this machine, or a Dask cluster (%(default)s)",
     )
-    sub.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, for --backend dask")
-    sub.add_argument(
-        "--artists",
-        type=Path,
-        metavar="FILE.csv",
-        help="columns track and artist (tracks.csv in AUDIO_DIR, if there)",
-    )
-    _progress_option(sub)
-
-    sub = command("export", run.export, "Write a dataset as the course's JSON or as NPZ.")
-    sub.add_argument("data", type=location, metavar="DATA.parquet")
-    sub.add_argument("-o", "--output", type=location, required=True, metavar="FILE.json|FILE.npz")
-
-    sub = command(
-        "import",
-        run.import_,
-        "Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset.",
-    )
-    sub.add_argument("file", type=location, metavar="FILE.json|FILE.npz")
-    sub.add_argument("-o", "--output", type=location, required=True, metavar="DATA.parquet")
-    sub.add_argument(
-        "--artists",
-        type=Path,
-        metavar="FILE.csv",
-        help="for mel spectrograms: columns track and artist",
-    )
-    _feature_options(sub)
-
-    sub = command("train", run.train, "Train a classifier on a dataset.")
-    sub.add_argument("data", type=location, metavar="DATA.parquet")
-    sub.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_DIR")
-    _train_options(sub)
-    _progress_option(sub)
-
-    sub = command(
-        "leak-meter",
-        run.leak_meter,
-        "Train under three splits and tell how much of a score is leak.",
-    )
-    sub.add_argument("data", type=location, metavar="DATA.parquet")
-    sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
-    sub.add_argument("--runs", type=int, default=1, metavar="N", help="of each split (%(default)s)")
-    _recipe_options(sub)
-    _progress_option(sub)
-
-    sub = command(
-        "evaluate",
-        run.evaluate,
-        "Measure a model on a dataset; recordings that it was trained on are left out.",
-    )
-    sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or the name of a shipped model")
-    sub.add_argument(
-        "data", type=location, metavar="DATA", help="a dataset, or a file of mel spectrograms"
-    )
-    sub.add_argument(
-        "--split", metavar="segment|track|artist|FILE.csv[:COLUMN]", help="(the model's own)"
-    )
-    sub.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _threads_option(sub)
-
-    sub = command("classify", run.classify, "Say what genre songs are, and how sure that is.")
-    sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
-    sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
-    # A song's segments are too few for several: on two free processors, two gain nothing.
-    _threads_option(sub, 1, _CLASSIFY_MEGABYTES)
-    return parser
+    command.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, with dask")
+    _artists(command, "columns track and artist (tracks.csv in AUDIO_DIR, if there)")
+    _progress(command)
 
 
-def _feature_options(parser: argparse.ArgumentParser) -> None:
-    """One option for each field of FeatureParams, which owns names, defaults and ranges."""
-    group = parser.add_argument_group("features")
-    for setting in fields(FeatureParams):
-        about = setting.metadata
-        unit = f", {about['unit']}" if about.get("unit") else ""
-        if isinstance(setting.default, bool):
-            group.add_argument(
-                "--" + setting.name,
-                action=argparse.BooleanOptionalAction,
-                default=setting.default,
-                help=f"{about['help']} (%(default)s)",
-            )
-            continue
-        group.add_argument(
-            "--" + setting.name.replace("_", "-"),
-            type=type(setting.default),
-            default=setting.default,
-            metavar="S" if about.get("unit") == "s" else "N" if "low" in about else "NAME",
-            help=f"{about['help']}{unit} (%(default)s)",
-        )
+def _add_format_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("export", run.export)
+    command.add_argument("data", type=location, metavar="DATA.parquet")
+    _output(command, "FILE.json|FILE.npz")
+
+    command = add("import", run.import_)
+    command.add_argument("file", type=location, metavar="FILE.json|FILE.npz")
+    _output(command, "DATA.parquet")
+    _artists(command, "for mel spectrograms: columns track and artist")
+    _feature_options(command)
 
 
-def _train_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
+def _add_model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add("train", run.train)
+    command.add_argument("data", type=location, metavar="DATA.parquet")
+    _output(command, "MODEL_DIR", Path)
+    command.add_argument(
         "--split",
         default="track",
-        metavar="segment|track|artist|FILE.csv[:COLUMN]",
+        metavar=_SPLIT,
         help="how to hold out about 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
-    _recipe_options(parser)
-    add("--about", default="", metavar="TEXT", help="where the data came from, for the card")
+    _recipe_options(command)
+    command.add_argument(
+        "--about", default="", metavar="TEXT", help="where the data came from, for the card"
+    )
+    _progress(command)
+
+    command = add("leak-meter", run.leak_meter)
+    command.add_argument("data", type=location, metavar="DATA.parquet")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.json", help="write the bars here"
+    )
+    _number(command, "--runs", 1, "of each split", "N")
+    _recipe_options(command)
+    _progress(command)
+
+    command = add("evaluate", run.evaluate)
+    command.add_argument("model", metavar="MODEL_DIR", help="a folder, or a built-in model's name")
+    command.add_argument(
+        "data", type=location, metavar="DATA", help="a dataset, or a file of mel spectrograms"
+    )
+    command.add_argument("--split", metavar=_SPLIT, help="(the model's own)")
+    command.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads(command)
+
+    command = add("classify", run.classify)
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument(
+        "--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print a JSON list, with every segment"
+    )
+    # A song has too few segments for more threads: on two free processors, two gain nothing.
+    _threads(command, 1, _CLASSIFY_MEGABYTES)
 
 
-def _recipe_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _feature_options(command: argparse.ArgumentParser) -> None:
+    """Add one option for each field of FeatureParams, which has names, defaults and ranges."""
+    group = command.add_argument_group("features")
+    for field in fields(FeatureParams):
+        about = field.metadata
+        if isinstance(field.default, bool):
+            group.add_argument(
+                "--" + field.name,
+                action=argparse.BooleanOptionalAction,
+                default=field.default,
+                help=f"{about['help']} (%(default)s)",
+            )
+            continue
+        unit = f", {about['unit']}" if about.get("unit") else ""
+        metavar = "S" if about.get("unit") == "s" else "N" if "low" in about else "NAME"
+        name = "--" + field.name.replace("_", "-")
+        _number(group, name, field.default, about["help"] + unit, metavar)
+
+
+def _recipe_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add(
         "--network",
         default="mlp",
@@ -201,7 +170,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
     add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
     add("--recipe", metavar="course|robust", help="plain, or with varied examples (by network)")
-    add("--seed", type=int, default=0, metavar="N", help="of split, weights, order (%(default)s)")
+    _number(command, "--seed", 0, "of split, weights, order", "N")
     add(
         "--keep",
         choices=("last", "best"),
@@ -209,24 +178,46 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
-    _threads_option(parser)
+    _threads(command)
 
 
-def _threads_option(
-    parser: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+def _number(
+    command: argparse._ActionsContainer, name: str, default: Any, about: str, metavar: str
 ) -> None:
-    """For a command that needs PyTorch, and so much memory to load all that it needs."""
-    about = "one for each processor" if usual is None else str(usual)
-    parser.add_argument(
+    command.add_argument(
+        name, type=type(default), default=default, metavar=metavar, help=f"{about} (%(default)s)"
+    )
+
+
+def _output(
+    command: argparse.ArgumentParser, metavar: str, kind: Callable[[str], object] = location
+) -> None:
+    command.add_argument("-o", "--output", type=kind, required=True, metavar=metavar)
+
+
+def _workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
+
+
+def _artists(command: argparse.ArgumentParser, about: str) -> None:
+    command.add_argument("--artists", type=Path, metavar="FILE.csv", help=about)
+
+
+def _progress(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--progress", choices=("bar", "json", "none"), default="bar", help="(%(default)s)"
+    )
+
+
+def _threads(
+    command: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+) -> None:
+    """Add --threads to a command that loads PyTorch, and the memory that it needs for that."""
+    default = "one per processor" if usual is None else str(usual)
+    command.add_argument(
         "--threads",
         type=int,
         metavar="N",
-        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {about})",
+        help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {default})",
     )
-    parser.set_defaults(usual_threads=usual, megabytes=megabytes)
-
-
-def _progress_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--progress", choices=("bar", "json", "none"), default="bar", help="(%(default)s)"
-    )
+    command.set_defaults(usual_threads=usual, megabytes=megabytes)

@@ -1,4 +1,4 @@
-"""One worker's process, as the thread that started it sees it."""
+"""The handle of a worker's process, for the thread that started it."""
 
 import contextlib
 import fcntl
@@ -25,19 +25,19 @@ _LOOK_SECONDS: Final = 0.05
 _ANSWER_BYTES: Final = 256 << 20
 _PIPE_BYTES: Final = 1 << 20
 _F_SETPIPE_SZ: Final = 1031  # from Linux's fcntl.h
-# A killed process takes a moment to die; one that hangs in the kernel may never do so.
+# A killed process takes a moment to die; one that hangs in the kernel may never die.
 DIE_SECONDS: Final = 3.0
 _FOLDERS: Final = "genrekit-worker-"
-# Nothing of the server's environment but what a process needs to start: no secrets.
+# What a process needs of the server's environment to start: no secrets.
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 
 
 class Lost(Exception):
-    """A process is of no more use: "crash", "time" or "memory"; or "early", before it began."""
+    """A process is lost: "crash", "time", "memory", or "early", before it received the call."""
 
 
 class Tasks(NamedTuple):
-    """What a process does besides its calls: functions' names."""
+    """The names of functions that a process runs besides its calls."""
 
     warm: str | None
     rest: str | None
@@ -45,11 +45,11 @@ class Tasks(NamedTuple):
 
 
 class Handle:
-    """A worker's process, as its thread sees it."""
+    """Start a worker's process; talk to it, watch it, and end it."""
 
     def __init__(self, types: list[str], tasks: Tasks, megabytes: float) -> None:
         self._bytes = 1e6 * megabytes
-        # Nothing in it is asked for; but a library that wants a temporary file finds a place.
+        # Empty, but for libraries that want a temporary file.
         self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
         self._locked = _lock(self._folder)
         about = {
@@ -83,17 +83,17 @@ class Handle:
             _widen(pipe)
 
     def begin(self) -> None:
-        """Let it get ready; the answer says that it is."""
+        """Have the process get ready; `exchange` returns its answer."""
         os.write(self._calls, BEGIN)
         self._begun = True
 
     def exchange(self, message: list[memoryview], seconds: float) -> list[bytearray]:
-        """Send a call, if there is one, and wait for the answer.
+        """Send a call, unless it is empty, and wait for the answer.
 
         Raises
         ------
         Lost, WireError
-            The process is of no more use.
+            The process cannot be used any more.
         """
         to_send = deque(message)
         answer = Incoming(_ANSWER_BYTES)
@@ -120,7 +120,7 @@ class Handle:
                     poll.unregister(self._calls)
 
     def _read(self, answer: Incoming) -> bool:
-        """Read some of the answer; whether that was all."""
+        """Read some of the answer; return whether it is complete."""
         if not self._begun:
             sign = os.read(self._answers, len(BEGUN))
             if sign != BEGUN:
@@ -133,23 +133,23 @@ class Handle:
         return answer.add(count)
 
     def _write(self, pieces: deque[memoryview]) -> bool:
-        """Send some of a call; whether nothing more is to be sent."""
+        """Send some of a call; return whether it is complete."""
         try:
             pieces[0] = pieces[0][os.write(self._calls, pieces[0][:_PIPE_BYTES]) :]
-        except BrokenPipeError:  # what it has said, or has not, tells more
+        except BrokenPipeError:  # the answer, or its end, says more
             return True
         while pieces and not pieces[0]:
             pieces.popleft()
         return not pieces
 
-    def is_well(self) -> bool:
-        """Whether it lives, and is silent: one that speaks unasked is not to be trusted."""
+    def is_silent(self) -> bool:
+        """Return whether it lives and sends nothing; unasked, an answer cannot be trusted."""
         poll = select.poll()
         poll.register(self._answers, select.POLLIN)
         return not poll.poll(0)
 
     def resident(self) -> int:
-        """Bytes of memory in use; 0 where the system does not tell."""
+        """Return its memory in use, in bytes; 0 where that is unknown."""
         try:
             pages = Path(f"/proc/{self.id}/statm").read_bytes().split()[1]
         except (OSError, IndexError):
@@ -157,12 +157,12 @@ class Handle:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def kill(self) -> None:
-        """End it; any thread may."""
+        """Kill it, from any thread."""
         self._process.kill()
 
     def bury(self) -> None:
-        """End it and whatever it started, and leave nothing of it: for its own thread."""
-        if self._process.returncode is None:  # else the number may be another one's by now
+        """Kill it with all that it started, and remove its folder; for its own thread only."""
+        if self._process.returncode is None:  # else another process may have its id
             with contextlib.suppress(OSError):
                 os.killpg(self.id, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -192,7 +192,7 @@ def _environment(folder: str) -> dict[str, str]:
 
 
 def _lock(folder: str | Path) -> int | None:
-    """A lock on a folder, held for as long as this process lives; None where another holds it."""
+    """Lock a folder while this process lives; None if another process has the lock."""
     try:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -206,8 +206,8 @@ def _lock(folder: str | Path) -> int | None:
 
 
 def sweep() -> None:
-    """Remove the folders of servers that were killed: nobody holds their locks any more."""
-    with contextlib.suppress(OSError):  # without a place for temporary files nothing is left there
+    """Remove the folders of servers that were killed, which hold no lock any more."""
+    with contextlib.suppress(OSError):  # there may be no folder for temporary files
         for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
             locked = _lock(folder)
             if locked is not None:
@@ -216,6 +216,6 @@ def sweep() -> None:
 
 
 def _widen(pipe: int) -> None:
-    """Let more pass through a pipe at a time, where that can be asked for."""
+    """Enlarge a pipe, where the system can."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)

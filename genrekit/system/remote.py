@@ -151,9 +151,10 @@ def _file_system(url: str) -> tuple[Any, str]:
 @contextmanager
 def _plain_errors(what: str, url: str, pass_on: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Raise any error, of whatever library, as one plain sentence."""
+    through: tuple[type[Exception], ...] = (DatasetError, SettingsError, *pass_on)
     try:
         yield
-    except (DatasetError, SettingsError, *pass_on):
+    except through:
         raise
     except FileNotFoundError:
         raise DatasetError(f"{url} cannot be {what}: there is no such file or folder.") from None

@@ -21,9 +21,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
+from genrekit.audio.decoder import Decoded, decode, probe
 from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.source import AudioInfo
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel

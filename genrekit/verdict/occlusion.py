@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.features.extraction import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_mel
 from genrekit.mel.scale import mel_frequencies
 from genrekit.model.bundle import GenreModel

@@ -7,7 +7,7 @@ AC-3, E-AC-3, ALAC, DTS, TrueHD and ADPCM in any container, MP2, and free-format
 
 from typing import Final
 
-from genrekit.audio.decoder import AudioInfo
+from genrekit.audio.source import AudioInfo
 
 __all__ = ["PLAYED", "browser_type"]
 

@@ -11,8 +11,9 @@ from alike import assert_alike
 from coded_sounds import KINDS, free_format_mp3
 from coded_sounds import coded as coded_sound
 
-from genrekit.audio.decoder import AudioInfo, decode, load_audio
+from genrekit.audio.decoder import decode, load_audio
 from genrekit.audio.degradation import Degradation
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError

@@ -1,4 +1,4 @@
-"""The process of a job, as its server sees it: started, killed, waited for."""
+"""Start, kill and await the process of a job, from the server."""
 
 import contextlib
 import fcntl
@@ -24,26 +24,23 @@ __all__ = [
     "is_ours",
     "kill",
     "start",
-    "wait_until_dead",
     "wait_until_reaped",
     "wait_until_unlocked",
 ]
 
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.02
 _DIE_SECONDS: Final = 5.0
 _STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 _UNSTARTED: Final = 3
 
 
 def start(job: Job) -> bool:
-    """Start a job's process, unless an earlier one of it lives; whether that was done.
-
-    It inherits the lock, and with it the proof that it lives.
+    """Start a job's process, which inherits the lock; False if an earlier one is alive.
 
     Raises
     ------
     OSError
-        It cannot be started.
+        The process cannot be started.
     """
     with (
         (job.folder / "lock").open("w") as lock,
@@ -74,7 +71,7 @@ def start(job: Job) -> bool:
 
 
 def end_unstarted(job: Job) -> None:
-    """Make a job that cannot be started a failed one, which says so and can be resumed."""
+    """Make a job that cannot be started a failed one, with a message; it can be resumed."""
     message = "The server could not start this: try again in a few minutes."
     last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
     with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
@@ -87,14 +84,14 @@ def _reaper(job: Job) -> str:
 
 
 def wait_until_reaped(job: Job) -> None:
-    """So that what became of its process is logged before what becomes of the job."""
+    """Wait until the end of a job's process is logged."""
     for thread in threading.enumerate():
         if thread.name == _reaper(job):
             thread.join(_DIE_SECONDS)
 
 
 def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a process, which would stay a zombie otherwise, and log what became of its job."""
+    """Wait for a process, lest it stay a zombie, and log the end of its job."""
     process.wait()
     with contextlib.suppress(OSError):
         seconds, status = job.seconds(), job.status
@@ -102,14 +99,14 @@ def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
 
 
 def forget_run(job: Job) -> None:
-    """Make a job that has been started a waiting one."""
-    # "started" goes last: without it the job may be started again at any moment.
+    """Make a job that was started a waiting one."""
+    # "started" goes last: without it, the job may be started again at any moment.
     for name in reversed(_STATE):
         (job.folder / name).unlink(missing_ok=True)
 
 
 def is_ours(job: Job) -> bool:
-    """Whether this server has to see to a running job: it started it, or who did is gone."""
+    """Return whether this server is in charge of a running job: its own, or a dead server's."""
     try:
         if (job.folder / "where").read_text() != _here():
             return False
@@ -123,10 +120,10 @@ def is_ours(job: Job) -> bool:
 
 
 def kill(job: Job) -> None:
-    """Kill the job's whole process group, but only while the lock proves that it is ours.
+    """Kill the job's process group, if the lock proves that it lives on this machine.
 
-    Servers that share the folder may be containers or machines: there the process id means
-    another process. The job's own process looks for "stopped", and ends itself.
+    Elsewhere, in another container or machine that shares the folder, the process id is another
+    process's; there the job's own process sees "stopped" and ends itself.
     """
     if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
         with contextlib.suppress(OSError, ValueError):
@@ -135,7 +132,7 @@ def kill(job: Job) -> None:
 
 
 def _here() -> str:
-    """What a process id counts in: this machine, or on Linux this container of it."""
+    """Return where a process id is valid: this machine, or on Linux this container of it."""
     space = ""
     with contextlib.suppress(OSError):
         space = Path("/proc/self/ns/pid").readlink().name
@@ -143,14 +140,7 @@ def _here() -> str:
 
 
 def wait_until_unlocked(job: Job) -> None:
-    """A killed process takes a moment to die."""
+    """Wait for the end of a process that was killed, or elsewhere told to end."""
     deadline = time.monotonic() + _DIE_SECONDS
     while is_locked(job.folder / "lock") and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 10)
-
-
-def wait_until_dead(job: Job) -> None:
-    """A process that was told to end takes a moment when it runs elsewhere."""
-    deadline = time.monotonic() + _DIE_SECONDS
-    while is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 4)
+        time.sleep(_POLL_SECONDS)
