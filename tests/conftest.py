@@ -190,10 +190,10 @@ def warm_jobs(monkeypatch):
 
     from warm import Warm
 
-    from genrekit.app.jobs import queue
+    from genrekit.app.jobs import process
 
     monkeypatch.setattr(
-        queue, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=queue.subprocess.DEVNULL)
+        process, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=process.subprocess.DEVNULL)
     )
 
 

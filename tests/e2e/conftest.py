@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from benchmarks.chromium import CHROMIUM, FLAGS
+from benchmarks.load.chromium import CHROMIUM, FLAGS
 from genrekit.audio.synth.rendering import render
 
 ROOT = Path(__file__).parents[2]

@@ -25,10 +25,11 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.errors import AudioError, GenreKitError, SettingsError
 from genrekit.features import extraction, invert, trace
 from genrekit.model.bundle import GenreModel
-from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_file import load_neighbours
 from genrekit.system import remote
 from genrekit.verdict import analysis
 from genrekit.verdict.occlusion import occlusion
+from genrekit.verdict.picture import mel_picture
 from models import robustness
 
 PARAMS = extraction.FeatureParams(
@@ -49,7 +50,7 @@ OF_SAMPLES = {
     "trace_cell": lambda x: trace.trace_cell(x, PARAMS, 3, 2).value,
     "resynthesise": lambda x: invert.resynthesise(x, PARAMS, "spectrogram", iterations=1),
     "match_level": lambda x: invert.match_level(SOUND, x),
-    "mel_picture": lambda x: analysis.mel_picture(x, 8000).values,
+    "mel_picture": lambda x: mel_picture(x, 8000).values,
     "apply": lambda x: degradation.degrade(x, 8000, degradation.Degradation(level_db=-6)),
     "mp3_bytes": robustness.mp3_bytes,
     **robustness.ROBUSTNESS,
@@ -237,7 +238,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         lambda p: file_check.check_file(p, 1.0),
         GenreModel.load,
         demo_model.save,
-        Neighbours.load,
+        load_neighbours,
         analysis.ModelFile.at,
     ):
         with pytest.raises(GenreKitError) as refused:

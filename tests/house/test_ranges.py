@@ -16,9 +16,10 @@ from genrekit.features.invert import griffin_lim, resynthesise
 from genrekit.mel.scale import mel_filterbank, mel_frequencies
 from genrekit.mel.tones import chord, equal_steps, glide, melody
 from genrekit.ranges import check_number, check_switch, check_whole
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
+from genrekit.teaching.tasks import make_task
 from genrekit.training.leak import leak_meter
 from genrekit.training.params import TrainParams
 from genrekit.verdict.occlusion import band_edges

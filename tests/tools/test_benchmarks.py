@@ -7,10 +7,10 @@ import pytest
 import soundfile
 
 import benchmarks.__main__ as command
-from benchmarks import cold, preprocess
-from benchmarks.compare import DisagreementError, compare, machine, processor, within
-from benchmarks.mlp import mlp
-from benchmarks.training import training
+from benchmarks.speed import cold, preprocess
+from benchmarks.speed.compare import DisagreementError, compare, machine, processor, within
+from benchmarks.speed.mlp import mlp
+from benchmarks.speed.training import training
 from genrekit.audio.synth.rendering import render
 from genrekit.model.bundle import GenreModel
 

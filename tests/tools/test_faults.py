@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks import fuzz
-from benchmarks.fuzz_kinds import check_sentence
-from benchmarks.mutate import anatomy
+import benchmarks.fuzz.run as fuzz
+from benchmarks.fuzz.kinds import check_sentence
+from benchmarks.fuzz.mutate import anatomy
 from genrekit.audio.decoder import load_audio, probe
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.file_check import check_file
