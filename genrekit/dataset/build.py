@@ -247,12 +247,7 @@ def read_track_elsewhere(
 
 
 def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
-    """Read a file and compute the features of its segments; silent ones are left out.
-
-    Raises
-    ------
-    AudioError, OSError
-    """
+    """Read a file and compute the features of its segments that are not silent."""
     samples = load_audio(path, params.sample_rate, max_seconds=track_seconds)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -233,12 +233,7 @@ class Dataset:
                 ) from None
 
     def write(self, path: LocationName) -> None:
-        """Write a Parquet file, or leave the existing one as it is.
-
-        Raises
-        ------
-        DatasetError
-        """
+        """Write a Parquet file, or leave an existing one as it is and raise DatasetError."""
         target = location(path)
         with (
             plain_os_errors("written", target),

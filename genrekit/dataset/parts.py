@@ -61,12 +61,7 @@ class PartAt(NamedTuple):
 
 
 def append_part(task: Task, track: TrackFeatures) -> PartAt:
-    """Write the part of a task.
-
-    Raises
-    ------
-    OSError
-    """
+    """Write the part of a task."""
     features = np.ascontiguousarray(track.features).data
     rest = json.dumps([track.segments.tolist(), track.sha256, track.skipped]).encode()
     sizes = features.nbytes, len(rest)
@@ -189,13 +184,7 @@ class Join:
         self._records: list[TrackRecord] = []
 
     def add(self, track: Track, part: TrackFeatures | None) -> tuple[Skipped, ...]:
-        """Append a track's rows; return its segments that were left out.
-
-        Raises
-        ------
-        DatasetError
-            The part is damaged.
-        """
+        """Append a track's rows; return its segments that were left out."""
         if part is None:
             raise DatasetError(f"A part in {self._parts.folder} was damaged: run again.")
         n = len(part.features)

@@ -192,12 +192,7 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
 
 
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN.
-
-    Raises
-    ------
-    DatasetError, SettingsError
-    """
+    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN."""
     named = {"segment": by_segment, "track": by_track, "artist": by_artist}
     if how in named:
         return named[how](dataset, seed)

@@ -1,4 +1,4 @@
-"""A chart turned into notes. The artist decides tempo and key, the seed decides the notes."""
+"""A chart turned into notes: the artist decides tempo and key, the seed decides the notes."""
 
 import math
 import re
