@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.non_music import NON_MUSIC
-from genrekit.audio.robustness import ROBUSTNESS
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.find import find_tracks
@@ -54,6 +53,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.training.loop import Training, kept_band, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
+from models.robustness import ROBUSTNESS
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole

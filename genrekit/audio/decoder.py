@@ -100,7 +100,7 @@ def decode(source: AudioSource, sample_rate: int, max_seconds: float | None) -> 
     """Decode the first `max_seconds` of a sound, or all of it, as `load_audio` does."""
     if max_seconds is None:
         return _decode(source, sample_rate, None, 0)
-    decoded = _decode(source, sample_rate, max_seconds, 1)  # one second more tells if there is more
+    decoded = _decode(source, sample_rate, max_seconds, 1)  # one more second shows if it is cut
     most = int(max_seconds * sample_rate)
     if len(decoded.samples) <= most:
         return decoded
@@ -190,7 +190,7 @@ class _Downmix:
 
     @property
     def cancels(self) -> bool:
-        """Whether the average has much less power than the channels, or overflows."""
+        """Return whether the average has much less power than the channels, or overflows."""
         return not self._mixed >= CANCELLED_POWER * self._unrelated
 
     @property

@@ -74,19 +74,19 @@ def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
     """Make speech without words: a gliding voice through moving formants, with pauses."""
     at = np.arange(0, samples, sample_rate // 100)  # the voice moves in steps of 10 ms
     syllables = int(samples / sample_rate * rng.uniform(3, 6)) + 2
-    places = np.linspace(0, samples, syllables)
+    onsets = np.linspace(0, samples, syllables)
     stretch = rng.uniform(0.85, 1.3)  # a smaller head has higher formants
     vowels = _VOWELS[rng.integers(0, len(_VOWELS), syllables)] * stretch
     pitch = np.exp(rng.uniform(np.log(85), np.log(280)))
     melody = pitch * np.exp(rng.normal(0, 0.15, syllables) + np.linspace(0.1, -0.15, syllables))
-    voice = _glottis(np.interp(np.arange(samples), places, melody), sample_rate, rng)
-    loud = np.interp(at, places, rng.uniform(0.3, 1, syllables))
-    beat = np.sin(np.pi * np.interp(at, places, np.arange(syllables))) ** 2
-    pause = np.interp(at, places, rng.random(syllables) < 0.2) > 0.5
+    voice = _glottis(np.interp(np.arange(samples), onsets, melody), sample_rate, rng)
+    loud = np.interp(at, onsets, rng.uniform(0.3, 1, syllables))
+    beat = np.sin(np.pi * np.interp(at, onsets, np.arange(syllables))) ** 2
+    pause = np.interp(at, onsets, rng.random(syllables) < 0.2) > 0.5
     envelope = np.interp(np.arange(samples), at, loud * (0.15 + beat) * ~pause)
     hiss = np.interp(np.arange(samples), at, (1 - beat) * (rng.random(len(at)) < 0.5))
     breath = np.diff(rng.standard_normal(samples + 1)) * hiss * rng.uniform(0.02, 0.15)
-    spoken = _unit(_formants(voice * envelope, places, vowels, sample_rate))
+    spoken = _unit(_formants(voice * envelope, onsets, vowels, sample_rate))
     room = 10 ** rng.uniform(-4, -2) * rng.standard_normal(samples)
     return _levelled(spoken + breath + room)
 
@@ -116,7 +116,7 @@ def _glottis(hz: Floats, sample_rate: int, rng: np.random.Generator) -> Floats:
     return np.diff(pulse, prepend=pulse[:1])
 
 
-def _formants(voice: Floats, places: Floats, vowels: Floats, sample_rate: int) -> Floats:
+def _formants(voice: Floats, onsets: Floats, vowels: Floats, sample_rate: int) -> Floats:
     """Filter the voice by three resonances that move from vowel to vowel."""
     size = 512
     step, window = size // 2, np.hanning(size + 1)[:-1]
@@ -124,7 +124,7 @@ def _formants(voice: Floats, places: Floats, vowels: Floats, sample_rate: int) -
     padded = np.pad(voice, size)
     result = np.zeros(len(padded))
     for start in range(0, len(padded) - size, step):
-        centres = np.array([np.interp(start - step, places, f) for f in vowels.T])
+        centres = np.array([np.interp(start - step, onsets, f) for f in vowels.T])
         gain = (1 / (1 + ((hz - centres) / (40 + 0.05 * centres)) ** 2)) @ np.array([1, 0.6, 0.3])
         frame = np.fft.rfft(padded[start : start + size] * window)
         result[start : start + size] += np.fft.irfft(frame * (gain + 0.003))

@@ -71,7 +71,7 @@ def usable_samples(samples: ArrayLike, ndim: int = 1) -> Array:
 
 
 def in_range(samples: NDArray[np.floating]) -> bool:
-    """Whether all samples are finite and not far beyond full scale."""
+    """Return whether all samples are finite and not far beyond full scale."""
     return not samples.size or bool(samples.min() >= -LOUDEST and samples.max() <= LOUDEST)
 
 

@@ -89,7 +89,7 @@ def _codec(file: BinaryIO, container: str, subtype: str) -> str:
 
 
 def _is_free_format(file: BinaryIO) -> bool:
-    """Whether the bit rate index of the first MPEG frame is 0 (ISO 11172-3)."""
+    """Return whether the bit rate index of the first MPEG frame is 0 (ISO 11172-3)."""
     before = file.tell()
     try:
         file.seek(0)
@@ -108,7 +108,7 @@ def _is_free_format(file: BinaryIO) -> bool:
 
 
 def _ends_early(file: BinaryIO, container: str, frames: int, claimed_frames: int) -> bool:
-    """Whether a file that ended after `frames` is truncated, which libsndfile does not report."""
+    """Return whether a file that ended after `frames` is cut short, which libsndfile ignores."""
     file.seek(0)
     head = file.read(4096)
     match container:
@@ -133,7 +133,7 @@ def _ends_early(file: BinaryIO, container: str, frames: int, claimed_frames: int
 
 
 def _ends_with_last_page(file: BinaryIO) -> bool:
-    """Whether the last Ogg page is whole and marked as the last (RFC 3533, section 6)."""
+    """Return whether the last Ogg page is whole and marked as the last (RFC 3533, section 6)."""
     longest_page = 27 + 255 + 255 * 255
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - longest_page))

@@ -1,4 +1,4 @@
-"""The sound file to decode: opened, its container recognised, made safe for decoders in C."""
+"""Sources of sound: opened, their container recognised, made safe for decoders in C."""
 
 import errno
 import io
@@ -57,12 +57,7 @@ class AudioInfo:
 
 @contextmanager
 def open_source(source: AudioSource) -> Iterator[BinaryIO]:
-    """Open a sound given by path, as bytes, or as a file that can be read repeatedly.
-
-    Raises
-    ------
-    AudioError
-    """
+    """Open a sound given by path, as bytes, or as a seekable file, or raise AudioError."""
     if isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source)
     elif isinstance(source, str | os.PathLike):
@@ -114,12 +109,7 @@ def _reason(error: Exception) -> str:
 
 
 def recognise_container(file: BinaryIO) -> str:
-    """Return the name of the container, from the first bytes.
-
-    Raises
-    ------
-    AudioError
-    """
+    """Return the name of the container, from the first bytes, or raise AudioError."""
     file.seek(0)
     head = file.read(16)
     file.seek(0)

@@ -124,7 +124,7 @@ def _build(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[BuildProgress]:
-    waiting = [track for track in tracks if not parts.holds(track)]
+    waiting = [track for track in tracks if not parts.finished(track)]
     fresh = {track.id for track in waiting}
     genres = sorted({track.genre for track in tracks})
     kept: list[Track] = []
@@ -216,12 +216,16 @@ def read_track(
     try:
         with local_copy(task.path) as path:
             return track_features(path, params, track_seconds)
-    except AudioError as error:
-        return str(error)
-    except OSError as error:
+    except (AudioError, OSError, MemoryError) as error:
+        return unreadable(error)
+
+
+def unreadable(error: Exception) -> str:
+    """Say why a file could not be read."""
+    if isinstance(error, OSError):
         return f"It cannot be read: {error.strerror or type(error).__name__}."
-    except MemoryError:
-        return "There is not enough memory to read it."
+    is_memory = isinstance(error, MemoryError)
+    return "There is not enough memory to read it." if is_memory else str(error)
 
 
 def read_track_elsewhere(
@@ -243,12 +247,7 @@ def read_track_elsewhere(
 
 
 def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
-    """Read a file and compute the features of its segments; silent ones are left out.
-
-    Raises
-    ------
-    AudioError, OSError
-    """
+    """Read a file and compute the features of its segments that are not silent."""
     samples = load_audio(path, params.sample_rate, max_seconds=track_seconds)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

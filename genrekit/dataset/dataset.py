@@ -133,7 +133,7 @@ class Dataset:
 
     @property
     def mapped(self) -> bool:
-        """Whether the features are in a file, to be read a few rows at a time."""
+        """True if the features are in a file, to be read a few rows at a time."""
         return isinstance(self.features, np.memmap)
 
     def counts(self) -> dict[str, int]:
@@ -193,9 +193,9 @@ class Dataset:
         ----------
         path : path, or a URL: see `genrekit.system.remote`
         mapped : bool or None
-            Whether to unpack the features into a nameless file in TMPDIR (or /var/tmp) and map
-            it, so they occupy disk instead of memory. None does so if they would take more than a
-            quarter of the free memory.
+            Unpack the features into a nameless file in TMPDIR (or /var/tmp) and map it, so they
+            occupy disk instead of memory. None does so if they would take more than a quarter of
+            the free memory.
 
         Raises
         ------
@@ -233,12 +233,7 @@ class Dataset:
                 ) from None
 
     def write(self, path: LocationName) -> None:
-        """Write a Parquet file, or leave the existing one as it is.
-
-        Raises
-        ------
-        DatasetError
-        """
+        """Write a Parquet file, or leave an existing one as it is and raise DatasetError."""
         target = location(path)
         with (
             plain_os_errors("written", target),

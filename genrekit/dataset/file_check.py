@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from genrekit.audio.decoder import Decoded, decode, probe
 from genrekit.audio.source import AudioInfo
-from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short
+from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short, unreadable
 from genrekit.dataset.duplicates import fingerprint
 from genrekit.errors import AudioError
 from genrekit.system.remote import local_path
@@ -61,13 +61,7 @@ class FileCheck:
 
 
 def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileCheck:
-    """Decode a file's first 30 s and judge them. Never raises for a bad file.
-
-    Parameters
-    ----------
-    segment_seconds : float, s
-        A shorter file is a problem.
-    """
+    """Check a file's first 30 s, which should be at least `segment_seconds`; never raises."""
     path = local_path(path)
     info = size = digest = None
     try:
@@ -77,12 +71,8 @@ def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileChec
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         # At its own rate: resampling would round clipped tops and hide where the spectrum ends.
         decoded = decode(path, info.sample_rate, TRACK_SECONDS)
-    except AudioError as error:
-        return FileCheck(str(error), info, None, size, digest)
-    except OSError as error:
-        return FileCheck(f"It cannot be read: {error.strerror}.", info, None, size, digest)
-    except MemoryError:
-        return FileCheck("There is not enough memory to read it.", info, None, size, digest)
+    except (AudioError, OSError, MemoryError) as error:
+        return FileCheck(unreadable(error), info, None, size, digest)
     rate, samples = info.sample_rate, decoded.samples
     seconds = len(samples) / rate
     if seconds >= TRACK_SECONDS:
@@ -123,7 +113,9 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
         of_all = counted(len(powers), "channel")
         return f"Only one of its {of_all} has sound: save that one as mono."
-    clipped = max(_share_at_full_scale(part) for part in (mix, channels) if part is not None)
+    clipped = max(
+        float(np.mean(np.abs(part) >= FULL_SCALE)) for part in (mix, channels) if part is not None
+    )
     if clipped > CLIPPED_SHARE:
         return f"It is clipped ({clipped:.1%} of it at full scale): look for a cleaner copy."
     cutoff = _cutoff(mix, rate)
@@ -133,10 +125,6 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
             "instead of the music: look for a better copy."
         )
     return None
-
-
-def _share_at_full_scale(samples: Array) -> float:
-    return float(np.mean(np.abs(samples) >= FULL_SCALE))
 
 
 def _cutoff(samples: Array, rate: int) -> float:

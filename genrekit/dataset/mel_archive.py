@@ -32,7 +32,7 @@ _KEYS: Final = ("level", "dynamic_range_db", "track", "genre")
 
 
 def is_mel_file(path: str | os.PathLike[str]) -> bool:
-    """Whether an NPZ file has the arrays of mel spectrograms."""
+    """Return whether an NPZ file has the arrays of mel spectrograms."""
     path = local_path(path)
     try:
         with zipfile.ZipFile(path) as members:

@@ -61,12 +61,7 @@ class PartAt(NamedTuple):
 
 
 def append_part(task: Task, track: TrackFeatures) -> PartAt:
-    """Write the part of a task.
-
-    Raises
-    ------
-    OSError
-    """
+    """Write the part of a task."""
     features = np.ascontiguousarray(track.features).data
     rest = json.dumps([track.segments.tolist(), track.sha256, track.skipped]).encode()
     sizes = features.nbytes, len(rest)
@@ -126,12 +121,12 @@ class Parts:
         for file in self.folder.glob("*.parts"):
             self._positions |= parts_in(file)
 
-    def holds(self, track: Track) -> bool:
-        """Whether the track is finished."""
+    def finished(self, track: Track) -> bool:
+        """Return whether the track is finished."""
         return self._key(track) in self._positions
 
     def owns(self, path: Location) -> bool:
-        """Whether a file is the output or one of the parts."""
+        """Return whether a file is the output or one of the parts."""
         if isinstance(path, RemoteFile) or isinstance(self.output, RemoteFile):
             return path == self.output
         path, output = path.resolve(), self.output.resolve()
@@ -189,13 +184,7 @@ class Join:
         self._records: list[TrackRecord] = []
 
     def add(self, track: Track, part: TrackFeatures | None) -> tuple[Skipped, ...]:
-        """Append a track's rows; return its segments that were left out.
-
-        Raises
-        ------
-        DatasetError
-            The part is damaged.
-        """
+        """Append a track's rows; return its segments that were left out."""
         if part is None:
             raise DatasetError(f"A part in {self._parts.folder} was damaged: run again.")
         n = len(part.features)

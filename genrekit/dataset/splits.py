@@ -52,7 +52,7 @@ class Split:
     valid: Rows
     test: Rows
     shares_tracks: bool | None
-    """Whether a track has segments in two parts; None if tracks are unknown."""
+    """True if a track has segments in two parts; None if tracks are unknown."""
 
     @property
     def worth(self) -> str:
@@ -192,12 +192,7 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
 
 
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN.
-
-    Raises
-    ------
-    DatasetError, SettingsError
-    """
+    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN."""
     named = {"segment": by_segment, "track": by_track, "artist": by_artist}
     if how in named:
         return named[how](dataset, seed)

@@ -6,7 +6,6 @@ renamed if all goes well and removed otherwise.
 """
 
 import copy
-import io
 import re
 import shutil
 import stat
@@ -295,26 +294,18 @@ def _refuse_count(limits: UploadLimits) -> NoReturn:
     raise DatasetError(f"There are too many files, over {limits.files:,}: send fewer of them.")
 
 
-class _Guarded(io.BufferedIOBase):
+class _Guarded:
     """Refuses to read the directory of too many files, which zipfile reads at once."""
 
     def __init__(self, file: BinaryIO, limits: UploadLimits) -> None:
-        self.file = file
         self.limits = limits
+        self.file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
-    def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > max(_BLOCK, self.limits.files << 10):
+    def read(self, size: int = -1) -> bytes:
+        if size > max(_BLOCK, self.limits.files << 10):
             _refuse_count(self.limits)
-        return self.file.read(-1 if size is None else size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def seekable(self) -> bool:
-        return True
+        return self.file.read(size)
 
 
 @contextmanager

@@ -21,14 +21,7 @@ from genrekit.features.trace import power_spectrogram, stft
 from genrekit.mel.scale import mel_filterbank
 from genrekit.ranges import check_whole
 
-__all__ = [
-    "Stage",
-    "griffin_lim",
-    "log_mel_from_mfcc",
-    "match_level",
-    "power_from_log_mel",
-    "resynthesise",
-]
+__all__ = ["Stage", "resynthesise"]
 
 Array = NDArray[np.float32]
 Stage = Literal["spectrogram", "mel", "mfcc"]

@@ -102,15 +102,15 @@ def _position(
     frequency: NDArray[np.float64], unit: StepUnit, formula: MelFormula
 ) -> NDArray[np.float64]:
     """Map frequencies to the scale on which steps of `unit` are equal."""
+    if unit not in get_args(StepUnit):
+        raise SettingsError(f'Unknown step unit "{unit}": use "hz", "mel" or "semitones".')
     if not (frequency > 0).all():
         raise SettingsError(
             f"A tone of {numeral(frequency.min())} Hz is impossible: use a positive frequency."
         )
     if unit == "mel":
         return hz_to_mel(frequency, formula)
-    if unit == "semitones":
-        return 12 * np.log2(frequency / _A4_HZ)
-    return _checked_unit(unit, frequency)
+    return 12 * np.log2(frequency / _A4_HZ) if unit == "semitones" else frequency
 
 
 def _frequency(
@@ -118,15 +118,7 @@ def _frequency(
 ) -> NDArray[np.float64]:
     if unit == "mel":
         return mel_to_hz(position, formula)
-    if unit == "semitones":
-        return _A4_HZ * 2 ** (position / 12)
-    return _checked_unit(unit, position)
-
-
-def _checked_unit(unit: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if unit not in get_args(StepUnit):
-        raise SettingsError(f'Unknown step unit "{unit}": use "hz", "mel" or "semitones".')
-    return values
+    return _A4_HZ * 2 ** (position / 12) if unit == "semitones" else position
 
 
 def a_weighting(frequency: ArrayLike) -> NDArray[np.float64]:

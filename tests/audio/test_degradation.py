@@ -50,7 +50,7 @@ def test_level(hiss, db):
     ) == pytest.approx(db, abs=0.02)
 
 
-def test_above_full_scale_is_cut_off_hard():
+def test_beyond_full_scale_is_clipped_hard():
     t = np.arange(RATE) / RATE
     wave = (0.5 * np.sin(2 * np.pi * 100 * t)).astype(np.float32)
     loud = degrade(wave, RATE, Degradation(level_db=12))
@@ -71,7 +71,7 @@ def test_low_pass_at_half_the_sample_rate_is_off(hiss):
     np.testing.assert_array_equal(degrade(hiss, RATE, Degradation(low_pass_hz=11025)), hiss)
 
 
-def test_filters_do_not_move_sound_in_time():
+def test_filters_have_no_delay():
     click = np.zeros(RATE, np.float32)
     click[7000] = 0.5
     assert np.abs(degrade(click, RATE, Degradation(low_pass_hz=1000))).argmax() == 7000
@@ -83,7 +83,7 @@ def test_filters_do_not_move_sound_in_time():
 
 @pytest.mark.parametrize("colour", ["pink", "white"])
 @pytest.mark.parametrize("snr", [-5, 20])
-def test_noise_lies_as_far_below_the_sound_as_asked_for(hiss, colour, snr):
+def test_noise_has_the_requested_signal_to_noise_ratio(hiss, colour, snr):
     noisy = degrade(hiss, RATE, Degradation(noise_db=snr, noise_colour=colour, seed=2))
     assert decibels(hiss) - decibels(noisy - hiss) == pytest.approx(snr, abs=0.05)
 
@@ -104,7 +104,7 @@ def test_the_colours_of_noise():
     assert noise(0, RATE).shape == (0,)
 
 
-def test_noise_comes_from_its_seed():
+def test_noise_depends_on_its_seed():
     np.testing.assert_array_equal(noise(999, RATE, seed=1), noise(999, RATE, seed=1))
     assert abs(np.corrcoef(noise(9999, RATE, seed=1), noise(9999, RATE, seed=2))[0, 1]) < 0.2
 
@@ -125,7 +125,7 @@ def test_a_phone_echoes():
     assert early > 5 * late
 
 
-def test_a_phone_levels_loud_and_soft():
+def test_a_phone_compresses():
     t = np.arange(4 * RATE) / RATE
     tone = (np.where(t < 2, 0.01, 0.5) * np.sin(2 * np.pi * 1000 * t)).astype(np.float32)
     heard = degrade(tone, RATE, Degradation(phone=1))
@@ -134,7 +134,7 @@ def test_a_phone_levels_loud_and_soft():
     assert steps[1] < 28
 
 
-def test_more_phone_is_further_from_the_sound(tune):
+def test_more_phone_changes_more(tune):
     far = [
         np.corrcoef(tune, degrade(tune, RATE, Degradation(phone=amount)))[0, 1]
         for amount in (0.05, 0.3, 0.6, 1)
@@ -156,7 +156,7 @@ def test_other_sample_rates(rate):
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100])
-def test_hardly_any_sound_or_none(samples):
+def test_very_short_and_empty_sounds(samples):
     silent = np.zeros(samples, np.float32)
     heard = degrade(silent, RATE, Degradation(6, 1000, 10, "pink", 1))
     assert heard.shape == (samples,)
@@ -164,7 +164,7 @@ def test_hardly_any_sound_or_none(samples):
     assert np.abs(heard).max(initial=0) < 1e-6
 
 
-def test_quick_enough_for_a_slider(tune):
+def test_it_is_fast_enough_for_a_slider(tune):
     """In no more than some Fourier transforms of the sound, of which it takes six."""
     every = Degradation(-3, 4000, 20, "pink", 0.7)
 

@@ -1,4 +1,4 @@
-"""The generated music: sound enough to demonstrate, and as separable as it claims to be."""
+"""The generated music: well-formed, reproducible, separable by style and by artist."""
 
 import csv
 import itertools
@@ -121,7 +121,7 @@ drums = { kick = "X-x-" }
 """
 
 
-def test_a_chart_is_read_as_it_is_written():
+def test_a_chart_is_read_as_written():
     (style,) = read_styles(CHART).values()
     assert style.tempo == (100, 120)
     assert style.scale == (0, 2, 4, 5, 7, 9, 11)
@@ -149,7 +149,7 @@ def test_a_chart_is_read_as_it_is_written():
         ("X-x-", "X-?-", r'pattern "X-\?-" is not made of -.Xxo'),
         ("?-?-/?...", "?-?-//?", 'pattern "\\?-\\?-//\\?" is not made of'),
         ("X-x-", "", "a player has no pattern"),
-        ("low = 60", 'low = "C4"', "low is 'C4': use a whole number from 0 to 127"),
+        ("low = 60", 'low = "C4"', "low is 'C4': use a number from 0 to 127"),
         ("send = 0.2", "send = nan", "send is not a number"),
         ("send = 0.2, ", "", "send is missing"),
         ("send = 0.2", "sent = 0.2", "unknown setting sent"),
@@ -165,7 +165,7 @@ def test_a_wrong_chart_gives_an_error_that_names_its_style(right, wrong, message
         read_styles(CHART.replace(right, wrong))
 
 
-def test_charts_that_are_no_toml_give_a_plain_error():
+def test_invalid_toml_gives_a_plain_error():
     with pytest.raises(SettingsError, match="The styles are not valid TOML: .*line 2"):
         read_styles("\n[polka\n")
 
@@ -175,7 +175,7 @@ def test_the_charts_are_read_once():
     assert tuple(styles()) == STYLES
 
 
-def test_same_arguments_same_bytes_in_another_process():
+def test_equal_arguments_give_equal_bytes_in_another_process():
     here = render("jazz", seed=3, artist=2, seconds=1)
     code = (
         "import sys; from genrekit.audio.synth.rendering import render;"
@@ -244,7 +244,7 @@ def test_dataset(tmp_path):
     assert rows[1:] == [list(row) for row in zip(names, artists, strict=True)]
 
 
-def test_dataset_is_written_step_by_step_and_again(tmp_path):
+def test_a_dataset_is_written_track_by_track(tmp_path):
     folder = tmp_path / "new" / "demo"
     steps = write_demo_dataset(folder, styles=["metal"], tracks_per_style=2, seconds=0.2, workers=1)
     assert not folder.exists()

@@ -121,7 +121,7 @@ def test_parts_that_do_not_fit(full, change, match):
 # -- on disk ----------------------------------------------------------------------------------
 
 
-def test_written_and_read_it_is_the_same(full, tmp_path):
+def test_a_written_dataset_is_read_back(full, tmp_path):
     full.write(tmp_path / "d.parquet")
     same(Dataset.read(tmp_path / "d.parquet"), full)
     same(Dataset.read(str(tmp_path / "d.parquet")), full)
@@ -136,7 +136,7 @@ def test_unknown_columns_stay_unknown(full, tmp_path):
     same(Dataset.read(tmp_path / "d.parquet"), bare)
 
 
-def test_an_artist_here_and_there(full, tmp_path):
+def test_some_artists_unknown(full, tmp_path):
     artists = full.artists.copy()
     artists[::2] = ""
     partly = dataclasses.replace(full, artists=artists)
@@ -144,7 +144,7 @@ def test_an_artist_here_and_there(full, tmp_path):
     same(Dataset.read(tmp_path / "d.parquet"), partly)
 
 
-def test_names_of_all_kinds(full, tmp_path):
+def test_names_of_any_characters(full, tmp_path):
     tracks = np.array([f"Größe 🎵 'x' \"{i}\"\n" for i in range(12)])
     odd = dataclasses.replace(full, genres=("Drum & Bass / –", "東京"), tracks=tracks)
     odd.write(tmp_path / "d.parquet")
@@ -160,7 +160,7 @@ def test_group_by_group(full, tmp_path, monkeypatch):
     same(Dataset.read(tmp_path / "many.parquet"), full)
 
 
-def test_some_rows_after_the_other(full, tmp_path, monkeypatch):
+def test_reading_in_batches(full, tmp_path, monkeypatch):
     full.write(tmp_path / "d.parquet")
     monkeypatch.setattr(parquet, "_ROWS_PER_READ", 5)
     same(Dataset.read(tmp_path / "d.parquet"), full)
@@ -178,7 +178,7 @@ def test_writing_and_reading_import_no_more_than_they_need(full, tmp_path, run_p
     assert done.stdout.strip() == "['pyarrow.parquet']", done.stderr
 
 
-def test_rows_wait_for_a_full_group_and_no_longer(full, tmp_path, monkeypatch):
+def test_rows_are_buffered_to_a_full_group(full, tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 4)
     written = []
     original = pq.ParquetWriter.write_table
@@ -223,7 +223,7 @@ def test_the_card_is_in_the_metadata(full, tmp_path):
     assert not field.nullable
 
 
-def test_the_same_bytes_every_time(full, tmp_path):
+def test_writing_is_deterministic(full, tmp_path):
     full.write(tmp_path / "1.parquet")
     full.write(tmp_path / "2.parquet")
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
@@ -276,7 +276,7 @@ def test_damaged_cards(full, tmp_path, card, match):
         Dataset.read(path)
 
 
-def test_a_card_that_asks_for_much_memory_gets_none(full, tmp_path):
+def test_a_card_cannot_ask_for_much_memory(full, tmp_path):
     import tracemalloc
 
     path = tmp_path / "d.parquet"
@@ -327,7 +327,7 @@ def test_damaged_tables(full, tmp_path, table):
         Dataset.read(path)
 
 
-def test_ragged_rows_are_told_from_whole_ones(full, tmp_path):
+def test_ragged_rows_are_refused(full, tmp_path):
     path = tmp_path / "d.parquet"
     full.write(path)
     rewrite(path, table=ragged)
@@ -335,7 +335,7 @@ def test_ragged_rows_are_told_from_whole_ones(full, tmp_path):
         Dataset.read(path)
 
 
-def test_parquet_of_others(tmp_path):
+def test_other_parquet_files(tmp_path):
     path = tmp_path / "theirs.parquet"
     pandas.DataFrame({"a": [1, 2]}).to_parquet(path)
     with pytest.raises(DatasetError, match="a Parquet file but not a GenreKit dataset: make one"):
@@ -370,7 +370,7 @@ def test_no_other_error_escapes_from_a_mutated_file(full, tmp_path):
     assert refused > 20
 
 
-def test_places_that_hold_no_file(full, tmp_path):
+def test_paths_without_a_file(full, tmp_path):
     with pytest.raises(DatasetError, match="cannot be read: there is no such file"):
         Dataset.read(tmp_path / "none.parquet")
     with pytest.raises(DatasetError, match="cannot be read: it is a folder; name a file"):
@@ -381,7 +381,7 @@ def test_places_that_hold_no_file(full, tmp_path):
         full.write(tmp_path / "no" / "d.parquet")
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file_whole(full, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file(full, tmp_path, monkeypatch):
     path = tmp_path / "d.parquet"
     full.write(path)
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Files of mel spectrograms, against the features of the very sound they were made from."""
+"""Files of mel spectrograms, against the features of the same sound."""
 
 import dataclasses
 
@@ -63,7 +63,7 @@ def test_segments_are_those_of_the_sound(mel_file):
         assert kept.min() >= -80
 
 
-def test_a_click_is_in_the_frame_it_is_heard_in(tmp_path):
+def test_a_click_is_in_the_right_frame(tmp_path):
     # In the middle of frame 20 of each segment, which frames reach n_fft beyond their start.
     clicks = [i * 66150 + 20 * 1709 + 1024 for i in range(3)]
     sound = np.zeros(int(22050 * SECONDS), np.float32)
@@ -142,7 +142,7 @@ def test_parts_that_do_not_fit_each_other(tmp_path, change):
         read_mel_file(path, PARAMS)
 
 
-def test_files_that_are_none(tmp_path):
+def test_invalid_files(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, **parts(genre=None))
     assert not is_mel_file(path)

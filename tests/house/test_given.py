@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit.audio import decoder, degradation, robustness
+from genrekit.audio import decoder, degradation
 from genrekit.audio.samples import resampled, usable_samples
 from genrekit.audio.synth.demo import write_demo_dataset
 from genrekit.audio.synth.rendering import render
@@ -30,6 +30,7 @@ from genrekit.system import remote
 from genrekit.verdict import analysis
 from genrekit.verdict.occlusion import occlusion
 from genrekit.verdict.picture import mel_picture
+from models import robustness
 
 PARAMS = extraction.FeatureParams(
     sample_rate=8000, segment_seconds=1.0, n_fft=512, hop_length=256, n_mels=24, n_mfcc=7

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from genrekit.audio.decoder import AudioInfo, Decoded
+from genrekit.audio.decoder import Decoded
+from genrekit.audio.source import AudioInfo
 from genrekit.verdict import cache as cache_module
 from genrekit.verdict.cache import MAX_IDLE_SECONDS, SongCache
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from genrekit.audio.synth.instruments import DRUMS, TIMBRES
 from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_whole
+from genrekit.ranges import check_number
 
 __all__ = ["STYLES", "Part", "Style", "chord_tones", "read_styles", "styles"]
 
@@ -35,6 +35,10 @@ _QUALITIES: Final = {
     "sus4": (0, 5, 7),
 }
 _ROOTS: Final = "C D EF G A B"  # a semitone apart
+_RANGES: Final = {
+    **{"low": (0, 127), "gain": (-60, 20), "send": (0, 1), "drive": (0, 100), "echo": (0, 0.9)},
+    **{"beats": (1, 16), "swing": (0, 0.9), "loose": (0, 0.1), "drum_gain": (-60, 20)},
+}
 _HITS: Final = "-.Xxo"
 _NOTES: Final = "-.Xxop?a0123456789"
 
@@ -53,16 +57,6 @@ class Part:
     drive: float = 0.0  # gain into the distortion; 0 is clean
     echo: float = 0.0  # level of each repeat relative to the one before
 
-    def __post_init__(self) -> None:
-        for timbre in self.timbres:
-            _check_known("instrument", timbre, TIMBRES)
-        _check_patterns(self.patterns, _NOTES)
-        check_whole("low", self.low, 0, 127)
-        check_number("gain", self.gain, -60, 20, "dB")
-        check_number("send", self.send, 0, 1)
-        check_number("drive", self.drive, 0, 100)
-        check_number("echo", self.echo, 0, 0.9)
-
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -77,20 +71,6 @@ class Style:
     swing: float = 0.0  # delay of every second sixteenth, steps
     loose: float = 0.004  # standard deviation of the players' timing, s
     drum_gain: float = 0.0  # dB
-
-    def __post_init__(self) -> None:
-        slow, fast = self.tempo
-        check_number("tempo", slow, 30, 300)
-        check_number("tempo", fast, slow, 300)
-        if not self.parts or not all(self.forms):
-            raise ValueError("it has no parts or an empty form")
-        for drum, patterns in self.drums:
-            _check_known("drum", drum, DRUMS)
-            _check_patterns(patterns, _HITS)
-        check_whole("beats", self.beats, 1, 16)
-        check_number("swing", self.swing, 0, 0.9)
-        check_number("loose", self.loose, 0, 0.1, "s")
-        check_number("drum_gain", self.drum_gain, -60, 20, "dB")
 
 
 def read_styles(text: str) -> dict[str, Style]:
@@ -126,17 +106,21 @@ def chord_tones(name: str) -> Chord:
 
 def _read_style(name: str, chart: Any) -> Style:
     try:
-        _check_keys(chart, Style, optional={"drums"})
-        _check_known("scale", chart["scale"], _SCALES)
-        drums = chart.get("drums", {}).items()
-        read = {
-            "tempo": tuple(chart["tempo"]),
-            "scale": _SCALES[chart["scale"]],
-            "forms": tuple(tuple(map(_bar, form.split())) for form in chart["forms"]),
-            "drums": tuple((drum, tuple(patterns.split())) for drum, patterns in drums),
-            "parts": tuple(map(_read_part, chart["parts"])),
-        }
-        return Style(**chart | read)
+        _check_table(chart, Style, optional={"drums"})
+        slow, fast = chart["tempo"]
+        check_number("tempo", slow, 30, 300)
+        check_number("tempo", fast, slow, 300)
+        scale = _SCALES[_known("scale", chart["scale"], _SCALES)]
+        forms = tuple(tuple(map(_bar, form.split())) for form in chart["forms"])
+        parts = tuple(map(_read_part, chart["parts"]))
+        if not parts or not all(forms):
+            raise ValueError("it has no parts or an empty form")
+        drums = tuple(
+            (_known("drum", drum, DRUMS), _patterns(patterns, _HITS))
+            for drum, patterns in chart.get("drums", {}).items()
+        )
+        read = {"tempo": (slow, fast), "scale": scale, "forms": forms}
+        return Style(**chart | read | {"parts": parts, "drums": drums})
     except (AttributeError, SettingsError, TypeError, ValueError) as error:
         raise SettingsError(
             f'The chart of the style "{name}" is wrong: {str(error).rstrip(".")}.'
@@ -144,16 +128,16 @@ def _read_style(name: str, chart: Any) -> Style:
 
 
 def _read_part(part: Any) -> Part:
-    _check_keys(part, Part)
-    split = {key: tuple(part[key].split()) for key in ("timbres", "patterns")}
-    return Part(**part | split)
+    _check_table(part, Part)
+    timbres = tuple(_known("instrument", name, TIMBRES) for name in part["timbres"].split())
+    return Part(**part | {"timbres": timbres, "patterns": _patterns(part["patterns"], _NOTES)})
 
 
 def _bar(chords: str) -> tuple[Chord, ...]:
     return tuple(map(chord_tones, chords.split(",")))
 
 
-def _check_keys(table: Any, kind: type, optional: Collection[str] = ()) -> None:
+def _check_table(table: Any, kind: type, optional: Collection[str] = ()) -> None:
     if not isinstance(table, dict):
         raise ValueError("it is not a table")
     needed = {field.name: field.default is MISSING for field in fields(kind)}
@@ -162,19 +146,25 @@ def _check_keys(table: Any, kind: type, optional: Collection[str] = ()) -> None:
     missing = {name for name, is_needed in needed.items() if is_needed} - table.keys()
     if missing := missing - set(optional):
         raise ValueError(f"{min(missing)} is missing")
+    for name in _RANGES:
+        if name in table:
+            check_number(name, table[name], *_RANGES[name])
 
 
-def _check_known(what: str, name: object, among: Collection[str]) -> None:
+def _known(what: str, name: str, among: Collection[str]) -> str:
     if name not in among:
         raise ValueError(f'unknown {what} "{name}": use one of {", ".join(among)}')
+    return name
 
 
-def _check_patterns(patterns: tuple[str, ...], symbols: str) -> None:
+def _patterns(text: str, symbols: str) -> tuple[str, ...]:
+    patterns = tuple(text.split())
     if not patterns:
         raise ValueError("a player has no pattern")
     for pattern in patterns:
         if not all(pattern.split("/")) or not set(pattern) <= {*symbols, "/"}:
             raise ValueError(f'the pattern "{pattern}" is not made of {symbols}')
+    return patterns
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A chart turned into notes. The artist decides tempo and key, the seed decides the notes."""
+"""A chart turned into notes: the artist decides tempo and key, the seed decides the notes."""
 
 import math
 import re
@@ -109,13 +109,13 @@ class Song:
         rng = np.random.default_rng((*self.seed, low, motif))
         reach = range(low, low + 17)
         ladder = [pitch for pitch in reach if (pitch - self.key) % 12 in self.style.scale]
-        place = len(ladder) // 2
+        step = len(ladder) // 2
         tones = {tone % 12 for tone in self.chord(bar, 0)}
-        yield min((p for p in reach if p % 12 in tones), key=lambda p: abs(p - ladder[place]))
+        yield min((p for p in reach if p % 12 in tones), key=lambda p: abs(p - ladder[step]))
         while True:
-            place += rng.choice((-2, -1, -1, 1, 1, 2))
-            place = min(max(place, 0), len(ladder) - 1)
-            yield ladder[place]
+            step += rng.choice((-2, -1, -1, 1, 1, 2))
+            step = min(max(step, 0), len(ladder) - 1)
+            yield ladder[step]
 
 
 def compose(style: Style, artist: Artist, seed: int, samples: int, sample_rate: int) -> Song:

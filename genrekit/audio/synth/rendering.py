@@ -74,12 +74,7 @@ def render(
 
 
 def check_clip(style: str, *, seed: int, artist: int, seconds: float, sample_rate: int) -> None:
-    """Check the arguments of `render`.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Raise SettingsError if `render` would."""
     if style not in STYLES:
         raise SettingsError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
     check_whole("seed", seed, 0)
