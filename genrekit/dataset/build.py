@@ -1,26 +1,35 @@
-"""Build a dataset file from a folder of genre folders.
+"""Build a dataset file from a folder of genre folders, `folder/<genre>/<track>`.
 
-A pool of processes reads the tracks in sorted order and keeps each finished track on disk, so an
-interrupted run loses nothing and the next one continues. Meanwhile the finished tracks are joined;
-the output appears after the last, whole. Memory holds a few tracks at a time.
+A pool of processes reads the tracks in sorted order. Each process appends finished tracks as parts
+to a file of its own, in a folder beside the output. The key of a part is a digest of everything
+that determines its content, so an interrupted run loses nothing, and parts of other settings or of
+a changed file are never used. Meanwhile the parts are joined; the output appears after the last,
+whole. Memory holds a few tracks at a time.
 """
 
 import hashlib
+import json
+import os
 import platform
+import secrets
+import shutil
+import struct
+import zlib
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import load_audio
-from genrekit.dataset.dataset import Skipped
-from genrekit.dataset.find import Track, find_tracks
-from genrekit.dataset.parts import PartAt, Parts, Task, TrackFeatures, append_part, parts_folder
+from genrekit.audio.decoder import AUDIO_SUFFIXES, load_audio
+from genrekit.dataset.dataset import Skipped, TrackRecord, make_card
+from genrekit.dataset.parquet import ParquetRows
+from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.ranges import check_number
@@ -30,12 +39,60 @@ from genrekit.system.processes import CRASHED, check_workers, compute_in_order
 from genrekit.system.remote import Location, LocationName, RemoteFile, local_copy, location
 from genrekit.wording import counted, numeral
 
-__all__ = ["TRACK_SECONDS", "BuildProgress", "build_dataset", "track_features"]
+__all__ = [
+    "TRACK_SECONDS",
+    "BuildProgress",
+    "Track",
+    "build_dataset",
+    "find_tracks",
+    "track_features",
+]
 
 # The course uses the first 30 s of a track.
 TRACK_SECONDS: Final = 30.0
 # -80 dBFS: a segment with a lower peak is inaudible.
 SILENCE_PEAK: Final = 1e-4
+_ARTIST_TABLE: Final = "tracks.csv"
+# A part begins with a checksum of what follows: its key, the sizes in bytes of the features and
+# of the rest, the features, and the rest as JSON.
+_HEAD: Final = struct.Struct("<Q16sQQ")
+
+
+@dataclass(frozen=True)
+class Track:
+    """An audio file; `name` is its path below the folder, `id` the same without the suffix."""
+
+    id: str
+    name: str
+    path: Location
+    genre: str
+    artist: str | None = None
+
+
+class TrackFeatures(NamedTuple):
+    """The features of a track's segments; `skipped` has (segment, reason) of those left out."""
+
+    features: NDArray[np.float32]
+    segments: NDArray[np.int64]
+    sha256: str
+    skipped: tuple[tuple[int, str], ...]
+
+
+class Task(NamedTuple):
+    """A file to read, with the key of its part and the folder for it."""
+
+    path: Location
+    root: Location
+    key: bytes
+    folder: Path
+    run: str
+
+
+class PartAt(NamedTuple):
+    """The position of a part: a file and an offset in bytes."""
+
+    file: Path
+    start: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +107,111 @@ class BuildProgress:
     failed: bool
     resumed: bool
     skipped: tuple[Skipped, ...]
+
+
+class Parts:
+    """The parts of one output, those of earlier runs included."""
+
+    def __init__(
+        self, output: Location, root: Location, params: FeatureParams, track_seconds: float | None
+    ) -> None:
+        self.output = output
+        self.root = root
+        self.params = params
+        self.track_seconds = track_seconds
+        self.folder = parts_folder(output)
+        self._run = secrets.token_hex(4)
+        self._keys: dict[str, bytes] = {}
+        self._positions: dict[bytes, PartAt] = {}
+        for file in self.folder.glob("*.parts"):
+            self._positions |= parts_in(file)
+
+    def finished(self, track: Track) -> bool:
+        """Return whether the track is finished."""
+        return self._key(track) in self._positions
+
+    def owns(self, path: Location) -> bool:
+        """Return whether a file is the output or one of the parts."""
+        if isinstance(path, RemoteFile) or isinstance(self.output, RemoteFile):
+            return path == self.output
+        path, output = path.resolve(), self.output.resolve()
+        return path == output or path.parent == output.with_name(self.folder.name)
+
+    def task(self, track: Track) -> Task:
+        """Return the task of finishing a track."""
+        return Task(track.path, self.root, self._key(track), self.folder, self._run)
+
+    def add(self, track: Track, at: PartAt) -> None:
+        """Remember the position of a track's part."""
+        self._positions[self._key(track)] = at
+
+    def read(self, track: Track) -> TrackFeatures | None:
+        """Read a finished track; None if its part is damaged."""
+        return read_part(self._positions[self._key(track)], self.params)
+
+    @contextmanager
+    def joining(self, genres: Sequence[str]) -> Iterator["_Join"]:
+        """Collect rows in a file beside the parts; when finished, it becomes the output."""
+        for stale in self.folder.glob("*.joined"):  # of a run that was killed
+            with suppress(OSError):
+                stale.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{os.getpid()}.joined"
+        try:
+            with ParquetRows.writing(temporary, self.params, genres) as rows:
+                yield _Join(self, rows, genres)
+            if rows.card:
+                if isinstance(self.output, RemoteFile):
+                    self.output.store(temporary)
+                else:
+                    temporary.replace(self.output)
+                shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _key(self, track: Track) -> bytes:
+        """Computed once, for a file may change or disappear while others are read."""
+        if track.id not in self._keys:
+            settings = self.params.to_dict() | {"track_seconds": self.track_seconds}
+            key = json.dumps([track.name, _version(track.path), settings])
+            self._keys[track.id] = hashlib.sha256(key.encode()).digest()[:16]
+        return self._keys[track.id]
+
+
+class _Join:
+    """Writes the rows of finished tracks, in order, into one file."""
+
+    def __init__(self, parts: Parts, rows: ParquetRows, genres: Sequence[str]) -> None:
+        self.count = 0
+        self._parts = parts
+        self._rows = rows
+        self._genres = list(genres)
+        self._records: list[TrackRecord] = []
+
+    def add(self, track: Track, part: TrackFeatures | None) -> tuple[Skipped, ...]:
+        """Append a track's rows; return its segments that were left out."""
+        if part is None:
+            raise DatasetError(f"A part in {self._parts.folder} was damaged: run again.")
+        n = len(part.features)
+        self._rows.add(
+            part.features,
+            np.full(n, self._genres.index(track.genre)),
+            np.full(n, track.id),
+            part.segments,
+            np.full(n, track.artist or ""),
+        )
+        self._records.append(
+            TrackRecord(track.id, track.name, track.genre, track.artist, part.sha256, n)
+        )
+        self.count += n
+        return tuple(Skipped(track.id, segment, why) for segment, why in part.skipped)
+
+    def finish(self, skipped: Sequence[Skipped]) -> None:
+        """Complete the file with its card."""
+        parts = self._parts
+        self._rows.card = make_card(
+            self._genres, parts.params, parts.track_seconds, self._records, skipped
+        )
 
 
 def build_dataset(
@@ -287,3 +449,170 @@ def too_short(seconds: float, segment_seconds: float) -> str:
         f"It lasts {seconds:.2f} s, less than one segment of {segment_seconds:g} s: choose a "
         "longer one or shorten the segments."
     )
+
+
+def find_tracks(
+    folder: LocationName, artists: LocationName | None = None
+) -> tuple[list[Track], list[Skipped]]:
+    """Find the audio files below a folder of genre folders.
+
+    Parameters
+    ----------
+    folder : path, or URL, of a folder with one sub-folder per genre
+    artists : path of a CSV file with columns track and artist; by default ``tracks.csv`` in the
+        folder, if it exists
+
+    Returns
+    -------
+    tracks : list of Track, sorted by genre and id
+    others : list of Skipped
+        Files that are not audio by their names or are outside all genre folders, sorted.
+
+    Raises
+    ------
+    DatasetError
+        The folder cannot be read, or has no genre folder with audio.
+    """
+    root = location(folder)
+    files, others = _files_below(root)
+    audio = []
+    for name in sorted(files):
+        if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
+            if name != _ARTIST_TABLE:
+                others.append(Skipped(name, None, "It is not an audio file by its name."))
+        elif "/" not in name:
+            others.append(Skipped(name, None, "It is outside all genre folders: move it."))
+        else:
+            audio.append(name)
+    if not audio:
+        raise DatasetError(
+            f"{root} has no genre folders with audio: put the files of each genre into a folder "
+            "named after the genre."
+        )
+    ids = _track_ids(audio)
+    table = files.get(_ARTIST_TABLE) if artists is None else location(artists)
+    artist_of = {}
+    if table is not None:
+        with local_copy(table) as local:
+            artist_of = match_tracks(read_track_table(local, "artist"), ids)
+    tracks = [
+        Track(track, name, files[name], name.split("/")[0], artist_of.get(track))
+        for track, name in zip(ids, audio, strict=True)
+    ]
+    others.sort(key=lambda other: other.track)
+    return sorted(tracks, key=lambda track: (track.genre, track.id)), others
+
+
+def _files_below(root: Location) -> tuple[dict[str, Location], list[Skipped]]:
+    """The usable files below `root` by their relative names, and the unusable ones.
+
+    Hidden files and folders and linked folders are left out.
+    """
+    if isinstance(root, RemoteFile):
+        found = root.files_below().items()
+        return {name: file for name, file in found if "/." not in f"/{name}"}, []
+    with plain_os_errors("read", root):
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root} is not a folder: name the folder that holds the genre folders."
+            )
+        names, others = _names_below(root)
+    return {name: root / name for name in names}, others
+
+
+def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
+    names, others = [], []
+
+    def skip_folder(error: OSError) -> None:
+        folder = Path(error.filename)
+        if folder == root:
+            raise error
+        why = "It is a folder that this user may not read: change its permissions."
+        others.append(Skipped(_printable(folder.relative_to(root).as_posix()), None, why))
+
+    for folder, subfolders, files in os.walk(root, onerror=skip_folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for file in files:
+            name = (Path(folder) / file).relative_to(root).as_posix()
+            if file.startswith("."):
+                continue
+            if name == _printable(name):
+                names.append(name)
+            else:  # neither a table nor JSON could hold it
+                others.append(Skipped(_printable(name), None, "Its name is not text: rename it."))
+    return names, others
+
+
+def _printable(name: str) -> str:
+    """`name` with a mark for each byte that is not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _track_ids(names: Sequence[str]) -> list[str]:
+    """Names without suffix, except where two would be equal."""
+    bare = [Path(name).with_suffix("").as_posix() for name in names]
+    times = Counter(bare) + Counter(names)
+    return [b if times[b] == 1 else name for b, name in zip(bare, names, strict=True)]
+
+
+def append_part(task: Task, track: TrackFeatures) -> PartAt:
+    """Write the part of a task."""
+    features = np.ascontiguousarray(track.features).data
+    rest = json.dumps([track.segments.tolist(), track.sha256, track.skipped]).encode()
+    sizes = features.nbytes, len(rest)
+    unchecked = _HEAD.pack(0, task.key, *sizes)[8:]
+    checksum = zlib.crc32(rest, zlib.crc32(features, zlib.crc32(unchecked)))
+    task.folder.mkdir(parents=True, exist_ok=True)
+    path = task.folder / f"{task.run}-{os.getpid()}.parts"
+    with path.open("ab") as file:
+        at = PartAt(path, file.tell())
+        file.write(_HEAD.pack(checksum, task.key, *sizes))
+        file.write(features)
+        file.write(rest)
+    return at
+
+
+def read_part(at: PartAt, params: FeatureParams) -> TrackFeatures | None:
+    """Read a part; None if it is damaged."""
+    with at.file.open("rb") as file:
+        file.seek(at.start)
+        head = file.read(_HEAD.size)
+        checksum, _, size, rest_size = _HEAD.unpack(head)
+        content = file.read(size + rest_size)
+    if zlib.crc32(content, zlib.crc32(head[8:])) != checksum:
+        return None
+    segments, sha256, skipped = json.loads(content[size:])
+    features = np.frombuffer(content, np.float32, size // 4).reshape(-1, *params.shape)
+    return TrackFeatures(features, np.array(segments), sha256, tuple(map(tuple, skipped)))
+
+
+def parts_in(path: Path) -> Iterator[tuple[bytes, PartAt]]:
+    """Yield the key and position of each part, up to the first that is incomplete."""
+    size, start = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            _, key, *sizes = _HEAD.unpack(head)
+            end = start + _HEAD.size + sum(sizes)
+            if end > size:
+                return
+            yield key, PartAt(path, start)
+            start = file.seek(end)
+
+
+def parts_folder(output: Location) -> Path:
+    """Return the folder of an output's parts: beside it, or for a URL in the user's cache."""
+    if isinstance(output, Path):
+        return output.with_name(output.name + ".parts")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "genrekit" / f"{hashlib.sha256(output.url.encode()).hexdigest()[:16]}.parts"
+
+
+def _version(path: Location) -> list[int | str]:
+    """Values that change when a file does."""
+    if isinstance(path, RemoteFile):
+        return [path.stamp]
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]

@@ -18,11 +18,10 @@ from typing import Any, Final, Literal, Self, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.dataset.build import TRACK_SECONDS
+from genrekit.dataset.build import TRACK_SECONDS, Track, find_tracks
 from genrekit.dataset.dataset import Skipped
 from genrekit.dataset.duplicates import linked, similar_pairs
 from genrekit.dataset.file_check import FileCheck, check_file
-from genrekit.dataset.find import Track, find_tracks
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
 from genrekit.ranges import check_number
@@ -180,7 +179,7 @@ def inspect_folder(
 
     Parameters
     ----------
-    folder, artists : as for `genrekit.dataset.find.find_tracks`
+    folder, artists : as for `find_tracks`
     workers : int or None
         Processes; None means one per processor, 1 works in this process.
     segment_seconds : float, s, > 0

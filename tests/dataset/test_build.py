@@ -16,9 +16,8 @@ import soundfile
 from genrekit.audio.decoder import load_audio
 from genrekit.dataset import build as module
 from genrekit.dataset import parquet, parts
-from genrekit.dataset.build import TRACK_SECONDS, build_dataset
+from genrekit.dataset.build import TRACK_SECONDS, build_dataset, find_tracks
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.find import find_tracks
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, mfcc, split_segments
 from genrekit.system import processes

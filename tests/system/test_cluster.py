@@ -18,9 +18,8 @@ import soundfile
 
 from genrekit.cli.main import main
 from genrekit.dataset import build
-from genrekit.dataset.build import build_dataset
+from genrekit.dataset.build import Task, build_dataset
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.parts import Task
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.system import cluster
 
