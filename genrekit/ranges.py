@@ -5,6 +5,7 @@ cannot even be compared. NaN lies in no range.
 """
 
 import math
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,7 +14,18 @@ import numpy as np
 from genrekit.errors import SettingsError
 from genrekit.wording import numeral
 
-__all__ = ["check_number", "check_switch", "check_whole"]
+__all__ = ["check_choice", "check_number", "check_switch", "check_whole"]
+
+
+def check_choice(what: str, name: object, names: Collection[str]) -> None:
+    """Refuse a name that is not among `names`.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if not isinstance(name, str) or name not in names:
+        raise SettingsError(f'Unknown {what} "{name}": use one of {", ".join(names)}.')
 
 
 def check_whole(

@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
-from genrekit.audio.degradation import ROBUSTNESS
 from genrekit.audio.non_music import NON_MUSIC
-from genrekit.dataset.build import build_dataset, find_tracks
+from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.find import find_tracks
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.dataset.splits import Split, by_fold, from_file
 from genrekit.errors import GenreKitError
@@ -53,6 +53,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.training.loop import Training, kept_band, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
+from models.robustness import ROBUSTNESS
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.fuzz.mutate import Dice, mend, mutated, odd, shaken_text
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams
 

@@ -22,7 +22,8 @@ def cold(runs: int = 5, model: Path | None = None) -> Figures:
     """Compare on a generated song of 30 s."""
     import soundfile
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
     from genrekit.model.bundle import MODELS
 
     with tempfile.TemporaryDirectory() as temporary:

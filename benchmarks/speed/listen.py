@@ -79,7 +79,8 @@ def write_song(path: Path, seconds: int) -> None:
     import soundfile
     import soxr
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
 
     part = min(seconds, 30)
     styles = STYLES[: -(-seconds // part)]

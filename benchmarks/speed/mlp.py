@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.speed.compare import Figures, compare, timed, within
-from genrekit.teaching.mlp import MLP, sum_task
+from genrekit.teaching.mlp import MLP
+from genrekit.teaching.tasks import make_task
 
 LIMIT = 1e-12
 LEARNING_RATE = 0.1
@@ -23,7 +24,7 @@ def mlp(runs: int = 5, examples: int = 1000, epochs: int = 5) -> list[Figures]:
     x = rng.random((examples, 3))
     larger = x, np.column_stack([x.mean(axis=1), x.max(axis=1)])
     return [
-        _compare((2, 5, 1), sum_task(examples), 1, epochs, runs, 1.5),
+        _compare((2, 5, 1), make_task("sum", examples), 1, epochs, runs, 1.5),
         _compare((3, 8, 8, 2), larger, 1, epochs, runs, None),
         _compare((3, 8, 8, 2), larger, 32, 10 * epochs, runs, None),
     ]

@@ -60,7 +60,8 @@ def write_tracks(folder: Path, count: int, kind: str) -> None:
     """Write generated music at 22050 Hz: each track is a part of one of ten songs."""
     import soundfile
 
-    from genrekit.audio.synth import STYLES, render
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.rendering import render
 
     songs = {style: render(style, seed=0, seconds=SECONDS) for style in STYLES[:10]}
     rng = np.random.default_rng(0)

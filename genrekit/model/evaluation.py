@@ -20,7 +20,6 @@ from genrekit.model.metrics import (
     share_interval,
     wilson_interval,
 )
-from genrekit.model.neighbours_fit import segment_numbers
 from genrekit.wording import counted
 
 __all__ = ["Measurement", "accuracy_interval", "evaluate", "measure", "trained_on"]
@@ -187,16 +186,16 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
         return None
     files = set(known.files) - {""}
     of_file = {record.id: record.sha256 for record in dataset.records}
-    numbers = segment_numbers(dataset)
+    numbers = dataset.segment_numbers()
     coarse = not known.fingerprints.lengths.any()
     found = np.zeros(len(dataset), bool)
-    for name in np.unique(dataset.tracks):
-        rows = np.flatnonzero(dataset.tracks == name)
-        rows = rows[np.argsort(numbers[rows], kind="stable")]
+    order = np.lexsort((numbers, dataset.tracks))
+    names, firsts = np.unique(dataset.tracks[order], return_index=True)
+    for name, rows in zip(names.tolist(), np.split(order, firsts[1:]), strict=True):
         starts = dataset.params.segment_starts(numbers[rows])
         found[rows] = (
-            of_file.get(str(name)) in files
-            or (coarse and str(name) in known.tracks)
+            of_file.get(name) in files
+            or (coarse and name in known.tracks)
             or known.recording(dataset.features[rows], starts, dataset.params) is not None
         )
     return found

@@ -24,7 +24,7 @@ from genrekit.model.recordings import Fingerprints, fingerprint
 from genrekit.system.memory import rows_at_once
 from genrekit.wording import counted
 
-__all__ = ["fit_neighbours", "segment_numbers"]
+__all__ = ["fit_neighbours"]
 
 Array = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def fit_neighbours(
     """
     _check(model, dataset)
     assert dataset.tracks is not None
-    numbers = segment_numbers(dataset)
+    numbers = dataset.segment_numbers()
     rows = rows[np.lexsort((numbers[rows], dataset.tracks[rows]))]
     names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
     if len(names) < 2:
@@ -167,18 +167,6 @@ def _timbres(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float
     step = rows_at_once(dataset.params.shape)
     parts = [rows[at : at + step] for at in range(0, len(rows), step)] or [rows]
     return np.concatenate([timbre(dataset.features[part], dataset.params, band) for part in parts])
-
-
-def segment_numbers(dataset: Dataset) -> NDArray[np.int64]:
-    """Return each row's number in its track; counted where the dataset does not have it."""
-    if dataset.segments is not None:
-        return dataset.segments.astype(np.int64)
-    assert dataset.tracks is not None
-    order = np.argsort(dataset.tracks, kind="stable")
-    names = dataset.tracks[order]
-    numbers = np.empty(len(names), np.int64)
-    numbers[order] = np.arange(len(names)) - np.searchsorted(names, names)
-    return numbers
 
 
 def _components(embeddings: Array) -> tuple[Array, Array]:

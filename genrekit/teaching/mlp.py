@@ -1,108 +1,30 @@
-"""The teaching network: a neuron and a multilayer perceptron one can look inside of.
+"""A multilayer perceptron that keeps every intermediate value of its last pass readable.
 
 NumPy only, float64. A layer maps ``a`` of shape (batch, n_in) to ``s(a @ W + b)`` of shape
-(batch, n_out), with W of shape (n_in, n_out). Every intermediate value of the last pass stays
-readable.
+(batch, n_out), with W of shape (n_in, n_out).
 
-The one loss is ``L = 1/2 sum(error^2)`` with ``error = target - output``, summed over outputs and
+The loss is ``L = 1/2 sum(error^2)`` with ``error = target - output``, summed over outputs and
 averaged over the batch. Gradients are derivatives of that loss, and a step goes against them:
 ``W -= learning_rate * dL/dW``. The course writes the same step ``W += learning_rate * dW``: its
-``dW`` is ``-dL/dW``, the minus sign comes in with its error. What an epoch reports is the mean
+``dW`` is ``-dL/dW``, because it leaves the minus sign in the error. An epoch reports the mean
 squared error (MSE), the mean of ``error^2`` over outputs and examples.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_whole
-from genrekit.wording import agree, counted, numeral
+from genrekit.ranges import check_choice, check_number, check_whole
+from genrekit.teaching.neuron import ACTIVATIONS, Array
+from genrekit.wording import agree, counted
 
-__all__ = [
-    "ACTIVATIONS",
-    "INITIALISERS",
-    "MLP",
-    "TASKS",
-    "Activation",
-    "EpochReport",
-    "NeuronOutput",
-    "Step",
-    "make_task",
-    "neuron",
-    "numerical_gradients",
-    "sigmoid",
-    "sum_task",
-]
-
-Array = NDArray[np.float64]
-
-# Arrays of a teaching network are so small that calling NumPy costs more than the arithmetic.
-# So where training goes round, results go to prepared arrays given by position, products are
-# methods, constants are arrays, and no function writes over its own argument: NumPy takes three
-# times as long to do that to an array of one element, such as the output.
-_ONE: Final = np.array(1.0)
-
-
-@dataclass(frozen=True)
-class Activation:
-    """An activation function and its slope, both writing into `out`, an array of its own.
-
-    `apply(h, out)` computes ``s(h)``; `slope(h, a, out)` computes ``s'(h)`` where ``a = s(h)``.
-    Both take arrays of at least one axis; call the activation itself for a single number.
-    """
-
-    apply: Callable[[Array, Array], object]
-    slope: Callable[[Array, Array, Array], object]
-    formula: str
-
-    def __call__(self, h: ArrayLike) -> Array:
-        """``s(h)``, any shape; a scalar for a scalar."""
-        h = np.asarray(h, dtype=np.float64)
-        out = np.empty(h.shape)
-        with np.errstate(over="ignore"):
-            self.apply(h.reshape(-1), out.reshape(-1))
-        return out[()]
-
-
-def _sigmoid(h: Array, out: Array) -> None:
-    # exp(-h) overflows to inf below -709, and 1 / inf is the right answer: callers mute that.
-    other = np.negative(h)
-    np.exp(other, out)
-    np.add(out, _ONE, other)
-    np.reciprocal(other, out)
-
-
-def _sigmoid_slope(h: Array, a: Array, out: Array) -> None:
-    np.multiply(np.subtract(_ONE, a), a, out)
-
-
-def _tanh_slope(h: Array, a: Array, out: Array) -> None:
-    np.subtract(_ONE, np.multiply(a, a), out)
-
-
-def _relu(h: Array, out: Array) -> None:
-    np.maximum(h, 0.0, out=out)
-
-
-def _positive(h: Array, out: Array) -> None:
-    np.copyto(out, h > 0)
-
-
-ACTIVATIONS: Final[dict[str, Activation]] = {
-    "sigmoid": Activation(_sigmoid, _sigmoid_slope, "1 / (1 + exp(-h))"),
-    "tanh": Activation(lambda h, out: np.tanh(h, out=out), _tanh_slope, "tanh(h)"),
-    "relu": Activation(_relu, lambda h, a, out: _positive(h, out), "max(0, h)"),
-    "identity": Activation(lambda h, out: np.copyto(out, h), lambda h, a, out: out.fill(1.0), "h"),
-    # The step's slope is zero wherever it exists: a network of steps cannot learn by descent.
-    "step": Activation(_positive, lambda h, a, out: out.fill(0.0), "1 if h > 0 else 0"),
-}
-
-sigmoid: Final = ACTIVATIONS["sigmoid"]
+__all__ = ["INITIALISERS", "MLP", "EpochReport", "Step", "numerical_gradients"]
 
 Initialiser = Callable[[np.random.Generator, int, int], Array]
 
@@ -121,50 +43,8 @@ INITIALISERS: Final[dict[str, Initialiser]] = {
 
 
 @dataclass(frozen=True)
-class NeuronOutput:
-    """What one neuron computed: the products, their sum (net input h) and the activation."""
-
-    products: Array
-    net_input: float
-    activation: float
-
-
-def neuron(
-    inputs: ArrayLike, weights: ArrayLike, bias: float = 0.0, activation: str = "sigmoid"
-) -> NeuronOutput:
-    """One artificial neuron: ``s(sum(x_i * w_i) + bias)``.
-
-    Parameters
-    ----------
-    inputs, weights : array_like, shape (n,)
-    bias : float
-    activation : a key of `ACTIVATIONS`
-
-    Raises
-    ------
-    SettingsError
-        The shapes differ, or the activation is unknown.
-
-    Examples
-    --------
-    >>> neuron([0.5, 0.3, 0.2], [0.4, 0.7, 0.2]).activation
-    0.610639233949222
-    """
-    x, w = np.asarray(inputs, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    if x.ndim != 1 or x.shape != w.shape:
-        raise SettingsError(
-            f"{counted(x.size, 'input')} {agree(x.size, 'does', 'do')} not fit "
-            f"{counted(w.size, 'weight')}: give one weight for each input."
-        )
-    products = x * w
-    net_input = float(products.sum() + bias)
-    return NeuronOutput(products, net_input, float(_activation(activation)(net_input)))
-
-
-@dataclass(frozen=True)
 class EpochReport:
-    """One pass over the data: `mse` is the mean squared error, the mean over examples of
-    mean((target - output)^2), each taken just before that example's update."""
+    """One pass over the data, with each example's squared error measured before its update."""
 
     epoch: int
     mse: float
@@ -172,16 +52,12 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Step:
-    """Everything that happened when the network learned from one example (or one batch).
+    """Every value computed while learning from one example or one batch.
 
-    Lists run from the first layer to the last; arrays have the batch as their first axis
-    where an example has a value of its own. `activations[0]` is the input, so layer i maps
-    `activations[i]` through `weights[i]` to `net_inputs[i]` and on to `activations[i + 1]`.
-
-    `error` is target - output, `loss` is ``1/2 sum(error^2)`` averaged over the batch, and
-    `gradients` and `bias_gradients` are its derivatives: ``weights_after`` is
-    ``weights_before - learning_rate * gradients``. `deltas` are the derivatives of each example's
-    own loss by the net inputs.
+    Lists run from the first layer to the last; values of single examples have the batch as their
+    first axis. Layer i maps `activations[i]` through `weights[i]` to `net_inputs[i]` and on to
+    `activations[i + 1]`; `activations[0]` is the input. `gradients` and `bias_gradients` are
+    derivatives of `loss`, and `deltas` those of each example's own loss by the net inputs.
     """
 
     target: Array
@@ -199,24 +75,18 @@ class Step:
 
     @property
     def output(self) -> Array:
-        """The network's answer, before the update."""
+        """The network's answer before the update."""
         return self.activations[-1]
 
     @property
     def finite(self) -> bool:
-        """Whether all numbers of the step are in the range that a computer can hold."""
-        kept = (self.net_inputs, self.activations, self.deltas, self.gradients)
-        after = (self.bias_gradients, self.weights_after, self.biases_after)
-        every = [np.array(self.loss), *(array for arrays in (*kept, *after) for array in arrays)]
-        return all(bool(np.isfinite(values).all()) for values in every)
+        """Return True if no number of the step has overflowed."""
+        lists = [value for value in vars(self).values() if isinstance(value, list)]
+        return math.isfinite(self.loss) and all(np.isfinite(a).all() for a in chain(*lists))
 
 
 class _Pass:
-    """The buffers of one forward and backward pass, for one batch size.
-
-    Allocated once and written again and again: at the sizes of a teaching network, making
-    arrays costs more than the arithmetic.
-    """
+    """The buffers of one forward and backward pass for one batch size, allocated once."""
 
     def __init__(self, layer_sizes: Sequence[int], batch: int) -> None:
         def rows() -> list[Array]:
@@ -246,9 +116,9 @@ class MLP:
     num_outputs : int, >= 1
     activation : a key of `ACTIVATIONS`, used by every layer
     output_activation : a key of `ACTIVATIONS` or None
-        Another one for the last layer, such as "identity" where the targets know no bounds.
+        Another one for the last layer, such as "identity" for unbounded targets.
     bias : bool
-        Whether each neuron also adds a learned constant; the course's does not.
+        Add a learned constant to each neuron; the course does not.
     init : a key of `INITIALISERS`; biases start at zero
     seed : int or numpy.random.Generator
 
@@ -279,14 +149,13 @@ class MLP:
         self.layer_sizes = (num_inputs, *num_hidden, num_outputs)
         for size in self.layer_sizes:
             check_whole("A layer's size", size, 1)
-        if init not in INITIALISERS:
-            raise SettingsError(
-                f'Unknown weight initialisation "{init}": use one of {", ".join(INITIALISERS)}.'
-            )
         self.activation = activation
         self.output_activation = output_activation or activation
-        functions = [_activation(activation)] * len(num_hidden)
-        functions.append(_activation(self.output_activation))
+        check_choice("weight initialisation", init, INITIALISERS)
+        for name in (self.activation, self.output_activation):
+            check_choice("activation", name, ACTIVATIONS)
+        functions = [ACTIVATIONS[activation]] * len(num_hidden)
+        functions.append(ACTIVATIONS[self.output_activation])
         self._apply = [f.apply for f in functions]
         self._slope = [f.slope for f in functions]
         rng = np.random.default_rng(seed)
@@ -297,46 +166,41 @@ class MLP:
         self._passes: dict[int, _Pass] = {}
         self._last = self._pass(1)
 
-    # -- what the last pass computed ------------------------------------------------------
+    # -- the values of the last pass ------------------------------------------------------
 
     @property
     def net_inputs(self) -> list[Array]:
-        """Net inputs h of each layer in the last pass, shapes (batch, n_out)."""
+        """Net inputs h of each layer, shapes (batch, n_out)."""
         return self._last.net_inputs
 
     @property
     def activations(self) -> list[Array]:
-        """The input and each layer's activation in the last pass, shapes (batch, n)."""
+        """The input, then the activations of each layer, shapes (batch, n)."""
         return self._last.activations
 
     @property
     def deltas(self) -> list[Array]:
-        """dL/dh of each layer in the last backward pass, by each example's own loss, shapes
-        (batch, n_out): the derivative by the activation times ``s'(h)``."""
+        """dL/dh of each layer, of each example's own loss, shapes (batch, n_out)."""
         return self._last.deltas
 
     @property
     def gradients(self) -> list[Array]:
-        """dL/dW of each layer in the last backward pass, shapes (n_in, n_out)."""
+        """dL/dW of each layer, shapes (n_in, n_out)."""
         return self._last.gradients
 
     @property
     def bias_gradients(self) -> list[Array]:
-        """dL/db of each layer in the last backward pass, shapes (n_out,)."""
+        """dL/db of each layer, shapes (n_out,)."""
         return self._last.bias_gradients
 
-    # -- the four moves -------------------------------------------------------------------
+    # -- learning -------------------------------------------------------------------------
 
     def forward(self, inputs: ArrayLike) -> Array:
-        """Compute the output.
+        """Compute the output, shape (num_outputs,) or (batch, num_outputs).
 
         Parameters
         ----------
         inputs : array_like, shape (num_inputs,) or (batch, num_inputs)
-
-        Returns
-        -------
-        ndarray, shape (num_outputs,) or (batch, num_outputs)
 
         Raises
         ------
@@ -364,7 +228,7 @@ class MLP:
         Returns
         -------
         ndarray, shape (batch, num_inputs)
-            The derivative of each example's loss by its inputs.
+            Derivatives of each example's loss by its inputs.
         """
         p = self._last
         rows = self._rows(np.asarray(error, dtype=np.float64), self.layer_sizes[-1], "errors")
@@ -394,7 +258,7 @@ class MLP:
         batch_size: int = 1,
         shuffle: np.random.Generator | None = None,
     ) -> Iterator[EpochReport]:
-        """Stochastic gradient descent, one report an epoch; stop reading and it stops.
+        """Run stochastic gradient descent, one report per epoch; stop iterating to stop it.
 
         Parameters
         ----------
@@ -406,28 +270,21 @@ class MLP:
         shuffle : Generator or None
             Draws a new order each epoch; None keeps the given order, as the course does.
 
-        Yields
-        ------
-        EpochReport
-
         Raises
         ------
         SettingsError
-            At once, when shapes or ranges do not fit.
+            Before the first epoch, if shapes or ranges do not fit.
         """
-        x, t = self._examples(inputs, targets)
+        x, t = self.check_examples(inputs, targets)
         check_whole("epochs", epochs, 0)
         check_whole("batch_size", batch_size, 1)
         check_number("learning_rate", learning_rate, 0, above=True)
         return self._train(x, t, epochs, learning_rate, batch_size, shuffle)
 
     def step(self, inputs: ArrayLike, target: ArrayLike, learning_rate: float = 0.1) -> Step:
-        """Learn from one example (or batch) and keep every intermediate value.
-
-        The same arithmetic as one iteration of `train`, with copies taken on the way.
-        """
-        x, t = self._examples(np.atleast_2d(inputs), np.atleast_2d(target))
-        before = [w.copy() for w in self.weights], [b.copy() for b in self.biases]
+        """Learn from one example or batch like `train`, and copy every intermediate value."""
+        x, t = self.check_examples(np.atleast_2d(inputs), np.atleast_2d(target))
+        before = _copies(self.weights), _copies(self.biases)
         p = self._last = self._pass(len(x))
         p.activations[0][:] = x
         p.target[:] = t
@@ -449,17 +306,12 @@ class MLP:
         )
 
     def loss(self, inputs: ArrayLike, targets: ArrayLike) -> float:
-        """``1/2 sum((target - output)^2)`` over outputs, averaged over examples, without learning.
-
-        It is what gradients are gradients of.
-        """
-        x, t = self._examples(inputs, targets)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return float(np.sum(np.square(t - self.forward(x))) / 2 / len(x))
+        """Compute ``1/2 sum((target - output)^2)``, averaged over examples, without learning."""
+        return self.mean_squared_error(inputs, targets) * self.layer_sizes[-1] / 2
 
     def mean_squared_error(self, inputs: ArrayLike, targets: ArrayLike) -> float:
-        """Mean of (target - output)^2 over examples and outputs, without learning."""
-        x, t = self._examples(inputs, targets)
+        """Compute the mean of (target - output)^2 over examples and outputs, without learning."""
+        x, t = self.check_examples(inputs, targets)
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.mean(np.square(t - self.forward(x))))
 
@@ -499,7 +351,7 @@ class MLP:
             b -= learning_rate * p.bias_gradients[i]
 
     def _learn(self, p: _Pass, learning_rate: float | Array) -> float:
-        """One update from the examples in `p`; the sum of squared errors before it."""
+        """Learn from the examples in `p`; return the sum of their squared errors before that."""
         self._forward(p)
         # The derivative of the loss by the output is minus the error.
         np.subtract(p.activations[-1], p.target, p.passed_back[-1])
@@ -519,11 +371,8 @@ class MLP:
     ) -> Iterator[EpochReport]:
         rate = np.array(learning_rate, np.float64)
         for epoch in range(epochs):
-            if shuffle is not None:
-                order = shuffle.permutation(len(x))
-                xs, ts = x[order], t[order]
-            else:
-                xs, ts = x, t
+            order = slice(None) if shuffle is None else shuffle.permutation(len(x))
+            xs, ts = x[order], t[order]
             squares = 0.0
             with np.errstate(over="ignore", invalid="ignore"):
                 for start in range(0, len(x), batch_size):
@@ -542,7 +391,8 @@ class MLP:
             self._passes[batch] = _Pass(self.layer_sizes, batch)
         return self._passes[batch]
 
-    def _examples(self, inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    def check_examples(self, inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+        """Return examples as arrays of two axes, or raise SettingsError if they do not fit."""
         x = np.ascontiguousarray(inputs, dtype=np.float64)
         t = np.ascontiguousarray(targets, dtype=np.float64)
         if t.ndim == 1:
@@ -571,26 +421,16 @@ class MLP:
 def numerical_gradients(
     mlp: MLP, inputs: ArrayLike, targets: ArrayLike, epsilon: float = 1e-6
 ) -> tuple[list[Array], list[Array]]:
-    """The gradients again, from nothing but losses measured on either side (central differences).
+    """Measure `MLP.gradients` and `MLP.bias_gradients` by central differences of the loss.
 
     Parameters
     ----------
     inputs, targets : array_like, shapes as for `MLP.train`, or one example as for `MLP.step`
-    epsilon : float, > 0, how far each weight is moved to either side
-
-    Returns
-    -------
-    (gradients, bias_gradients)
-        In the shapes of `MLP.gradients` and `MLP.bias_gradients`.
-
-    Raises
-    ------
-    SettingsError
-        The examples do not fit the network, or hold numbers that are not finite.
+    epsilon : float, > 0, distance by which each weight is moved to either side
     """
     if np.ndim(inputs) == 1:  # one example
         inputs, targets = np.atleast_2d(inputs), np.atleast_2d(targets)
-    x, t = mlp._examples(inputs, targets)
+    x, t = mlp.check_examples(inputs, targets)
 
     def gradient(parameter: Array) -> Array:
         result = np.zeros_like(parameter)
@@ -605,83 +445,6 @@ def numerical_gradients(
         return result
 
     return [gradient(w) for w in mlp.weights], [gradient(b) for b in mlp.biases]
-
-
-# What each task asks of the two numbers a and b; `middle` is the centre of their range.
-TASKS: Final[dict[str, Callable[[Array, Array, float], Array]]] = {
-    "sum": lambda a, b, middle: a + b,
-    "product": lambda a, b, middle: a * b,
-    "difference": lambda a, b, middle: a - b,
-    "mean": lambda a, b, middle: (a + b) / 2,
-    "xor": lambda a, b, middle: np.where((a > middle) ^ (b > middle), 1.0, 0.0),
-    "sine": lambda a, b, middle: 0.5 + 0.5 * np.sin(2 * np.pi * (a + b)),
-}
-
-
-def make_task(
-    name: str,
-    count: int = 1000,
-    *,
-    low: float = 0.0,
-    high: float = 0.5,
-    noise: float = 0.0,
-    seed: int | np.random.Generator = 0,
-) -> tuple[Array, Array]:
-    """Random pairs of numbers and what a network should answer to each.
-
-    Parameters
-    ----------
-    name : a key of `TASKS`
-    count : int, >= 1
-    low, high : float, low < high; the pairs are uniform in [low, high)
-    noise : float, >= 0, standard deviation of what is added to the targets
-    seed : int or numpy.random.Generator
-
-    Returns
-    -------
-    inputs : ndarray, shape (count, 2)
-    targets : ndarray, shape (count, 1)
-
-    Raises
-    ------
-    SettingsError
-        The task is unknown, or a number is outside its range.
-    """
-    if name not in TASKS:
-        raise SettingsError(f'Unknown task "{name}": use one of {", ".join(TASKS)}.')
-    check_whole("count", count)
-    for name_of_number, number in (("low", low), ("high", high), ("noise", noise)):
-        check_number(name_of_number, number)
-    if count < 1 or not low < high or noise < 0:
-        raise SettingsError(
-            f"{counted(count, 'example')} from {numeral(low)} to {numeral(high)} with a noise of "
-            f"{numeral(noise)} cannot be drawn: "
-            "use at least 1 example, a lower end below the upper, and noise of at least 0, "
-            "all of them finite."
-        )
-    rng = np.random.default_rng(seed)
-    inputs = rng.uniform(low, high, (count, 2))
-    targets = TASKS[name](inputs[:, 0], inputs[:, 1], (low + high) / 2)
-    if noise:
-        targets = targets + rng.normal(0, noise, count)
-    return inputs, targets[:, np.newaxis]
-
-
-def sum_task(count: int = 1000, seed: int | np.random.Generator = 0) -> tuple[Array, Array]:
-    """The course's task: pairs uniform in [0, 0.5), and their sums.
-
-    Returns
-    -------
-    inputs : ndarray, shape (count, 2)
-    targets : ndarray, shape (count, 1)
-    """
-    return make_task("sum", count, seed=seed)
-
-
-def _activation(name: str) -> Activation:
-    if name not in ACTIVATIONS:
-        raise SettingsError(f'Unknown activation "{name}": use one of {", ".join(ACTIVATIONS)}.')
-    return ACTIVATIONS[name]
 
 
 def _copies(arrays: Sequence[Array]) -> list[Array]:

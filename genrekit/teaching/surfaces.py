@@ -1,4 +1,4 @@
-"""Answers over the plane of two inputs: of a whole network, and of a single neuron."""
+"""Answers over the plane of two inputs, of a network and of a single neuron."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
-from genrekit.teaching.mlp import ACTIVATIONS, TASKS
+from genrekit.ranges import check_choice
+from genrekit.teaching.neuron import ACTIVATIONS
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import OWN
+from genrekit.teaching.tasks import TASKS
 
 __all__ = ["ErrorMap", "error_map", "neuron_surface"]
 
@@ -19,8 +21,8 @@ Array = NDArray[np.float64]
 class ErrorMap:
     """Answers over the plane of two inputs: rows follow b, columns follow a.
 
-    `axis` has shape (size,); `answer` and `truth` have shape (size, size), `truth` being None
-    for own numbers.
+    `axis` has shape (size,), `answer` and `truth` (size, size); `truth` is None for a visitor's
+    own numbers.
     """
 
     axis: Array
@@ -29,7 +31,7 @@ class ErrorMap:
 
 
 def error_map(run: Run, size: int = 41, reach: float = 1.0) -> ErrorMap:
-    """Answers for every pair of inputs, from half of `reach` ranges below to `reach` above.
+    """Compute answers from half of `reach` ranges below the trained range to `reach` above it.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def neuron_surface(
     high: float = 2.0,
     size: int = 61,
 ) -> tuple[Array, Array]:
-    """What one neuron of two inputs answers over their plane.
+    """Compute the answers of a neuron over the plane of its two inputs.
 
     Returns
     -------
@@ -77,10 +79,7 @@ def neuron_surface(
     w = np.asarray(weights, dtype=np.float64)
     if w.shape != (2,):
         raise SettingsError(f"A surface needs two weights and got {w.size}: use two inputs.")
-    if activation not in ACTIVATIONS:
-        raise SettingsError(
-            f'Unknown activation "{activation}": use one of {", ".join(ACTIVATIONS)}.'
-        )
+    check_choice("activation", activation, ACTIVATIONS)
     axis = np.linspace(low, high, size)
     first, second = np.meshgrid(axis, axis)
     return axis, ACTIVATIONS[activation](first * w[0] + second * w[1] + bias)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import GROUPS, PLACES, Term, anchor, find
+from genrekit.app.kit.glossary import GROUPS, MENTIONS, Term, anchor, find
 from genrekit.app.kit.widgets import escape, page_header, plain_errors
 
 
@@ -12,11 +12,11 @@ def show(term: Term) -> None:
         st.subheader(term.name, anchor=anchor(term))
         st.markdown(term.says)
         st.caption(f"**Here:** {term.here}")
-        place = PLACES[term.places[0]]
+        mention = MENTIONS[term.mentions[0]]
         st.page_link(
-            place.page,
-            label=place.title,
-            query_params=place.query,
+            mention.page,
+            label=mention.title,
+            query_params=mention.query,
             icon=":material/arrow_forward:",
         )
 

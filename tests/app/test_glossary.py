@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genrekit.app.kit.glossary import GROUPS, PLACES, TERMS, anchor, find, tip
+from genrekit.app.kit.glossary import GROUPS, MENTIONS, TERMS, anchor, find, read_glossary, tip
 
 ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
@@ -25,7 +25,7 @@ SOURCES = {
     "neuron": ["learn/neuron.py"],
     "backprop": [
         "learn/backprop.py",
-        "app/playground/network_view.py:_HTML",
+        "app/browser/network_view.html",
         "app/browser/network_view.js",
         "app/playground/settings.py",
         "app/playground/panels.py",
@@ -42,8 +42,13 @@ SOURCES = {
     "classify": [
         "listen/classify.py",
         "app/classify/inputs.py",
+        "app/classify/questions.py",
         "app/classify/overview.py",
-        "app/classify/player.py:_HTML",
+        "app/classify/why.py",
+        "app/classify/stress.py",
+        "app/classify/compare.py",
+        "app/classify/download.py",
+        "app/browser/evidence_player.html",
         "app/browser/evidence_player.js",
     ],
 }
@@ -63,6 +68,8 @@ def sentences(source: str) -> list[str]:
     if file.suffix == ".js":
         found = re.findall(r'"([^"\n]*)"|`([^`]*)`', text)
         return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
+    if file.suffix == ".html":
+        return [plain(text)]
     tree = ast.parse(text)
     names = functions.split(",") if functions else None
     parts = [n for n in tree.body if names is None or defines(n) in names]
@@ -99,10 +106,10 @@ def is_sentence(text: str) -> bool:
     return bool(re.search(r"[a-z] |[A-Z][a-z]|^[A-Z]{3}", text)) and "\\" not in text
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", MENTIONS)
 def test_a_page_explains_the_technical_words_it_uses_and_no_others(place):
     used = {term.name for term in TERMS if term.pattern.search(visible(place))}
-    assert {term.name for term in TERMS if place in term.places} == used
+    assert {term.name for term in TERMS if place in term.mentions} == used
 
 
 def test_the_words_that_newcomers_stumble_over_are_in_it():
@@ -129,7 +136,27 @@ def test_each_term_is_explained_once_and_by_whole_sentences():
             assert not re.search(r"\d %|ize\b|color|neighbor", text), "the house's spelling"
 
 
-@pytest.mark.parametrize("place", PLACES)
+TERM = {"name": "Loss (the)", "says": "A number.", "here": "A curve.", "mentions": ["train"]}
+
+
+@pytest.mark.parametrize(
+    ("page", "term", "message"),
+    [
+        ("build/train.py", {"says": "A number."}, "Error has no here"),
+        ("build/train.py", {**TERM, "mentions": ["trian"]}, "Error: mentions must be of train"),
+        ("build/train.py", {**TERM, "mentions": []}, "Error: mentions must be of train"),
+        ("build/train.py", {**TERM, "name": "Loss"}, "loss is explained twice"),
+        ("build/trian.py", TERM, "train: there is no page build/trian.py"),
+    ],
+)
+def test_a_mistake_in_the_glossary_names_its_entry(page, term, message):
+    pages = {"train": {"title": "Train", "page": page}}
+    terms = [TERM, {"name": "Error", **{k: v for k, v in term.items() if v != TERM["name"]}}]
+    with pytest.raises(ValueError, match=message):
+        read_glossary({"pages": pages, "groups": {"Learning": terms}})
+
+
+@pytest.mark.parametrize("place", MENTIONS)
 def test_the_words_of_a_page_keep_to_the_house_s_style(place):
     odd = r"\d %|\w!(?!=)|\b(?:color|analyze|normalize|behavior|favorite|dialog|please|simply)\b"
     assert re.findall(odd, visible(place)) == []
@@ -156,21 +183,21 @@ def test_finding_prefers_the_word_itself():
         tip("Hopp")
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", MENTIONS)
 def test_a_page_has_the_button_with_its_words(app, place):
-    where = PLACES[place]
+    where = MENTIONS[place]
     at = app(where.page, **where.query)
     assert not at.exception
     (button,) = (block for block in at.get("popover") if block.proto.popover.label == WORDS)
     explained = {m.value.split(":**")[0].strip("*") for m in button.markdown if "**" in m.value}
-    assert explained == {term.name for term in TERMS if place in term.places}
+    assert explained == {term.name for term in TERMS if place in term.mentions}
 
 
 def test_the_glossary_page_shows_all_and_finds_some(app):
     at = app("start/glossary.py")
     assert [h.value for h in at.header] == list(GROUPS)
     assert [h.value for h in at.subheader] == [term.name for term in TERMS]
-    titles = {place.title for place in PLACES.values()}
+    titles = {mention.title for mention in MENTIONS.values()}
     assert sum(link.label in titles for link in at.get("page_link")) == len(TERMS)
     at = app("start/glossary.py", word="epoch")
     assert [h.value for h in at.subheader] == ["Epoch"]

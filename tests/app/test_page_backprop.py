@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit.app.playground import state as playground
 from genrekit.app.playground.formulas import STAGES, stage_formulas
-from genrekit.app.playground.network_view import (
+from genrekit.app.playground.packing import (
     BUDGET,
     LIVE_BUDGET,
     Packer,
@@ -414,32 +414,32 @@ def test_what_travels_is_small_even_for_the_largest_network() -> None:
     while not run.finished:
         run.advance(50)
     for budget in (BUDGET, LIVE_BUDGET):
-        frames = Packer().frames(run, [0.3, 0.1], 0.4, budget)
-        size = sum(len(str(frame)) for frame in frames)
+        snapshots = Packer().snapshots(run, [0.3, 0.1], 0.4, budget)
+        size = sum(len(str(snapshot)) for snapshot in snapshots)
         assert size < max(budget, 45_000) * 1.05
-        assert frames[-1][0] == run.seen
-        assert frames[0][0] == 0
+        assert snapshots[-1][0] == run.seen
+        assert snapshots[0][0] == 0
 
 
-def test_what_is_packed_is_forgotten_with_the_runs_frames() -> None:
+def test_what_is_packed_is_forgotten_with_the_runs_snapshots() -> None:
     run, packer = Run(RunSettings(examples=4), epochs=2000), Packer()
     while not run.finished:
         run.advance(4)
-        packer.frames(run, [0.3, 0.1], 0.4)
-        assert len(packer.packed) <= len(run.frames) <= MAX_SNAPSHOTS
+        packer.snapshots(run, [0.3, 0.1], 0.4)
+        assert len(packer.packed) <= len(run.snapshots) <= MAX_SNAPSHOTS
     assert all(
-        frame is kept
-        for frame in run.frames
-        for kept, _ in [packer.packed.get(frame.seen, (frame, None))]
+        snapshot is kept
+        for snapshot in run.snapshots
+        for kept, _ in [packer.packed.get(snapshot.seen, (snapshot, None))]
     )
 
 
-def test_packed_frames_hold_weights_then_what_the_question_does() -> None:
+def test_packed_snapshots_hold_weights_then_what_the_question_does() -> None:
     import base64
 
     run = Run(RunSettings())
     run.advance(3)
-    packed: list[Any] = Packer().frames(run, [0.3, 0.1], 0.4)[-1]
+    packed: list[Any] = Packer().snapshots(run, [0.3, 0.1], 0.4)[-1]
     row = np.frombuffer(base64.b64decode(packed[-1]), "<f4")
     expected = np.concatenate(
         [*(w.ravel() for w in run.mlp.weights), inspect_example(run, [0.3, 0.1], 0.4).flat()]

@@ -12,7 +12,7 @@ from page_tools import button, texts
 
 from genrekit.app import session
 from genrekit.app.settings import settings
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.inspection import Inspection
 
 

@@ -7,7 +7,7 @@ import pytest
 from page_tools import button, texts
 
 from genrekit.app.kit import tour
-from genrekit.app.kit.tour import STOPS, stop_at
+from genrekit.app.kit.tour import STOPS, read_stops, stop_at
 
 REPOSITORY = Path(__file__).parents[2]
 FRAME = (REPOSITORY / "pages" / "frame.py").read_text(encoding="utf-8")
@@ -18,16 +18,33 @@ def links(at):
 
 
 def test_the_tour_visits_every_page_of_the_navigation_in_its_order():
-    pages = re.findall(r'HERE / "([^"]+)"', FRAME)
+    pages = re.findall(r'page\("([^"]+)"', FRAME)
     visited = list(dict.fromkeys(stop.page for stop in STOPS))
     assert visited == [page for page in pages if page != "start/glossary.py"]
     for stop in STOPS:
         assert (REPOSITORY / "pages" / stop.page).is_file()
-        assert not stop.address or f'url_path="{stop.address}"' in FRAME
+        address = f', "{stop.address}"' if stop.address else ""
+        assert re.search(rf'page\("{stop.page}", "[^"]+", "\w+"{address}\)', FRAME)
 
 
 def test_the_tour_takes_ten_minutes():
     assert sum(stop.minutes for stop in STOPS) == 10
+
+
+STOP = {"page": "learn/neuron.py", "address": "neuron", "title": "A", "minutes": 1, "show": "B"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"minutes": "1"}, "C: minutes is '1'"),
+        ({"page": "learn/nueron.py"}, "C: there is no page learn/nueron.py"),
+        ({"title": "A"}, "A: two stops have this title"),
+    ],
+)
+def test_a_mistake_in_the_tour_names_its_stop(change, message):
+    with pytest.raises(ValueError, match=message):
+        read_stops({"stops": [STOP, {**STOP, "title": "C", **change}]})
 
 
 def test_a_place_in_the_app_is_one_stop():

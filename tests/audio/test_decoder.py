@@ -1,4 +1,4 @@
-"""Sound files to samples: every format, against librosa, and every way a file can be bad."""
+"""Decoding: every format against librosa, and damaged files of all kinds."""
 
 import io
 import os
@@ -27,9 +27,11 @@ from coded_sounds import (
     tone,
 )
 
-from genrekit.audio import decoder as audio
-from genrekit.audio.decoder import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
-from genrekit.audio.synth import render
+from genrekit import audio
+from genrekit.audio import sndfile
+from genrekit.audio.decoder import AUDIO_SUFFIXES, decode, load_audio, probe
+from genrekit.audio.source import AudioInfo
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, SettingsError
 
 
@@ -52,7 +54,7 @@ def loudness(samples):
 
 
 @pytest.mark.parametrize("suffix", EVERY)
-def test_every_format_is_heard_as_it_was_written(suffix):
+def test_every_format_decodes_to_its_source(suffix):
     original = music(48000, 1.5, 2).mean(axis=1)
     samples = load_audio(sample_file(suffix), 48000)
     assert samples.dtype == np.float32
@@ -67,7 +69,7 @@ def test_every_format_is_heard_as_it_was_written(suffix):
 
 
 @pytest.mark.parametrize("suffix", EVERY)
-def test_the_header_is_told(suffix):
+def test_the_header_is_read(suffix):
     info = probe(sample_file(suffix))
     container = (SNDFILE.get(suffix) or FFMPEG[suffix])[2]
     assert (info.container, info.sample_rate, info.channels) == (container, 48000, 2)
@@ -76,12 +78,12 @@ def test_the_header_is_told(suffix):
 
 
 @pytest.mark.parametrize(("container", "codec"), KINDS)
-def test_the_codec_is_told(container, codec):
+def test_the_codec_is_named(container, codec):
     info = probe(coded(container, codec))
     assert (info.container, info.codec) == (container, codec)
 
 
-def test_frames_that_do_not_tell_their_length_are_told_apart():
+def test_free_format_frames_are_recognised():
     content = free_format_mp3()
     tagged = b"ID3\4\0\0" + bytes([0, 0, 2, 1]) + b"\xff" * 257 + content
     for file in (content, tagged):
@@ -90,7 +92,7 @@ def test_frames_that_do_not_tell_their_length_are_told_apart():
 
 
 @pytest.mark.parametrize("suffix", EVERY)
-def test_a_name_decides_nothing(suffix, tmp_path):
+def test_the_name_of_a_file_does_not_matter(suffix, tmp_path):
     path = tmp_path / "song.txt"
     path.write_bytes(sample_file(suffix))
     from_path = load_audio(path)
@@ -130,14 +132,14 @@ def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
     soundfile.write(path, music(32000, 3, 2), 32000, subtype="FLOAT")
     whole = load_audio(path)
-    monkeypatch.setattr(audio, "_BLOCK_VALUES", 4321)
+    monkeypatch.setattr(sndfile, "_BLOCK_VALUES", 4321)
     pieces = load_audio(path)
     np.testing.assert_allclose(pieces, whole, atol=1e-6)
     np.testing.assert_allclose(pieces, librosas(path, 22050)[0][: len(pieces)], atol=1e-5)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-def test_full_scale_is_one_whatever_the_word_length(subtype):
+def test_full_scale_is_one_at_any_word_length(subtype):
     file = io.BytesIO()
     soundfile.write(file, tone(22050, level=0.999), 22050, format="WAV", subtype=subtype)
     samples = load_audio(file)
@@ -158,8 +160,8 @@ def stereo_file(*channels, rate=22050):
 
 @pytest.mark.parametrize("others", [[-0.9], [-1.0], [-1.1, -0.1], [-0.3, -0.4, -0.5]])
 @pytest.mark.parametrize("rate", [22050, 16000])
-def test_channels_that_cancel_are_heard_by_the_loudest(others, rate, monkeypatch):
-    monkeypatch.setattr(audio, "_BLOCK_VALUES", 5000)
+def test_of_cancelling_channels_the_loudest_is_used(others, rate, monkeypatch):
+    monkeypatch.setattr(sndfile, "_BLOCK_VALUES", 5000)
     one = music(22050, 1.5)[:, 0]
     channels = [one, *(gain * one for gain in others)]
     loudest = max(channels, key=lambda channel: np.square(channel).sum())
@@ -172,7 +174,7 @@ def test_channels_that_cancel_are_heard_by_the_loudest(others, rate, monkeypatch
     np.testing.assert_array_equal(load_audio(stereo_file(*channels), rate), decoded.samples)
 
 
-def test_channels_that_cancel_behind_what_is_heard_do_not_matter():
+def test_cancellation_after_max_seconds_does_not_matter():
     one = music(22050, 1)[:, 0]
     content = stereo_file(np.tile(one, 6), np.concatenate([one, *[-one] * 5]))
     assert decode(content, 22050, 60).cancelled
@@ -180,7 +182,7 @@ def test_channels_that_cancel_behind_what_is_heard_do_not_matter():
     np.testing.assert_allclose(start, one, atol=1e-6)
 
 
-def test_all_containers_are_heard_alike_where_channels_cancel():
+def test_cancellation_is_found_in_all_containers():
     one = music(48000, 1.5, 2)[:, 0]
     for suffix in (".flac", ".ogg", ".m4a"):
         decoded = decode(encoded(np.stack([one, -one], 1), 48000, suffix), 48000, 60)
@@ -188,7 +190,7 @@ def test_all_containers_are_heard_alike_where_channels_cancel():
         assert loudness(decoded.samples) == pytest.approx(loudness(one), abs=0.6)
 
 
-def test_channels_that_do_not_cancel_are_averaged_as_ever():
+def test_channels_that_do_not_cancel_are_averaged():
     rng = np.random.default_rng(0)
     first, second = rng.normal(0, 0.1, (2, 30_000)).astype(np.float32)
     rest = [np.zeros(30_000, np.float32)] * 6
@@ -200,7 +202,7 @@ def test_channels_that_do_not_cancel_are_averaged_as_ever():
         np.testing.assert_allclose(decoded.samples, np.mean(channels, axis=0), atol=1e-6)
 
 
-def test_the_start_is_told_from_all_of_it():
+def test_cut_tells_if_there_is_more():
     content = stereo_file(tone(22050, 3.0))
     whole, start = decode(content, 22050, None), decode(content, 22050, 2.5)
     assert (whole.cut, len(whole.samples)) == (False, 3 * 22050)
@@ -209,7 +211,7 @@ def test_the_start_is_told_from_all_of_it():
     assert not decode(content, 22050, 3.0).cut
 
 
-def test_one_sample_and_silence_are_sound():
+def test_one_sample_and_silence_are_accepted():
     for samples in (np.array([0.25], np.float32), np.zeros(500, np.float32)):
         file = io.BytesIO()
         soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
@@ -225,7 +227,7 @@ def test_names_of_any_kind(name, tmp_path):
     assert len(load_audio(str(path))) == 33075
 
 
-def test_an_hour_is_read_as_far_as_asked_and_no_further(tmp_path):
+def test_only_the_requested_part_of_an_hour_is_read(tmp_path):
     path = tmp_path / "hour.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
@@ -300,7 +302,7 @@ NO_AUDIO = {
 
 
 @pytest.mark.parametrize("kind", NO_AUDIO)
-def test_other_files_by_the_name_of_audio(kind, tmp_path):
+def test_other_files_named_like_audio(kind, tmp_path):
     path = tmp_path / "song.wav"
     path.write_bytes(NO_AUDIO[kind])
     refuses(path, "not audio in a format GenreKit reads: use wav, flac, mp3")
@@ -331,7 +333,7 @@ def test_an_mp3_cut_short():
     refuses(content[: len(content) // 2], r"only up to \d\.\d s: it is damaged or incomplete")
 
 
-def test_the_wav_of_more_than_four_gigabytes():
+def test_a_wav_of_more_than_four_gigabytes():
     file = io.BytesIO()
     soundfile.write(file, tone(22050), 22050, format="RF64", subtype="PCM_16")
     content = file.getvalue()
@@ -340,7 +342,7 @@ def test_the_wav_of_more_than_four_gigabytes():
     refuses(content[: len(content) // 2], "only up to 0.5 s: it is damaged or incomplete")
 
 
-def test_a_wav_whose_writer_never_came_back_to_its_header():
+def test_a_wav_with_placeholder_sizes():
     content = bytearray(encoded(tone(22050), 22050, ".wav"))
     for at in (4, 40):
         content[at : at + 4] = b"\xff\xff\xff\xff"
@@ -378,13 +380,13 @@ def test_too_many_channels():
 
 
 @pytest.mark.parametrize("rate", [500, 900_000])
-def test_sample_rates_of_no_music(rate):
+def test_sample_rates_out_of_range(rate):
     file = io.BytesIO()
     soundfile.write(file, np.zeros(10), rate, format="WAV")
     refuses(file.getvalue(), f"sample rate of {rate} Hz is out of range: save it at 44100 Hz")
 
 
-def test_a_film_without_sound():
+def test_a_video_without_sound():
     import av
 
     file = io.BytesIO()
@@ -396,10 +398,10 @@ def test_a_film_without_sound():
             picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    refuses(file.getvalue(), "holds no audio track: choose another file")
+    refuses(file.getvalue(), "has no audio track: choose another file")
 
 
-def test_places_that_hold_no_file(tmp_path):
+def test_paths_without_a_file(tmp_path):
     refuses(tmp_path, "a folder, not an audio file")
     refuses(tmp_path / "nothing.wav", "no such file: check the name")
     refuses(tmp_path / "song.wav" / "x.wav", "no such file")
@@ -408,7 +410,7 @@ def test_places_that_hold_no_file(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_does_not_block(tmp_path):
     path = tmp_path / "pipe.wav"
     os.mkfifo(path)
     refuses(path, "a pipe or a device, not a file: save it as a file first")
@@ -417,11 +419,11 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("error", "match"),
     [
-        (PermissionError(13, "Permission denied"), "may not be read by this user"),
+        (PermissionError(13, "Permission denied"), "This user may not read it"),
         (OSError(5, "Input/output error"), "cannot be opened .Input/output error."),
     ],
 )
-def test_files_the_system_withholds(error, match, tmp_path, monkeypatch):
+def test_files_the_system_refuses(error, match, tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
     path.write_bytes(sample_file(".wav"))
 
@@ -437,7 +439,7 @@ def test_files_without_permission(tmp_path):
     path = tmp_path / "x.wav"
     shutil.copy(__file__, path)
     path.chmod(0)
-    refuses(path, "may not be read by this user: change its permissions")
+    refuses(path, "This user may not read it: change its permissions")
 
 
 @pytest.mark.parametrize("suffix", EVERY)
@@ -506,7 +508,7 @@ def test_no_other_error_escapes_from_a_mutated_file(suffix):
     assert 0 < refused < 60
 
 
-def test_a_long_mp3_is_decoded_as_in_one_go(tmp_path):
+def test_a_long_mp3_is_decoded_without_seeks(tmp_path):
     """Blocks must not disturb the decoder: a seek between them would change the samples."""
     path = tmp_path / "long.mp3"
     soundfile.write(path, render("jazz", seed=1, seconds=45), 22050)

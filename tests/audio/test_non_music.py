@@ -1,4 +1,4 @@
-"""Sounds that are no music: in range, of their kind, never two alike."""
+"""Generated sounds that are not music: in range, of their kind, all different."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ N = 3 * RATE
 
 
 @pytest.mark.parametrize("kind", NON_MUSIC)
-def test_sound_of_full_level_and_the_seed_decides(kind):
+def test_level_and_seed(kind):
     make = NON_MUSIC[kind]
     one, same, other = (make(np.random.default_rng(s), N, RATE) for s in (1, 1, 2))
     assert one.dtype == np.float32
@@ -21,7 +21,7 @@ def test_sound_of_full_level_and_the_seed_decides(kind):
     assert not np.allclose(one, other)
 
 
-def test_tones_are_lines_and_noise_is_not():
+def test_tones_are_spectral_lines_and_noise_is_not():
     def peakiness(sound):
         _, power = scipy.signal.welch(sound, RATE, nperseg=4096)
         return np.sort(power)[-40:].sum() / power.sum()
@@ -53,7 +53,7 @@ def test_noise_has_many_colours():
     assert max(slopes) - min(slopes) > 1
 
 
-def test_all_kinds_take_turns_and_one_sample_is_enough():
+def test_all_kinds_are_rendered_in_turn():
     sounds = render_non_music(12, N // 3, RATE, seed=4)
     assert sounds.shape == (12, N // 3)
     assert np.isfinite(sounds).all()

@@ -1,4 +1,4 @@
-"""A folder of audio to a dataset file: in order, whole, resumable, whatever the files are."""
+"""Building datasets: in order, atomically, resumably, with files of all kinds."""
 
 import hashlib
 import os
@@ -14,9 +14,11 @@ import pytest
 import soundfile
 
 from genrekit.audio.decoder import load_audio
-from genrekit.dataset import build as preprocess
-from genrekit.dataset.build import TRACK_SECONDS, build_dataset, find_tracks
+from genrekit.dataset import build as module
+from genrekit.dataset import parquet, parts
+from genrekit.dataset.build import TRACK_SECONDS, build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.find import find_tracks
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, mfcc, split_segments
 from genrekit.system import processes
@@ -61,13 +63,13 @@ def build(small, output):
 def computed(monkeypatch):
     """The names of the files whose features are computed, in order."""
     names = []
-    original = preprocess.track_features
+    original = module.track_features
 
     def noting(path, *rest, **more):
         names.append(path.name)
         return original(path, *rest, **more)
 
-    monkeypatch.setattr(preprocess, "track_features", noting)
+    monkeypatch.setattr(module, "track_features", noting)
     return names
 
 
@@ -95,7 +97,7 @@ def test_rows_are_the_features_of_the_tracks_in_order(music, build, output, smal
     assert not any(s.failed or s.resumed or s.skipped for s in steps)
 
 
-def test_the_card_tells_where_every_row_comes_from(music, build, output):
+def test_the_card_lists_the_source_of_every_row(music, build, output):
     (music / "tracks.csv").write_text("track,artist\njazz.1,Ann\nrock/rock.2,Bob\n")
     build(music, track_seconds=1.5)
     data = Dataset.read(output)
@@ -143,7 +145,7 @@ def test_the_demo_music_and_its_artists(demo, demo_folder):
 # -- what is left out -------------------------------------------------------------------------
 
 
-def test_what_is_left_out_and_why(demo_folder, tmp_path, build, output):
+def test_left_out_files_and_segments_have_reasons(demo_folder, tmp_path, build, output):
     folder = tmp_path / "demo"
     shutil.copytree(demo_folder, folder)
     genre = sorted(p.name for p in folder.iterdir() if p.is_dir())[0]
@@ -182,7 +184,7 @@ def test_what_is_left_out_and_why(demo_folder, tmp_path, build, output):
     assert files[f"{genre}/short"].startswith("It lasts 0.40 s, less than one segment of 1 s")
     assert files[f"{genre}/silent"] == "It is silent."
     assert files[f"{genre}/notes.txt"] == "It is not an audio file by its name."
-    assert files["stray.wav"] == "It stands outside every genre folder: move it."
+    assert files["stray.wav"] == "It is outside all genre folders: move it."
     pauses = [s for s in data.skipped if s.track == f"{genre}/pause"]
     assert [(s.segment, s.reason) for s in pauses] == [(1, "It is silent.")]
     assert data.segments[data.tracks == f"{genre}/pause"].tolist() == [0, 2]
@@ -194,7 +196,7 @@ def test_what_is_left_out_and_why(demo_folder, tmp_path, build, output):
     ]
 
 
-def test_files_that_differ_by_their_suffix_only(tmp_path, build, output):
+def test_files_that_differ_only_by_suffix(tmp_path, build, output):
     folder = tmp_path / "m"
     for name in ("x.wav", "x.flac", "x.wav.aiff", "y.wav"):
         write(folder / "rock" / name)
@@ -218,14 +220,14 @@ def test_folders_in_genre_folders(tmp_path, build, output):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
-def test_a_name_that_is_no_text(music, build, output):
+def test_a_name_that_is_not_text(music, build, output):
     odd = os.fsencode(music) + b"/rock/bad\xff.wav"
     shutil.copy(music / "rock" / "rock.0.wav", odd)
     build(music)
     data = Dataset.read(output)
     assert len(data) == 12
     assert [(s.track, s.reason) for s in data.skipped] == [
-        ("rock/bad\ufffd.wav", "Its name is no text: rename it.")
+        ("rock/bad\ufffd.wav", "Its name is not text: rename it.")
     ]
 
 
@@ -236,7 +238,7 @@ def test_one_genre_is_a_dataset(tmp_path, build, output):
 
 
 @pytest.mark.parametrize("genre", ["blues", "latin", "ska"])  # before, between and after
-def test_a_genre_without_a_good_file_is_no_genre(music, build, output, tmp_path, genre):
+def test_a_genre_without_a_good_file_is_left_out(music, build, output, tmp_path, genre):
     build(music, tmp_path / "two.parquet")
     expected = Dataset.read(tmp_path / "two.parquet")
     (music / genre).mkdir()
@@ -269,7 +271,7 @@ def test_folders_without_genres(tmp_path, output, small):
             build_dataset(folder, output, small)
 
 
-def test_not_one_segment(tmp_path, build, output):
+def test_no_segment_at_all(tmp_path, build, output):
     write(tmp_path / "m" / "rock" / "x.wav", seconds=0.2)
     (tmp_path / "m" / "rock" / "y.wav").touch()
     with pytest.raises(DatasetError, match=r"Not one segment could be made from 2 files. rock/y, "):
@@ -277,7 +279,7 @@ def test_not_one_segment(tmp_path, build, output):
     assert not output.exists()
 
 
-def test_folders_that_may_not_be_read(music, build, output, monkeypatch):
+def test_unreadable_folders(music, build, output, monkeypatch):
     scandir = os.scandir
     withheld = {str(music / "rock")}
 
@@ -293,7 +295,7 @@ def test_folders_that_may_not_be_read(music, build, output, monkeypatch):
     assert [(s.track, s.segment) for s in data.skipped] == [("rock", None)]
     assert "this user may not read: change its permissions" in data.skipped[0].reason
     withheld.add(str(music))
-    with pytest.raises(DatasetError, match="this user may not; change its permissions"):
+    with pytest.raises(DatasetError, match="permission denied; change its permissions"):
         build(music)
 
 
@@ -322,7 +324,7 @@ def test_outputs_are_refused_at_the_call(music, tmp_path, small):
 # -- order, repetition, workers ---------------------------------------------------------------
 
 
-def test_tracks_are_sorted_however_the_folder_lists_them(music, monkeypatch):
+def test_tracks_are_sorted(music, monkeypatch):
     expected = find_tracks(music)
     walk = os.walk
 
@@ -377,7 +379,7 @@ def test_an_output_in_the_folder_of_the_music(music, build, tmp_path):
 # -- going on ---------------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_goes_on(music, build, output, small, computed, tmp_path):
+def test_an_interrupted_run_is_resumed(music, build, output, small, computed, tmp_path):
     steps = build_dataset(music, output, small, workers=1)
     for _ in range(4):
         next(steps)
@@ -394,7 +396,7 @@ def test_an_interrupted_run_goes_on(music, build, output, small, computed, tmp_p
     assert output.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
-def test_two_workers_stop_cleanly_and_go_on(music, build, output, small, tmp_path):
+def test_two_workers_stop_cleanly_and_resume(music, build, output, small, tmp_path):
     steps = build_dataset(music, output, small, workers=2)
     next(steps)
     next(steps)
@@ -456,7 +458,7 @@ def test_failed_files_are_tried_again(music, build, output, small, computed):
 def kept(output):
     """How many parts lie beside the output."""
     files = output.with_name(output.name + ".parts").glob("*.parts")
-    return sum(len(list(preprocess._parts_in(file))) for file in files)
+    return sum(len(list(parts.parts_in(file))) for file in files)
 
 
 def cut(content):
@@ -503,13 +505,13 @@ def test_damaged_parts_are_computed_again(
 
 
 def test_a_part_that_cannot_be_read_back(music, build, output, monkeypatch):
-    monkeypatch.setattr(preprocess, "_read_part", lambda *_: None)
+    monkeypatch.setattr(parts, "read_part", lambda *_: None)
     with pytest.raises(DatasetError, match="A part in .* was damaged: run again"):
         build(music)
     assert not output.exists()
 
 
-def test_half_an_output_of_a_killed_run_goes(music, build, output, small):
+def test_the_partial_output_of_a_killed_run_is_removed(music, build, output, small):
     interrupted(music, output, small)
     half = output.parent / "data.parquet.parts" / "1.joined"
     half.write_bytes(b"half")
@@ -532,7 +534,7 @@ def test_a_file_that_changes_while_others_are_read(music, build, output, small):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_killed_run_goes_on_to_the_same_bytes(demo_folder, tmp_path, workers):
+def test_a_killed_run_is_resumed_to_the_same_bytes(demo_folder, tmp_path, workers):
     output = tmp_path / "killed.parquet"
     command = [sys.executable, "-m", "genrekit", "preprocess", demo_folder, "-o"]
     options = ["--workers", workers, "--progress", "json", "--sample-rate", "8000"]
@@ -591,18 +593,18 @@ def test_a_full_disk_keeps_the_old_file_and_the_parts(music, build, output, smal
 
 def test_a_disk_that_fills_up_with_parts(music, build, output, small, monkeypatch):
     calls = []
-    write = preprocess._append_part
+    write = module.append_part
 
-    def third_fails(file, *rest):
+    def third_fails(task, track):
         calls.append(1)
-        place = write(file, *rest)
+        at = write(task, track)
         if len(calls) == 3:
-            os.truncate(file, place.start + 100)
+            os.truncate(at.file, at.start + 100)
             no_space()
-        return place
+        return at
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "_append_part", third_fails)
+        patch.setattr(module, "append_part", third_fails)
         with pytest.raises(DatasetError, match="the disk is full; free some space and run again"):
             build(music)
     assert kept(output) == 2
@@ -645,12 +647,12 @@ def killing_make_part(task, params, track_seconds):
     return original_make_part(task, params, track_seconds)
 
 
-original_make_part = preprocess.make_part
+original_make_part = module.make_part
 
 
 @pytest.mark.usefixtures("threads")
-def test_a_file_that_kills_its_process_costs_that_file_only(music, build, output, monkeypatch):
-    monkeypatch.setattr(preprocess, "make_part", killing_make_part)
+def test_a_file_that_kills_its_process_fails_alone(music, build, output, monkeypatch):
+    monkeypatch.setattr(module, "make_part", killing_make_part)
     steps = build(music, workers=2)
     failed = [s for s in steps if s.failed]
     assert [s.track for s in failed] == ["rock/rock.0"]
@@ -675,7 +677,7 @@ def test_no_more_workers_than_tracks(music, build, monkeypatch):
     assert asked == [6]
 
 
-def test_a_file_that_goes_before_it_is_read(music, build, output, small):
+def test_a_file_that_disappears_before_it_is_read(music, build, output, small):
     steps = build_dataset(music, output, small, workers=1)
     (music / "jazz" / "jazz.0.wav").unlink()
     steps = list(steps)
@@ -687,12 +689,10 @@ def test_a_file_that_goes_before_it_is_read(music, build, output, small):
 def test_parts_are_joined_group_by_group(tmp_path, build, output, small, monkeypatch):
     import tracemalloc
 
-    from genrekit.dataset import dataset
-
     # 1200 segments, 1.1 MB in all, of which the parts are joined in groups of 60 kB.
     for i in range(20):
         write(tmp_path / "m" / ("rock", "jazz")[i % 2] / f"{i}.wav", seconds=60)
-    monkeypatch.setattr(dataset, "_ROWS_PER_GROUP", 64)
+    monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 64)
     build(tmp_path / "m", tmp_path / "warm.parquet", track_seconds=1)
     steps = build_dataset(tmp_path / "m", output, small, track_seconds=None, workers=1)
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""The course's JSON and NPZ, out and back."""
+"""Export to and import from the course's JSON and NPZ."""
 
 import dataclasses
 import io
@@ -33,7 +33,7 @@ def test_json_is_the_courses(demo, tmp_path):
     np.testing.assert_array_equal(np.array(content["mfcc"], np.float32), demo.features)
 
 
-def test_json_there_and_back(demo, tmp_path):
+def test_json_round_trip(demo, tmp_path):
     back = rounded_trip(demo, tmp_path / "data.json", demo.params)
     np.testing.assert_array_equal(back.features, demo.features)
     np.testing.assert_array_equal(back.labels, demo.labels)
@@ -86,29 +86,29 @@ def ragged(depth):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"mapping": None}, "does not hold"),
-        ({"mapping": "ab"}, "does not hold"),
+        ({"mapping": None}, "does not have"),
+        ({"mapping": "ab"}, "does not have"),
         ({"mapping": ["a", "a"]}, "Two genres share a name"),
         ({"mapping": ["a"]}, "label is outside 0 to 0"),
-        ({"mfcc": ragged(1)}, "does not hold one frames-by-coefficients table"),
-        ({"mfcc": ragged(2)}, "does not hold"),
-        ({"mfcc": np.zeros((2, 130)).tolist()}, "does not hold"),
+        ({"mfcc": ragged(1)}, "does not have one frames-by-coefficients table"),
+        ({"mfcc": ragged(2)}, "does not have"),
+        ({"mfcc": np.zeros((2, 130)).tolist()}, "does not have"),
         ({"mfcc": np.zeros((2, 130, 14)).tolist()}, "do not fit the parameters"),
         ({"mfcc": np.zeros((3, 130, 13)).tolist()}, "3 segments but 2 labels"),
-        ({"mfcc": []}, "does not hold"),
-        ({"mfcc": {}}, "does not hold"),
-        ({"mfcc": None}, "does not hold"),
-        ({"mfcc": [[["x"] * 13] * 130] * 2}, "does not hold"),
-        ({"mfcc": [[[None] * 13] * 130] * 2}, "not numbers"),
-        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "not numbers"),
+        ({"mfcc": []}, "does not have"),
+        ({"mfcc": {}}, "does not have"),
+        ({"mfcc": None}, "does not have"),
+        ({"mfcc": [[["x"] * 13] * 130] * 2}, "does not have"),
+        ({"mfcc": [[[None] * 13] * 130] * 2}, "NaN or infinite"),
+        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "NaN or infinite"),
         ({"labels": [0, 2]}, "label is outside 0 to 1"),
         ({"labels": [-1, 0]}, "label is outside 0 to 1"),
         ({"labels": [0]}, "2 segments but 1 label"),
-        ({"labels": [0.0, 1.0]}, "does not hold"),
-        ({"labels": ["a", "b"]}, "does not hold"),
-        ({"labels": [True, False]}, "does not hold"),
+        ({"labels": [0.0, 1.0]}, "does not have"),
+        ({"labels": ["a", "b"]}, "does not have"),
+        ({"labels": [True, False]}, "does not have"),
         ({"labels": [[0], [1]]}, "2 segments but 2 labels|does not hold"),
-        ({"labels": [0, 10**30]}, "does not hold|not valid JSON"),
+        ({"labels": [0, 10**30]}, "does not have|not valid JSON"),
     ],
 )
 def test_json_of_another_shape(tmp_path, change, match):
@@ -119,7 +119,7 @@ def test_json_of_another_shape(tmp_path, change, match):
 
 
 @pytest.mark.parametrize("missing", ["mapping", "mfcc", "labels"])
-def test_json_lacks_something(tmp_path, missing):
+def test_incomplete_json(tmp_path, missing):
     path = tmp_path / "data.json"
     path.write_text(json.dumps({k: v for k, v in good().items() if k != missing}))
     with pytest.raises(DatasetError, match=r"data.json lacks mapping, mfcc or labels"):
@@ -140,7 +140,7 @@ def test_json_lacks_something(tmp_path, missing):
         (b'"mapping"', "lacks mapping"),
     ],
 )
-def test_what_is_no_such_json(tmp_path, content, match):
+def test_invalid_json(tmp_path, content, match):
     path = tmp_path / "data.json"
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=match):
@@ -150,7 +150,7 @@ def test_what_is_no_such_json(tmp_path, content, match):
 # -- NPZ --------------------------------------------------------------------------------------
 
 
-def test_npz_there_and_back_is_byte_for_byte_the_same_dataset(demo, demo_file, tmp_path):
+def test_npz_round_trip(demo, demo_file, tmp_path):
     back = rounded_trip(demo, tmp_path / "data.npz")
     back.write(tmp_path / "back.parquet")
     assert back.card == demo.card
@@ -161,7 +161,7 @@ def test_npz_there_and_back_is_byte_for_byte_the_same_dataset(demo, demo_file, t
     assert again.artists.tolist() == demo.artists.tolist()
 
 
-def test_npz_is_readable_without_us(demo, tmp_path):
+def test_npz_is_readable_with_numpy_alone(demo, tmp_path):
     export_dataset(demo, tmp_path / "data.npz")
     with np.load(tmp_path / "data.npz", allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["features"], demo.features)
@@ -171,7 +171,7 @@ def test_npz_is_readable_without_us(demo, tmp_path):
         assert json.loads(str(arrays["card"])) == demo.card
 
 
-def test_npz_of_a_dataset_that_knows_little(demo, tmp_path):
+def test_npz_of_a_dataset_without_tracks(demo, tmp_path):
     bare = Dataset(demo.features, demo.labels, demo.genres, demo.params)
     back = rounded_trip(bare, tmp_path / "data.npz")
     assert back.tracks is back.segments is back.artists is None
@@ -191,7 +191,7 @@ class Evil:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"card": None}, "is damaged, or is no NPZ file of GenreKit's"),
+        ({"card": None}, "is damaged, or is not an NPZ file of GenreKit"),
         ({"features": None}, "card is damaged|is damaged"),
         ({"labels": None}, "card is damaged|is damaged"),
         ({"card": "{"}, "is damaged"),
@@ -201,7 +201,7 @@ class Evil:
         ({"features": np.array([Evil()], dtype=object)}, "is damaged"),
         ({"tracks": np.array([Evil()] * 36, dtype=object)}, "is damaged"),
         ({"features": np.zeros((36, 32, 7), np.float64)}, "features are float64"),
-        ({"features": np.full((36, 32, 7), np.nan, np.float32)}, "not numbers"),
+        ({"features": np.full((36, 32, 7), np.nan, np.float32)}, "NaN or infinite"),
         ({"features": np.zeros((36, 7, 32), np.float32)}, "do not fit the parameters"),
         ({"features": np.zeros((36, 32), np.float32)}, "do not fit the parameters"),
         ({"features": np.float32(3)}, "is damaged|do not fit"),
@@ -254,7 +254,7 @@ ABSURD = npy(np.zeros(3)).replace(b"(3,), ", b"(9999999999999,), ", 1)
         b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00.",
     ],
 )
-def test_what_is_no_such_npz(tmp_path, content):
+def test_invalid_npz(tmp_path, content):
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     with pytest.raises(DatasetError, match="damaged"):
@@ -290,9 +290,9 @@ def test_no_other_error_escapes_from_a_mutated_npz(demo, tmp_path, save):
 
 @pytest.mark.parametrize("name", ["data.csv", "data", "json", ".json"])
 def test_suffixes(demo, tmp_path, name):
-    with pytest.raises(SettingsError, match=r"ends in neither .json nor .npz: name it so"):
+    with pytest.raises(SettingsError, match=r"must end in .json or .npz: rename it"):
         export_dataset(demo, tmp_path / name)
-    with pytest.raises(SettingsError, match=r"ends in none of .json, .npz, .parquet: name it so"):
+    with pytest.raises(SettingsError, match=r"must end in .json, .npz or .parquet: rename it"):
         import_dataset(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -309,7 +309,7 @@ def test_suffixes_in_capitals(demo, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npz"])
-def test_places_that_hold_no_file(demo, tmp_path, suffix):
+def test_paths_without_a_file(demo, tmp_path, suffix):
     with pytest.raises(DatasetError, match="cannot be read: there is no such file"):
         import_dataset(tmp_path / f"none{suffix}")
     folder = tmp_path / f"folder{suffix}"

@@ -1,4 +1,4 @@
-"""A folder before it becomes a dataset: facts, problems, duplicates by bytes and by sound."""
+"""Inspecting folders: facts, problems, exact and near duplicates."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from scipy import signal
 
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset import file_check
 from genrekit.dataset.duplicates import SIMILAR, fingerprint, linked, similar_pairs
 from genrekit.dataset.inspection import Duplicate, FileFacts, Inspection, inspect_folder
@@ -88,7 +88,7 @@ def test_facts_of_a_file(tmp_path, name, container, rate, channels, options):
     assert inspection.duplicates == ()
 
 
-def test_a_long_file_is_heard_only_at_its_start(tmp_path, monkeypatch):
+def test_only_the_start_of_a_long_file_is_checked(tmp_path, monkeypatch):
     heard = []
     original = file_check.decode
 
@@ -118,7 +118,7 @@ def test_a_whole_folder(demo_folder, tmp_path):
     assert [other.track for other in inspection.others] == ["notes.txt"]
 
 
-def test_processes_give_the_same(demo_folder):
+def test_several_processes_give_the_same_result(demo_folder):
     assert inspect(demo_folder, workers=2) == inspect(demo_folder)
 
 
@@ -135,7 +135,7 @@ def test_progress(tmp_path):
     assert [s.inspection is None for s in steps] == [True, True, False]
 
 
-def test_what_cannot_be_inspected(tmp_path):
+def test_folders_that_cannot_be_inspected(tmp_path):
     with pytest.raises(DatasetError, match="is not a folder"):
         inspect_folder(tmp_path / "none")
     with pytest.raises(DatasetError, match="no genre folders with audio"):
@@ -149,7 +149,7 @@ def test_what_cannot_be_inspected(tmp_path):
 # -- problems ---------------------------------------------------------------------------------
 
 
-def test_bad_files_do_not_stop_it(tmp_path):
+def test_bad_files_do_not_stop_the_inspection(tmp_path):
     save(tmp_path / "a" / "good.wav", song(seconds=4.0))
     whole = save(tmp_path / "a" / "whole.wav", song(seed=1, seconds=4.0)).read_bytes()
     (tmp_path / "a" / "cut.wav").write_bytes(whole[: len(whole) // 2])
@@ -183,7 +183,7 @@ def test_silence(tmp_path):
     assert "It is silent" in one_problem(tmp_path, hiss)
 
 
-def test_quiet_music_is_no_problem(tmp_path):
+def test_quiet_music_is_not_a_problem(tmp_path):
     assert one_problem(tmp_path, 0.001 * song(seconds=4.0)) is None
 
 
@@ -225,7 +225,7 @@ def test_channels_that_cancel(tmp_path):
 
 def test_one_channel_only(tmp_path):
     left = song(seconds=4.0)
-    only = "Only one of its 2 channels carries sound"
+    only = "Only one of its 2 channels has sound"
     assert only in one_problem(tmp_path, stereo(left, 0 * left))
     assert only in one_problem(tmp_path, stereo(0.001 * left, left))
     assert one_problem(tmp_path, stereo(0.1 * left, left)) is None
@@ -248,7 +248,7 @@ def test_much_shorter_than_the_others(tmp_path):
     assert set(problems.values()) == {None}
 
 
-def test_length_beyond_what_is_used_does_not_count(tmp_path):
+def test_length_beyond_30_s_does_not_count(tmp_path):
     for i in range(3):
         save(tmp_path / "a" / f"{i}.flac", np.tile(song(seed=i), 7))
     save(tmp_path / "a" / "short.flac", song(seed=9, seconds=16.0))
@@ -271,7 +271,7 @@ def test_exact_duplicates(tmp_path):
     )
 
 
-def test_exact_and_near_make_one_group(tmp_path):
+def test_exact_and_near_copies_form_one_group(tmp_path):
     save(tmp_path / "a" / "1.wav", song())
     save(tmp_path / "b" / "1.mp3", song())
     shutil.copy(tmp_path / "b" / "1.mp3", tmp_path / "a" / "2.mp3")
@@ -376,7 +376,7 @@ def test_all_pairs_equal_a_naive_loop(monkeypatch):
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_what_has_no_fingerprint():
+def test_sounds_without_a_fingerprint():
     time = np.arange(10 * RATE, dtype=np.float32) / RATE
     assert fingerprint(np.zeros(10 * RATE, np.float32), RATE) is None
     assert fingerprint(np.sin(2 * np.pi * 440 * time), RATE) is None
@@ -385,7 +385,7 @@ def test_what_has_no_fingerprint():
     assert similar_pairs([]) == []
 
 
-def test_a_fingerprint_does_not_know_the_level():
+def test_a_fingerprint_ignores_the_level():
     loud, quiet = fingerprint(song(), RATE), fingerprint(0.01 * song(), RATE)
     assert loud.shape == (97, 12)
     np.testing.assert_allclose(loud, quiet, atol=0.02)
@@ -458,7 +458,7 @@ def test_damaged_values(inspection, way):
         Inspection.from_dict(damage(inspection.to_dict(), way))
 
 
-def test_files_that_are_no_inspection(inspection, tmp_path):
+def test_files_that_are_not_inspections(inspection, tmp_path):
     path = tmp_path / "x.json"
     with pytest.raises(DatasetError, match="no such file"):
         Inspection.read(path)
@@ -466,7 +466,7 @@ def test_files_that_are_no_inspection(inspection, tmp_path):
     with pytest.raises(DatasetError, match="not an inspection in JSON"):
         Inspection.read(path)
     path.write_text(json.dumps(inspection.to_dict() | {"format": 9}))
-    with pytest.raises(DatasetError, match="of format 9, this GenreKit reads 1"):
+    with pytest.raises(DatasetError, match="has format 9, this GenreKit reads 1"):
         Inspection.read(path)
     with pytest.raises(DatasetError, match="cannot be written"):
         inspection.write(tmp_path / "none" / "x.json")

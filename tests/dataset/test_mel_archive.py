@@ -1,4 +1,4 @@
-"""Files of mel spectrograms, against the features of the very sound they were made from."""
+"""Files of mel spectrograms, against the features of the same sound."""
 
 import dataclasses
 
@@ -6,7 +6,8 @@ import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
@@ -62,7 +63,7 @@ def test_segments_are_those_of_the_sound(mel_file):
         assert kept.min() >= -80
 
 
-def test_a_click_is_in_the_frame_it_is_heard_in(tmp_path):
+def test_a_click_is_in_the_right_frame(tmp_path):
     # In the middle of frame 20 of each segment, which frames reach n_fft beyond their start.
     clicks = [i * 66150 + 20 * 1709 + 1024 for i in range(3)]
     sound = np.zeros(int(22050 * SECONDS), np.float32)
@@ -141,11 +142,11 @@ def test_parts_that_do_not_fit_each_other(tmp_path, change):
         read_mel_file(path, PARAMS)
 
 
-def test_files_that_are_none(tmp_path):
+def test_invalid_files(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, **parts(genre=None))
     assert not is_mel_file(path)
-    with pytest.raises(DatasetError, match=r"x\.npz is damaged, or is no file of mel"):
+    with pytest.raises(DatasetError, match=r"x\.npz is damaged, or is not a file of mel"):
         read_mel_file(path, PARAMS)
     np.savez(path, **parts(track=np.array([{}, {}])))  # a pickle: never opened
     with pytest.raises(DatasetError, match="is damaged"):

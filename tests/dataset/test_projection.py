@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from genrekit.dataset.projection import genre_averages, segment_map, segment_summary
 
 
-def test_the_map_is_that_of_scikit_learn_up_to_signs(make_dataset):
+def test_the_map_equals_scikit_learn_up_to_signs(make_dataset):
     data = make_dataset()
     pca = PCA(2)
     expected = pca.fit_transform(StandardScaler().fit_transform(segment_summary(data.features)))
@@ -18,7 +18,7 @@ def test_the_map_is_that_of_scikit_learn_up_to_signs(make_dataset):
     np.testing.assert_allclose(explained, pca.explained_variance_ratio_, atol=1e-6)
 
 
-def test_numbers_that_never_change_do_no_harm(make_dataset):
+def test_constant_coefficients_are_harmless(make_dataset):
     data = make_dataset()
     features = data.features.copy()
     features[:, :, 0] = -100

@@ -1,4 +1,4 @@
-"""Splits: who is in which part, and what that makes a score worth."""
+"""Splits: their parts, and how far a score can be trusted."""
 
 import dataclasses
 import re
@@ -42,7 +42,7 @@ def names(dataset, rows):
 
 @pytest.mark.parametrize("fractions", [COURSE_FRACTIONS, (0.6, 0.2, 0.2), (0.5, 0, 0.5)])
 @pytest.mark.parametrize("way", WAYS)
-def test_disjoint_complete_and_of_the_right_size_in_every_genre(data, way, fractions):
+def test_parts_are_disjoint_complete_and_stratified(data, way, fractions):
     split = way(data, 1, fractions)
     rows = np.concatenate(parts_of(split))
     assert sorted(rows.tolist()) == list(range(len(data)))
@@ -54,7 +54,7 @@ def test_disjoint_complete_and_of_the_right_size_in_every_genre(data, way, fract
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_seed_decides(data, way):
+def test_the_seed_determines_the_split(data, way):
     one, same, other = way(data, 5), way(data, 5), way(data, 6)
     assert one.seed == 5
     for part in PARTS:
@@ -116,7 +116,7 @@ def test_a_track_of_unknown_artist_counts_as_an_artist_of_its_own(make_dataset):
     assert unknown[split.train].sum() == pytest.approx(28, abs=4)  # not all on one side
 
 
-def test_splits_by_what_is_not_known(data):
+def test_splits_by_unknown_columns(data):
     with pytest.raises(DatasetError, match="cannot be split by track: build it from the audio"):
         by_track(without(data, "tracks", "artists"))
     for bare in (without(data, "artists"), without(data, "tracks")):
@@ -128,7 +128,7 @@ def test_splits_by_what_is_not_known(data):
 
 
 @pytest.mark.parametrize("fractions", [(1, 1, -1), (0.7, 0.2), (0.7, 0.2, 0.2), (0, 0, 0)])
-def test_fractions_that_are_no_split(data, fractions):
+def test_invalid_fractions(data, fractions):
     with pytest.raises(SettingsError, match="are no split: give train, valid and test, sum 1"):
         by_track(data, 0, fractions)
 
@@ -147,12 +147,12 @@ def test_too_little_to_split(make_dataset):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_one_genre_is_nothing_to_tell_apart(make_dataset, way):
-    with pytest.raises(DatasetError, match='one genre only .*"a".*needs at least two'):
+def test_one_genre_cannot_be_split(make_dataset, way):
+    with pytest.raises(DatasetError, match='only one genre .*"a".*needs at least two'):
         way(make_dataset(genres=("a",)))
 
 
-def test_a_genre_without_rows_does_no_harm(data):
+def test_a_genre_without_rows_is_harmless(data):
     wider = Dataset(**{**data.__dict__, "genres": ("a", "b", "c", "empty")})
     split = by_track(wider)
     assert len(split.train) + len(split.valid) == len(data)
@@ -198,12 +198,12 @@ def test_from_file_by_id_and_by_last_part(data, tmp_path):
         (["a.000,test", "b.000,valid"], "nothing to train on or nothing to measure with"),
     ],
 )
-def test_files_that_do_not_split(data, tmp_path, lines, match):
+def test_files_that_cannot_split(data, tmp_path, lines, match):
     with pytest.raises(DatasetError, match=match):
         from_file(data, write(tmp_path, lines))
 
 
-def test_files_that_are_none(data, tmp_path):
+def test_invalid_files(data, tmp_path):
     with pytest.raises(DatasetError, match="needs the columns track and part"):
         from_file(data, write(tmp_path, [], header="track,set"))
     with pytest.raises(DatasetError, match="there is no such file"):
@@ -257,8 +257,8 @@ def test_each_fold_is_held_out_once_and_nothing_of_it_trained_on(data, folds):
     assert all(names(data, np.r_[s.train, s.test]) == named for s in rounds)
 
 
-def test_a_fold_that_is_not_there(data, folds):
-    with pytest.raises(DatasetError, match='names no fold "4": it has 1, 2, 3'):
+def test_an_unknown_fold(data, folds):
+    with pytest.raises(DatasetError, match='has no fold "4": it has 1, 2, 3'):
         by_fold(data, folds, "fold", "4")
 
 
@@ -276,7 +276,7 @@ def test_capitals_do_not_matter_in_the_names_of_folds_parts_tracks_and_columns(d
     assert names(data, make_split(data, str(path)).test) == {tracks[1]}
 
 
-def test_an_artist_written_in_two_ways_is_one_artist(data):
+def test_spellings_of_an_artist_are_one_artist(data):
     """Else the same voice stands on both sides of a split that is called honest."""
     loud = data.segments % 2 == 0
     twice = np.where(loud, np.char.upper(data.artists), data.artists)
@@ -286,7 +286,7 @@ def test_an_artist_written_in_two_ways_is_one_artist(data):
     assert len(split.train)
 
 
-def test_artists_written_in_one_way_are_split_as_ever(data):
+def test_artists_of_one_spelling_are_split_as_before(data):
     other = dataclasses.replace(data, artists=np.char.upper(data.artists))
     assert by_artist(other, seed=2).sha256 == by_artist(data, seed=2).sha256
 
@@ -305,7 +305,7 @@ def test_the_column_of_a_table_can_be_named(data, tmp_path):
         make_split(data, str(path))  # the column part trains on everything
 
 
-def test_what_is_held_out_is_said_as_it_is(make_dataset):
+def test_the_held_out_share_is_the_true_one(make_dataset):
     twelve = make_dataset(tracks=12)
     assert held_out_in_words(twelve, by_track(twelve)) == "33% of the segments, 12 of 36 tracks"
     four = make_dataset(tracks=4)

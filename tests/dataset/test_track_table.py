@@ -43,7 +43,7 @@ def test_a_short_line_has_no_entry(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "track\na\n", "artist\nAnn\n", "name;artist\n1;2\n"])
 def test_missing_columns(tmp_path, content):
-    with pytest.raises(DatasetError, match="needs the columns track and artist named"):
+    with pytest.raises(DatasetError, match="needs the columns track and artist, named"):
         table(tmp_path, content)
 
 
@@ -55,12 +55,12 @@ def test_missing_columns(tmp_path, content):
         b"track,artist\na," + b"x" * 200_000 + b"\n",
     ],
 )
-def test_what_is_no_table(tmp_path, content):
+def test_invalid_tables(tmp_path, content):
     with pytest.raises(DatasetError, match="not a CSV file in UTF-8: export it again"):
         table(tmp_path, content)
 
 
-def test_places_that_hold_no_file(tmp_path):
+def test_paths_without_a_file(tmp_path):
     with pytest.raises(DatasetError, match="there is no such file"):
         read_track_table(tmp_path / "none.csv", "artist")
     with pytest.raises(DatasetError, match="it is a folder; name a file"):
@@ -82,12 +82,12 @@ def test_tracks_match_by_id_and_by_the_last_part_of_it():
     "name",
     ["JAZZ/Été.01", "été.01", "  jazz/été.01 ", "jazz/été.01.mp3", "ÉTÉ.01.FLAC", "decomposed"],
 )
-def test_a_name_that_fits_nobody_exactly_is_taken_loosely(name):
+def test_a_name_without_an_exact_match_matches_loosely(name):
     name = unicodedata.normalize("NFD", "jazz/été.01") if name == "decomposed" else name
     assert match_tracks({name: "A"}, ["jazz/été.01", "jazz/été.02"]) == {"jazz/été.01": "A"}
 
 
-def test_an_exact_name_belongs_to_its_track_alone():
+def test_an_exact_match_is_exclusive():
     assert match_tracks({"a/One": "A"}, ["a/One", "a/one"]) == {"a/One": "A"}
     assert match_tracks({"a/One": "A", "a/one": "B"}, ["a/One", "a/one"]) == {
         "a/One": "A",
@@ -95,7 +95,7 @@ def test_an_exact_name_belongs_to_its_track_alone():
     }
 
 
-def test_of_names_that_are_alike_but_say_different_things_none_is_taken():
+def test_contradictory_entries_are_ignored():
     assert match_tracks({"A/ONE": "A", "A/One": "B"}, ["a/one"]) == {}
     assert match_tracks({"A/ONE": "A", "A/One": "A"}, ["a/one"]) == {"a/one": "A"}
     assert match_tracks({"one.mp3": "A", "one.wav": "B"}, ["a/one"]) == {}

@@ -1,4 +1,4 @@
-"""Uploads to folders: what is taken, what is refused, and that a refusal leaves nothing."""
+"""Storing uploads: accepted, refused, and nothing left behind after a refusal."""
 
 import errno
 import gzip
@@ -19,7 +19,7 @@ from time import process_time
 import pytest
 
 from genrekit.dataset import upload as intake
-from genrekit.dataset.build import find_tracks
+from genrekit.dataset.find import find_tracks
 from genrekit.dataset.upload import UploadLimits, safe_name, store_files, store_folder, unpack_zip
 from genrekit.errors import DatasetError, SettingsError
 
@@ -121,7 +121,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("root", ["", "my music/", "Data/genres original/", "./"])
-def test_good_zip_becomes_genre_folders(box, root, method):
+def test_a_good_zip_becomes_genre_folders(box, root, method):
     files = {root + name: content for name, content in GOOD.items()}
     paths = unpack_zip(io.BytesIO(zipped(files, method)), box / "in")
     assert contents(box / "in") == GOOD
@@ -158,13 +158,13 @@ def test_raw_builder_agrees_with_zipfile():
         ),
     ],
 )
-def test_only_folders_around_the_genres_are_taken_off(box, files, genres):
+def test_wrapping_folders_are_removed(box, files, genres):
     unpack_zip(io.BytesIO(zipped(files)), box / "in")
     assert {track.genre for track in find_tracks(box / "in")[0]} == genres
     assert sorted(contents(box / "in").values()) == sorted(files.values())
 
 
-def test_members_may_stand_in_any_order(box):
+def test_members_may_be_in_any_order(box):
     data = raw_zip(*(Member(b"blues/%d.wav" % i, NOISE) for i in range(3)), backwards=True)
     unpack_zip(io.BytesIO(data), box / "in")
     assert contents(box / "in") == {f"blues/{i}.wav": NOISE for i in range(3)}
@@ -204,9 +204,7 @@ def test_an_empty_target_is_used_and_another_is_not_touched(box):
     target.mkdir()
     unpack_zip(io.BytesIO(zipped(GOOD)), target)
     assert contents(target) == GOOD
-    with pytest.raises(
-        DatasetError, match=r"in is in use already: name a new or an empty folder\."
-    ):
+    with pytest.raises(DatasetError, match=r"in is already in use: name a new or empty folder\."):
         unpack_zip(io.BytesIO(zipped({"new/x.wav": b"x"})), target)
     assert contents(target) == GOOD
     with pytest.raises(DatasetError, match="there is no such file or folder"):
@@ -243,7 +241,7 @@ HOSTILE_NAMES = [
     ("blues/myIcon\r", CONTROL),
     ("blues/" + "x" * 201, r"^\"blues/x+ … x+\" has too long a name, over 200 letters: shorten"),
     ("blues/" + "東" * 90, "has too long a name"),
-    ("a/b/c/d/e/f/evil.wav", r"lies too deep, below 6 folders: use genre folders alone\."),
+    ("a/b/c/d/e/f/evil.wav", r"is too deep, below 6 folders: use only genre folders\."),
 ]
 
 
@@ -255,14 +253,14 @@ def test_hostile_names(box, name, match):
     assert_nothing_left(box)
 
 
-def test_hostile_folders_are_met_too(box):
+def test_hostile_folders(box):
     refuse_zip(box, raw_zip(Member(), Member(b"../out/", b"")), LEADS_OUT)
 
 
-NO_TEXT = r'^"blues/\ufffd\.wav" has a name that is no text: rename it and try again\.$'
+NO_TEXT = r'^"blues/\ufffd\.wav" has a name that is not text: rename it and try again\.$'
 
 
-def test_names_that_are_no_text(box):
+def test_names_that_are_not_text(box):
     refuse_zip(box, raw_zip(Member(b"blues/\xff\xfe.wav")), "^The zip file is damaged")
     with pytest.raises(DatasetError, match=NO_TEXT):
         store_folder([("blues/\udcff.wav", b"")], box / "in")
@@ -283,7 +281,7 @@ def test_names_that_are_no_text(box):
     ],
 )
 def test_names_that_clash(box, names):
-    match = r"^\"[^\"]*\" stands there twice, or beside a name that many computers take"
+    match = r"^\"[^\"]*\" is there twice, or beside a name that many computers treat as equal"
     members = [Member(name.encode(), str(i).encode()) for i, name in enumerate(names)]
     refuse_zip(box, raw_zip(*members), match)
     with pytest.raises(DatasetError, match=match):
@@ -309,7 +307,7 @@ def test_links_and_special_files(box, kind):
     refuse_zip(box, data, r'^"blues/b.wav" is a link or a special file: put a copy')
 
 
-def test_a_link_that_calls_itself_a_folder_and_a_file_through_it(box):
+def test_a_link_disguised_as_a_folder(box):
     link = Member(b"blues/", b"/tmp", mode=stat.S_IFLNK | 0o777)
     refuse_zip(box, raw_zip(link, Member()), "is a link or a special file")
 
@@ -347,7 +345,7 @@ def named(value):
 
 
 @pytest.mark.parametrize(("kind", "content"), archives(), ids=named)
-def test_nested_archives_are_told_by_content(box, kind, content):
+def test_nested_archives_are_recognised_by_content(box, kind, content):
     match = rf'^"[^"]*b\.wav" is itself a {kind} archive: unpack it first, or leave it out\.$'
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         refuse_zip(box, zipped({"blues/a.wav": b"a", "blues/b.wav": content}, method), match)
@@ -371,7 +369,7 @@ def test_other_archives_than_zip(box, kind, content):
 DAMAGED = "^The zip file is damaged or packed in an unusual way: make it again with your"
 
 
-def test_no_zip_at_all(box):
+def test_files_that_are_not_zip(box):
     refuse_zip(box, b"", r"^The file is empty \(0 bytes\): send it again\.$")
     refuse_zip(box, b"RIFF" + NOISE, "^It is not a zip file: pack the folder of genre folders")
     refuse_zip(box, b"PK", "^It is not a zip file")
@@ -379,7 +377,7 @@ def test_no_zip_at_all(box):
 
 def test_nothing_in_it(box):
     for files in ({}, {"blues/": b""}, {"__MACOSX/a": b"x", "blues/.DS_Store": b"x"}):
-        refuse_zip(box, zipped(files), "^The upload holds no files: put the tracks of each genre")
+        refuse_zip(box, zipped(files), "^The upload has no files: put the tracks of each genre")
 
 
 @pytest.mark.parametrize("method", [1, 9, 12, 14, 93, 99])
@@ -407,7 +405,7 @@ def test_damaged_members(box, member):
     refuse_zip(box, raw_zip(member), DAMAGED + "|overlaps")
 
 
-def test_a_local_header_that_is_none(box):
+def test_an_invalid_local_header(box):
     data = raw_zip(Member(), Member(b"blues/b.wav"))
     refuse_zip(box, data.replace(b"PK\x03\x04", b"\xff" * 4), "^It is not a zip|" + DAMAGED)
     second = data.index(b"PK\x03\x04", 4)
@@ -436,7 +434,7 @@ def refuse_bomb(box, data, match, peak=8e6, **limits):
 
 
 RATIO = r"unpacks to over 100 times its size, as a zip bomb or pure silence does: leave it out\."
-OTHER_SIZE = '^"[^"]*a.wav" unpacks to another size than the zip file says: pack anew'
+OTHER_SIZE = '^"[^"]*a.wav" unpacks to another size than the zip file says: pack it again'
 ZEROS = bytes(10_000_000)
 
 
@@ -444,18 +442,18 @@ def test_a_run_of_zeros(box):
     refuse_bomb(box, raw_zip(Member(), deflated(b"blues/b.wav", ZEROS)), '^"b.wav" ' + RATIO)
 
 
-def test_the_whole_may_not_swell_either(box):
+def test_the_ratio_of_the_whole_is_limited(box):
     members = [deflated(b"blues/%d.wav" % i, ZEROS[:900_000]) for i in range(5)]
     refuse_bomb(box, raw_zip(*members), '^"The whole" ' + RATIO)
 
 
-def test_a_little_silence_is_no_bomb(box):
+def test_a_little_silence_is_accepted(box):
     unpack_zip(io.BytesIO(zipped({"blues/a.wav": bytes(800_000)})), box / "in")
     assert contents(box / "in") == {"blues/a.wav": bytes(800_000)}
 
 
 @pytest.mark.parametrize("size", [0, 1, 5000, 9_999_999])
-def test_more_than_the_size_declared(box, size):
+def test_more_than_the_declared_size(box, size):
     """Even where the checksum is that of the declared part, which zipfile would accept."""
     crc = zlib.crc32(ZEROS[:size])
     data = raw_zip(deflated(b"blues/a.wav", ZEROS, size=size, crc=crc))
@@ -467,7 +465,7 @@ def test_more_than_the_size_declared(box, size):
     refuse_bomb(box, honest_sum, match, ratio=10**6)
 
 
-def test_less_than_the_size_declared(box):
+def test_less_than_the_declared_size(box):
     refuse_zip(box, raw_zip(deflated(b"blues/a.wav", NOISE, size=6000)), OTHER_SIZE)
     refuse_zip(box, raw_zip(Member(size=6)), OTHER_SIZE)
 
@@ -484,7 +482,7 @@ def test_limits_of_a_zip(box):
     refuse_zip(box, raw_zip(Member(size=0xFFFFFFF0)), "too large, over 2,147 MB unpacked")
 
 
-def test_a_table_of_contents_is_not_read_whole_to_count_it(box):
+def test_a_huge_directory_is_not_read(box):
     entry = Member(b"blues/a.wav", b"", offset=0).central(0)
     table = entry * 40_000
     end = b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 9, 9, len(table), 0, 0)
@@ -492,7 +490,7 @@ def test_a_table_of_contents_is_not_read_whole_to_count_it(box):
     refuse_bomb(box, data, "^There are too many files, over 5:", peak=1e6, files=5)
 
 
-OVERLAP = r"overlaps with other parts of the zip file, by damage or as a bomb: pack anew\."
+OVERLAP = r"overlaps with other parts of a damaged or hostile zip file: pack again\."
 
 
 def test_members_at_the_same_place(box):
@@ -503,7 +501,7 @@ def test_members_at_the_same_place(box):
         refuse_bomb(box, data, OVERLAP)
 
 
-def test_members_that_quote_one_another(box):
+def test_overlapping_members(box):
     """Fifield's construction: each member unpacks to the headers and contents of all after it."""
     kernel = deflated(b"blues/9.wav", NOISE)
     packed, content, members = kernel.packed, kernel.content, [kernel]
@@ -524,7 +522,7 @@ def test_members_that_quote_one_another(box):
     refuse_bomb(box, data, OVERLAP)
 
 
-def test_a_member_that_reaches_into_the_table_of_contents(box):
+def test_a_member_that_overlaps_the_directory(box):
     refuse_zip(box, raw_zip(Member(packed_size=40, size=40)), OVERLAP)
 
 
@@ -562,7 +560,7 @@ def test_an_interrupt_at_any_read(box):
     assert contents(box / "in") == GOOD
 
 
-def test_a_file_that_the_disk_does_not_take(box):
+def test_a_file_that_cannot_be_written(box):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
@@ -692,7 +690,7 @@ def test_limits_of_files(box, limits, match):
 
 @pytest.mark.parametrize("store", [store_files, store_folder])
 def test_no_files(box, store):
-    with pytest.raises(DatasetError, match=r"^The upload holds no files: put the tracks"):
+    with pytest.raises(DatasetError, match=r"^The upload has no files: put the tracks"):
         store([], box / "in")
     assert_nothing_left(box)
 

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 from benchmarks.load.chromium import CHROMIUM, FLAGS
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120

@@ -93,7 +93,7 @@ def test_the_dot_stays_on_the_curve(page: Any, app_url: str) -> None:
     view = View(page, app_url, "?bp_epochs=1000&bp_n=20&bp_log=true&bp_speed=flat+out")
     view.until(lambda: view.number("seen") == 20_000 and not view.training)
     assert view.part("curve").evaluate(OFF_THE_CURVE) < 0.2
-    assert 100 < view.number("frames") <= 800
+    assert 100 < view.number("snapshots") <= 800
     for key in ("PageDown", "PageDown", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
         view.part("scrub").press(key)
         assert view.part("curve").evaluate(OFF_THE_CURVE) < 0.2

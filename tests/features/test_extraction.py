@@ -96,7 +96,7 @@ def test_equal_librosa_segment_by_segment(name):
         np.testing.assert_allclose(features, expected, atol=TOLERANCE, rtol=0)
 
 
-def test_equal_the_courses_call():
+def test_equal_the_call_of_the_course():
     segments = signals(COURSE, count=2)
     for segment, features in zip(segments, mfcc(segments, COURSE), strict=True):
         expected = librosa.feature.mfcc(y=segment, sr=22050, n_mfcc=13, n_fft=2048, hop_length=512)
@@ -104,7 +104,7 @@ def test_equal_the_courses_call():
         np.testing.assert_allclose(features, expected.T, atol=TOLERANCE, rtol=0)
 
 
-def test_a_loud_segment_leaves_the_quiet_one_beside_it_alone():
+def test_a_loud_segment_does_not_change_its_neighbour():
     time = np.arange(COURSE.segment_samples) / 22050
     loud, quiet = (
         (level * np.sin(2 * np.pi * 440 * time)).astype(np.float32) for level in (0.9, 1e-3)
@@ -118,7 +118,7 @@ def test_a_loud_segment_leaves_the_quiet_one_beside_it_alone():
     assert together[1].min() < together[0].min() - 10
 
 
-def test_the_same_wherever_a_segment_stands():
+def test_features_do_not_depend_on_position():
     # More segments than are computed at once, so that blocks meet.
     segment = signals(COURSE, count=1)
     many = np.repeat(segment, 13, axis=0)
@@ -126,7 +126,7 @@ def test_the_same_wherever_a_segment_stands():
     np.testing.assert_allclose(features, np.repeat(mfcc(segment, COURSE), 13, axis=0), atol=1e-4)
 
 
-def test_silence_is_the_lowest_level_there_is():
+def test_silence_is_the_lowest_level():
     silence = np.zeros((1, COURSE.segment_samples), np.float32)
     np.testing.assert_allclose(log_mel(silence, COURSE), -100, atol=1e-4)
     features = mfcc(silence, COURSE)[0]
@@ -140,7 +140,7 @@ def test_no_segments_no_features():
     assert log_mel(nothing, COURSE).shape == (0, 130, 128)
 
 
-def test_float64_and_integers_are_taken_as_they_are():
+def test_float64_and_integers_are_accepted():
     segments = signals(COURSE, count=1)
     np.testing.assert_array_equal(mfcc(segments.astype(np.float64), COURSE), mfcc(segments, COURSE))
 
@@ -206,7 +206,7 @@ def librosa_frames(samples, params):
 
 
 @pytest.mark.parametrize("name", PARAMS)
-def test_a_short_last_piece_is_kept_exactly_when_its_frames_are_all_there(name):
+def test_a_last_piece_is_kept_only_with_all_frames(name):
     params = PARAMS[name]
     length, hop = params.segment_samples, params.hop_length
     assert params.frames == librosa_frames(length, params)
@@ -231,7 +231,7 @@ def test_no_samples_no_segments(name):
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.3001, 1.7, 3.0])
-def test_segments_begin_where_their_starts_say(seconds):
+def test_segments_begin_at_their_starts(seconds):
     params = FeatureParams(segment_seconds=seconds)
     samples = np.arange(50 * params.segment_samples + 1, dtype=np.float64)
     segments = split_segments(samples, params)
@@ -252,7 +252,7 @@ def test_thirty_seconds_are_ten_segments_in_order():
     assert len(split_segments(samples[: 661500 - 103], COURSE)) == 9
 
 
-def test_a_completed_piece_has_librosas_features_of_the_piece():
+def test_a_completed_piece_equals_librosa():
     rest = 129 * 512
     sound = signals(COURSE, count=1)[0][:rest]
     (segment,) = split_segments(sound, COURSE)
@@ -282,14 +282,14 @@ def test_defaults_are_the_courses():
     assert FeatureParams(kind="log_mel").shape == (130, 128)
 
 
-def test_frozen_and_usable_as_a_key():
+def test_parameters_are_frozen_and_hashable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         COURSE.n_fft = 1024
     assert {COURSE: 1}[FeatureParams()] == 1
 
 
 @pytest.mark.parametrize("name", PARAMS)
-def test_plain_values_and_back(name):
+def test_plain_values_round_trip(name):
     params = PARAMS[name]
     assert FeatureParams.from_dict(json.loads(json.dumps(params.to_dict()))) == params
 
@@ -314,7 +314,7 @@ def test_plain_values_and_back(name):
         ({"n_mels": 0}, "n_mels is 0"),
         ({"n_mfcc": 0}, "n_mfcc is 0"),
         ({"n_mfcc": 41, "n_mels": 40}, "raise n_mels or lower n_mfcc"),
-        ({"ref": "min"}, 'reference "min" of decibels: use one or max'),
+        ({"ref": "min"}, 'decibel reference "min": use one or max'),
         ({"center": 1}, "center is 1: use true or false"),
         ({"mel_formula": "bark"}, 'mel formula "bark": use slaney or htk'),
     ],
@@ -336,6 +336,6 @@ def test_unknown_names_are_refused(values):
 
 
 @pytest.mark.parametrize("values", [None, [], 3, "mfcc", [["kind", "mfcc"]]])
-def test_what_is_no_table_of_settings_is_refused(values):
+def test_other_types_of_settings_are_refused(values):
     with pytest.raises(SettingsError, match="not a table of feature settings"):
         FeatureParams.from_dict(values)

@@ -1,10 +1,10 @@
-"""What comes back from the numbers: measured by analysing it again."""
+"""Sound rebuilt from features, measured by analysing it again."""
 
 import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio import synth
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -23,7 +23,7 @@ RATE = 22_050
 
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
-    return synth.render("country", seed=2, seconds=2.0)
+    return render("country", seed=2, seconds=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def _convergence(sound: np.ndarray, magnitude: np.ndarray, params: FeatureParams
     return float(np.linalg.norm(got - magnitude) / np.linalg.norm(magnitude))
 
 
-def test_griffin_lim_comes_as_near_as_librosa_s(clip: np.ndarray, params: FeatureParams) -> None:
+def test_griffin_lim_is_as_close_as_librosa(clip: np.ndarray, params: FeatureParams) -> None:
     magnitude = np.sqrt(power_spectrogram(clip, params))
     ours = _convergence(griffin_lim(magnitude, params), magnitude, params)
     theirs = _convergence(
@@ -51,16 +51,14 @@ def test_griffin_lim_comes_as_near_as_librosa_s(clip: np.ndarray, params: Featur
     assert ours < 0.15
 
 
-def test_more_iterations_come_nearer(clip: np.ndarray, params: FeatureParams) -> None:
+def test_more_iterations_are_closer(clip: np.ndarray, params: FeatureParams) -> None:
     magnitude = np.sqrt(power_spectrogram(clip, params))
     few = griffin_lim(magnitude, params, iterations=2)
     many = griffin_lim(magnitude, params, iterations=32)
     assert _convergence(many, magnitude, params) < 0.8 * _convergence(few, magnitude, params)
 
 
-def test_the_mel_inverse_has_the_mel_bands_asked_for(
-    clip: np.ndarray, params: FeatureParams
-) -> None:
+def test_the_mel_inverse_has_the_given_mel_bands(clip: np.ndarray, params: FeatureParams) -> None:
     log_mel = extraction.log_mel(clip[np.newaxis], params)[0]
     power = power_from_log_mel(log_mel, params)
     assert power.shape == (params.frames, 1025)
@@ -70,9 +68,7 @@ def test_the_mel_inverse_has_the_mel_bands_asked_for(
     assert error_db.mean() < 0.5
 
 
-def test_all_coefficients_give_the_mel_spectrum_back(
-    clip: np.ndarray, params: FeatureParams
-) -> None:
+def test_all_coefficients_restore_the_mel_spectrum(clip: np.ndarray, params: FeatureParams) -> None:
     log_mel = extraction.log_mel(clip[np.newaxis], params)[0]
     every = log_mel @ extraction.dct_matrix(128, 128)
     assert log_mel_from_mfcc(every, 128) == pytest.approx(log_mel, abs=1e-3)
@@ -82,9 +78,7 @@ def test_all_coefficients_give_the_mel_spectrum_back(
 
 
 @pytest.mark.parametrize("stage", ["spectrogram", "mel", "mfcc"])
-def test_each_stage_sounds_alike_at_the_same_level(
-    clip: np.ndarray, params: FeatureParams, stage
-) -> None:
+def test_each_stage_has_the_same_level(clip: np.ndarray, params: FeatureParams, stage) -> None:
     sound = resynthesise(clip, params, stage, gain=0.5)
     assert sound.shape == clip.shape
     assert sound.dtype == np.float32
@@ -95,7 +89,7 @@ def test_each_stage_sounds_alike_at_the_same_level(
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.75
 
 
-def test_each_stage_keeps_less_than_the_one_before(clip: np.ndarray, params: FeatureParams) -> None:
+def test_each_stage_loses_more(clip: np.ndarray, params: FeatureParams) -> None:
     before = extraction.log_mel(clip[np.newaxis], params)[0]
 
     def loss(stage, keep: int | None = None) -> float:

@@ -1,10 +1,10 @@
-"""One MFCC followed back, judged by librosa; and filter banks with holes."""
+"""One MFCC traced back, against librosa; and filter banks with empty bands."""
 
 import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio import synth
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -17,12 +17,12 @@ RATE = 22_050
 @pytest.fixture(scope="module", params=["music", "glide"])
 def clip(request: pytest.FixtureRequest) -> np.ndarray:
     if request.param == "music":
-        return synth.render("jazz", seed=1, seconds=2.0)
+        return render("jazz", seed=1, seconds=2.0)
     return tones.glide(110, 3520, 1.7, sample_rate=RATE)
 
 
 @pytest.mark.parametrize("length", [6615, 6616, 30_001, 110_250])
-def test_the_segment_is_exactly_the_clip(length: int) -> None:
+def test_the_segment_has_the_length_of_the_clip(length: int) -> None:
     params = clip_params(np.full(length, 0.1, np.float32), FeatureParams())
     assert params.segment_samples == length
 
@@ -54,7 +54,7 @@ def test_the_sum_is_the_mfcc_of_librosa(clip: np.ndarray) -> None:
             assert cell.total == pytest.approx(cell.value, abs=5e-4)
 
 
-def test_each_step_follows_from_the_one_before(clip: np.ndarray) -> None:
+def test_each_step_follows_from_the_previous_one(clip: np.ndarray) -> None:
     params = clip_params(clip, FeatureParams())
     cell = trace_cell(clip, params, 20, 5)
     assert cell.seconds == pytest.approx(20 * 512 / RATE)
@@ -110,7 +110,7 @@ def test_peaks_are_the_heights_of_the_triangles() -> None:
     assert inspect_bank(RATE, 16384, 20, norm="peak").peaks.tolist() == [1] * 20
 
 
-def test_a_range_too_narrow_for_any_remedy_says_so() -> None:
+def test_a_range_too_narrow_has_no_remedy() -> None:
     report = inspect_bank(44_100, 64, 200, fmin=1000, fmax=1001)
     assert report.empty.size
     assert report.n_fft_needed is None

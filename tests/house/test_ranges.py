@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render, write_demo_dataset
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.inspection import inspect_folder
 from genrekit.dataset.splits import by_segment
@@ -15,9 +16,10 @@ from genrekit.features.invert import griffin_lim, resynthesise
 from genrekit.mel.scale import mel_filterbank, mel_frequencies
 from genrekit.mel.tones import chord, equal_steps, glide, melody
 from genrekit.ranges import check_number, check_switch, check_whole
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
+from genrekit.teaching.tasks import make_task
 from genrekit.training.leak import leak_meter
 from genrekit.training.params import TrainParams
 from genrekit.verdict.occlusion import band_edges

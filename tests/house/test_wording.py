@@ -13,9 +13,10 @@ from genrekit.errors import GenreKitError
 from genrekit.mel import tones
 from genrekit.mel.scale import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz
 from genrekit.teaching.examples import parse_table
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.run import Run, Weight
 from genrekit.teaching.settings import RunSettings
+from genrekit.teaching.tasks import make_task
 from genrekit.wording import agree, counted, duration, numeral, the_first
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +34,10 @@ NOUNS = (
 NEVER_ONE = {
     "app/mel/ear_test.py: count steps",  # a slider from 4 on
     "app/build/dataset_views.py: len(dataset) segments",  # more than are drawn
-    "app/classify/overview.py: len(starts) segments",  # more than are asked
-    "app/classify/overview.py: total segments",
-    "app/classify/overview.py: count models",  # two who agree
-    "app/classify/overview.py: len(verdicts) models",  # two who do not
+    "app/classify/why.py: len(starts) segments",  # more than are asked
+    "app/classify/why.py: total segments",
+    "app/classify/compare.py: count models",  # two who agree
+    "app/classify/compare.py: len(verdicts) models",  # two who do not
     "app/mel/sound.py: MAX_CLIP_SECONDS seconds",
     "training/commentary.py: points points",  # a gap of ten or more
     "training/leak.py: 100 * high points",  # the end of an interval
@@ -46,8 +47,8 @@ NEVER_ONE = {
     "teaching/diagnosis.py: size units",  # twins are two
     "dataset/upload.py: limits.ratio times",
     "training/leak.py: before points",  # of which three or more were lost
-    "cli/main.py: total tracks",  # twelve styles
-    "cli/main.py: len(STYLES) genres",
+    "cli/commands.py: total tracks",  # twelve styles
+    "cli/commands.py: len(STYLES) genres",
     "app/playground/settings.py: LIMITS.table_inputs inputs",
     "app/playground/settings.py: LIMITS.table_rows lines",
     "app/mel/number_list.py: MAX_NUMBERS numbers",

@@ -14,7 +14,7 @@ from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbe
 @pytest.mark.parametrize(
     "text", ["220 440 880", "220,440,880", "220;440;880", "220\n440\r\n880\n", " 220,\t440 ;; 880 "]
 )
-def test_any_separator_will_do(text: str) -> None:
+def test_all_separators_are_accepted(text: str) -> None:
     assert parse_numbers(text, "hz") == ([220.0, 440.0, 880.0], [], 0)
 
 
@@ -23,16 +23,16 @@ def test_the_unit_may_follow_a_number() -> None:
     assert parse_numbers("500 mel 600mels", "mel") == ([500.0, 600.0], [], 0)
 
 
-def test_the_wrong_unit_is_named_and_not_ignored() -> None:
+def test_the_wrong_unit_is_reported() -> None:
     numbers, bad, _ = parse_numbers("500 mel", "hz")
     assert numbers == [500.0]
     assert bad == [BadEntry(2, "mel", "is not a number")]
 
 
-def test_bad_entries_are_named_with_their_place() -> None:
+def test_bad_entries_are_reported_with_their_position() -> None:
     numbers, bad, _ = parse_numbers("440, -3, abc, nan, inf, 1_000, 2e9, 0", "hz")
     assert numbers == [440.0, 0.0]
-    assert [(b.place, b.text) for b in bad] == [
+    assert [(b.position, b.text) for b in bad] == [
         (2, "-3"), (3, "abc"), (4, "nan"), (5, "inf"), (6, "1_000"), (7, "2e9"),
     ]  # fmt: skip
     assert [b.reason.split(",")[0] for b in bad] == [
@@ -48,12 +48,12 @@ def test_mel_values_beyond_a_megahertz_are_refused(formula, largest: float) -> N
     assert np.isfinite(convert(numbers, "mel", formula).hz).all()
 
 
-def test_a_list_that_is_too_long_is_cut_and_told() -> None:
+def test_a_long_list_is_cut_and_the_rest_counted() -> None:
     numbers, bad, left_over = parse_numbers("1 " * (MAX_NUMBERS + 7), "hz")
     assert (len(numbers), bad, left_over) == (MAX_NUMBERS, [], 7)
 
 
-def test_nothing_makes_nothing() -> None:
+def test_an_empty_list_gives_an_empty_table() -> None:
     assert parse_numbers(" ,; \n", "hz") == ([], [], 0)
 
 
@@ -66,7 +66,7 @@ def test_the_table_agrees_with_librosa(formula) -> None:
     assert table.slaney == pytest.approx(librosa.hz_to_mel(table.hz))
 
 
-def test_the_csv_can_be_read_back() -> None:
+def test_the_csv_round_trips() -> None:
     table = convert([0, 440, 1000], "hz")
     rows = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert [float(row["hz"]) for row in rows] == [0, 440, 1000]

@@ -75,7 +75,7 @@ def test_unknown_formula(function):
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_mel_too_large_for_any_frequency(formula):
-    with pytest.raises(SettingsError, match="no frequency"):
+    with pytest.raises(SettingsError, match="too large for a frequency"):
         mel_to_hz([10.0, 1e6], formula)
 
 
@@ -134,7 +134,7 @@ def test_filterbank_equals_librosa(rate, n_fft, n_mels, fmin, fmax, formula, nor
     np.testing.assert_allclose(bands, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_norms_do_what_they_say():
+def test_norms_scale_the_triangles():
     rate, n_fft = 22050, 1 << 15  # fine enough for sums to stand for areas
     area = mel_filterbank(rate, n_fft, 40).sum(axis=1) * rate / n_fft
     np.testing.assert_allclose(area, 1, rtol=2e-2)

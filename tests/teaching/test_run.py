@@ -22,11 +22,12 @@ from genrekit.teaching.inspect_run import (
     dry_run,
     inspect_example,
 )
-from genrekit.teaching.mlp import MLP, make_task
+from genrekit.teaching.mlp import MLP
 from genrekit.teaching.presets import EXPERIMENTS, Experiment
 from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
 from genrekit.teaching.settings import LIMITS, RunSettings
 from genrekit.teaching.surfaces import error_map, neuron_surface
+from genrekit.teaching.tasks import make_task
 
 ALL = 10**9
 
@@ -128,15 +129,15 @@ def test_more_epochs_continue_a_finished_run() -> None:
     assert run.advance(ALL) == 120
 
 
-def test_frames_are_thinned_and_keep_both_ends() -> None:
+def test_snapshots_are_thinned_and_keep_both_ends() -> None:
     run = Run(RunSettings(examples=1), epochs=3 * MAX_SNAPSHOTS)
-    first = run.frames[0].parameters.copy()
+    first = run.snapshots[0].parameters.copy()
     while not run.finished:
         run.advance(1)
-    assert MAX_SNAPSHOTS // 2 <= len(run.frames) <= MAX_SNAPSHOTS
-    np.testing.assert_array_equal(run.frames[0].parameters, first)
-    assert run.frames[-1].seen == run.seen
-    seen = [frame.seen for frame in run.frames]
+    assert MAX_SNAPSHOTS // 2 <= len(run.snapshots) <= MAX_SNAPSHOTS
+    np.testing.assert_array_equal(run.snapshots[0].parameters, first)
+    assert run.snapshots[-1].seen == run.seen
+    seen = [snapshot.seen for snapshot in run.snapshots]
     assert seen == sorted(set(seen))
 
 
@@ -181,12 +182,12 @@ def test_a_weight_must_be_a_number() -> None:
         Run(little()).set_weight(Weight(0, 0, 0), math.nan)
 
 
-def test_all_weights_follow_the_order_of_a_frame() -> None:
+def test_all_weights_follow_the_order_of_a_snapshot() -> None:
     run = Run(little(hidden=(3, 2), bias=True))
     for i, weight in enumerate(run.all_weights()):
         run.set_weight(weight, i / 10)
     expected = np.arange(len(run.all_weights())) / 10
-    np.testing.assert_allclose(run.frames[-1].parameters, expected)
+    np.testing.assert_allclose(run.snapshots[-1].parameters, expected)
 
 
 # -- looking inside -------------------------------------------------------------------------
@@ -205,12 +206,12 @@ def test_looking_does_not_disturb_the_run() -> None:
     np.testing.assert_array_equal(watched.mlp.weights[0], alone.mlp.weights[0])
 
 
-def test_a_look_into_a_frame_shows_the_network_of_that_time() -> None:
+def test_a_look_into_a_snapshot_shows_the_network_of_that_time() -> None:
     run = Run(little(), epochs=2)
     early = inspect_example(run, [0.2, 0.4], 0.6)
     run.advance(ALL)
     np.testing.assert_allclose(
-        inspect_example(run, [0.2, 0.4], 0.6, run.frames[0]).flat(), early.flat()
+        inspect_example(run, [0.2, 0.4], 0.6, run.snapshots[0]).flat(), early.flat()
     )
     assert not np.allclose(inspect_example(run, [0.2, 0.4], 0.6).flat(), early.flat())
     # 2-5-1: 8 activations, 6 deltas, 15 gradients.
@@ -355,14 +356,33 @@ def test_saturated_units_are_noticed() -> None:
     assert "2 of 6" in finding.message
 
 
-def test_a_rising_error_is_noticed() -> None:
-    run = Run(RunSettings(examples=200), epochs=40, learning_rate=0.5)
-    run.advance(30 * 200)
-    assert "exploding" not in [f.kind for f in diagnose(run)]
-    run.set_weight(Weight(1, 0, 0), 60.0)
-    run.set_weight(Weight(1, 1, 0), 60.0)
+def too_large_steps(run: Run) -> list[str]:
+    return [f.message for f in diagnose(run) if f.kind == "exploding"]
+
+
+def test_a_rising_error_is_blamed_on_the_steps() -> None:
+    run = Run(RunSettings(examples=200, output_activation="identity"), epochs=40)
+    run.advance(20 * 200)
+    assert not too_large_steps(run)
+    run.learning_rate = 2.0
     run.advance(200)
-    assert "exploding" in [f.kind for f in diagnose(run)]
+    assert "The error rose from 0.00469 to 0.945" in too_large_steps(run)[0]
+
+
+@pytest.mark.parametrize("seen", [30 * 200, 30 * 200 + 1, 30 * 200 + 150])
+def test_an_error_that_rises_with_weights_edited_by_hand_is_not(seen: int) -> None:
+    run = Run(RunSettings(examples=200, output_activation="identity"), epochs=40)
+    run.advance(seen)
+    lowest = run.history[-1].mse
+    for unit in (0, 1):
+        run.set_weight(Weight(1, unit, 0), 10.0)
+    for _ in range(3):
+        run.advance(200)
+        assert not too_large_steps(run)
+    assert max(record.mse for record in run.history[30:]) > 4 * lowest
+    run.learning_rate = 5.0  # now the steps do it
+    run.advance(2 * 200)
+    assert too_large_steps(run)
 
 
 def test_a_step_cannot_learn() -> None:
@@ -489,12 +509,12 @@ def test_without_enough_own_rows_none_are_held_out() -> None:
         ({"activation": "softplus"}, "Unknown activation"),
         ({"output_activation": "x"}, "Unknown output activation"),
         ({"init": "ones"}, "Unknown weight initialisation"),
-        ({"hidden": (9,)}, "out of range"),
-        ({"hidden": (0,)}, "out of range"),
-        ({"hidden": (2, 2, 2, 2)}, "out of range"),
-        ({"examples": 0}, "0 is out of range for the examples"),
+        ({"hidden": (9,)}, "A hidden layer's size is 9: use a whole number from 1 to 8"),
+        ({"hidden": (0,)}, "A hidden layer's size is 0"),
+        ({"hidden": (2, 2, 2, 2)}, "The number of hidden layers is 4: use .* from 0 to 3"),
+        ({"examples": 0}, "examples is 0: use a whole number from 1 to 5000"),
         ({"batch_size": LIMITS.examples + 1}, "batch size"),
-        ({"seed": -1}, "seed of -1.*must be 0 or more"),
+        ({"seed": -1}, "seed is -1: use a whole number of at least 0"),
         ({"noise": math.nan}, "noise is not a number"),
         ({"low": 0.5}, "is empty"),
     ],

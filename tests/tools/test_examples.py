@@ -1,4 +1,4 @@
-"""The bundled clips: their scores as MIDI, read by a reader of this file's own, and their sound."""
+"""The bundled clips: their scores as MIDI, read independently, and their sound."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ from examples.pieces import PIECES, compose
 from examples.score import Mix, Note, Part, Piece
 from genrekit.app.kit.clips import CLIPS, FOLDER
 from genrekit.model.bundle import MODELS, GenreModel
-from genrekit.verdict.analysis import in_words
+from genrekit.verdict.report import confidence_in_words
 
 NAMES = [clip.name for clip in CLIPS]
 LOWEST_BASS, HIGHEST_BASS = 28, 60
@@ -114,7 +114,7 @@ def test_the_list_of_clips_is_the_list_of_pieces():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_score_is_the_same_bytes_every_time(name):
+def test_a_score_is_deterministic(name):
     assert compose(name).midi() == (FOLDER / f"{name}.mid").read_bytes()
 
 
@@ -187,7 +187,7 @@ def test_swing_moves_the_off_beat_alone():
     assert starts == pytest.approx([0, 2 / 3, 1, 5 / 3])
 
 
-def test_a_note_ends_before_its_pitch_is_struck_again():
+def test_a_note_ends_before_its_pitch_is_repeated():
     piece = Piece("test", "Test", 120, 4)
     part = piece.add(Part("Test", 0, loose=0))
     for start in (0, 1):
@@ -217,7 +217,7 @@ def decibels(values) -> float:
     return float(10 * np.log10(np.mean(np.square(values)) + 1e-12))
 
 
-def test_a_clip_is_whole_at_a_good_level_and_never_silent(clip, sound):
+def test_a_clip_has_a_good_level_and_is_never_silent(clip, sound):
     seconds = len(sound) / 44_100
     assert 20 <= seconds <= 30
     assert round(seconds) == clip.seconds
@@ -229,7 +229,7 @@ def test_a_clip_is_whole_at_a_good_level_and_never_silent(clip, sound):
     assert abs(decibels(sound[:, 0]) - decibels(sound[:, 1])) < 3
 
 
-def test_what_sounds_is_what_is_written(clip, sound):
+def test_the_sound_matches_the_score(clip, sound):
     """The pitch classes of the sound are those of the notes, as long as each lasts."""
     heard = librosa.feature.chroma_stft(y=sound.mean(axis=1), sr=44_100, n_fft=8192).mean(axis=1)
     written = np.zeros(12)
@@ -242,20 +242,20 @@ def test_what_sounds_is_what_is_written(clip, sound):
     assert matches[0] > 0.5
 
 
-def test_clips_are_small_and_nothing_lies_beside_them():
+def test_clips_are_small_and_complete():
     assert sum(clip.path.stat().st_size for clip in CLIPS) < 2_500_000
     kinds = Counter(path.suffix for path in FOLDER.iterdir() if path.is_file())
     assert kinds[".ogg"] == kinds[".mid"] == len(CLIPS)
 
 
-def test_loudness_is_that_of_the_standard():
+def test_loudness_equals_the_standard():
     """A 997 Hz sine at full scale in one channel is -3.01 LUFS (ITU-R BS.1770)."""
     sine = np.sin(2 * np.pi * 997 * np.arange(5 * 44_100) / 44_100)
     assert mix.loudness(np.stack([sine, 0 * sine], 1)) == pytest.approx(-3.01, abs=0.03)
     assert mix.loudness(np.stack([sine, sine], 1) / 10) == pytest.approx(-20, abs=0.03)
 
 
-def test_a_mix_is_brought_to_its_loudness_without_peaks():
+def test_a_mix_has_its_loudness_without_peaks():
     chance = np.random.default_rng(0)
     quiet = 0.01 * chance.standard_normal((5 * 44_100, 2))
     quiet[50_000] = 1
@@ -264,7 +264,7 @@ def test_a_mix_is_brought_to_its_loudness_without_peaks():
     assert np.abs(loud).max() < 10 ** (-1.5 / 20)
 
 
-def test_a_part_is_put_to_its_place_and_level():
+def test_a_part_has_its_pan_and_level():
     noise = np.random.default_rng(0).standard_normal((44_100, 2))
     even, left = mix.shaped(noise, Mix()), mix.shaped(noise, Mix(6, -1, 0, 1000))
     assert decibels(even) == pytest.approx(-20, abs=1)
@@ -274,16 +274,16 @@ def test_a_part_is_put_to_its_place_and_level():
     assert power[4000:].sum() < 0.01 * power.sum()
 
 
-def test_sound_survives_its_coding():
+def test_sound_survives_encoding():
     sine = 0.5 * np.sin(2 * np.pi * 440 * np.arange(88_200) / 44_100)
     back, rate = soundfile.read(io.BytesIO(mix.encode(np.stack([sine, sine], 1))))
     assert (rate, back.shape) == (44_100, (88_200, 2))
     assert decibels(back[:, 0] - sine) < decibels(sine) - 15
 
 
-def test_no_model_that_ships_is_very_sure_of_a_wrong_genre():
+def test_no_shipped_model_is_very_sure_of_a_wrong_genre():
     for model in (GenreModel.load(card.parent) for card in MODELS.glob("*/model.json")):
         for clip in CLIPS:
             verdict = model.classify_file(clip.path)
-            if in_words(verdict.confidence) == "very sure":
+            if confidence_in_words(verdict.confidence) == "very sure":
                 assert verdict.genre in (None, clip.name), clip.name

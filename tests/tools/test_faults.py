@@ -1,4 +1,4 @@
-"""Faults that the fuzzer has found in reading files, each with a file that has it."""
+"""Faults found by the fuzzer in reading files, each with a file that triggers it."""
 
 import io
 import struct
@@ -64,7 +64,7 @@ def test_a_sound_that_comes_after_the_last_whole_block(tmp_path):
     assert check_file(path, 0.2).problem is None
 
 
-def test_a_damaged_length_is_no_length(sources):
+def test_a_damaged_length_is_unknown(sources):
     """A Matroska file whose duration is negative."""
     (content,) = sources["webm"][0].values()
     at = content.index(b"\x44\x89\x88") + 3
@@ -81,7 +81,7 @@ class Watched(io.BytesIO):
         return super().seek(offset, whence)
 
 
-def test_a_place_that_no_file_reaches(sources, tmp_path, capfd):
+def test_a_seek_beyond_any_file(sources, tmp_path, capfd):
     """A file on disk fared otherwise than its bytes, and PyAV printed a traceback."""
     (content,) = sources["wma"][0].values()
     sizes = [at for at, size, _ in anatomy("wma", content).numbers if size == 8]
@@ -123,7 +123,7 @@ def odd_header(text):
     "member", [odd_header("{" * 3000), odd_header("[" * 900), odd_header("("), b"no array", b""]
 )
 @pytest.mark.parametrize("name", ["track", "level"])
-def test_npz_files_whose_headers_are_no_literals(name, member, tmp_path, small):
+def test_npz_files_with_invalid_headers(name, member, tmp_path, small):
     parts = {
         "level": npy(np.zeros((2, 24, 40), np.uint8)),
         "dynamic_range_db": npy(np.full(2, 60, np.float32)),
@@ -142,11 +142,11 @@ def test_npz_files_whose_headers_are_no_literals(name, member, tmp_path, small):
     with pytest.raises(DatasetError, match="is damaged, or is no|do not fit each other"):
         read_mel_file(path, params)
     npz_of(parts | {"card": member}, path)
-    with pytest.raises(DatasetError, match="is damaged, or is no NPZ|card is damaged"):
+    with pytest.raises(DatasetError, match="is damaged, or is not an NPZ|card is damaged"):
         import_dataset(path)
 
 
-def test_a_mel_file_of_an_impossible_dynamic_range(tmp_path, small):
+def test_a_mel_file_with_an_impossible_dynamic_range(tmp_path, small):
     params = type(small)(**{**small.to_dict(), "ref": "max"})
     path = tmp_path / "data.npz"
     for value in (-1.0, 1e38, np.nan, np.inf):
@@ -161,13 +161,13 @@ def test_a_mel_file_of_an_impossible_dynamic_range(tmp_path, small):
             read_mel_file(path, params)
 
 
-def test_an_npz_that_is_locked(demo, tmp_path):
+def test_an_encrypted_npz(demo, tmp_path):
     path = tmp_path / "data.npz"
     export_dataset(demo, path)
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="is damaged, or is no NPZ file"):
+    with pytest.raises(DatasetError, match="is damaged, or is not an NPZ file"):
         import_dataset(path)
 
 
@@ -190,7 +190,7 @@ def test_a_parquet_file_with_a_damaged_footer(demo_file, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["a\nb", "x" * 9999, "\u202eb", [[1]], 2, None])
-def test_formats_of_another_world(value, demo_bundle, demo_file, tmp_path):
+def test_unknown_formats(value, demo_bundle, demo_file, tmp_path):
     """Whatever a file says of its format, the error is one sentence."""
     import json
     import shutil
@@ -236,7 +236,7 @@ def test_more_than_eight_channels_by_ffmpeg(count):
     np.testing.assert_allclose(samples, 0.25, atol=1e-4)
 
 
-def test_letters_beyond_the_last_one(demo, tmp_path):
+def test_invalid_code_points(demo, tmp_path):
     """NumPy takes any number for a letter; what was imported could not be read back."""
     path = tmp_path / "data.npz"
     export_dataset(demo, path)
@@ -246,5 +246,5 @@ def test_letters_beyond_the_last_one(demo, tmp_path):
     for number in (0x110000, 0x9C3B002F, 0xD800):
         tracks.view(np.uint32)[0] = number
         np.savez(path, **(parts | {"tracks": tracks}))
-        with pytest.raises(DatasetError, match="is damaged, or is no NPZ file"):
+        with pytest.raises(DatasetError, match="is damaged, or is not an NPZ file"):
             import_dataset(path)

@@ -1,12 +1,14 @@
 // The live network: its drawing, its error curve, and a replay that needs no server.
 //
-// Each update brings frames (a frame is the network after so many examples). They are kept
-// here by the number of examples seen, and thinned to a number that does not grow.
-// A frame's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
-// weights, gradients of biases; layer by layer, rows before columns.
+// Each update brings snapshots of the network. They are kept here by the number of examples seen,
+// and thinned so that their number stays bounded.
+// A snapshot's numbers are one float32 row: weights, biases, activations, deltas, gradients of
+// weights, gradients of biases; layer by layer, rows before columns. So the i-th of the weights
+// and biases is the i-th number, and its gradient the i-th of the last ones.
 
-const SVG = "http://www.w3.org/2000/svg";
-const FRAMES_KEPT = 800;
+import { make } from "./drawing.js";
+
+const SNAPSHOTS_KEPT = 800;
 const views = new WeakMap();
 
 export default function (component) {
@@ -20,13 +22,6 @@ export default function (component) {
   view.receive(component.data);
   view.find("view").inert = false;
   return () => view.stop();
-}
-
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
 }
 
 function number(value, digits = 3) {
@@ -48,30 +43,16 @@ function decode(text) {
   return new Float32Array(bytes.buffer);
 }
 
-// Where each kind of number starts in a frame, for a network of these sizes.
-function layout(sizes, bias) {
-  let at = 0;
-  const take = (counts) => counts.map((n) => { const start = at; at += n; return start; });
-  const pairs = sizes.slice(1).map((n, i) => n * sizes[i]);
-  const units = sizes.slice(1);
-  const none = [];
-  return {
-    weights: take(pairs),
-    biases: bias ? take(units) : none,
-    activations: take(sizes),
-    deltas: take(units),
-    gradients: take(pairs),
-    biasGradients: bias ? take(units) : none,
-  };
-}
+const range = (count) => [...Array(count).keys()];
+const sum = (counts) => counts.reduce((a, b) => a + b, 0);
 
 class View {
   constructor(root) {
     this.find = (name) => root.querySelector(`[data-part="${name}"]`);
-    this.frames = new Map();
+    this.snapshots = new Map();
     this.order = [];
     this.version = null;
-    this.at = null; // the frame shown; null follows the newest
+    this.at = null; // the snapshot shown; null follows the newest
     this.selected = 0;
     this.hovered = null;
     this.timer = null;
@@ -114,14 +95,14 @@ class View {
     this.watcher.observe(this.find("view"));
     const shape = JSON.stringify([data.run, data.sizes, data.bias, data.names]);
     if (data.version !== this.version) {
-      this.frames.clear();
+      this.snapshots.clear();
       this.version = data.version;
       this.halt();
       this.at = null;
     }
     this.data = data;
-    for (const [seen, epoch, error, held, row] of data.frames) {
-      this.frames.set(seen, { seen, epoch, error, held, row: decode(row) });
+    for (const [seen, epoch, error, held, row] of data.snapshots) {
+      this.snapshots.set(seen, { seen, epoch, error, held, row: decode(row) });
     }
     this.thin();
     this.curves = data.curves.map((c) => ({ ...c, rows: decode(c.rows) }));
@@ -130,14 +111,14 @@ class View {
       this.selected = data.selected;
     }
     this.updates += 1;
-    // Read by tests, and by whoever wonders how smooth it is.
-    this.find("view").dataset.updates = this.updates;
-    this.find("view").dataset.seen = this.order[this.order.length - 1];
-    this.find("view").dataset.training = data.training;
+    // Read by tests.
+    Object.assign(this.find("view").dataset, {
+      updates: this.updates, seen: this.order[this.order.length - 1], training: data.training,
+    });
     if (shape !== this.shape) {
       this.shape = shape;
-      this.places = layout(data.sizes, data.bias);
       this.weightList = this.listWeights();
+      this.starts = this.layout();
       this.fillPicker();
       this.rebuild();
     } else {
@@ -145,42 +126,36 @@ class View {
     }
   }
 
-  // Every second frame goes, but the first, the last and the one that is looked at stay.
+  // Drop every second snapshot, but not the first, the last or the one on display.
   thin() {
-    const looked = this.at === null ? null : this.order[this.at];
-    this.order = [...this.frames.keys()].sort((a, b) => a - b);
-    if (this.order.length > FRAMES_KEPT) {
+    const shown = this.at === null ? null : this.order[this.at];
+    this.order = [...this.snapshots.keys()].sort((a, b) => a - b);
+    if (this.order.length > SNAPSHOTS_KEPT) {
       const last = this.order.length - 1;
-      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === looked);
-      this.frames = new Map(this.order.map((seen) => [seen, this.frames.get(seen)]));
+      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === shown);
+      this.snapshots = new Map(this.order.map((seen) => [seen, this.snapshots.get(seen)]));
     }
-    if (looked !== null) this.at = this.order.indexOf(looked);
-    this.find("view").dataset.frames = this.order.length;
+    if (shown !== null) this.at = this.order.indexOf(shown);
+    this.find("view").dataset.snapshots = this.order.length;
   }
 
   listWeights() {
     const { sizes, bias } = this.data;
-    const list = [];
-    for (let layer = 0; layer + 1 < sizes.length; layer++) {
-      for (let from = 0; from < sizes[layer]; from++) {
-        for (let to = 0; to < sizes[layer + 1]; to++) {
-          const offset = from * sizes[layer + 1] + to;
-          list.push({ layer, from, to,
-            value: this.places.weights[layer] + offset,
-            gradient: this.places.gradients[layer] + offset });
-        }
-      }
-    }
-    if (bias) {
-      for (let layer = 0; layer + 1 < sizes.length; layer++) {
-        for (let to = 0; to < sizes[layer + 1]; to++) {
-          list.push({ layer, from: null, to,
-            value: this.places.biases[layer] + to,
-            gradient: this.places.biasGradients[layer] + to });
-        }
-      }
-    }
-    return list;
+    const layers = range(sizes.length - 1);
+    const biases = layers.flatMap((layer) =>
+      range(sizes[layer + 1]).map((to) => ({ layer, from: null, to })));
+    const weights = layers.flatMap((layer) => range(sizes[layer]).flatMap((from) =>
+      range(sizes[layer + 1]).map((to) => ({ layer, from, to }))));
+    return bias ? [...weights, ...biases] : weights;
+  }
+
+  // Where each kind of number starts in a row; the first layer has neither biases nor deltas.
+  layout() {
+    const { sizes } = this.data;
+    const activations = this.weightList.length;
+    const deltas = activations + sum(sizes);
+    const biases = sum(sizes.slice(1).map((count, i) => count * sizes[i]));
+    return { biases, activations, deltas, gradients: deltas + sum(sizes.slice(1)) };
   }
 
   name(layer, unit) { return this.data.names[layer][unit]; }
@@ -191,13 +166,8 @@ class View {
   }
 
   fillPicker() {
-    const picker = this.find("pick");
-    picker.replaceChildren(...this.weightList.map((weight, i) => {
-      const option = document.createElement("option");
-      option.value = String(i);
-      option.textContent = this.label(weight);
-      return option;
-    }));
+    this.find("pick").replaceChildren(
+      ...this.weightList.map((weight, i) => new Option(this.label(weight), i)));
   }
 
   // -- what the visitor does --------------------------------------------------------------
@@ -236,9 +206,9 @@ class View {
 
   show(index) { this.at = index; this.draw(); }
 
-  get frame() {
+  get snapshot() {
     const last = this.order.length - 1;
-    return this.frames.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
+    return this.snapshots.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
   }
 
   // -- drawing ----------------------------------------------------------------------------
@@ -289,11 +259,11 @@ class View {
       hit.addEventListener("click", () => this.select(i));
       lines.append(line, hit);
       labels.append(text.node);
-      this.edges.push({ weight, line, text });
+      this.edges.push({ line, text });
     });
     this.units = [];
     sizes.forEach((count, layer) => {
-      for (let unit = 0; unit < count; unit++) units.append(this.buildUnit(layer, unit));
+      for (const unit of range(count)) units.append(this.buildUnit(layer, unit));
     });
     this.halo = make("line", { class: "halo" });
     svg.replaceChildren(this.halo, lines, labels, units);
@@ -307,37 +277,39 @@ class View {
     // Right above its circle no line passes: those that end nearby are hidden by the circles.
     const name = make("text", { x, y: y - this.radius - 5, class: "name" }, this.name(layer, unit));
     group.append(circle, value, name);
-    group.addEventListener("pointerenter", () => { this.hovered = { layer, unit }; this.describe(); });
+    const hovered = { name: this.name(layer, unit), index: this.units.length };
+    group.addEventListener("pointerenter", () => { this.hovered = hovered; this.describe(); });
     group.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
-    this.units.push({ layer, unit, circle, value });
+    this.units.push({ circle, value });
     return group;
   }
 
   draw() {
-    const frame = this.frame;
-    if (!frame || !this.edges) return;
-    this.drawEdges(frame.row);
-    for (const { layer, unit, circle, value } of this.units) {
-      const a = frame.row[this.places.activations[layer] + unit];
+    const snapshot = this.snapshot;
+    if (!snapshot || !this.edges) return;
+    this.drawEdges(snapshot.row);
+    this.units.forEach(({ circle, value }, unit) => {
+      const a = snapshot.row[this.starts.activations + unit];
       const strength = Number.isFinite(a) ? Math.min(1, Math.abs(a)) : 0;
       circle.style.setProperty("--strength", `${Math.round(strength * 40)}%`);
       value.textContent = Number.isFinite(a) ? (Math.abs(a) < 10 ? a.toFixed(2) : a.toPrecision(2)).replace("-", "−") : "?";
-    }
+    });
     this.describe();
-    this.drawEditor(frame);
-    this.drawCurve(frame);
-    this.drawReplay(frame);
+    this.drawEditor(snapshot);
+    this.drawCurve(snapshot);
+    this.drawReplay(snapshot);
   }
 
   drawEdges(row) {
-    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.gradient];
-    const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
+    const start = this.data.lines === "weights" ? 0 : this.starts.gradients;
+    const values = this.edges.map((_, i) => row[start + i]);
+    const sizes = values.map(Math.abs).filter(Number.isFinite);
     const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
     const { positive, negative } = this.data.colours;
     const thickest = this.edges.length <= 24 ? 7 : this.edges.length <= 80 ? 5 : 3;
     this.halo.style.display = this.selected < this.edges.length ? "" : "none";
-    this.edges.forEach(({ weight, line, text }, i) => {
-      const value = pick(weight);
+    this.edges.forEach(({ line, text }, i) => {
+      const value = values[i];
       const size = Number.isFinite(value) ? Math.abs(value) / largest : 1;
       line.setAttribute("stroke", value < 0 ? negative : positive);
       line.setAttribute("stroke-width", (0.8 + thickest * size).toFixed(2));
@@ -351,53 +323,51 @@ class View {
   }
 
   describe() {
-    const frame = this.frame;
-    if (!frame) return;
-    const out = this.find("readout");
-    const at = this.hovered;
-    if (at !== null && typeof at === "object") {
-      const a = frame.row[this.places.activations[at.layer] + at.unit];
-      const parts = [`${this.name(at.layer, at.unit)}: gives ${number(a, 4)}`];
-      if (at.layer > 0) {
-        parts.push(`delta ${number(frame.row[this.places.deltas[at.layer - 1] + at.unit], 4)}`);
-        if (this.data.bias) {
-          parts.push(`bias ${number(frame.row[this.places.biases[at.layer - 1] + at.unit], 4)}`);
-        }
+    const snapshot = this.snapshot;
+    if (!snapshot) return;
+    const at = this.hovered, { row } = snapshot;
+    const unit = at?.index;
+    if (unit !== undefined) {
+      const parts = [`${at.name}: gives ${number(row[this.starts.activations + unit], 4)}`];
+      const learning = unit - this.data.sizes[0];
+      if (learning >= 0) {
+        parts.push(`delta ${number(row[this.starts.deltas + learning], 4)}`);
+        if (this.data.bias) parts.push(`bias ${number(row[this.starts.biases + learning], 4)}`);
       }
-      out.textContent = parts.join(", ");
+      this.find("readout").textContent = parts.join(", ");
       return;
     }
-    const weight = this.weightList[at === null ? this.selected : at];
-    if (!weight) return;
-    out.textContent = `${this.label(weight)}: weight ${number(frame.row[weight.value], 4)}, ` +
-      `gradient ${number(frame.row[weight.gradient], 4)}`;
+    const index = at ?? this.selected;
+    if (!this.weightList[index]) return;
+    this.find("readout").textContent = `${this.label(this.weightList[index])}: weight ` +
+      `${number(row[index], 4)}, gradient ${number(row[this.starts.gradients + index], 4)}`;
   }
 
-  drawEditor(frame) {
+  drawEditor(snapshot) {
     const weight = this.weightList[this.selected];
     if (!weight) return;
     const picker = this.find("pick"), slider = this.find("slide"), box = this.find("value");
     const focus = picker.getRootNode().activeElement;
     picker.value = String(this.selected);
-    const value = frame.row[weight.value];
-    // What the visitor is typing or dragging is never overwritten.
+    const value = snapshot.row[this.selected];
+    // Never overwrite what the visitor is typing or dragging.
     if (focus !== slider || this.data.training) slider.value = String(value);
     if (focus !== box) box.value = Number.isFinite(value) ? value.toFixed(4) : "";
     slider.setAttribute("aria-label", `Value of ${this.label(weight)}`);
     for (const input of [slider, box]) input.disabled = this.at !== null;
   }
 
-  drawReplay(frame) {
+  drawReplay(snapshot) {
     const scrub = this.find("scrub");
     const last = this.order.length - 1;
     scrub.max = String(Math.max(1, last));
     scrub.value = String(this.at === null ? last : this.at);
     this.find("play").disabled = last < 1;
     this.find("now").disabled = this.at === null;
-    const epoch = frame.epoch;
+    const epoch = snapshot.epoch;
     const soFar = epoch % 1 ? "error of this epoch so far" : "error";
-    const error = frame.error === null ? "error not measured yet" : `${soFar} ${number(frame.error, 4)}`;
-    const count = `${frame.seen.toLocaleString("en-GB")} ${frame.seen === 1 ? "example" : "examples"}`;
+    const error = snapshot.error === null ? "error not measured yet" : `${soFar} ${number(snapshot.error, 4)}`;
+    const count = `${snapshot.seen.toLocaleString("en-GB")} ${snapshot.seen === 1 ? "example" : "examples"}`;
     this.find("place").textContent =
       `${this.at === null ? "Now" : "Then"}: ${count}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
       ` of ${this.data.epochs}, ${error}`;
@@ -406,7 +376,7 @@ class View {
 
   // -- the error curve --------------------------------------------------------------------
 
-  drawCurve(frame) {
+  drawCurve(snapshot) {
     const svg = this.find("curve");
     const width = this.width, height = 230;
     const box = { left: 56, right: width - 14, top: 12, bottom: height - 40 };
@@ -416,7 +386,7 @@ class View {
     const parts = [...this.grid(box, axis, width, height)];
     this.curves.forEach((curve, i) => parts.push(...this.curve(curve, axis, i)));
     const now = this.curves.find((curve) => curve.now);
-    const at = now && between(now.rows, Math.floor(frame.epoch) - 1);
+    const at = now && between(now.rows, Math.floor(snapshot.epoch) - 1);
     if (at) {
       const x = axis.x(at.epoch), y = axis.y(at.low) + at.part * (axis.y(at.high) - axis.y(at.low));
       parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));

@@ -7,11 +7,12 @@ reload keeps it, and in the session, because a page switch drops it from the add
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
 from genrekit.model.bundle import DEFAULT_MODEL
+from genrekit.system.records import read_toml, record
 from genrekit.wording import duration
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
 
 TOUR: Final = "tour"
 PRESENT: Final = "present"
+_PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
 
 
 @dataclass(frozen=True)
@@ -60,97 +62,27 @@ class Stop:
     later: Mapping[str, str] = field(default_factory=dict)
 
 
-STOPS: Final = (
-    Stop(
-        "start/home.py",
-        "",
-        "Home",
-        1,
-        "Press **Play the clip** and follow the line: a wave becomes a picture, the picture "
-        "becomes numbers, and the numbers become bars that change with the music.",
-    ),
-    Stop(
-        "learn/mel_scale.py",
-        "mel-scale",
-        "The mel scale",
-        1,
-        "Play both staircases. One climbs in equal steps of hertz, the other in equal steps of "
-        "mel. Which of them sounds even?",
-        "Open the staircases",
-        {"mel_view": "Ear test", "mel_test": "Staircases"},
-    ),
-    Stop(
-        "learn/mel_scale.py",
-        "mel-scale",
-        "From sound to MFCC",
-        1,
-        "Play the four steps below the pictures, one after another. At the last one the melody "
-        "is gone and the tone colour stays: that is what the numbers keep.",
-        "Take a piece in the classical style",
-        {"mel_view": "Sound to MFCC", "mel_clip": "Music: classical"},
-        {"mel_view": "Sound to MFCC"},
-        {"mel_view": "Trace a number"},
-    ),
-    Stop(
-        "learn/neuron.py",
-        "neuron",
-        "A neuron",
-        1,
-        "This one fires only when both inputs are on. Move one input to 0: the sum falls below "
-        "zero, and the answer from 1 to 0.",
-        "Make it an AND",
-        {
-            "nr_n": "2",
-            "nr_x1": "1.0",
-            "nr_x2": "1.0",
-            "nr_w1": "1.0",
-            "nr_w2": "1.0",
-            "nr_bias": "true",
-            "nr_b": "-1.5",
-            "nr_act": "step",
-        },
-    ),
-    Stop(
-        "learn/backprop.py",
-        "backprop",
-        "A network that learns",
-        2,
-        "Watch the error fall: it is learning to add. Then ask it for 0.9 + 0.9, far from "
-        "anything it has seen, and it is wrong.",
-        "Ask for 0.9 + 0.9",
-        {"bp_q1": "0.9", "bp_q2": "0.9"},
-    ),
-    Stop(
-        "build/dataset.py",
-        "dataset",
-        "Prepare a dataset",
-        1,
-        "Press **Make the demo dataset**. In about six seconds 144 pieces are composed, cut "
-        "up and measured. On the map, choose a point to hear it.",
-        "Show the map when it is made",
-        {"view": "Map of all segments"},
-    ),
-    Stop(
-        "build/train.py",
-        "train",
-        "Train a classifier",
-        1,
-        "Press **Train** and watch both curves. Then press **Leak meter**: the same network gets "
-        "three different scores, and only two of them are worth anything.",
-        "Set fifteen epochs",
-        {"epochs": "15"},
-    ),
-    Stop(
-        "listen/classify.py",
-        "classify",
-        "Classify a song",
-        2,
-        "See the verdict, how sure it is, and which places of the music spoke for it. Then drop "
-        "in a song of your own, and let the model that you have trained hear it, too.",
-        "Let the shipped model hear an example, and ask why",
-        {"listener": f"Shipped: {DEFAULT_MODEL}", "source": "An example", "look": "Why"},
-    ),
-)
+def read_stops(tables: Mapping[str, Any]) -> tuple[Stop, ...]:
+    """Return the stops in order.
+
+    Raises
+    ------
+    ValueError
+        Naming the stop that is incomplete, stands twice or names a page that is not there.
+    """
+    stops = tuple(
+        record(Stop, table, table.get("title", f"Stop {number}"))
+        for number, table in enumerate(tables["stops"], start=1)
+    )
+    for number, stop in enumerate(stops):
+        if not (_PAGES / stop.page).is_file():
+            raise ValueError(f"{stop.title}: there is no page {stop.page}.")
+        if stop.title in [other.title for other in stops[:number]]:
+            raise ValueError(f"{stop.title}: two stops have this title.")
+    return stops
+
+
+STOPS: Final = read_stops(read_toml(__file__, DEFAULT_MODEL=DEFAULT_MODEL))
 
 
 def stop_at(address: str, query: Mapping[str, str]) -> int | None:

@@ -5,13 +5,13 @@ from typing import Final
 
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE
 from genrekit.app.kit.component import component
-from genrekit.teaching.mlp import NeuronOutput
+from genrekit.teaching.neuron import NeuronOutput
 from genrekit.wording import counted, numeral
 
 __all__ = ["neuron_view"]
 
 
-_mount: Final = component("neuron_view", '<svg role="img" aria-label="A neuron"></svg>')
+_mount: Final = component("neuron_view")
 
 
 def neuron_view(
