@@ -67,31 +67,22 @@ def fit_neighbours(
     ModelError
         The features are not the model's, or its embeddings are all alike.
     """
-    if dataset.tracks is None:
-        raise DatasetError(
-            "The dataset does not know its tracks, so there is nothing to name as a "
-            "neighbour: build it from a folder with music."
-        )
-    if dataset.params != model.params:
-        raise ModelError(
-            "The dataset's features were computed with other parameters than the model's: "
-            "use the dataset it was trained on."
-        )
-    places = dataset.segment_numbers()
-    rows = rows[np.lexsort((places[rows], dataset.tracks[rows]))]
+    _check(model, dataset)
+    assert dataset.tracks is not None
+    numbers = dataset.segment_numbers()
+    rows = rows[np.lexsort((numbers[rows], dataset.tracks[rows]))]
     names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
     if len(names) < 2:
         raise DatasetError(
             f"{counted(len(names), 'training track')} cannot be compared: use two or more."
         )
-    starts = dataset.params.segment_starts(places[rows])
+    starts = dataset.params.segment_starts(numbers[rows])
     bounds = np.flatnonzero(np.diff(track_of, prepend=-1, append=len(names)))
     fingerprints = Fingerprints.of(
         fingerprint(dataset.features[rows[a:b]], starts[a:b], dataset.params)
         for a, b in pairwise(bounds)
     )
-    place_in_track = np.arange(len(rows)) - bounds[track_of]
-    kept = place_in_track % -(-len(rows) // SEGMENTS_KEPT) == 0
+    kept = (np.arange(len(rows)) - bounds[track_of]) % -(-len(rows) // SEGMENTS_KEPT) == 0
     rows, track_of, starts = rows[kept], track_of[kept], starts[kept]
     held_out = held_out[:: -(-len(held_out) // HELD_OUT_MOST) or 1]
     held_out = held_out[~np.isin(dataset.tracks[held_out], names)]
@@ -115,7 +106,7 @@ def fit_neighbours(
         tracks=tuple(names.tolist()),
         files=tuple(known_files.get(name, "") for name in names.tolist()),
         track_of=track_of.astype(np.int32),
-        places=places[rows].astype(np.int32),
+        places=numbers[rows].astype(np.int32),
         starts=starts.astype(np.float32),
         genres=dataset.genres,
         labels=dataset.labels[rows].astype(np.int32),
@@ -125,8 +116,21 @@ def fit_neighbours(
     )
 
 
+def _check(model: GenreModel, dataset: Dataset) -> None:
+    if dataset.tracks is None:
+        raise DatasetError(
+            "The dataset does not know its tracks, so there is nothing to name as a "
+            "neighbour: build it from a folder with music."
+        )
+    if dataset.params != model.params:
+        raise ModelError(
+            "The dataset's features were computed with other parameters than the model's: "
+            "use the dataset it was trained on."
+        )
+
+
 def _artists(dataset: Dataset) -> NDArray[np.str_]:
-    """Each row's artist, or its track where that is unknown."""
+    """Return each row's artist, or its track where that is unknown."""
     assert dataset.tracks is not None
     if dataset.artists is None:
         return dataset.tracks
@@ -144,7 +148,7 @@ def _space(
     track_of: NDArray[np.integer[Any]],
     artist_of: NDArray[np.str_],
 ) -> Space:
-    """The space of the training segments' values, with the usual distances in it.
+    """Return the space of the training segments' values, with the usual distances in it.
 
     `songs` are the tracks of the values held out.
     """
@@ -159,14 +163,14 @@ def _space(
 
 
 def _timbres(dataset: Dataset, rows: NDArray[np.int64], band: tuple[float, float]) -> Array:
-    """The rows' timbre, computed a few rows at a time."""
+    """Return the rows' timbre, computed a few rows at a time."""
     step = rows_at_once(dataset.params.shape)
     parts = [rows[at : at + step] for at in range(0, len(rows), step)] or [rows]
     return np.concatenate([timbre(dataset.features[part], dataset.params, band) for part in parts])
 
 
 def _components(embeddings: Array) -> tuple[Array, Array]:
-    """The mean, shape (e,), and the scaled principal components, shape (e, d)."""
+    """Return the mean, shape (e,), and the scaled principal components, shape (e, d)."""
     centre, covariance = moments(embeddings)
     scale = np.sqrt(np.trace(covariance))
     if not np.isfinite(scale) or scale <= 1e-6 * (1 + np.abs(centre).max()):
@@ -182,7 +186,7 @@ def _components(embeddings: Array) -> tuple[Array, Array]:
 
 
 def _distance_quantiles(vectors: Array, track_of: NDArray[np.integer[Any]]) -> Array:
-    """1001 quantiles of the distances between tracks, of at most 40,000 random pairs."""
+    """Return 1001 quantiles of the distances between tracks, of at most 40,000 random pairs."""
     rng = np.random.default_rng(0)
     one, other = rng.integers(len(vectors), size=(2, _PAIRS))
     apart = track_of[one] != track_of[other]

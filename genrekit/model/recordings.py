@@ -93,7 +93,7 @@ class Fingerprints:
         return best if best is not None and best.similarity >= SIMILAR else None
 
     def _candidates(self, song: Array) -> list[Recording]:
-        """The best match at each phase in each batch of known recordings."""
+        """Return the best match at each phase in each batch of known recordings."""
         song = song / self.spread
         candidates = []
         for first, known in self._batches:

@@ -113,55 +113,61 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
             key="network",
             bind="query-params",
         )
-    usual = NETWORK_DEFAULTS[network or "mlp"]
-    own = "" if usual.network == "mlp" else f"_{usual.network}"  # settings differ by network
     with right:
-        epochs = st.slider(
-            "Epochs (rounds through the data)",
-            1,
-            200,
-            usual.epochs,
-            help=tip("Epoch"),
-            key=f"epochs{own}",
+        params = choose_params(NETWORK_DEFAULTS[network or "mlp"])
+    split = split or "segment"
+    held_out.caption(say_held_out(str(job.folder / "data.parquet"), split, params.seed))
+    return params, split
+
+
+def choose_params(usual: TrainParams) -> TrainParams:
+    """Let the visitor change the defaults of a network, each of which has its own settings."""
+    own = "" if usual.network == "mlp" else f"_{usual.network}"
+    epochs = st.slider(
+        "Epochs (rounds through the data)",
+        1,
+        200,
+        usual.epochs,
+        help=tip("Epoch"),
+        key=f"epochs{own}",
+        bind="query-params",
+    )
+    with st.expander("More settings"):
+        rate = st.select_slider(
+            "Learning rate (how far each step goes)",
+            RATES,
+            usual.learning_rate,
+            format_func=numeral,
+            help=tip("Learning rate"),
+            key=f"rate{own}",
             bind="query-params",
         )
-        with st.expander("More settings"):
-            rate = st.select_slider(
-                "Learning rate (how far each step goes)",
-                RATES,
-                usual.learning_rate,
-                format_func=numeral,
-                help=tip("Learning rate"),
-                key=f"rate{own}",
-                bind="query-params",
-            )
-            batch = st.select_slider(
-                "Batch size (examples per step)",
-                [8, 16, 32, 64, 128],
-                usual.batch_size,
-                help=tip("Batch"),
-                key=f"batch{own}",
-                bind="query-params",
-            )
-            seed = st.number_input(
-                "Seed", 0, 10_000, 0, help=tip("Seed"), key="seed", bind="query-params"
-            )
-            best = st.toggle(
-                "Keep the best epoch, not the last",
-                help="The one with the lowest loss on the held-out music. Choosing by it flatters "
-                "the score a little.",
-                key="best",
-                bind="query-params",
-            )
-            normalise = st.toggle(
-                "Bring every number to one scale first",
-                help="From each number its average is taken away, and the rest is divided by its "
-                "standard deviation.",
-                key="normalise",
-                bind="query-params",
-            )
-    held_out.caption(say_held_out(str(job.folder / "data.parquet"), split or "segment", int(seed)))
-    params = replace(
+        batch = st.select_slider(
+            "Batch size (examples per step)",
+            [8, 16, 32, 64, 128],
+            usual.batch_size,
+            help=tip("Batch"),
+            key=f"batch{own}",
+            bind="query-params",
+        )
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, help=tip("Seed"), key="seed", bind="query-params"
+        )
+        best = st.toggle(
+            "Keep the best epoch, not the last",
+            help="The one with the lowest loss on the held-out music. Choosing by it flatters "
+            "the score a little.",
+            key="best",
+            bind="query-params",
+        )
+        normalise = st.toggle(
+            "Bring every number to one scale first",
+            help="From each number its average is taken away, and the rest is divided by its "
+            "standard deviation.",
+            key="normalise",
+            bind="query-params",
+        )
+    return replace(
         usual,
         epochs=epochs,
         batch_size=batch,
@@ -170,7 +176,6 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
         keep="best" if best else "last",
         normalise=normalise,
     )
-    return params, split or "segment"
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,7 +1,6 @@
 """Views of training: the learning curves, the exam, and the leak meter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +27,7 @@ from genrekit.wording import counted
 __all__ = ["show_curves", "show_exam", "show_leak"]
 
 Event = dict[str, Any]
+Probabilities = NDArray[np.floating[Any]]
 _GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop reggae rock".split())
 # The course's report after five epochs: segments, split by segment.
 _COURSE_ACCURACY: Final = 0.579
@@ -102,31 +102,15 @@ def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
 # -- the exam ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class _Exam:
-    """The verdicts on every held-out row, and on every held-out track where known."""
-
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.floating[Any]]
-    names: NDArray[np.str_] | None
-    truth: NDArray[np.int64]
-    verdict: NDArray[np.int64]
-
-
 @st.cache_data(max_entries=8, show_spinner="Marking the exam …")
-def _exam(model: ModelFile, data_path: str) -> _Exam:
+def _exam(model: ModelFile, data_path: str) -> tuple[NDArray[np.int64], Probabilities]:
+    """Return the held-out rows, and their probabilities, shape (rows, genres)."""
     dataset, split = read(data_path), model.card()["split"]
     rows = make_split(dataset, split["kind"], split["seed"]).measured
     step = rows_at_once(dataset.params.shape)
     parts = (dataset.features[rows[at : at + step]] for at in range(0, len(rows), step))
-    probabilities = np.concatenate(
-        [song_workers.ask(segment_probabilities, part, model, about="") for part in parts]
-    )
-    labels = dataset.labels[rows]
-    if dataset.tracks is None:
-        return _Exam(rows, probabilities, None, labels, probabilities.argmax(axis=1))
-    judged, truth, names = mean_by_group(probabilities, labels, dataset.tracks[rows])
-    return _Exam(rows, probabilities, names, truth, judged.argmax(axis=1))
+    answers = [song_workers.ask(segment_probabilities, part, model, about="") for part in parts]
+    return rows, np.concatenate(answers)
 
 
 def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None) -> None:
@@ -140,11 +124,16 @@ def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None)
     trusted = card["split"]["shares_tracks"] is False
     say = st.info if trusted else st.warning
     say(card["split"]["worth"], icon=":material/gavel:")
-    exam = _exam(ModelFile.at(model), str(data))
+    rows, probabilities = _exam(ModelFile.at(model), str(data))
     dataset = read(str(data))
-    _show_confusion(measured, exam, dataset, audio)
+    picked = _show_confusion(measured)
+    if dataset.tracks is not None:
+        labels, tracks = dataset.labels[rows], dataset.tracks[rows]
+        judged, truth, names = mean_by_group(probabilities, labels, tracks)
+        cells = truth * len(dataset.genres) + judged.argmax(axis=1)
+        _play_cell(measured, picked, names, cells, dataset, audio)
     _show_per_genre(measured)
-    _show_mistakes(exam, dataset, audio)
+    _show_mistakes(rows, probabilities, dataset, audio)
 
 
 def _show_accuracy(
@@ -161,13 +150,11 @@ def _show_accuracy(
     )
 
 
-def _show_confusion(
-    measured: dict[str, Any], exam: _Exam, dataset: Dataset, audio: Path | None
-) -> None:
+def _show_confusion(measured: dict[str, Any]) -> int | None:
+    """Draw the confusion matrix; return the number of the cell that was clicked."""
     genres, matrix = measured["genres"], np.array(measured["confusion"])
-    unit = "tracks" if exam.names is not None else "segments"
+    unit = "tracks" if measured["tracks"] else "segments"
     st.header("What is taken for what", anchor=False)
-    cells = [(truth, verdict) for truth in genres for verdict in genres]
     picked = chart(
         figure(
             go.Heatmap(
@@ -182,8 +169,8 @@ def _show_confusion(
             ),
             # A heat map cannot be clicked; unseen points over its cells can.
             go.Scatter(
-                x=[verdict for _, verdict in cells],
-                y=[truth for truth, _ in cells],
+                x=genres * len(genres),
+                y=np.repeat(genres, len(genres)),
                 hovertext=[str(count) for count in matrix.ravel()],
                 mode="markers",
                 marker={"size": 26, "opacity": 0, "symbol": "square"},
@@ -199,26 +186,36 @@ def _show_confusion(
         on_select="rerun",
         selection_mode="points",
     )
-    points = picked.selection.points if picked else []
     st.caption(f"Counts of {unit}; the diagonal is right.")
-    if exam.names is None:
-        return
+    points = picked.selection.points if picked else []
+    return points[0]["point_index"] if points else None
+
+
+def _play_cell(
+    measured: dict[str, Any],
+    picked: int | None,
+    names: NDArray[np.str_],
+    cells: NDArray[np.int64],
+    dataset: Dataset,
+    audio: Path | None,
+) -> None:
+    """Play tracks of one cell of the confusion matrix; `cells` has the cell of each track."""
+    genres = measured["genres"]
+    titles = [f"{truth} taken for {verdict}" for truth in genres for verdict in genres]
     listed = st.selectbox(
         "Choose a cell to hear its tracks, in the table or here",
-        np.flatnonzero(matrix).tolist(),
+        np.flatnonzero(measured["confusion"]).tolist(),
         index=None,
-        format_func=lambda cell: " taken for ".join(cells[cell]),
+        format_func=titles.__getitem__,
         placeholder="What was taken for what",
     )
-    chosen = points[0]["point_index"] if points else listed
+    chosen = listed if picked is None else picked
     if chosen is None:
         return
-    truth, verdict = divmod(chosen, len(genres))
-    cell = exam.names[(exam.truth == truth) & (exam.verdict == verdict)]
-    count = counted(len(cell), "track")
-    said = f"{genres[truth]} taken for {genres[verdict]}: {count}."
+    found = names[cells == chosen]
+    said = f"{titles[chosen]}: {counted(len(found), 'track')}."
     st.markdown(f"**{escape(said)}**")
-    for name in cell[:4]:
+    for name in found[:4]:
         row = int(np.flatnonzero(dataset.tracks == name)[0])
         st.caption(escape(str(name)))
         sound = segment_sound(dataset, row, audio) if audio is not None else None
@@ -253,10 +250,12 @@ def _show_per_genre(measured: dict[str, Any]) -> None:
         )
 
 
-def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
-    labels = dataset.labels[exam.rows]
-    said = exam.probabilities.argmax(axis=1)
-    sure = exam.probabilities.max(axis=1)
+def _show_mistakes(
+    rows: NDArray[np.int64], probabilities: Probabilities, dataset: Dataset, audio: Path | None
+) -> None:
+    labels = dataset.labels[rows]
+    said = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1)
     wrong = np.flatnonzero(said != labels)
     worst = wrong[np.argsort(-sure[wrong])][:5]
     with st.expander("Its most confident mistakes"):
@@ -269,7 +268,7 @@ def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
             for i in worst
         ]
         which = st.radio("Which one", range(len(worst)), format_func=titles.__getitem__)
-        draw_segment(dataset, int(exam.rows[worst[which or 0]]), audio, key="mistake")
+        draw_segment(dataset, int(rows[worst[which or 0]]), audio, key="mistake")
 
 
 # -- the leak meter ---------------------------------------------------------------------------
