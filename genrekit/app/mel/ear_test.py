@@ -154,10 +154,7 @@ def _staircases(low: float, high: float) -> None:
 
 
 def _melody(
-    frequencies: tuple[float, ...],
-    *,
-    tone_seconds: float = 0.7,
-    even_with: tuple[float, ...] = (),
+    frequencies: tuple[float, ...], *, tone_seconds: float = 0.7, even_with: tuple[float, ...] = ()
 ) -> bytes:
     sound = tones.melody(
         frequencies, tone_seconds=tone_seconds, gap_seconds=0.05, even_with=even_with
