@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, chart, choice, page_header
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, chart, choice
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -15,14 +15,7 @@ __all__ = ["calculator"]
 
 
 def calculator() -> None:
-    page_header(
-        "The mel scale",
-        "A **hertz** (Hz) counts vibrations a second; a **mel** counts how high a tone sounds. "
-        "Below, one tone stands on both rulers: equal steps up the mel ruler are heard as about "
-        "equal steps, while equal steps in hertz shrink as you go up.",
-        "drag the tone from left to right and watch how many hertz one mel is worth.",
-    )
-    page_words("calculator")
+    page_heading("calculator")
     hz, formula = _frequency_inputs()
     _rulers(hz, formula)
     _formulas(hz)
