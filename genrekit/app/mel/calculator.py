@@ -122,7 +122,7 @@ def _two_formulas() -> None:
             "Both: it is one formula, written with two logarithms. 2595 goes with the logarithm "
             "to base 10, 1127 with the natural one, because changing the base divides by ln 10:"
         )
-        st.latex(views.constants_latex())
+        st.latex(r"\vphantom{\Bigg(}\frac{2595}{\ln 10}=\frac{2595}{2.302585}=1126.99\approx 1127")
         st.latex(r"2595\,\log_{10}\!\left(1+\tfrac{f}{700}\right)")
         st.latex(r"\approx 1127\,\ln\!\left(1+\tfrac{f}{700}\right)")
         st.markdown(
