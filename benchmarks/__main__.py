@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
-`python -m benchmarks fuzz` feeds harmed files instead, and `load` lets a crowd into the server.
+`python -m benchmarks fuzz` feeds damaged files instead, and `load` sends a crowd to the server.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.compare import DisagreementError, machine
+from benchmarks.speed.compare import DisagreementError, machine
 
 NAMES = ("preprocess", "training", "mlp", "cold", "listen")
 # Only when asked for: one takes a quarter of an hour, the other all processors.
@@ -18,7 +18,7 @@ FEWER_TRACKS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 1 when results disagree, a harmed file did more than be refused, or
+    """Return the exit status: 1 when results disagree, a damaged file was not refused properly, or
     a visitor lost something."""
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _figures(name: str, options: argparse.Namespace) -> Iterator[object]:
     # Each benchmark is imported when its turn comes: PyTorch in this process would be in the way.
     if name == "preprocess":
-        from benchmarks.preprocess import preprocess
+        from benchmarks.speed.preprocess import preprocess
 
         if options.folder:
             yield preprocess(options.runs, folder=options.folder)
@@ -53,25 +53,25 @@ def _figures(name: str, options: argparse.Namespace) -> Iterator[object]:
             tracks = options.tracks if full else min(options.tracks, FEWER_TRACKS)
             yield preprocess(options.runs, tracks, kind)
     elif name == "training":
-        from benchmarks.training import training
+        from benchmarks.speed.training import training
 
         yield training(options.runs, options.segments, options.epochs)
     elif name == "mlp":
-        from benchmarks.mlp import mlp
+        from benchmarks.speed.mlp import mlp
 
         yield from mlp(options.runs)
     elif name == "cold":
-        from benchmarks.cold import cold
+        from benchmarks.speed.cold import cold
 
         yield cold(options.runs, options.model)
     else:
-        from benchmarks.listen import listen
+        from benchmarks.speed.listen import listen
 
         yield from listen(options.runs, options.model)
 
 
 def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    from benchmarks.fuzz import GROUPS, KINDS, fuzz
+    from benchmarks.fuzz.run import GROUPS, KINDS, fuzz
 
     if options.kind not in (None, *GROUPS, *KINDS):
         parser.error(f"--kind {options.kind}: use {', '.join((*GROUPS, *KINDS))}")
@@ -81,8 +81,8 @@ def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from benchmarks.load import load
-    from benchmarks.load_browser import paints
+    from benchmarks.load.browser import paints
+    from benchmarks.load.crowd import load
 
     print(
         f"\n{paints() or 'No Chromium or no Playwright: first paints are not measured.'}",

@@ -405,7 +405,7 @@ def song(seed: int) -> bytes:
     """Seven seconds of jazz in an Ogg file."""
     import soundfile
 
-    from genrekit.audio.synth import render as compose
+    from genrekit.audio.synth.rendering import render as compose
 
     file = io.BytesIO()
     soundfile.write(file, compose("jazz", seed=seed, seconds=7), 22050, format="OGG")

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
 
 from conftest import run_server  # noqa: E402
 
-from benchmarks.chromium import CHROMIUM, FLAGS  # noqa: E402
+from benchmarks.load.chromium import CHROMIUM, FLAGS  # noqa: E402
 
 PATIENT_MS = 300_000
 WIDTHS = (1280, 390)

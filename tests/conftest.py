@@ -88,7 +88,8 @@ def small():
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory):
     """Three genres of four tracks by two artists each, 3.5 s long: read, never written to."""
-    from genrekit.audio.synth import STYLES, write_demo_dataset
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.demo import write_demo_dataset
 
     folder = tmp_path_factory.mktemp("music") / "demo"
     list(
@@ -189,10 +190,10 @@ def warm_jobs(monkeypatch):
 
     from warm import Warm
 
-    from genrekit.app.jobs import queue
+    from genrekit.app.jobs import process
 
     monkeypatch.setattr(
-        queue, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=queue.subprocess.DEVNULL)
+        process, "subprocess", SimpleNamespace(Popen=Warm, DEVNULL=process.subprocess.DEVNULL)
     )
 
 

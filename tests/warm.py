@@ -20,9 +20,9 @@ _CONTEXT.set_forkserver_preload(
         "genrekit.app.jobs.run",
         "genrekit.dataset.inspection",
         "genrekit.training.leak",
-        "genrekit.model.neighbours",
+        "genrekit.model.neighbours_fit",
         "genrekit.dataset.build",
-        "genrekit.audio.synth",
+        "genrekit.audio.synth.demo",
         "genrekit.training.loop",
         "pyarrow.parquet",
         "scipy.signal",
@@ -34,7 +34,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Warm:
-    """As much of `subprocess.Popen` as `genrekit.app.jobs.queue` uses."""
+    """As much of `subprocess.Popen` as `genrekit.app.jobs.process` uses."""
 
     def __init__(
         self,

@@ -1,1 +1,5 @@
 """Folders of music become labelled segments: checked, split, stored, converted."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

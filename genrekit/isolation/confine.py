@@ -1,7 +1,7 @@
-"""What a process gives up that reads files of strangers: memory, files, programs, the network.
+"""Limits on a process that reads files of strangers: memory, files, programs, the network.
 
-A decoder of sound is a large program in C, and a file may be made to take it over. None of this
-needs rights; where a system lacks one of the means, the others remain.
+An audio decoder is a large program in C, which a file may take over. No limit needs privileges;
+where a system lacks one, the others remain.
 """
 
 import contextlib
@@ -9,12 +9,13 @@ import ctypes
 import os
 import platform
 import resource
-import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Final
+
+from genrekit.system import libc
 
 __all__ = ["allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"]
 
@@ -22,14 +23,12 @@ _OPEN_FILES: Final = 128
 _FILE_BYTES: Final = 1 << 20
 _LOOK_SECONDS: Final = 1.0
 
-# From Linux's prctl.h, landlock.h, seccomp.h, bpf_common.h, audit.h and errno.h.
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_NO_NEW_PRIVS: Final = 38
+# From Linux's landlock.h, seccomp.h, bpf_common.h, audit.h and errno.h.
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 _LANDLOCK_RULE_PATH_BENEATH: Final = 1
-# To write a file, to remove and to make anything; to move between folders; to shorten a file:
-# the version that brought it, and its bits.
+# The rights to write, remove and create; to move between folders; to truncate: the first version
+# of Landlock that has them, and their bits.
 _WRITING: Final = ((1, 0x1FF2), (2, 0x2000), (3, 0x4000))
 _SECCOMP_SET_MODE_FILTER: Final = 1
 _SECCOMP_FILTER_FLAG_TSYNC: Final = 1
@@ -39,9 +38,9 @@ _KILL: Final = 0x80000000
 _REFUSE: Final = 0x00050000
 _EPERM, _ENOSYS = 1, 38
 _CLONE_THREAD: Final = 0x10000
-_OTHER_NUMBERS: Final = 0x40000000  # x32: the same calls under other numbers
+_OTHER_NUMBERS: Final = 0x40000000  # x32: the same system calls under other numbers
 
-# Calls that reach other processes, other machines or other programs: numbers of x86_64, aarch64.
+# System calls that reach processes, machines or programs: their numbers on x86_64 and aarch64.
 _REFUSED: Final = {
     "socket": (41, 198),
     "connect": (42, 203),
@@ -79,13 +78,12 @@ _MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def die_with(parent: int) -> None:
-    """End this process at once when the process `parent`, which started it, ends.
+    """End this process as soon as its parent, the process `parent`, ends.
 
-    On Linux the kernel sees to it, whatever this process does at that moment: there the thread
-    that started it must live as long as `parent`. Elsewhere, and besides, a thread looks.
+    On Linux the kernel does so, whatever this process is doing: the thread that started it must
+    live as long as `parent`. In addition, and elsewhere, a thread polls.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.die_with_parent()
 
     def look() -> None:
         while os.getppid() == parent:
@@ -96,7 +94,7 @@ def die_with(parent: int) -> None:
 
 
 def limit_files() -> None:
-    """No core dumps, no large files, few open ones; and the first to go when memory ends."""
+    """Forbid core dumps, large files and many open ones; be the first to go when memory ends."""
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, _FILE_BYTES),
@@ -108,10 +106,10 @@ def limit_files() -> None:
 
 
 def limit_memory(megabytes: float) -> None:
-    """Let allocations fail beyond so much.
+    """Let allocations beyond this limit fail.
 
-    What counts is memory that is private and can be written to: the address space as a whole is
-    several times what PyTorch uses, and limiting that would forbid it to start.
+    Only private writable memory counts: PyTorch could not start under a limit on its address
+    space, which is several times what it uses.
     """
     _lower(resource.RLIMIT_DATA, int(megabytes * 1e6))
 
@@ -124,37 +122,34 @@ def _lower(kind: int, most: int) -> None:
 
 
 def allow_writes_below(folder: Path) -> bool:
-    """Give up for good to change any file that does not lie in `folder`; whether that worked.
+    """Give up, for good, changing files outside of `folder`; return success.
 
-    Linux's kernel (Landlock) refuses it to this thread and those that it starts. What is open
-    stays open.
+    Linux's Landlock holds for this thread and those that it starts. Open files stay open.
     """
-    library = ctypes.CDLL(None)
+    version = libc.call("syscall", _LANDLOCK_CREATE, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
+    if version < 1 or not libc.forbid_new_privileges():
+        return False
+    bits = sum(bit for since, bit in _WRITING if since <= version)
+    rules = libc.call("syscall", _LANDLOCK_CREATE, ctypes.byref(ctypes.c_uint64(bits)), 8, 0)
+    if rules < 0:
+        return False
     try:
-        version = library.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
-        bits = sum(bit for since, bit in _WRITING if since <= version)
-        if version < 1 or library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-            return False
-        rules = library.syscall(_LANDLOCK_CREATE, ctypes.byref(ctypes.c_uint64(bits)), 8, 0)
-        if rules < 0:
-            return False
         below = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         allowed = bits.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
-        try:
-            added = library.syscall(_LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, allowed, 0)
-            return added == 0 and library.syscall(_LANDLOCK_RESTRICT, rules, 0) == 0
-        finally:
-            os.close(below)
-            os.close(rules)
-    except (OSError, AttributeError):
+        added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, allowed, 0)
+        os.close(below)
+        return added == 0 and libc.call("syscall", _LANDLOCK_RESTRICT, rules, 0) == 0
+    except OSError:
         return False
+    finally:
+        os.close(rules)
 
 
 def forbid_syscalls() -> bool:
-    """Give up the network, other programs and other processes for good; whether that worked.
+    """Give up, for good, the network, other programs and other processes; return success.
 
-    A filter in Linux's kernel (seccomp) refuses the calls to every thread there is and will be.
-    Threads can still be made, and files and pipes be used.
+    Linux's seccomp refuses the system calls to every thread, present and future. Threads can still
+    be started, and files and pipes used.
     """
     machine = _MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None or sys.maxsize < 2**32:
@@ -166,20 +161,13 @@ def forbid_syscalls() -> bool:
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
-    about = Program(len(program), ctypes.addressof(code))
-    try:
-        library = ctypes.CDLL(None)
-        if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-            return False
-        call, all_threads = _SECCOMP[column], _SECCOMP_FILTER_FLAG_TSYNC
-        filter_ = ctypes.byref(about)
-        return library.syscall(call, _SECCOMP_SET_MODE_FILTER, all_threads, filter_) == 0
-    except (OSError, AttributeError):
-        return False
+    loaded = ctypes.byref(Program(len(program), ctypes.addressof(code)))
+    arguments = (_SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC, loaded)
+    return libc.forbid_new_privileges() and libc.call("syscall", _SECCOMP[column], *arguments) == 0
 
 
 def _filter(column: int, architecture: int) -> list[int]:
-    """The filter's program for Berkeley's packet machine, one number for each instruction."""
+    """Return the filter's program for the Berkeley Packet Filter, one number an instruction."""
 
     def instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> int:
         return code | then << 16 | otherwise << 24 | value << 32
@@ -199,7 +187,7 @@ def _filter(column: int, architecture: int) -> list[int]:
         ]
     return [
         *program,
-        # Its flags lie where no filter can look; told that it is not there, glibc uses clone.
+        # No filter can read clone3's flags; where clone3 is missing, glibc uses clone.
         instruction(_IF_EQUAL, _CLONE3[column], otherwise=1),
         instruction(_RETURN, _REFUSE | _ENOSYS),
         instruction(_IF_EQUAL, _CLONE[column], otherwise=3),

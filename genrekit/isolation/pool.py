@@ -1,42 +1,31 @@
-"""A few warm processes that do for a server what it should not do itself: read files of strangers.
+"""A pool of warm processes in which a server reads files of strangers.
 
-A file that crashes a decoder, keeps it busy for ever or fills the memory costs one process, which
-is replaced, and its sender gets one plain sentence; nobody else notices more than a short wait.
+A file that crashes a decoder, never ends or fills the memory costs one process, which is replaced.
+Its sender gets one plain sentence; others wait a little longer.
 
-Each process has a thread here that starts it, hands it calls, watches it and replaces it. Calls
-wait in a queue for each owner, and the owners take turns. A call may name what it is about: calls
-about the same go to the same process if that is free, so that it can build on what it remembers.
+Each process has a thread here that starts it, gives it calls, watches it and replaces it. Each
+owner has a queue, and owners take turns. Calls about the same thing go to the same process if it
+is free, since that has results in its caches.
 
-What is sent back is read as plain values (`wire`), never as pickles. Where Linux's kernel is there
-to see to it (`confine`), the processes cannot reach the network, run programs, touch other
-processes or change files. They can read what the server can read: only another user could not.
+Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
+have no access to the network, to programs and to other processes, and cannot change files. They
+can read what the server can read.
 """
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import logging
-import os
-import select
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from genrekit import errors
 from genrekit.errors import GenreKitError
-from genrekit.isolation.process import BEGIN, BEGUN
-from genrekit.isolation.wire import Incoming, Wire, WireError
-from genrekit.system import threads
+from genrekit.isolation.handle import DIE_SECONDS, Handle, Lost, Tasks, sweep
+from genrekit.isolation.wire import Wire, WireError
 
 __all__ = ["WorkerBusy", "WorkerFault", "WorkerLost", "Workers"]
 
@@ -45,43 +34,30 @@ Result = TypeVar("Result")
 
 _START_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = (1.0, 60.0)
-_LOOK_SECONDS: Final = 0.05
 _IDLE_LOOK_SECONDS: Final = 1.0
-_ANSWER_BYTES: Final = 256 << 20
-_PIPE_BYTES: Final = 1 << 20
-_F_SETPIPE_SZ: Final = 1031  # from Linux's fcntl.h
-# A killed process takes a moment to die; one that hangs in the kernel may never do so.
-_DIE_SECONDS: Final = 3.0
 _MESSAGE_LETTERS: Final = 1000
-_FOLDERS: Final = "genrekit-worker-"
-# A process is replaced at leisure when so much of its memory stays in use, and after so many
+# A process is replaced between calls when it keeps this share of its memory, and after this many
 # calls: what a file has done to it does not last.
 _RESTING_SHARE: Final = 0.8
 _CALLS_A_LIFE: Final = 1000
-# So often a call is tried when processes die before they have taken it in.
+# How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
 
-# Nothing of the server's environment but what a process needs to start: no secrets.
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 
-# Messages are whole, not templates to be filled in: the server's log keeps templates only.
+# Messages are formatted here: the server's log keeps templates only.
 _log = logging.getLogger("genrekit.isolation.pool")
 
 
 class WorkerBusy(GenreKitError):
-    """The call was not begun; it may be made again later."""
+    """The call did not begin; try again later."""
 
 
 class WorkerFault(GenreKitError):
-    """The function raised what it should not: a defect of ours, which the log tells about."""
+    """The function has a bug, which is in the log."""
 
 
 class WorkerLost(GenreKitError):
-    """The call cost its process, which is being replaced; the message says why."""
-
-
-class _Lost(Exception):
-    """A process is of no more use: "crash", "time" or "memory"; or "early", before it began."""
+    """The call cost its process, for the reason in the message."""
 
 
 _BUSY: Final = "Many people are listening right now: try again in a moment."
@@ -110,24 +86,22 @@ class _Call:
 
 
 class Workers:
-    """Processes that answer calls; they are started in the background, one after another.
+    """A pool of processes that answer calls; they start in the background, one after another.
 
     Parameters
     ----------
-    count : int, >= 0; with 0 every call is done in this process, without limits
+    count : int, >= 0; with 0 calls run in this process, without limits
     seconds : float, above 0, the longest that a call may run
     megabytes : float, above 0, the most memory that a process may use
         Warm, with PyTorch, it uses about 300.
-    warm : function without arguments, or its ``module:name``, or None
-        What each process does before its first call.
-    rest : as `warm`
-        What each does, to need less memory, when no call has come for `rest_after` seconds.
+    warm : function without arguments, run by each process before its first call, or None
+    rest : function without arguments, or None
+        Run by a process to free memory when it has had no call for `rest_after` seconds.
     types : dataclasses that occur in arguments and results
-    waiting : int, >= 0, calls that may wait; one owner may have a quarter of them, and one
-    patience : float, above 0, seconds that a call may wait
+    waiting : int, >= 0, the most calls in the queue; one owner may have a quarter, and at least one
+    patience : float, above 0, the longest that a call may wait, in s
 
-    Functions to call, `warm` and `rest` stand by their name in a module. Arguments and results are
-    what `wire` sends.
+    A process finds functions by name in their modules; arguments and results are what `wire` sends.
     """
 
     def __init__(
@@ -135,9 +109,9 @@ class Workers:
         count: int,
         seconds: float,
         megabytes: float,
-        warm: Callable[[], object] | str | None = None,
+        warm: Callable[[], object] | None = None,
         *,
-        rest: Callable[[], object] | str | None = None,
+        rest: Callable[[], object] | None = None,
         rest_after: float = 60.0,
         types: Iterable[type] = (),
         waiting: int = 32,
@@ -145,7 +119,7 @@ class Workers:
     ) -> None:
         self._seconds = seconds
         self._megabytes = megabytes
-        self._tasks = _Tasks(_named(warm), _named(rest), rest_after)
+        self._tasks = Tasks(warm and _target(warm), rest and _target(rest), rest_after)
         self._wire = Wire(types)
         self._waiting = waiting
         self._patience = patience
@@ -154,7 +128,7 @@ class Workers:
         self._queues: OrderedDict[str, deque[_Call]] = OrderedDict()
         self._idle: set[int] = set()
         self._warm: set[int] = set()
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, Handle] = {}
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=self._tend, args=(number,), name="worker", daemon=True)
@@ -171,28 +145,23 @@ class Workers:
         about: str = "",
         **named_arguments: Any,
     ) -> Result:
-        """What `function` gives for the arguments; waits until it is there.
-
-        However often processes die, the wait has an end: it is at most `patience` in the queue
-        and `seconds` in a process at a time, and few processes are tried.
+        """Wait for the result of `function`, at most `patience` and `seconds` for each try.
 
         Parameters
         ----------
-        function : by its name in a module
         owner : str, who asks: owners take turns
-        about : str, what it is about: where possible the process that met it before is asked
+        about : str, the subject: calls with the same subject go to the same process if possible
 
         Raises
         ------
         GenreKitError
-            As the function does.
+            As the function raises.
         WorkerBusy
-            Too many calls wait, or it has waited too long, or no process gets ready, or the
-            server stops.
+            The queue is full or the wait too long, no process is ready, or the server stops.
         WorkerLost
-            It crashed, or ran too long, or took too much memory.
+            The call crashed, ran too long, or took too much memory.
         WorkerFault
-            The function raised anything else, or gives what cannot be sent.
+            The function raised anything else, or its result cannot be sent.
         """
         if not self._threads:
             return function(*arguments, **named_arguments)
@@ -200,7 +169,7 @@ class Workers:
         call = _Call(message, owner, self._home(about))
         self._queue(call)
         try:
-            # A call that was taken out of the queue may be put there again, by a process's death.
+            # When its process dies early, a call returns to the queue.
             while not call.done.wait(self._patience):
                 if self._withdraw(call):
                     raise WorkerBusy(_BUSY if self._warm else _UNABLE)
@@ -212,20 +181,20 @@ class Workers:
         return cast(Result, call.value)
 
     def ready(self, seconds: float) -> bool:
-        """Wait until every process is warm and without work, at most so long; whether they are."""
+        """Wait until every process is warm and idle; False if that takes longer."""
         with self._lock:
             return self._lock.wait_for(lambda: len(self._idle) == len(self._threads), seconds)
 
     @property
     def processes(self) -> list[int]:
-        """The ids of the processes there are, warm or not."""
+        """The ids of all processes, warm or not."""
         with self._lock:
             return [process.id for process in self._processes.values()]
 
     def close(self) -> None:
-        """End all processes at once; calls under way and waiting are refused.
+        """Kill all processes and refuse the calls that run or wait.
 
-        A process that hangs in the kernel is not waited for.
+        A process that hangs in the kernel is left behind.
         """
         with self._lock:
             self._closed.set()
@@ -236,14 +205,14 @@ class Workers:
             self._lock.notify_all()
         for call in waiting:
             call.finish(error=WorkerBusy(_CLOSED))
-        end = time.monotonic() + _DIE_SECONDS
+        end = time.monotonic() + DIE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
     # -- the queue ----------------------------------------------------------------------------
 
     def _home(self, about: str) -> int | None:
-        """The process for what a call is about: the same one for as long as there are as many."""
+        """Return the process for a subject, by rendezvous hashing."""
         if not about:
             return None
 
@@ -265,7 +234,7 @@ class Workers:
             self._lock.notify_all()
 
     def _withdraw(self, call: _Call) -> bool:
-        """Take a call out of the queue; False if it is not there any more."""
+        """Take a call out of the queue; False if it is no longer there."""
         with self._lock:
             queue = self._queues.get(call.owner, deque())
             if call not in queue:
@@ -275,8 +244,8 @@ class Workers:
                 del self._queues[call.owner]
             return True
 
-    def _give_back(self, call: _Call) -> None:
-        """Put a call that was not begun where it was: first of its owner, who has the next turn."""
+    def _requeue(self, call: _Call) -> None:
+        """Put a call that did not begin back in front, and give its owner the next turn."""
         with self._lock:
             if self._closed.is_set():
                 call.finish(error=WorkerBusy(_CLOSED))
@@ -286,7 +255,7 @@ class Workers:
             self._lock.notify_all()
 
     def _next(self, number: int) -> _Call | None:
-        """The next call for a process; None when there is none for a while."""
+        """Wait a while for the next call for a process."""
         with self._lock:
             self._idle.add(number)
             self._lock.notify_all()
@@ -298,11 +267,11 @@ class Workers:
                 return call
             finally:
                 self._idle.discard(number)
-                if self._queues:  # what this process was the home of, others may do now
+                if self._queues:  # other processes may now take this one's subjects
                     self._lock.notify_all()
 
     def _take(self, number: int) -> _Call | None:
-        """The first call, by turns of the owners, that waits for no other process that is idle."""
+        """Return the first call, in the owners' turns, that belongs to no other idle process."""
         for owner, queue in self._queues.items():
             if queue[0].home in (None, number) or queue[0].home not in self._idle:
                 call = queue.popleft()
@@ -316,11 +285,11 @@ class Workers:
     # -- a process's thread -------------------------------------------------------------------
 
     def _tend(self, number: int) -> None:
-        """Keep one process going. This thread lives as long as the pool: the process dies with
-        the thread that started it."""
+        """Start one process after another. A process dies with the thread that started it, so this
+        one lives as long as the pool."""
         pause = _RETRY_SECONDS[0]
         if number == 0:
-            _sweep()
+            sweep()
         while not self._closed.is_set():
             try:
                 with self._process(number) as process:
@@ -334,9 +303,9 @@ class Workers:
                 pause = min(2 * pause, _RETRY_SECONDS[1])
 
     @contextlib.contextmanager
-    def _process(self, number: int) -> Iterator["_Process"]:
-        """A new process, while it is needed."""
-        process = _Process(self._wire.names, self._tasks, self._megabytes)
+    def _process(self, number: int) -> Iterator[Handle]:
+        """Start a process; kill it at the end of the block."""
+        process = Handle(self._wire.names, self._tasks, self._megabytes)
         with self._lock:
             self._processes[number] = process
         try:
@@ -347,38 +316,36 @@ class Workers:
                 self._warm.discard(number)
             process.bury()
 
-    def _get_ready(self, process: "_Process") -> None:
-        """Wait until it is warm. One gets ready at a time: the first is sooner ready for it."""
+    def _get_ready(self, process: Handle) -> None:
+        """Wait until a process is warm; one at a time, so that the first is ready sooner."""
         with self._starting:
             if self._closed.is_set():
-                raise _Lost("closed")
+                raise Lost("closed")
             process.begin()
             answer = self._wire.unpack(process.exchange([], _START_SECONDS))
         if answer != ("ready",):
-            raise _Lost(" ".join(map(str, answer)))
+            raise Lost(" ".join(map(str, answer)))
 
-    def _serve(self, number: int, process: "_Process") -> None:
-        """Hand calls to a process for as long as it is of use."""
+    def _serve(self, number: int, process: Handle) -> None:
+        """Give calls to a process while it is usable."""
         self._warm.add(number)
         for _ in range(_CALLS_A_LIFE):
             call = None
-            while call is None and not self._closed.is_set() and process.is_well():
+            while call is None and not self._closed.is_set() and process.is_silent():
                 call = self._next(number)
-            if call is None:
-                return
-            if not self._do(process, call):
+            if call is None or not self._do(process, call):
                 return
             if process.resident() > _RESTING_SHARE * 1e6 * self._megabytes:
                 return
 
-    def _do(self, process: "_Process", call: _Call) -> bool:
-        """Have a call done and finish it; whether the process is still of use."""
+    def _do(self, process: Handle, call: _Call) -> bool:
+        """Run a call and finish it; return whether the process is still usable."""
         try:
             value, error = self._ask(process, call)
-        except _Lost as lost:
+        except Lost as lost:
             call.tries += 1
             if str(lost) == "early" and call.tries < _TRIES:
-                self._give_back(call)
+                self._requeue(call)
             elif self._closed.is_set():
                 call.finish(error=WorkerBusy(_CLOSED))
             else:
@@ -391,7 +358,7 @@ class Workers:
         call.finish(value, error)
         return True
 
-    def _ask(self, process: "_Process", call: _Call) -> tuple[Any, GenreKitError | None]:
+    def _ask(self, process: Handle, call: _Call) -> tuple[Any, GenreKitError | None]:
         try:
             match self._wire.unpack(process.exchange(call.message, self._seconds)):
                 case ("value", value):
@@ -399,13 +366,13 @@ class Workers:
                 case ("error", str(kind), str(text)) if kind in errors.__all__:
                     return None, getattr(errors, kind)(_printable(text))
                 case ("memory",):
-                    raise _Lost("memory")
+                    raise Lost("memory")
                 case ("fault", str(about)):
                     _log.error(f"A call failed in a worker: {_printable(about)}")
                     return None, WorkerFault(_FAULT)
         except WireError as error:
             _log.error(f"A worker sent what cannot be read: {error}")
-        raise _Lost("crash")
+        raise Lost("crash")
 
     def _lost(self, reason: str) -> WorkerLost:
         _log.warning(f"A worker was lost: {reason}")
@@ -419,197 +386,8 @@ class Workers:
         return WorkerLost(text)
 
 
-class _Tasks(NamedTuple):
-    """What a process does besides its calls: functions' names."""
-
-    warm: str | None
-    rest: str | None
-    rest_after: float
-
-
-class _Process:
-    """A worker's process, as its thread sees it."""
-
-    def __init__(self, types: list[str], tasks: _Tasks, megabytes: float) -> None:
-        self._bytes = 1e6 * megabytes
-        # Nothing in it is asked for; but a library that wants a temporary file finds a place.
-        self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
-        self._locked = _lock(self._folder)
-        about = {
-            "parent": os.getpid(),
-            "types": types,
-            **tasks._asdict(),
-            "megabytes": megabytes,
-        }
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "genrekit.isolation.process", json.dumps(about)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                cwd=self._folder,
-                env=_environment(self._folder),
-                start_new_session=True,
-            )
-        except BaseException:
-            self._remove_folder()
-            raise
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.id = self._process.pid
-        self._begun = False
-        self._calls = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
-        for pipe in (self._calls, self._answers):
-            os.set_blocking(pipe, False)
-            _widen(pipe)
-
-    def begin(self) -> None:
-        """Let it get ready; the answer says that it is."""
-        os.write(self._calls, BEGIN)
-        self._begun = True
-
-    def exchange(self, message: list[memoryview], seconds: float) -> list[bytearray]:
-        """Send a call, if there is one, and wait for the answer.
-
-        Raises
-        ------
-        _Lost, WireError
-            The process is of no more use.
-        """
-        to_send = deque(message)
-        answer = Incoming(_ANSWER_BYTES)
-        poll = select.poll()
-        poll.register(self._answers, select.POLLIN)
-        if to_send:
-            self._begun = False
-            poll.register(self._calls, select.POLLOUT)
-        end = time.monotonic() + seconds
-        look = 0.0
-        while True:
-            now = time.monotonic()
-            if now > end:
-                raise _Lost("time")
-            if now > look:
-                look = now + _LOOK_SECONDS
-                if self.resident() > self._bytes:
-                    raise _Lost("memory")
-            for pipe, _ in poll.poll(1000 * min(_LOOK_SECONDS, end - now)):
-                if pipe == self._answers:
-                    if self._read(answer):
-                        return answer.parts
-                elif self._write(to_send):
-                    poll.unregister(self._calls)
-
-    def _read(self, answer: Incoming) -> bool:
-        """Read some of the answer; whether that was all."""
-        if not self._begun:
-            sign = os.read(self._answers, len(BEGUN))
-            if sign != BEGUN:
-                raise _Lost("crash" if sign else "early")
-            self._begun = True
-            return False
-        count = os.readv(self._answers, [answer.room])
-        if not count:
-            raise _Lost("crash")
-        return answer.add(count)
-
-    def _write(self, pieces: deque[memoryview]) -> bool:
-        """Send some of a call; whether nothing more is to be sent."""
-        try:
-            pieces[0] = pieces[0][os.write(self._calls, pieces[0][:_PIPE_BYTES]) :]
-        except BrokenPipeError:  # what it has said, or has not, tells more
-            return True
-        while pieces and not pieces[0]:
-            pieces.popleft()
-        return not pieces
-
-    def is_well(self) -> bool:
-        """Whether it lives, and is silent: one that speaks unasked is not to be trusted."""
-        poll = select.poll()
-        poll.register(self._answers, select.POLLIN)
-        return not poll.poll(0)
-
-    def resident(self) -> int:
-        """Bytes of memory in use; 0 where the system does not tell."""
-        try:
-            pages = Path(f"/proc/{self.id}/statm").read_bytes().split()[1]
-        except (OSError, IndexError):
-            return 0
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-    def kill(self) -> None:
-        """End it; any thread may."""
-        self._process.kill()
-
-    def bury(self) -> None:
-        """End it and whatever it started, and leave nothing of it: for its own thread."""
-        if self._process.returncode is None:  # else the number may be another one's by now
-            with contextlib.suppress(OSError):
-                os.killpg(self.id, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_DIE_SECONDS)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._remove_folder()
-
-    def _remove_folder(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if self._locked is not None:
-            os.close(self._locked)
-
-
-def _environment(folder: str) -> dict[str, str]:
-    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    own = {
-        "PYTHONPATH": path,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": folder,
-        "TMPDIR": folder,
-    }
-    return kept | own | threads.variables(1)
-
-
-def _lock(folder: str | Path) -> int | None:
-    """A lock on a folder, held for as long as this process lives; None where another holds it."""
-    try:
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        return None
-    return number
-
-
-def _sweep() -> None:
-    """Remove the folders of servers that were killed: nobody holds their locks any more."""
-    with contextlib.suppress(OSError):  # without a place for temporary files nothing is left there
-        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
-            locked = _lock(folder)
-            if locked is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(locked)
-
-
-def _widen(pipe: int) -> None:
-    """Let more pass through a pipe at a time, where that can be asked for."""
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _named(function: Callable[[], object] | str | None) -> str | None:
-    return function if function is None or isinstance(function, str) else _target(function)
-
-
 def _target(function: Callable[..., object]) -> str:
-    """``module:name`` of a function that another process can find."""
+    """Return the ``module:name`` by which another process finds a function."""
     module, name = function.__module__, function.__qualname__
     if module == "__main__" or "<" in name:
         raise ValueError(f"{name} of {module} cannot be found by its name in another process")
@@ -617,5 +395,5 @@ def _target(function: Callable[..., object]) -> str:
 
 
 def _printable(text: str) -> str:
-    """What a process says, for a page or a log: one line that is not too long."""
+    """Return what a process says as one line of limited length, for a page or a log."""
     return "".join(c if c.isprintable() else " " for c in text)[:_MESSAGE_LETTERS]

@@ -1,11 +1,10 @@
-"""The process of a worker: `python -m genrekit.isolation.process ABOUT`, started by `workers`.
+"""The process of a worker: `python -m genrekit.isolation.process ABOUT`, started by `handle`.
 
-ABOUT is JSON: the parent's process id, the names of the types that may be sent, what to run first,
-and the limit of memory. Calls come in by standard input and answers go out by standard output,
-as messages of `wire`; whatever libraries print goes nowhere. When no call has come for a while,
-it runs what ABOUT names for that, and gives memory back. It gets ready on the sign BEGIN; the
-sign BEGUN says that a call has come in whole. An answer is a tuple that begins with "ready",
- "value", "error" (one raised on purpose), "fault" (any other) or "memory".
+ABOUT is JSON: the parent's process id, the names of types that may be sent and of functions to run,
+and the memory limit. Calls arrive on standard input and answers leave on standard output, as
+messages of `wire`; what libraries print is discarded. The process gets ready on the byte BEGIN;
+the byte BEGUN says that a call has arrived whole. An answer is a tuple that begins with "ready",
+"value", "error" (raised on purpose), "fault" (any other) or "memory".
 """
 
 import gc
@@ -40,18 +39,18 @@ _OWN: Final = Path(genrekit.__file__).parent
 
 
 def main(about: str) -> None:
-    """Get ready, then answer calls until there are no more."""
+    """Get ready, then answer calls until standard input ends."""
     given = json.loads(about)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles it
     limit_files()
     calls, answers = _keep_pipes()
-    allow_writes_below(Path.cwd())  # before there is another thread
+    allow_writes_below(Path.cwd())  # before the first other thread
     die_with(given["parent"])
     if os.read(calls, 1) != BEGIN:  # one process gets ready at a time
         return
     fault = ""
     try:
-        wire = Wire.of(given["types"])
+        wire = Wire(map(named, given["types"]))
         if given["warm"]:
             named(given["warm"])()
     except Exception as error:
@@ -92,7 +91,7 @@ def main(about: str) -> None:
 
 
 def _keep_pipes() -> tuple[int, int]:
-    """Both pipes under numbers of their own, and nothing in the places where libraries print."""
+    """Move both pipes to other file descriptors, and discard what libraries print."""
     calls, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -118,12 +117,12 @@ def _send(answers: int, pieces: list[memoryview]) -> None:
 
 
 def _kind(error: GenreKitError) -> str:
-    """The name of the error's kind among those that every part of the package knows."""
+    """Return the name of the nearest class in `genrekit.errors`."""
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
 
 
 def _about(error: Exception) -> str:
-    """An unexpected error for the log: its kind and our lines, not its text, which may quote."""
+    """Describe an error for the log by its class and lines; its text may quote a visitor's data."""
     lines = [
         f"{Path(frame.filename).name}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)

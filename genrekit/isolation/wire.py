@@ -1,9 +1,9 @@
-"""Values as bytes and back, for a process that is not trusted to send nothing but values.
+"""Serialise values for a process that is not trusted.
 
-Python's pickle runs whatever the sender asks for. Here the receiver decides: plain values, NumPy
-arrays of numbers, and the dataclasses that it names, which are made by calling them. A message is
-a head (how many parts, little-endian), a table (the length of each) and the parts: the first is
-JSON, the others are the bytes and the arrays that it refers to by their number, as they are.
+Python's pickle runs code that the sender chooses. Here the receiver accepts plain values, NumPy
+arrays of numbers, and dataclasses that it names, which are made by calling them. A message is
+a head (the number of parts, little-endian), a table (the length of each) and the parts: the first
+is JSON, the others are bytes and arrays that it refers to by number.
 
 In the JSON, None, booleans, numbers and text stand for themselves; the rest is a list that
 begins with a letter: t(uple), l(ist), d(ictionary), c(lass), b(ytes) or a(rray).
@@ -25,38 +25,22 @@ _NUMBERS: Final = ("float32", "float64", "int16", "int32", "int64", "uint8", "bo
 
 
 class WireError(Exception):
-    """A message is not what it ought to be, or a value cannot be sent."""
+    """A message is invalid, or a value cannot be sent."""
 
 
 class Wire:
-    """Sends and receives values in which dataclasses of the named types may occur.
-
-    Parameters
-    ----------
-    types : dataclasses, each to be found by its name in its module
-    """
+    """A serialiser of values that may contain these dataclasses, found by name in their modules."""
 
     def __init__(self, types: Iterable[type]) -> None:
         self._types = {_name(kind): kind for kind in types}
 
-    @classmethod
-    def of(cls, names: Iterable[str]) -> "Wire":
-        """For the types of these names, which are imported."""
-        return cls(named(name) for name in names)
-
     @property
     def names(self) -> list[str]:
-        """The names of the types, for `of`."""
+        """The types, as ``module:name``."""
         return list(self._types)
 
     def pack(self, value: object) -> list[memoryview]:
-        """A value as pieces of a message, to be sent one after the other; nothing is copied.
-
-        Raises
-        ------
-        WireError
-            Something in it is of no kind that may be sent.
-        """
+        """Return a message in pieces, without copying; raise WireError for other types."""
         parts: list[memoryview] = []
         text = json.dumps(self._encode(value, parts)).encode()
         parts.insert(0, memoryview(text))
@@ -64,17 +48,11 @@ class Wire:
         return [memoryview(b"".join(n.to_bytes(_NUMBER, "little") for n in head)), *parts]
 
     def unpack(self, parts: Sequence[bytearray]) -> Any:
-        """The value of a message that has come in; its arrays may be written to.
-
-        Raises
-        ------
-        WireError
-            Whatever is wrong with it.
-        """
+        """Return the value of a message, with writable arrays; raise WireError if it is invalid."""
         try:
             return self._decode(json.loads(parts[0]), dict(enumerate(parts[1:], start=1)))
         except Exception as error:
-            # A class that refuses its values is one more way for a message to be wrong.
+            # Including what a class raises that refuses its values.
             raise WireError(f"not a message ({type(error).__name__})") from None
 
     def _encode(self, value: Any, parts: list[memoryview]) -> Any:
@@ -109,7 +87,7 @@ class Wire:
         return ["a", number, value.dtype.name, *value.shape]
 
     def _decode(self, coded: Any, parts: dict[int, bytearray]) -> Any:
-        """A value; each part is used up, or a short message could ask for endless copies of it."""
+        """Return a value; each part is used once, lest short messages ask for endless copies."""
         if not isinstance(coded, list):
             if isinstance(coded, dict):
                 raise TypeError
@@ -132,12 +110,7 @@ class Wire:
 
 
 class Incoming:
-    """A message that comes in piece by piece.
-
-    Parameters
-    ----------
-    limit : int, bytes; a message that announces more is refused before it is read
-    """
+    """A message that arrives in pieces; one that announces more than `limit` bytes is refused."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -148,16 +121,16 @@ class Incoming:
 
     @property
     def room(self) -> memoryview:
-        """Where the next bytes belong."""
+        """The buffer for the next bytes."""
         return self._missing[0]
 
     def add(self, count: int) -> bool:
-        """Take note that `room` was filled with `count` bytes; whether the message is complete.
+        """Count bytes that were read into `room`; return whether the message is complete.
 
         Raises
         ------
         WireError
-            It announces too much.
+            The message is too large.
         """
         self._missing[0] = self._missing[0][count:]
         while self._missing and not self._missing[0]:
@@ -184,7 +157,7 @@ class Incoming:
 
 
 def named(name: str) -> Any:
-    """What ``module:name`` names; its module is imported."""
+    """Import what ``module:name`` names."""
     module, _, path = name.partition(":")
     found: Any = importlib.import_module(module)
     for step in path.split("."):

@@ -1,1 +1,5 @@
 """The mel scale: its formulas and filter banks, lists of numbers, and sounds to hear it with."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

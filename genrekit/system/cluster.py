@@ -1,7 +1,7 @@
-"""One job for each of many files, by the workers of a Dask cluster.
+"""Run one job for each of many files on the workers of a Dask cluster.
 
-What a worker was doing when it died, Dask gives to another one. A job that kills each worker it
-meets is told from its neighbours by trying it alone.
+Dask gives what a worker was doing when it died to another one. A job that kills every worker is
+found by running it alone.
 """
 
 import logging
@@ -18,8 +18,7 @@ __all__ = ["compute_on_cluster"]
 
 # Seconds to find the scheduler, and for it to have a worker.
 _PATIENCE: Final = 20
-# Items for each processor of the cluster that are under way together: what is finished and not
-# yet fetched from here is in memory.
+# Items under way for each processor of the cluster: results that are not fetched yet take memory.
 _AHEAD: Final = 16
 
 _SUSPECT: Final = object()
@@ -35,28 +34,27 @@ def compute_on_cluster(
     scheduler: str,
     crashed: Callable[[], Result],
 ) -> Generator[tuple[int, Result], None, None]:
-    """The number of each item with its result, as they come.
+    """Yield the number of each item with its result, as they arrive.
 
     Parameters
     ----------
-    job : function of an item, one that can be pickled; workers import it, so GenreKit must be
-        installed there
-    items : sequence of what can be pickled
+    job : picklable function of an item; workers import it, so they need GenreKit installed
+    items : sequence of picklable items
     scheduler : str, the address of Dask's scheduler, such as tcp://10.0.0.5:8786
     crashed : function without arguments
-        Gives the result for an item whose job kills one worker after the other.
+        Returns the result for an item whose job kills every worker.
 
     Raises
     ------
     SettingsError
         Dask is not installed.
     DatasetError
-        There is no cluster, or it is lost on the way.
+        The cluster cannot be reached, or is lost on the way.
     """
     with _client(scheduler) as client:
         start = 0
         while start < len(items):
-            # Each window asks anew how large the cluster is, for it may grow.
+            # The cluster may grow between two windows.
             ahead = _AHEAD * max(1, sum(client.ncores().values()))
             window = range(start, min(start + ahead, len(items)))
             start = window.stop
@@ -67,7 +65,7 @@ def compute_on_cluster(
                         suspects.append(number)
                     else:
                         yield number, result
-            # Dask blames all that a worker had before it, and not only what killed it.
+            # Dask blames everything that the worker had in its queue.
             for suspect in suspects:
                 [(_, result)] = _results(client, job, items, [suspect])
                 yield suspect, crashed() if result is _SUSPECT else result
@@ -76,7 +74,7 @@ def compute_on_cluster(
 def _results(
     client: "Client", job: Callable[[Item], Result], items: Sequence[Item], chosen: Sequence[int]
 ) -> Generator[tuple[int, Any], None, None]:
-    """The results of some items as they come, `_SUSPECT` for one met by workers that died."""
+    """Yield results as they arrive: `_SUSPECT` for items whose workers died."""
     from distributed import CancelledError, KilledWorker, as_completed
 
     waiting = {client.submit(job, items[number], pure=False): number for number in chosen}
@@ -87,7 +85,7 @@ def _results(
             except KilledWorker:
                 result = _SUSPECT
             number = waiting.pop(future)
-            future.release()  # the worker need not keep the result
+            future.release()  # the worker may forget the result
             yield number, result
     except (CancelledError, OSError) as error:
         raise DatasetError(
@@ -116,7 +114,7 @@ def _client(scheduler: str) -> Iterator["Client"]:
     except ImportError:
         raise SettingsError(
             "Dask is not installed: pip install -r requirements-cluster.txt, or leave "
-            "--backend dask away."
+            "--backend dask out."
         ) from None
     with _hushed():
         try:
@@ -141,7 +139,7 @@ def _client(scheduler: str) -> Iterator["Client"]:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """What goes wrong is told once, by us: not by each part of Dask that notices."""
+    """Silence Dask: each of its parts would log the fault that is reported here."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, and what damaged ones raise."""
+"""Atomic writing, and errors of the operating system as plain sentences."""
 
 import errno
 import math
@@ -24,15 +24,14 @@ DAMAGED_NPZ: Final = (
     *(SyntaxError, TokenError),  # the header is a Python literal
     *(struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What NumPy raises for an NPZ file that is damaged or none."""
+"""What NumPy raises for a file that is no NPZ, or a damaged one."""
 
 
 @contextmanager
 def atomic_write(path: Location) -> Iterator[Path]:
-    """A temporary name to write to; it becomes `path` when the block ends well.
+    """Yield a temporary path to write to, which becomes `path` if the block succeeds.
 
-    Whatever happens in the block, the file that was at `path` before stays whole, and no
-    temporary file stays behind.
+    If it fails, the file that was at `path` stays whole. No temporary file remains.
     """
     if isinstance(path, RemoteFile):
         with tempfile.TemporaryDirectory(prefix="genrekit-") as folder:
@@ -49,7 +48,7 @@ def atomic_write(path: Location) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file that a reader sees as it was or as it will be, never half of it."""
+    """Write a text file atomically: a reader sees the old one or the new one."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -58,11 +57,11 @@ def write_whole(path: Path, text: str) -> None:
 def plain_os_errors(
     what: str, path: Location, error: type[GenreKitError] = DatasetError
 ) -> Iterator[None]:
-    """Turn the operating system's errors into one plain sentence about `path`.
+    """Raise the operating system's errors as one plain sentence about `path`.
 
     Parameters
     ----------
-    what : str, the verb: "written", "read"
+    what : "written" or "read"
     error : the class to raise
     """
     try:
@@ -71,7 +70,7 @@ def plain_os_errors(
         raise error(f"{path} cannot be {what}: there is no such file or folder.") from None
     except PermissionError:
         raise error(
-            f"{path} cannot be {what}: this user may not; change its permissions."
+            f"{path} cannot be {what}: permission denied; change its permissions."
         ) from None
     except IsADirectoryError:
         raise error(f"{path} cannot be {what}: it is a folder; name a file.") from None
@@ -79,14 +78,14 @@ def plain_os_errors(
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise error(
                 f"{path} cannot be {what}: the disk is full; free some space and run again. "
-                "What stood there before is untouched."
+                "The file that was there is untouched."
             ) from None
         reason = problem.strerror or str(problem) or type(problem).__name__
         raise error(f"{path} cannot be {what}: {reason}.") from None
 
 
 def without_nan(value: Any) -> Any:
-    """`value` with None for each number that JSON cannot say."""
+    """Return `value` with None for each NaN or infinity, which JSON lacks."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

@@ -1,6 +1,5 @@
-"""How much memory is left to this process, what to do without, and where on disk to put it."""
+"""The memory left to this process, and what to do when there is too little."""
 
-import ctypes
 import gc
 import math
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.errors import GenreKitError
+from genrekit.system import libc
 
 __all__ = [
     "NOT_ENOUGH",
@@ -27,7 +27,7 @@ NOT_ENOUGH: Final = (
     "There is not enough memory for this: allow it more, close other programs, or give it less at "
     "a time."
 )
-# Libraries in C tell of it in their own ways; the last are the dynamic linker's and libsndfile's.
+# From errors of libraries in C; the last two are the dynamic linker's and libsndfile's.
 _LACKING: Final = (
     *("allocate memory", "enough memory", "start new thread", "bad_alloc"),
     *("failed to map segment", "malloc"),
@@ -38,64 +38,54 @@ _ROWS_AT_ONCE: Final = 1024
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take, by the machine and by the limits set for it.
+    """Return the bytes that this process may still allocate.
 
-    On Linux the least of: what the machine has available, what its control group may still take
-    besides files that are only cached, and its limits on data and address space. Elsewhere
+    On Linux the least of: what the machine has available, what the process's control group may
+    still take (cached files do not count), and its limits on data and address space. Elsewhere
     half of the machine's memory.
     """
     if sys.platform != "linux":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_left()]))
+    return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_limits()]))
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error says, in the way of whatever library, that memory was refused."""
+    """Tell whether an error, of Python or of a library in C, means that memory ran out."""
     text = str(error)
     return isinstance(error, MemoryError) or any(words in text for words in _LACKING)
 
 
 def require_memory(megabytes: float) -> None:
-    """Refuse to begin with less than so much memory left.
+    """Raise GenreKitError if less memory is left.
 
-    What some libraries do when they find none while they are loaded nobody can catch: they end
-    the process.
-
-    Raises
-    ------
-    GenreKitError
+    Some libraries end the process, past any `except`, when they find none while they are loaded.
     """
-    with suppress(OSError, KeyError, ValueError):  # nobody tells: then it is tried
+    with suppress(OSError, KeyError, ValueError):  # unknown: then try
         if free_memory() < 1e6 * megabytes:
             raise GenreKitError(NOT_ENOUGH)
 
 
 def trim_memory() -> None:
-    """Return to the operating system what nobody uses any more; some 50 ms."""
+    """Return unused memory to the operating system, in some 50 ms."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # only glibc knows how
-        ctypes.CDLL(None).malloc_trim(0)
+    libc.call("malloc_trim", 0)
 
 
 def rows_at_once(shape: Sequence[int]) -> int:
-    """How many rows of float32 features to take at a time: at most 1024, and 16 MB.
-
-    Parameters
-    ----------
-    shape : sequence of int, of one row
-    """
+    """Return how many float32 rows of this shape to process at a time: 1024 or 16 MB at most."""
     return max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(1, math.prod(shape))))
 
 
 def scratch_folder() -> Path:
-    """A folder for large nameless files: TMPDIR, or /var/tmp, since /tmp may be in memory."""
+    """Return the folder for large unnamed files: TMPDIR or /var/tmp, as /tmp may be in memory."""
     usual = Path("/var/tmp")
     if not os.environ.get("TMPDIR") and os.access(usual, os.W_OK):
         return usual
     return Path(tempfile.gettempdir())
 
 
-def _left() -> list[int]:
+def _limits() -> list[int]:
+    """Return what each limit set for this process still allows, in bytes."""
     import resource
 
     left = []
@@ -114,11 +104,11 @@ def _left() -> list[int]:
                 cached = _numbers(folder / "memory.stat")["file"]
                 left.append(int(text) - taken + cached)
     except (OSError, ValueError, KeyError):
-        pass  # an older kernel, or hidden: then the other limits have to do
+        pass  # an older kernel, or hidden: the other limits remain
     return left
 
 
 def _numbers(file: str | Path) -> dict[str, int]:
-    """The first number of each line that has one, by the word before it."""
+    """Return the number in each line of a file, by the word before it."""
     lines = (line.split() for line in Path(file).read_text().splitlines())
     return {words[0]: int(words[1]) for words in lines if words[1:] and words[1].isdigit()}

@@ -1,7 +1,6 @@
-"""One job for each of many files, by a pool of processes, with the results in order."""
+"""Run one job for each of many files in a pool of processes; results come in order."""
 
 import contextlib
-import ctypes
 import itertools
 import os
 import signal
@@ -14,25 +13,20 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
+from genrekit.errors import GenreKitError
 from genrekit.ranges import check_whole
-from genrekit.system import threads
+from genrekit.system import libc, threads
 
 __all__ = ["CRASHED", "check_workers", "compute_in_order"]
 
 CRASHED: Final = "Reading it made the decoder crash: convert it to wav or remove it."
-
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD: Final = -1
-_M_MMAP_THRESHOLD: Final = -3
-# From Linux's prctl.h.
-_PR_SET_PDEATHSIG: Final = 1
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def check_workers(workers: int | None) -> None:
-    """Raise SettingsError for fewer processes than 1; None is one per processor."""
+    """Raise SettingsError for fewer than one process; None is one per processor."""
     if workers is not None:
         check_whole("workers", workers, 1)
 
@@ -43,26 +37,31 @@ def compute_in_order(
     workers: int | None,
     crashed: Callable[[], Result],
 ) -> Generator[Result, None, None]:
-    """The result of each item's job in order, a few ahead of what is asked for.
+    """Yield the result of each item's job, in order, a few computed ahead.
 
-    A process that dies takes the pool down with it: the items then in work are tried one by
-    one, each in a process of its own, and the one that kills is reported like any bad file.
+    A process that dies breaks its pool: each item that was under way then gets a process of
+    its own, and the one that kills it is reported like any bad file.
 
     Parameters
     ----------
-    job : function of an item, one that can be pickled; it raises for no bad file
-    items : sequence of what can be pickled, such as Path
+    job : picklable function of an item; it raises for no bad file
+    items : sequence of picklable items, such as Path
     workers : int, >= 1, or None
-        Processes, never more than items; 1 works in this process, None has one per processor.
+        Processes, at most one per item; 1 computes in this process, None takes one per processor.
     crashed : function without arguments
-        Gives the result for an item whose job kills its process.
+        Returns the result for an item whose job kills its process.
+
+    Raises
+    ------
+    GenreKitError
+        A process ends before it has begun.
     """
     workers = min(workers or os.cpu_count() or 1, len(items))
     if workers <= 1:
         for item in items:
             yield job(item)
         return
-    # A few items to a message, where there are many: handing over costs time, too.
+    # Of many items a few go into each message, since sending costs time.
     together = max(1, min(4, len(items) // (16 * workers)))
     done = 0
     while done < len(items):
@@ -74,13 +73,13 @@ def compute_in_order(
         except BrokenProcessPool:
             for item in items[done : done + 2 * workers * together]:
                 done += 1
-                yield _apart(job, item, crashed)
+                yield _compute_alone(job, item, crashed)
 
 
 def _batches(
     job: Callable[[Item], Result], items: Sequence[Item], workers: int, together: int
 ) -> Generator[list[Result], None, None]:
-    """The results of `together` items after the other, two batches a worker ahead."""
+    """Yield the results of `together` items at a time, two batches per worker ahead."""
     waiting: deque[Future[list[Result]]] = deque()
     pool = _processes(workers)
     try:
@@ -100,8 +99,17 @@ def _each(job: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     return [job(item) for item in items]
 
 
-def _apart(job: Callable[[Item], Result], item: Item, crashed: Callable[[], Result]) -> Result:
+def _compute_alone(
+    job: Callable[[Item], Result], item: Item, crashed: Callable[[], Result]
+) -> Result:
     with _processes(1) as pool:
+        try:
+            pool.submit(int).result()
+        except BrokenProcessPool:
+            raise GenreKitError(
+                "A worker process ended while it started, perhaps for lack of memory: close other "
+                "programs, or use fewer workers, and run again."
+            ) from None
         try:
             return pool.submit(job, item).result()
         except BrokenProcessPool:
@@ -109,56 +117,44 @@ def _apart(job: Callable[[Item], Result], item: Item, crashed: Callable[[], Resu
 
 
 def _processes(workers: int) -> Executor:
-    """A pool whose processes start from nothing, or in no time where that is safe.
+    """Return a pool of forked processes where that is safe, else of new ones.
 
-    On Linux a process of one thread can be copied with all that it has imported, which saves
-    each worker a third of a second. A copy made beside other threads could wait for ever for what
-    they hold; and only Linux ends a copy together with the process that made it.
+    A fork has all that this process has imported, which saves a third of a second. Forked beside
+    other threads it could wait forever for a lock that one of them holds; and only on Linux does
+    it end together with this process.
     """
     if sys.platform == "linux" and threading.active_count() == 1:
         import multiprocessing
 
         context = multiprocessing.get_context("fork")
-        copies = ProcessPoolExecutor(workers, context, initializer=_begin_as_copy)
+        forked = ProcessPoolExecutor(workers, context, initializer=_begin_forked)
         with warnings.catch_warnings():
-            # Python 3.12 counts the threads of libraries, too, which mend themselves.
+            # Python 3.12 also counts threads of libraries, which survive a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
-            copies.submit(int)
-        return copies
-    from loky import ProcessPoolExecutor as FreshProcesses
+            forked.submit(int)
+        return forked
+    import loky
 
-    fresh: Executor = FreshProcesses(workers, initializer=_begin)
+    fresh: Executor = loky.ProcessPoolExecutor(workers, initializer=_begin)
     return fresh
 
 
-def _begin_as_copy() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever made us decides
+def _begin_forked() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.die_with_parent()
     _begin()
 
 
 def _begin() -> None:
-    _compute_in_one_thread()
-    _hold_memory()
+    """Compute in one thread, since each processor has a process, and hold on to memory.
 
-
-def _compute_in_one_thread() -> None:
-    """There is a process for each processor: threads beside it would only get in the way."""
+    glibc keeps what one file's arrays leave free for those of the next. Returned and requested
+    again, each page would be cleared anew: a third of the time of a file.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    os.environ.update(threads.variables(1))  # for what is imported later
+    os.environ.update(threads.variables(1))  # for libraries that are imported later
     threadpool_limits(1)
-
-
-def _hold_memory() -> None:
-    """Have glibc keep what one file's arrays leave free for those of the next.
-
-    Given back and asked for anew, each page is cleared again: a third of the time of a file.
-    Elsewhere than on glibc nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_TRIM_THRESHOLD, 256 << 20)
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+    libc.call("mallopt", libc.M_TRIM_THRESHOLD, 256 << 20)
+    libc.call("mallopt", libc.M_MMAP_THRESHOLD, 32 << 20)

@@ -1,8 +1,7 @@
-"""Files elsewhere: what fsspec reaches by a URL, such as s3://, gs://, sftp:// or https://.
+"""Remote files: what fsspec reaches by a URL, such as s3://, gs://, sftp:// or https://.
 
-A file is fetched whole into a temporary file before it is read, and stored whole when it is
-written. Credentials are those that fsspec finds by itself. fsspec is imported when the first
-URL is met: local paths never need it.
+A file is downloaded whole into a temporary file before it is read, and uploaded whole when it is
+written. fsspec finds the credentials, and is imported for the first URL only.
 """
 
 import json
@@ -27,7 +26,7 @@ _BYTES_AT_ONCE: Final = 1 << 22
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file or folder by its URL; `stamp` is what its folder's listing says of its version."""
+    """A file or folder by its URL; `stamp` is its version, as its folder's listing has it."""
 
     url: str
     stamp: str = field(default="", compare=False)
@@ -44,12 +43,12 @@ class RemoteFile:
         return self.url.rstrip("/").rpartition("/")[2]
 
     def files_below(self) -> dict[str, "RemoteFile"]:
-        """Every file in this folder and its folders, by its path below it.
+        """Return every file below this folder, by its path relative to it.
 
         Raises
         ------
         DatasetError
-            It cannot be listed, or there is nothing.
+            The folder cannot be listed, or is empty.
         """
         with _plain_errors("read", self.url):
             system, root = _file_system(self.url)
@@ -63,13 +62,13 @@ class RemoteFile:
         }
 
     def fetch(self, local: Path) -> None:
-        """Copy the file to `local`, a few megabytes at a time.
+        """Download the file to `local`, a few megabytes at a time.
 
         Raises
         ------
         FileNotFoundError, PermissionError
         DatasetError
-            The connection or the store failed.
+            The connection or the store fails.
         """
         with _plain_errors("read", self.url, pass_on=(FileNotFoundError, PermissionError)):
             system, path = _file_system(self.url)
@@ -77,24 +76,14 @@ class RemoteFile:
                 shutil.copyfileobj(source, to, _BYTES_AT_ONCE)
 
     def store(self, local: Path) -> None:
-        """Copy `local` there: what stood there stays until the copy is complete.
-
-        Raises
-        ------
-        DatasetError
-        """
+        """Upload `local`; the file that was there stays until the upload is complete."""
         with _plain_errors("written", self.url):
             system, path = _file_system(self.url)
             with system.transaction, system.open(path, "wb") as to, local.open("rb") as source:
                 shutil.copyfileobj(source, to, _BYTES_AT_ONCE)
 
     def check(self) -> None:
-        """Know before the work whether URLs like this one can be used here.
-
-        Raises
-        ------
-        DatasetError, SettingsError
-        """
+        """Raise DatasetError or SettingsError if URLs of this kind cannot be used here."""
         with _plain_errors("used", self.url):
             _file_system(self.url)
 
@@ -104,46 +93,39 @@ LocationName = str | os.PathLike[str] | RemoteFile
 
 
 def local_path(name: str | os.PathLike[str]) -> Path:
-    """The path of a file or folder on this machine.
+    """Return a path of this machine.
 
     Raises
     ------
     SettingsError
-        It is none: another type, or a text with a NUL, which no system takes.
+        `name` is of another type, or contains a NUL, which no system accepts.
     """
     if not isinstance(name, str | os.PathLike) or not isinstance(os.fspath(name), str):
         raise SettingsError(f"{name!r:.40} is no path: give one path, as text.")
     if "\0" in os.fspath(name):
-        raise SettingsError(f"{os.fspath(name)!r:.40} is no path: it holds a NUL.")
+        raise SettingsError(f"{os.fspath(name)!r:.40} is no path: it contains a NUL.")
     return Path(name)
 
 
 def location(name: LocationName) -> Location:
-    """A local path, also from a file:// URL, or a file elsewhere.
-
-    Raises
-    ------
-    SettingsError
-        As `local_path`.
-    """
+    """Return a local path, also for a file:// URL, or a remote file; raise as `local_path`."""
     if isinstance(name, RemoteFile):
         return name
     if not isinstance(name, str) or not _URL.match(name):
         return local_path(name)
-    text = name
-    if text.lower().startswith("file://"):
-        return Path(unquote(text[len("file://") :]))
-    return RemoteFile(text)
+    if name.lower().startswith("file://"):
+        return Path(unquote(name[len("file://") :]))
+    return RemoteFile(name)
 
 
 @contextmanager
 def local_copy(source: Location) -> Iterator[Path]:
-    """The file as a local one, for as long as the block lasts.
+    """Yield a local path itself, or a download that lasts as long as the block.
 
     Raises
     ------
     FileNotFoundError, PermissionError, DatasetError
-        Only for a file elsewhere; a local path is passed through.
+        A remote file cannot be downloaded.
     """
     if isinstance(source, Path):
         yield source
@@ -162,13 +144,13 @@ def _file_system(url: str) -> tuple[Any, str]:
             f"{url} is a URL, and fsspec, which reads those, is not installed: "
             "pip install -r requirements-cluster.txt"
         ) from None
-    system, path = url_to_fs(url)
-    return system, path
+    found: tuple[Any, str] = url_to_fs(url)
+    return found
 
 
 @contextmanager
 def _plain_errors(what: str, url: str, pass_on: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Each store's library has errors of its own: all become one plain sentence."""
+    """Raise any error, of whatever library, as one plain sentence."""
     through: tuple[type[Exception], ...] = (DatasetError, SettingsError, *pass_on)
     try:
         yield

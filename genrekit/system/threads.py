@@ -1,6 +1,6 @@
-"""How many threads libraries compute in, and what these do while they wait for one another.
+"""The number of threads that libraries compute in, and what threads do while they wait.
 
-By itself each library takes a thread for each processor, and the threads burn their processor
+By default each library starts a thread per processor, and threads keep their processor busy
 while they wait: beside other work, ten songs took 12 to 16 s instead of 5.
 """
 
@@ -18,25 +18,22 @@ _COUNTS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def variables(threads: int | None = None) -> dict[str, str]:
-    """Environment variables for a process whose libraries are not loaded yet.
+    """Return environment variables for a process whose libraries are not loaded yet.
 
-    Parameters
-    ----------
-    threads : int or None
-        None leaves the number to the libraries; either way threads sleep while they wait.
+    Threads sleep while they wait; None leaves their number to the libraries.
     """
-    patient = {"OMP_WAIT_POLICY": "PASSIVE"}
-    return patient if threads is None else patient | dict.fromkeys(_COUNTS, str(threads))
+    waiting = {"OMP_WAIT_POLICY": "PASSIVE"}
+    return waiting if threads is None else waiting | dict.fromkeys(_COUNTS, str(threads))
 
 
 @contextmanager
 def computing_in(threads: int | None, usual: int | None = None) -> Iterator[None]:
-    """Have libraries, loaded or not, compute in so many threads until the block ends.
+    """Have libraries, loaded or not, compute in this many threads until the block ends.
 
     Parameters
     ----------
     threads : int, 1 to 1024, or None
-        None is for nobody having said: then the environment's OMP_NUM_THREADS holds, or `usual`.
+        None takes the environment's OMP_NUM_THREADS, or `usual`.
     usual : int or None
         None leaves the number to the libraries.
 

@@ -11,7 +11,7 @@ import pytest
 
 from genrekit.app.kit import charts
 from genrekit.app.kit.clips import CLIPS
-from genrekit.audio.synth import STYLES
+from genrekit.audio.synth.chart import STYLES
 from genrekit.model.bundle import MODELS, GenreModel
 
 ROOT = Path(__file__).parents[2]

@@ -51,8 +51,13 @@ SOURCES = {
     "classify": [
         "listen/classify.py",
         "app/classify/inputs.py",
+        "app/classify/questions.py",
         "app/classify/overview.py",
-        "app/classify/player.py:_HTML",
+        "app/classify/why.py",
+        "app/classify/stress.py",
+        "app/classify/compare.py",
+        "app/classify/download.py",
+        "app/browser/evidence_player.html",
         "app/browser/evidence_player.js",
     ],
 }

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit.app.jobs import queue as module
+from genrekit.app.jobs import process as job_process
+from genrekit.app.jobs import queue
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import JobRefused, Jobs
 from genrekit.app.settings import Settings
@@ -181,8 +182,8 @@ def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
 
 def test_a_server_that_keeps_the_queue_to_itself_does_not_hang_the_others(make_jobs, monkeypatch):
     """As one that was stopped, or hangs on its disk."""
-    monkeypatch.setattr(module, "_QUEUE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "_HASTY_SECONDS", 0.1)
+    monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(queue, "_HASTY_SECONDS", 0.1)
     jobs = make_jobs()
     jobs.close()
     waiting = add(jobs)
@@ -215,7 +216,7 @@ def test_a_job_that_cannot_be_started_holds_up_no_other_and_says_so(make_jobs, m
         return start(command, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.subprocess, "Popen", refuse)
+        patch.setattr(job_process.subprocess, "Popen", refuse)
         jobs = make_jobs(jobs_per_visitor=2)
         wait(lambda: bad.status == "failed" and good.status == "done")
         messages = [event["message"] for event in bad.events() if event["type"] == "error"]
@@ -238,7 +239,7 @@ def test_jobs_are_tended_on_whatever_goes_wrong_with_one(make_jobs, monkeypatch)
         raise ValueError("no such thing")
 
     monkeypatch.setattr(Jobs, "_clean", fail)
-    monkeypatch.setattr(module, "_CLEAN_SECONDS", -1)
+    monkeypatch.setattr(queue, "_CLEAN_SECONDS", -1)
     jobs = make_jobs()
     wait(lambda: job.status == "done")
     assert tries
@@ -368,9 +369,9 @@ def test_a_process_that_has_the_number_of_a_dead_job_is_left_alone(make_jobs):
     job = add(jobs)
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
         (job.folder / "started").write_text(str(other.pid))
-        (job.folder / "where").write_text(module._here())
+        (job.folder / "where").write_text(job_process._here())
         (job.folder / "lock").touch()
-        module._kill(job)
+        job_process.kill(job)
         time.sleep(0.2)
         lives = other.poll() is None
         other.kill()

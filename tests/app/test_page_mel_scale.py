@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit.app.kit.widgets import escape
 from genrekit.app.mel import ear_test, figures, sound_figures
-from genrekit.audio import synth
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.trace import clip_params
@@ -294,7 +295,7 @@ def test_any_number_of_bands_can_be_drawn(bands: int) -> None:
 def test_every_generated_clip_works() -> None:
     at = opened("Sound to MFCC")
     clips = [o for o in at.selectbox(key="mel_clip").options if not o.startswith("Your")]
-    assert len(clips) == len(synth.STYLES) + 2
+    assert len(clips) == len(STYLES) + 2
     for clip in clips[:4]:
         at = opened("Sound to MFCC", mel_clip=clip)
         assert not at.error
@@ -309,7 +310,7 @@ def test_the_figures_stay_small() -> None:
 
 def test_the_traced_sum_is_the_mfcc() -> None:
     at = opened("Trace a number", mel_clip="Music: metal", mel_moment="2.0", mel_coefficient="4")
-    clip = synth.render("metal", seed=1, seconds=5.0)
+    clip = render("metal", seed=1, seconds=5.0)
     params = clip_params(clip, FeatureParams())
     expected = extraction.mfcc(clip[np.newaxis], params)[0, round(2.0 * 22050 / 512), 4]
     assert metric(at, "The sum") == metric(at, "The MFCC")

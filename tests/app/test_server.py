@@ -32,7 +32,7 @@ from streamlit.web.server.server_util import is_url_from_allowed_origins
 from websockets.sync.client import connect
 
 from genrekit.app import logs
-from genrekit.app.host import memory
+from genrekit.app.host import memory, preflight
 from genrekit.app.host.server import Host
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
@@ -332,9 +332,9 @@ def host(tmp_path, monkeypatch) -> Iterator[Host]:
 
 
 def test_streamlit_takes_as_much_as_the_settings_say(host, tmp_path):
-    Host(Settings(jobs_folder=tmp_path, upload_megabytes=6.5), lambda: None).check()
+    preflight.check(Settings(jobs_folder=tmp_path, upload_megabytes=6.5))
     assert config.get_option("server.maxUploadSize") == 7
-    host.check()
+    preflight.check(host._settings)
     assert config.get_option("server.maxUploadSize") == 100
 
 
@@ -360,7 +360,7 @@ def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):
 
     monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    host.check()
+    preflight.check(host._settings)
     assert not is_url_from_allowed_origins("https://another.example")
     assert asked == []
 
@@ -387,7 +387,7 @@ def test_a_page_says_of_what_nobody_foresaw_only_that_it_happened(host, monkeypa
 def test_a_jobs_folder_that_takes_no_file_is_refused(host, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(30, "no")))
     with pytest.raises(SettingsError, match="where nothing can be written"):
-        host.check()
+        preflight.check(host._settings)
 
 
 @pytest.fixture
@@ -483,7 +483,7 @@ def test_a_closer_that_fails_does_not_keep_the_others_from_ending(host):
 
 
 def test_a_model_that_does_not_load_keeps_visitors_away_until_it_does(host, monkeypatch):
-    monkeypatch.setattr("genrekit.app.host.server._WARM_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("genrekit.app.host.warm_up._RETRY_SECONDS", 0.01)
     there = threading.Event()
 
     def warm() -> None:
@@ -493,7 +493,7 @@ def test_a_model_that_does_not_load_keeps_visitors_away_until_it_does(host, monk
     late = Host(host._settings, warm)
     settled = threading.Event()
     settled.set()
-    warming = threading.Thread(target=late._warm_up, args=(settled,), daemon=True)
+    warming = threading.Thread(target=late.warm_up.run, args=(settled,), daemon=True)
     warming.start()
     wait(lambda: late.readiness()["warm"])
     assert late.readiness()["models"] is False
@@ -510,7 +510,7 @@ def test_a_server_that_stops_does_not_warm_up_any_more(host):
     stopping.stop()
     settled = threading.Event()
     settled.set()
-    stopping._warm_up(settled)  # it returns
+    stopping.warm_up.run(settled)  # it returns
     assert stopping.readiness()["models"] is False
 
 
@@ -518,7 +518,7 @@ def test_freezing_spares_the_collector_what_is_there_already(monkeypatch):
     calls = []
     monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
     monkeypatch.setattr(gc, "collect", lambda: calls.append("collect"))
-    memory.settle()
+    memory.freeze()
     assert calls == ["collect", "freeze"]
 
 
@@ -573,10 +573,10 @@ def test_a_job_that_meets_a_defect_says_so_plainly(run_python, tmp_path):
     about = {"kind": "dataset", "title": "x", "owner": "me", "created": 0, "folder": ""}
     (job / "job.json").write_text(json.dumps(about | {"commands": [["demo-data", "audio"]]}))
     code = f"""
-import genrekit.audio.synth
+import genrekit.audio.synth.demo
 def fail(*_, **__):
     raise RuntimeError("{SECRET}")
-genrekit.audio.synth.write_demo_dataset = fail
+genrekit.audio.synth.demo.write_demo_dataset = fail
 from genrekit.app.jobs.run import main
 main({str(job)!r})
 """
@@ -584,7 +584,7 @@ main({str(job)!r})
     assert SECRET not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "RuntimeError at " in done.stderr
-    assert "genrekit/cli/main.py:" in done.stderr
+    assert "genrekit/cli/commands.py:" in done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1] == {"type": "exit", "status": 3}
     assert "Something went wrong on our side" in events[-2]["message"]

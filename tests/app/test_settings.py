@@ -12,16 +12,37 @@ import pytest
 import streamlit
 from streamlit import config
 
-from genrekit.app.host.server import Host
-from genrekit.app.settings import Settings, settings, table
+from genrekit.app.host import preflight
+from genrekit.app.settings import Settings, settings
 from genrekit.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_NUMBERS = {
+    "mode": ("`local`", "`local`, `public`"),
+    "jobs_folder": ("`jobs` in this folder", "a folder"),
+    "folders": ("none", "folders"),
+}
 NUMBERS = [one for one in fields(Settings) if "low" in one.metadata]
 
 
 def read(**environment: str) -> Settings:
     return Settings.from_environment({f"GENREKIT_{k}": v for k, v in environment.items()})
+
+
+def table() -> str:
+    """Return the README's table of settings."""
+    rows = ["| variable | default | if public | allowed | meaning |", "|---|---|---|---|---|"]
+    for one in fields(Settings):
+        about = one.metadata
+        public = "" if about["public"] is None else f"{about['public']:.12g}"
+        if "low" in about:
+            default = f"{one.default:.12g} {about['unit']}".strip()
+            allowed = f"{about['low']:.12g} to {about['high']:.12g}"
+        else:
+            default, allowed = NO_NUMBERS[one.name]
+        name = f"GENREKIT_{one.name.upper()}"
+        rows.append(f"| `{name}` | {default} | {public} | {allowed} | {about['about']} |")
+    return "\n".join(rows)
 
 
 def test_the_readme_has_every_setting_as_the_code_has_it():
@@ -138,7 +159,7 @@ def test_without_settings_among_the_secrets_there_are_the_defaults(secrets, text
         ("GENREKIT_LISTENERS = true", "GENREKIT_LISTENERS is neither text nor a number"),
         ('GENREKIT_FOLDERS = ["/tmp"]', "GENREKIT_FOLDERS is neither text nor a number"),
         ('GENREKIT_MODE = "public"\nGENREKIT_FOLDERS = "/tmp"', "take one of the two away"),
-        ("[a.b]\nGENREKIT_LISTENERS = 1", 'GENREKIT_LISTENERS stands in the section "b"'),
+        ("[a.b]\nGENREKIT_LISTENERS = 1", 'GENREKIT_LISTENERS is in the section "b"'),
         ('GENREKIT_MODE = public\npassword = "hush"', "The secrets cannot be read: Error parsing"),
         (b"GENREKIT_MODE = '\xff'", "The secrets cannot be read: they are not UTF-8"),
     ],
@@ -196,9 +217,9 @@ def test_what_kubernetes_adds_for_a_service_of_that_name_is_no_misspelt_setting(
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    host = Host(Settings(jobs_folder=tmp_path / "file" / "jobs"), lambda: None)
+    unwritable = Settings(jobs_folder=tmp_path / "file" / "jobs")
     with pytest.raises(SettingsError, match="GENREKIT_JOBS_FOLDER is .*nothing can be written"):
-        host.check()
+        preflight.check(unwritable)
 
 
 def test_streamlits_own_configuration_is_the_careful_one():

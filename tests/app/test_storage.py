@@ -151,7 +151,6 @@ def test_what_a_crash_left_is_removed_when_a_server_starts(make_jobs):
     leave = [
         job.folder / ".data.parquet.4711.tmp",
         job.folder / "audio" / ".jazz.00001.flac.4711.part",
-        *(job.folder / f"{name}.new" for name in STATE[:-1]),
         *(job.folder / f".{name}.4711.tmp" for name in STATE),
         jobs.root / ".trial.4711.140000.tmp",
         working.folder / ".inspection.json.12.tmp",

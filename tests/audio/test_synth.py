@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit.audio import synth
-from genrekit.audio.synth import STYLES, render, write_demo_dataset
+import genrekit
+from genrekit.audio.synth import demo
+from genrekit.audio.synth.chart import STYLES, chord_tones, read_styles, styles
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.instruments import DRUMS, TIMBRES
+from genrekit.audio.synth.notes import make_artist
+from genrekit.audio.synth.rendering import render
+from genrekit.audio.synth.voices import play_hit, play_note
 from genrekit.errors import GenreKitError, SettingsError
 
 ARTISTS, SEEDS, RATE = 4, 3, 22050
@@ -53,7 +59,6 @@ def test_styles():
     assert list(STYLES) == sorted(STYLES)
     assert 10 <= len(STYLES) <= 12
     assert all(style.replace("-", "").isalpha() and style.islower() for style in STYLES)
-    assert synth.__all__ == ["STYLES", "render", "write_demo_dataset"]
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -68,7 +73,7 @@ def test_clip_is_well_formed(clips, style):
         assert max(np.abs(clip[:22]).max(), np.abs(clip[-22:]).max()) < 0.1
 
 
-def test_level_gives_no_style_away(clips):
+def test_level_does_not_reveal_the_style(clips):
     level = {style: [] for style in STYLES}
     for (style, _, _), clip in clips.items():
         level[style].append(20 * np.log10(clip.std()))
@@ -76,23 +81,23 @@ def test_level_gives_no_style_away(clips):
     assert max(means) - min(means) < 6
 
 
-@pytest.mark.parametrize("name", synth._TIMBRES)
+@pytest.mark.parametrize("name", TIMBRES)
 def test_notes_do_not_click(name):
-    note = np.abs(synth._note(synth._TIMBRES[name], 60, 0.4, 1.0, RATE))
+    note = np.abs(play_note(TIMBRES[name], 60, 0.4, 1.0, RATE))
     assert note[0] == note[-1] == 0
     assert max(note[:4].max(), note[-4:].max()) < 0.1 * note.max()
 
 
-@pytest.mark.parametrize("name", synth._DRUMS)
+@pytest.mark.parametrize("name", DRUMS)
 def test_drums_do_not_click(name):
-    hit = np.abs(synth._hit(name, synth._artist("jazz", 0), RATE))
+    hit = np.abs(play_hit(name, make_artist("jazz", 0), RATE))
     assert hit[0] == hit[-1] == 0
     assert hit[-22:].max() < 0.01
-    assert hit.max() == pytest.approx(synth._DRUMS[name].peak)
+    assert hit.max() == pytest.approx(DRUMS[name].peak)
 
 
 def test_notes_are_in_tune():
-    note = synth._note(synth._TIMBRES["flute"], 69, 1.0, 1.0, RATE)
+    note = play_note(TIMBRES["flute"], 69, 1.0, 1.0, RATE)
     spectrum = np.abs(np.fft.rfft(note * np.hanning(len(note)), 8 * len(note)))
     peak = np.fft.rfftfreq(8 * len(note), 1 / RATE)[spectrum.argmax()]
     assert 1200 * abs(np.log2(peak / 440)) < 5  # cents
@@ -103,30 +108,84 @@ def test_notes_are_in_tune():
     [("C", (0, 4, 7)), ("Bbm7", (10, 13, 17, 20)), ("F#5", (6, 13)), ("Dm7b5", (2, 5, 8, 12))],
 )
 def test_chord_names(name, tones):
-    assert synth._chord(name) == tones
+    assert chord_tones(name) == tones
 
 
-def test_charts_are_complete():
-    for style in synth._STYLES.values():
-        for chord in (chord for form in style.forms for bar in form for chord in bar.split(",")):
-            assert synth._chord(chord)
-        assert {name for name, _ in style.drums} <= set(synth._DRUMS)
-        assert {name for part in style.parts for name in part.timbres} <= set(synth._TIMBRES)
-        for patterns in [*(text for _, text in style.drums), *(p.patterns for p in style.parts)]:
-            assert set(patterns) <= set("-. /Xxopa?0123456789")
+CHART = """
+[polka]
+tempo = [100, 120]
+scale = "major"
+forms = ["C G7 C,F C"]
+parts = [{ timbres = "organ sax", low = 60, gain = -3, send = 0.2, patterns = "x.x. ?-?-/?..." }]
+drums = { kick = "X-x-" }
+"""
+
+
+def test_a_chart_is_read_as_it_is_written():
+    (style,) = read_styles(CHART).values()
+    assert style.tempo == (100, 120)
+    assert style.scale == (0, 2, 4, 5, 7, 9, 11)
+    assert style.forms == (
+        tuple(tuple(map(chord_tones, bar)) for bar in (["C"], ["G7"], ["C", "F"], ["C"])),
+    )
+    assert style.drums == (("kick", ("X-x-",)),)
+    (part,) = style.parts
+    assert (part.timbres, part.patterns) == (("organ", "sax"), ("x.x.", "?-?-/?..."))
+    assert (part.low, part.gain, part.send, part.drive, part.echo) == (60, -3, 0.2, 0, 0)
+    assert (style.beats, style.swing, style.loose, style.drum_gain) == (4, 0, 0.004, 0)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("[100, 120]", "[120, 100]", "tempo is 100: use a number from 120 to 300"),
+        ("[100, 120]", "[100]", "not enough values"),
+        ('"major"', '"dorian"', 'unknown scale "dorian": use one of blues, major,'),
+        ("C G7 C,F C", "C H7", 'unknown chord "H7"'),
+        ("C G7 C,F C", "C Gmaj13", 'unknown chord "Gmaj13"'),
+        ('["C G7 C,F C"]', '[""]', "no parts or an empty form"),
+        ("organ sax", "organ kazoo", 'unknown instrument "kazoo": use one of banjo'),
+        ("kick", "gong", 'unknown drum "gong": use one of brush'),
+        ("X-x-", "X-?-", r'pattern "X-\?-" is not made of -.Xxo'),
+        ("?-?-/?...", "?-?-//?", 'pattern "\\?-\\?-//\\?" is not made of'),
+        ("X-x-", "", "a player has no pattern"),
+        ("low = 60", 'low = "C4"', "low is 'C4': use a whole number from 0 to 127"),
+        ("send = 0.2", "send = nan", "send is not a number"),
+        ("send = 0.2, ", "", "send is missing"),
+        ("send = 0.2", "sent = 0.2", "unknown setting sent"),
+        ('scale = "major"', "beats = 3", "scale is missing"),
+        ('scale = "major"', 'scale = "major"\nbeats = 0', "beats is 0"),
+        ('forms = ["C G7 C,F C"]', "forms = 4", "'int' object is not iterable"),
+    ],
+)
+def test_a_wrong_chart_gives_an_error_that_names_its_style(right, wrong, message):
+    assert CHART.count(right) == 1
+    said = f'^The chart of the style "polka" is wrong: .*{message}'
+    with pytest.raises(SettingsError, match=said):
+        read_styles(CHART.replace(right, wrong))
+
+
+def test_charts_that_are_no_toml_give_a_plain_error():
+    with pytest.raises(SettingsError, match="The styles are not valid TOML: .*line 2"):
+        read_styles("\n[polka\n")
+
+
+def test_the_charts_are_read_once():
+    assert styles() is styles()
+    assert tuple(styles()) == STYLES
 
 
 def test_same_arguments_same_bytes_in_another_process():
     here = render("jazz", seed=3, artist=2, seconds=1)
     code = (
-        "import sys; from genrekit.audio.synth import render;"
+        "import sys; from genrekit.audio.synth.rendering import render;"
         "sys.stdout.buffer.write(render('jazz', seed=3, artist=2, seconds=1).tobytes())"
     )
     there = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         check=True,
-        cwd=Path(synth.__file__).parents[2],
+        cwd=Path(genrekit.__file__).parents[1],
         env={**os.environ, "PYTHONHASHSEED": "12"},
     )
     assert here.tobytes() == there.stdout
@@ -143,7 +202,7 @@ def test_length_and_sample_rate():
     assert render("metal", seed=0, seconds=2, sample_rate=44100).shape == (88200,)
 
 
-def test_styles_are_told_apart_on_artists_never_heard(points):
+def test_styles_are_separable_on_unseen_artists(points):
     for unseen in range(ARTISTS):
         heard = [artist for artist in range(ARTISTS) if artist != unseen]
         centroids = points[:, heard].mean(axis=(1, 2))
@@ -212,8 +271,8 @@ def test_processes_write_the_same_files_in_the_same_order(tmp_path):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
 
 
-def test_a_process_that_the_system_ends_is_told_in_plain_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(synth, "_write_track", end)
+def test_a_worker_killed_by_the_system_gives_a_plain_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_write_track", end)
     with pytest.raises(GenreKitError, match="run again with fewer workers"):
         list(write_demo_dataset(tmp_path, styles=["disco"], tracks_per_style=2, workers=2))
 

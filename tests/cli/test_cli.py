@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from genrekit import __version__
-from genrekit.cli import main as cli
+from genrekit.cli import commands, options
 from genrekit.cli.main import main
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
@@ -120,9 +120,9 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
 
 
 def test_demo_data_tells_its_progress(run, tmp_path, monkeypatch):
-    from genrekit.audio import synth
+    from genrekit.audio.synth import chart
 
-    monkeypatch.setattr(synth, "STYLES", synth.STYLES[:2])
+    monkeypatch.setattr(chart, "STYLES", chart.STYLES[:2])
     status, out, err = run(
         "demo-data", tmp_path / "m", "--tracks", 1, "--seconds", 0.5, "--progress", "json"
     )
@@ -189,24 +189,24 @@ def test_track_seconds_zero_is_all_of_it(run, demo_folder, tmp_path):
 
 
 def test_every_feature_setting_is_an_option():
-    parser = cli._parser()
-    options = parser.parse_args(["preprocess", "x", "-o", "y"])
-    assert cli._feature_params(options) == FeatureParams()
-    options = parser.parse_args(
+    parser = options.parser()
+    given = parser.parse_args(["preprocess", "x", "-o", "y"])
+    assert commands._feature_params(given) == FeatureParams()
+    given = parser.parse_args(
         shlex.split("preprocess x -o y --kind log_mel --mel-formula htk --n-fft 1024") + SMALL[:2]
     )
-    assert cli._feature_params(options) == FeatureParams(
+    assert commands._feature_params(given) == FeatureParams(
         kind="log_mel", mel_formula="htk", n_fft=1024, sample_rate=8000
     )
 
 
 def test_train_has_the_courses_defaults():
-    options = cli._parser().parse_args(["train", "x", "-o", "y"])
-    assert options.split == "track"
+    given = options.parser().parse_args(["train", "x", "-o", "y"])
+    assert given.split == "track"
     params = TrainParams()
-    assert cli._train_params(options) == TrainParams()
+    assert commands._train_params(given) == TrainParams()
     for name in ("network", "seed", "keep", "normalise"):
-        assert getattr(options, name) == getattr(params, name), name
+        assert getattr(given, name) == getattr(params, name), name
 
 
 # -- train ------------------------------------------------------------------------------------
@@ -316,19 +316,6 @@ def test_classify_in_words(run, demo_bundle, song, tmp_path):
     assert ": failed. There is no such file: check the name and the folder." in lines[2]
 
 
-def test_a_note_is_added_to_the_verdict():
-    result = {
-        "file": "x",
-        "genre": "jazz",
-        "confidence": 0.7,
-        "probabilities": {"rock": 0.1, "jazz": 0.7, "pop": 0.2},
-        "note": "Only the first 15 minutes were heard.",
-    }
-    assert cli._verdict_line(result) == (
-        "x: jazz 70% (then pop 20%, rock 10%) Only the first 15 minutes were heard."
-    )
-
-
 def test_classify_all_well_is_zero(run, demo_bundle, song):
     assert run("classify", "--model", demo_bundle, song)[0] == 0
 
@@ -433,10 +420,10 @@ REFUSED = [
     ("demo-data {tmp}/m --seed -1", "seed is -1"),
     ("export {none} -o {tmp}/x.json", "no such file"),
     ("export {file} -o {tmp}/x.json", "not a readable Parquet file"),
-    ("export {data} -o {tmp}/x.csv", "neither .json nor .npz"),
+    ("export {data} -o {tmp}/x.csv", "must end in .json or .npz"),
     ("export {data} -o {none}/x.json", "cannot be written"),
     ("import {none}.json -o {tmp}/d.parquet", "no such file"),
-    ("import {file} -o {tmp}/d.parquet", "none of .json"),
+    ("import {file} -o {tmp}/d.parquet", "must end in .json, .npz or .parquet"),
     ("import {json} -o {tmp}/d.parquet", "state the parameters"),
     ("train {none} -o {tmp}/m", "no such file"),
     ("train {file} -o {tmp}/m", "not a readable Parquet file"),
@@ -447,11 +434,11 @@ REFUSED = [
     ("train {data} -o {tmp}/m --learning-rate nan", "learning_rate is not a number"),
     ("train {data} -o {tmp}/m --network resnet", 'network "resnet"'),
     ("train {data} -o {tmp}/m --seed -1", "seed is -1"),
-    ("train {one} -o {tmp}/m", "one genre only"),
+    ("train {one} -o {tmp}/m", "only one genre"),
     ("evaluate {none} {data}", "There is no model"),
     ("evaluate {model} {none}", "no such file"),
     ("evaluate {model} {data} --split x", 'Unknown split "x"'),
-    ("evaluate course-mlp {data}", "computed otherwise than the model's"),
+    ("evaluate course-mlp {data}", "were not computed like the model's"),
     ("classify --model {none} {song}", "There is no model"),
     ("classify --model {tmp} {song}", "There is no model"),
 ]
@@ -507,7 +494,7 @@ def test_stopped_by_the_keyboard(run, monkeypatch, tmp_path, demo_folder):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "build_dataset", stop)
+    monkeypatch.setattr(commands, "build_dataset", stop)
     status, out, err = run("preprocess", demo_folder, "-o", tmp_path / "d.parquet")
     assert (status, out) == (130, "")
     assert err == "genrekit: stopped; what was finished is kept.\n"

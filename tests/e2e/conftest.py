@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import soundfile
 
-from benchmarks.chromium import CHROMIUM, FLAGS
-from genrekit.audio.synth import render
+from benchmarks.load.chromium import CHROMIUM, FLAGS
+from genrekit.audio.synth.rendering import render
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120

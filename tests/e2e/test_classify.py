@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from genrekit.audio.synth import render
+from genrekit.audio.synth.rendering import render
 
 PATIENT_MS = 180_000
 

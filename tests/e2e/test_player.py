@@ -13,16 +13,21 @@ from coded_sounds import KINDS, coded, free_format_mp3
 from conftest import ROOT, _free_port, _note, _wait_until_healthy
 
 from genrekit.audio.decoder import probe
-from genrekit.verdict.analysis import _PLAYED, _mime
+from genrekit.verdict.playback import PLAYED, browser_type
 
 # Eight segments of a second each; the third and the sixth disagree with the verdict.
 SCRIPT = """
 import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
+from genrekit.app.kit.media import media_url
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.encode import wav_bytes
-from genrekit.model.bundle import SegmentVerdict
-from genrekit.audio.synth import STYLES, render
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
+from genrekit.model.verdicts import SegmentVerdict, Verdict
+from genrekit.verdict.analysis import Explanation, SongResult
+from genrekit.verdict.picture import Picture
 
 query = st.query_params
 seconds = 4.0 if st.checkbox("Other song") else float(query.get("seconds", 8))
@@ -46,22 +51,22 @@ if "floor" in query:
     picture[:8] = 255
 st.button("Again")
 place = st.tabs(["First", "Second"])[1] if "tab" in query else st.container()
-audio = {"broken": b"FORM nothing that plays" * 99, "none": b""}.get(query.get("audio"))
+content = b"FORM nothing that plays" * 99 if query.get("audio") == "broken" else sound(seconds)
+segments = [SegmentVerdict(float(s), float(s + wide), says(i)) for i, s in enumerate(starts)]
+result = SongResult(
+    verdict=Verdict(query.get("verdict", "ska") or None, 0.7, says(0), tuple(segments), ""),
+    info=AudioInfo("wav", 22050, 1, seconds, "pcm_16"),
+    seconds=seconds,
+    rate=22050,
+    cut=False,
+    picture=Picture(picture, tuple(np.geomspace(60, 9000, 64).tolist())),
+    mime="audio/wav",
+)
+why = Explanation("dub", np.array([[1, -1]], np.float32), "", (0,)) if "why" in query else None
 with place:
   if not st.checkbox("Without"):
-    chosen = evidence_player(
-        sound(seconds) if audio is None else audio,
-        "audio/wav",
-        picture=picture,
-        seconds=seconds,
-        band_hz=np.geomspace(60, 9000, 64),
-        segments=[SegmentVerdict(float(s), float(s + wide), says(i)) for i, s in enumerate(starts)],
-        verdict=query.get("verdict", "ska") or None,
-        colours={"ska": "#0072B2", "dub": "#E69F00", "pop": "#009E73"},
-        why=np.array([[1, -1]], np.float32) if "why" in query else None,
-        explained="dub" if "why" in query else None,
-        key="player",
-    )
+    url = None if query.get("audio") == "none" else media_url(content, "audio/wav", "player")
+    chosen = evidence_player(url, result, why, key="player")
     if chosen is not None:
         st.session_state.heard = [*st.session_state.get("heard", []), chosen]
 st.write(f"Chosen so far: {st.session_state.get('heard', [])}.")
@@ -367,9 +372,9 @@ def test_what_is_announced_as_playable_plays(browser: Any) -> None:
     """And what is rendered as WAV instead would be refused, so that nobody stays without."""
     tab = browser.new_page()
     files = {kind: coded(*kind) for kind in KINDS} | {("mp3", "free format"): free_format_mp3()}
-    mimes = {kind: _mime(content, probe(content)) for kind, content in files.items()}
+    mimes = {kind: browser_type(content, probe(content)) for kind, content in files.items()}
     sounds = [
-        [base64.b64encode(content).decode(), _PLAYED.get(container, ("audio/x",))[0]]
+        [base64.b64encode(content).decode(), PLAYED.get(container, ("audio/x",))[0]]
         for (container, _), content in files.items()
     ]
     plays = dict(zip(files, tab.evaluate(PLAY, sounds), strict=True))

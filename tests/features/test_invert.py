@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio import synth
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -23,7 +23,7 @@ RATE = 22_050
 
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
-    return synth.render("country", seed=2, seconds=2.0)
+    return render("country", seed=2, seconds=2.0)
 
 
 @pytest.fixture(scope="module")

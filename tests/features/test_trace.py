@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from genrekit.audio import synth
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -17,7 +17,7 @@ RATE = 22_050
 @pytest.fixture(scope="module", params=["music", "glide"])
 def clip(request: pytest.FixtureRequest) -> np.ndarray:
     if request.param == "music":
-        return synth.render("jazz", seed=1, seconds=2.0)
+        return render("jazz", seed=1, seconds=2.0)
     return tones.glide(110, 3520, 1.7, sample_rate=RATE)
 
 

@@ -14,6 +14,7 @@ import doctest
 import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -24,13 +25,16 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from test_imports import APP_FLOORS, FLOORS
 
 from genrekit.app.kit.tour import STOPS
-from genrekit.audio.synth import render, write_demo_dataset
-from genrekit.cli.main import _parser
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
+from genrekit.cli.options import parser
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/*.md"))]
+FOLDERS = ("", "[!.]*/", "docs/*/")
+PAGES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}*.md"))
 EXTEND = ROOT / "docs" / "extend.md"
 CHANGED = ("genrekit", "pages", "tests")  # what the examples of extending change
 
@@ -158,7 +162,7 @@ def test_commands_are_understood(page):
             for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.split("#")[0])
                 if words[:3] == ["python", "-m", "genrekit"]:
-                    _parser().parse_args(words[3:])  # exits where it does not understand
+                    parser().parse_args(words[3:])  # exits where it does not understand
                 elif words[:1] == ["python"] and words[1].endswith(".py"):
                     assert (ROOT / words[1]).is_file(), line
 
@@ -188,6 +192,27 @@ def test_the_table_of_rooms_is_complete():
     package = ROOT / "genrekit"
     rooms = {path.parent.relative_to(package).as_posix() for path in package.glob("**/__init__.py")}
     assert named == rooms - {".", "app"}
+
+
+@pytest.mark.parametrize(
+    ("number", "floors"), list(enumerate([FLOORS, APP_FLOORS])), ids=["core", "app"]
+)
+def test_the_floors_are_drawn_as_they_are(number, floors):
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = [block for block in re.findall(r"```text\n(.*?)```", text, re.S) if " 1  " in block]
+    lines = re.findall(r"^ (\d)  (.*)$", drawing[number], re.MULTILINE)
+    rooms = set().union(*floors)
+    drawn = {
+        int(floor): {"ground"} if "errors" in words else set(re.findall(r"\w+", words)) & rooms
+        for floor, words in lines
+    }
+    assert drawn == dict(enumerate(floors, 1))
+
+
+def test_the_list_of_files_is_up_to_date():
+    make = runpy.run_path(str(ROOT / "docs" / "make_file_list.py"))
+    page = make["PAGE"].read_text(encoding="utf-8")
+    assert page == make["with_list"](page), "run python docs/make_file_list.py"
 
 
 def test_the_demonstration_is_the_tour():

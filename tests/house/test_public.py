@@ -7,14 +7,39 @@ from pathlib import Path
 
 import pytest
 
+import genrekit
+
 PACKAGE = Path(__file__).resolve().parents[2] / "genrekit"
 
-# A name appears or goes here in the same change as in the code, the README and the changelog.
+# The names that people use. A name appears or goes here in the same change as in the changelog.
+FACE = """
+Dataset Degradation FeatureParams GenreKitError GenreModel MLP TrainParams Verdict __version__
+build_dataset by_artist by_segment by_track degrade evaluate export_dataset hz_to_mel
+import_dataset inspect_folder leak_meter load_audio log_mel make_split mel_filterbank mel_to_hz
+mfcc neuron probe render split_segments train write_demo_dataset
+""".split()
+FACES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).parent.parts)
+    for path in PACKAGE.rglob("__init__.pyi")
+)
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
     if path.relative_to(PACKAGE).parts[0] != "app" and not path.stem.startswith("_")
 )
+
+
+def test_the_face_of_the_package_is_deliberate():
+    assert sorted(genrekit.__all__) == FACE
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_what_a_face_hands_on_is_public_where_it_is_made(name):
+    face = importlib.import_module(name)
+    for public in set(face.__all__) - {"__version__"}:
+        value = getattr(face, public)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert public in importlib.import_module(value.__module__).__all__
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render, write_demo_dataset
+from genrekit.audio.synth.demo import write_demo_dataset
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.inspection import inspect_folder
 from genrekit.dataset.splits import by_segment

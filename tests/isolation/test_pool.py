@@ -20,7 +20,8 @@ import pytest
 import worker_jobs as jobs
 
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.isolation.pool import WorkerBusy, WorkerFault, WorkerLost, Workers, _Process
+from genrekit.isolation.handle import Handle
+from genrekit.isolation.pool import WorkerBusy, WorkerFault, WorkerLost, Workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -567,7 +568,7 @@ def test_a_call_to_processes_that_die_while_they_get_ready_has_an_end(make, warm
 
 def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(make, monkeypatch):
     monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.01, 0.01))
-    monkeypatch.setattr(_Process, "begin", lambda process: process.kill())
+    monkeypatch.setattr(Handle, "begin", lambda process: process.kill())
     workers = make(patience=0.2)
     with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
         asked.result(30)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from worker_jobs import Choosy, Fact
 
-from genrekit.isolation.wire import Incoming, Wire, WireError
+from genrekit.isolation.wire import Incoming, Wire, WireError, named
 
 WIRE = Wire([Fact, Choosy])
 
@@ -192,5 +192,5 @@ def test_a_message_that_announces_too_much_is_refused_before_it_is_read():
 
 
 def test_types_are_found_by_their_names():
-    again = Wire.of(WIRE.names)
+    again = Wire(map(named, WIRE.names))
     assert through(Fact("b", 0.1), receiver=again) == Fact("b", 0.1)

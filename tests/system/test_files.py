@@ -47,17 +47,17 @@ def test_nothing_stays_behind_when_nothing_was_written(tmp_path):
     ("error", "message"),
     [
         (FileNotFoundError(), "x cannot be read: there is no such file or folder."),
-        (PermissionError(), "x cannot be read: this user may not; change its permissions."),
+        (PermissionError(), "x cannot be read: permission denied; change its permissions."),
         (IsADirectoryError(), "x cannot be read: it is a folder; name a file."),
         (
             OSError(errno.ENOSPC, "No space left on device"),
             "x cannot be read: the disk is full; free some space and run again. "
-            "What stood there before is untouched.",
+            "The file that was there is untouched.",
         ),
         (
             OSError(errno.EDQUOT, "Quota exceeded"),
             "x cannot be read: the disk is full; free some space and run again. "
-            "What stood there before is untouched.",
+            "The file that was there is untouched.",
         ),
         (OSError(errno.EIO, "Input/output error"), "x cannot be read: Input/output error."),
         (OSError("odd"), "x cannot be read: odd."),

@@ -17,7 +17,7 @@ if __name__ == "__main__":
 """
 COPIES = ""
 FRESH = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
-AT_THEIR_START = "processes._hold_memory = lambda: os._exit(1)"
+AT_THEIR_START = "processes._begin = lambda: os._exit(1)"
 
 
 @pytest.mark.parametrize("prepare", [COPIES, FRESH], ids=["copies", "fresh"])
@@ -26,6 +26,8 @@ def test_one_that_dies_at_work_costs_its_file_alone(run_python, prepare):
     assert done.stdout == "0 1 2 died 4 5\n", done.stderr
 
 
-def test_all_that_die_at_their_start_keep_nobody_waiting(run_python):
+def test_processes_that_die_at_their_start_end_the_run_and_blame_no_file(run_python):
     done = run_python("-c", CODE.format(prepare=AT_THEIR_START))
-    assert done.stdout == "died died died died died died\n", done.stderr
+    assert done.stdout == ""
+    assert "GenreKitError: A worker process ended while it started" in done.stderr
+    assert "died" not in done.stderr

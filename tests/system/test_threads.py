@@ -11,7 +11,8 @@ from genrekit.system.threads import MAX_THREADS, computing_in, variables
 # Stands in for a command: what its libraries would compute in, and those loaded in it.
 LOOK = """
 import json, os, sys
-from genrekit.cli import main as cli
+from genrekit.cli import commands
+from genrekit.cli.main import main
 
 def look(options):
     from threadpoolctl import threadpool_info
@@ -21,8 +22,8 @@ def look(options):
     print(json.dumps(found))
     return 0
 
-cli._classify = cli._train = cli._evaluate = cli._leak_meter = look
-sys.exit(cli.main(sys.argv[1:]))
+commands.classify = commands.train = commands.evaluate = commands.leak_meter = look
+sys.exit(main(sys.argv[1:]))
 """
 
 

@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 import benchmarks.__main__ as command
-from benchmarks import cold, preprocess
-from benchmarks.compare import DisagreementError, compare, machine, processor, within
-from benchmarks.mlp import mlp
-from benchmarks.training import training
-from genrekit.audio.synth import render
+from benchmarks.speed import cold, preprocess
+from benchmarks.speed.compare import DisagreementError, compare, machine, processor, within
+from benchmarks.speed.mlp import mlp
+from benchmarks.speed.training import training
+from genrekit.audio.synth.rendering import render
 from genrekit.model.bundle import GenreModel
 
 # librosa's way to open files imports modules that Python 3.13 no longer has.

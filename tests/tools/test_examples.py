@@ -16,7 +16,7 @@ from examples.pieces import PIECES, compose
 from examples.score import Mix, Note, Part, Piece
 from genrekit.app.kit.clips import CLIPS, FOLDER
 from genrekit.model.bundle import MODELS, GenreModel
-from genrekit.verdict.analysis import in_words
+from genrekit.verdict.report import confidence_in_words
 
 NAMES = [clip.name for clip in CLIPS]
 LOWEST_BASS, HIGHEST_BASS = 28, 60
@@ -285,5 +285,5 @@ def test_no_model_that_ships_is_very_sure_of_a_wrong_genre():
     for model in (GenreModel.load(card.parent) for card in MODELS.glob("*/model.json")):
         for clip in CLIPS:
             verdict = model.classify_file(clip.path)
-            if in_words(verdict.confidence) == "very sure":
+            if confidence_in_words(verdict.confidence) == "very sure":
                 assert verdict.genre in (None, clip.name), clip.name

@@ -15,10 +15,10 @@ import pytest
 import soundfile
 
 import benchmarks.__main__ as command
-from benchmarks import fuzz
-from benchmarks.fuzz import Limits, Outcome, Report, harmed, run
-from benchmarks.fuzz_kinds import AUDIO, KINDS, OTHERS, Kind
-from benchmarks.mutate import anatomy, mend, mutated
+import benchmarks.fuzz.run as fuzz
+from benchmarks.fuzz.kinds import AUDIO, KINDS, OTHERS, Kind
+from benchmarks.fuzz.mutate import anatomy, mend, mutated
+from benchmarks.fuzz.run import Limits, Outcome, Report, harmed, run
 from genrekit.errors import GenreKitError
 
 pytestmark = pytest.mark.tools

@@ -9,9 +9,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.Slider_pb2 import Slider
 
 import benchmarks.__main__ as command
-from benchmarks import load, load_browser
-from benchmarks.load import Load
-from benchmarks.tab import Element, Lost, Tab, another_value
+from benchmarks.load import browser, crowd
+from benchmarks.load.crowd import Load
+from benchmarks.load.tab import Element, Lost, Tab, another_value
 
 pytestmark = pytest.mark.tools
 
@@ -23,23 +23,23 @@ def aside(function, *arguments, **named):
 
 
 def test_a_small_crowd_loses_nothing(monkeypatch):
-    monkeypatch.setattr(load, "THINK_SECONDS", (0.1, 0.3))
-    monkeypatch.setattr(load, "KEEP_SECONDS", 2)
-    monkeypatch.setattr(load, "FORGET_SECONDS", 3)
-    crowd = aside(load.load, visitors=3, stay=3)
-    assert crowd.lost == []
-    assert {"go train", "go classify"} < {a for a in crowd.seconds if a.startswith("go ")}
+    monkeypatch.setattr(crowd, "THINK_SECONDS", (0.1, 0.3))
+    monkeypatch.setattr(crowd, "KEEP_SECONDS", 2)
+    monkeypatch.setattr(crowd, "FORGET_SECONDS", 3)
+    result = aside(crowd.load, visitors=3, stay=3)
+    assert result.lost == []
+    assert {"go train", "go classify"} < {a for a in result.seconds if a.startswith("go ")}
     for action in ("hear an upload", "job: import", "job: train"):
-        assert len(crowd.seconds[action]) >= 1, action
-        assert min(crowd.seconds[action]) > 0.001, action
+        assert len(result.seconds[action]) >= 1, action
+        assert min(result.seconds[action]) > 0.001, action
     # Training starts a process that imports PyTorch; a page does not.
-    assert crowd.seconds["job: train"][0] > 5 * min(crowd.simple())
-    before, within, after = crowd.memory
+    assert result.seconds["job: train"][0] > 5 * min(result.simple())
+    before, within, after = result.memory
     assert 100 < before < 3000
     assert within > 100
     assert after > 100
-    assert 0 < crowd.processor < 2
-    assert "lost: 0; goal 0, reached" in str(crowd)
+    assert 0 < result.processor < 2
+    assert "lost: 0; goal 0, reached" in str(result)
 
 
 # -- failures are noticed ---------------------------------------------------------------------
@@ -109,16 +109,16 @@ def test_other_values_are_such_as_the_widget_allows():
 
 
 def test_the_command_fails_when_something_was_lost(monkeypatch, capsys):
-    crowd = Load(2, memory=(200.0, 300.0, 210.0))
-    crowd.seconds["go neuron"] = [0.1] * 95 + [0.5] * 5
-    monkeypatch.setattr(load, "load", lambda visitors, stay: crowd)
-    monkeypatch.setattr(load_browser, "paints", lambda: None)
+    result = Load(2, memory=(200.0, 300.0, 210.0))
+    result.seconds["go neuron"] = [0.1] * 95 + [0.5] * 5
+    monkeypatch.setattr(crowd, "load", lambda visitors, stay: result)
+    monkeypatch.setattr(browser, "paints", lambda: None)
     assert command.main(["load"]) == 0
     said = capsys.readouterr().out
     assert "p95: 120 ms; goal 300 ms, reached" in said  # between the 95th value and the 96th
     assert "50.0 MB each" in said
     assert "105% of before; goal 110%, reached" in said
-    crowd.lost.append("visitor 1: disconnected")
+    result.lost.append("visitor 1: disconnected")
     assert command.main(["load"]) == 1
     assert "LOST visitor 1" in capsys.readouterr().out
     with pytest.raises(SystemExit):

@@ -1,8 +1,6 @@
 """One song's questions, answered as the library, the command line and known sounds have it."""
 
-import csv
 import io
-import json
 import pickle
 from dataclasses import replace
 
@@ -13,18 +11,21 @@ from alike import assert_alike
 from coded_sounds import KINDS, free_format_mp3
 from coded_sounds import coded as coded_sound
 
-from genrekit.audio.decoder import AudioInfo, decode, load_audio
+from genrekit.audio.decoder import decode, load_audio
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.synth import render
-from genrekit.cli import main
+from genrekit.audio.source import AudioInfo
+from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
-from genrekit.model.bundle import GenreModel, SegmentVerdict, Verdict
-from genrekit.model.neighbours import Neighbours
+from genrekit.model.bundle import GenreModel
+from genrekit.model.neighbours_file import save_neighbours
+from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import build_network
+from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song
+from genrekit.verdict.playback import browser_type
 
 RATE = 8000
 
@@ -40,9 +41,8 @@ def music(seconds, seed=1):
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch):
-    monkeypatch.setattr(analysis, "_songs", analysis._Shelf(analysis._SAMPLES_BYTES))
-    monkeypatch.setattr(analysis, "_feature_sets", analysis._Shelf(analysis._FEATURES_BYTES))
+def nothing_kept():
+    analysis.clear_caches()
 
 
 @pytest.fixture(scope="module")
@@ -68,70 +68,66 @@ def decodings(monkeypatch):
     return rates
 
 
-def starts(heard):
-    return tuple(part.start for part in heard.verdict.segments)
-
-
 # -- the verdict ------------------------------------------------------------------------------
 
 
 def test_the_verdict_is_that_of_the_library(song, model):
-    heard = analysis.analyse(song, model)
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
-    assert heard.seconds == pytest.approx(7.5)
-    assert (heard.info.container, heard.info.channels, heard.rate) == ("wav", 1, RATE)
-    assert not heard.cut
-    assert_alike(analysis.judge(song, model), heard.verdict)
+    result = analysis.analyse(song, model)
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert result.seconds == pytest.approx(7.5)
+    assert (result.info.container, result.info.channels, result.rate) == ("wav", 1, RATE)
+    assert not result.cut
+    assert_alike(analysis.judge(song, model), result.verdict)
 
 
-def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
+def test_a_song_whose_channels_cancel_is_classified_with_a_note(model):
     one = music(4.5)
     song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
-    heard = analysis.analyse(song, model)
+    result = analysis.analyse(song, model)
     plain = analysis.analyse(Song(coded(one, subtype="FLOAT"), 60), model)
-    assert heard.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
-    assert heard.picture.values.max() == 255
+    assert result.verdict.probabilities == pytest.approx(plain.verdict.probabilities, abs=1e-5)
+    assert result.picture.values.max() == 255
     note = "Its channels cancel each other out, so only the loudest was heard."
-    assert heard.verdict.note == f"{plain.verdict.note} {note}".strip()
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert result.verdict.note == f"{plain.verdict.note} {note}".strip()
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
 
 
-def test_prepared_segments_are_answered_as_by_the_library(model):
+def test_segment_probabilities_are_those_of_the_library(model):
     features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
     features = features.astype(np.float32)
     expected = model.load().probabilities(features)
     assert_alike(analysis.segment_probabilities(features, model), expected)
 
 
-def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
+def test_only_the_start_of_a_long_song_is_analysed_and_the_note_says_so(song, model):
     short = Song(song.content, 3.0)
-    heard = analysis.analyse(short, model)
-    assert heard.cut
-    assert heard.seconds == 3
-    assert len(heard.verdict.segments) == 3
-    assert_alike(heard.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
-    assert "Only the first 3 seconds were heard." in heard.verdict.note
+    result = analysis.analyse(short, model)
+    assert result.cut
+    assert result.seconds == 3
+    assert len(result.verdict.segments) == 3
+    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
+    assert "Only the first 3 seconds were heard." in result.verdict.note
 
 
 def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
-    heard = analysis.analyse(song, model)
+    result = analysis.analyse(song, model)
     analysis.judge(song, model)
     analysis.stress_test(song, model, Degradation(level_db=-6))
-    analysis.explain(song, model, heard.verdict.segments and "blues", starts(heard), (0, 1))
-    analysis.excerpt_sound(song, heard.rate, 0, 2, Degradation())
-    analysis.wav_rendering(song, heard.rate)
-    analysis.nearest(song, model, starts(heard))
+    analysis.explain(song, model, result.verdict.segments and "blues", result.starts, (0, 1))
+    analysis.excerpt_sound(song, result.rate, 0, 2, Degradation())
+    analysis.wav_rendering(song, result.rate)
+    analysis.nearest(song, model, result.starts)
     assert decodings == [RATE]
 
 
-def test_a_process_at_rest_keeps_no_songs(song, model, decodings):
+def test_an_idle_process_keeps_no_songs(song, model, decodings):
     analysis.analyse(song, model)
     analysis.clear_caches()
     analysis.samples_of(song, RATE)
     assert decodings == [RATE, RATE]
 
 
-def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
+def test_another_rate_limit_or_content_is_decoded_again(song, model, decodings):
     analysis.analyse(song, model)
     analysis.analyse(Song(song.content, 5), model)
     analysis.analyse(Song(coded(music(7.5, seed=2)), 60), model)
@@ -140,7 +136,7 @@ def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, hello, hello", b"fLaC" + bytes(40)])
-def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
+def test_a_bad_file_is_refused_with_the_decoders_message(content, model):
     with pytest.raises(AudioError) as refused:
         analysis.analyse(Song(content, 60), model)
     with pytest.raises(AudioError) as expected:
@@ -151,22 +147,22 @@ def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
 def test_a_host_may_allow_fewer_channels(model):
     content = coded(np.zeros((RATE, 3)))
     assert analysis.analyse(Song(content, 60), model).info.channels == 3
-    with pytest.raises(AudioError, match="It has 3 channels, and 2 are the most"):
+    with pytest.raises(AudioError, match="It has 3 channels, and at most 2 can be used here"):
         analysis.analyse(Song(content, 60, max_channels=2), model)
 
 
-def test_questions_and_answers_travel_between_processes(song, model):
-    heard = analysis.analyse(song, model)
+def test_questions_and_answers_can_be_pickled(song, model):
+    result = analysis.analyse(song, model)
     test = analysis.stress_test(song, model, Degradation(noise_db=10))
-    why = analysis.explain(song, model, "blues", starts(heard), (0,))
+    why = analysis.explain(song, model, "blues", result.starts, (0,))
     for value in (song, model, test):
         assert pickle.loads(pickle.dumps(value)) == value
     assert pickle.loads(pickle.dumps(song)).content == song.content
-    assert pickle.loads(pickle.dumps(heard)).verdict == heard.verdict
+    assert pickle.loads(pickle.dumps(result)).verdict == result.verdict
     assert (pickle.loads(pickle.dumps(why)).values == why.values).all()
 
 
-def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
+def test_a_retrained_model_is_loaded_again(demo_model, tmp_path):
     demo_model.save(tmp_path)
     first = ModelFile.at(tmp_path)
     assert first.load() is first.load()
@@ -179,70 +175,11 @@ def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
 # -- what is kept -----------------------------------------------------------------------------
 
 
-def test_the_shelf_lets_go_of_what_rested_longest():
-    shelf = analysis._Shelf(100)
-    for name in "abc":
-        shelf.put(name, 40, name)
-    assert [shelf.get(name) for name in "abc"] == [None, "b", "c"]
-    shelf.get("b")
-    shelf.put("d", 40, "d")
-    assert [shelf.get(name) for name in "bcd"] == ["b", None, "d"]
-    shelf.put("too large", 101, "x")
-    assert shelf.get("too large") is None
-    assert shelf.get("b") == "b"
-
-
-def test_the_shelf_forgets_after_a_while(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(analysis.time, "monotonic", lambda: now[0])
-    shelf = analysis._Shelf(100)
-    shelf.put("a", 10, "a")
-    now[0] += analysis._REST_SECONDS - 1
-    assert shelf.get("a") == "a"
-    now[0] += analysis._REST_SECONDS + 1
-    assert shelf.get("a") is None
-
-
-def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
+def test_cached_samples_are_read_only(song, model):
     analysis.analyse(song, model)
     kept = analysis._decoded(song, RATE).samples
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = 1
-
-
-# -- the picture ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("hertz", [300, 1000, 4000])
-def test_a_tone_is_brightest_at_its_pitch(hertz):
-    tone = 0.5 * np.sin(2 * np.pi * hertz * np.arange(3 * 22050) / 22050).astype(np.float32)
-    picture = analysis.mel_picture(tone, 22050)
-    brightest = int(picture.values.mean(axis=1).argmax())
-    low, high = picture.band_hz[brightest - 1], picture.band_hz[brightest + 1]
-    assert low < hertz < high
-    assert picture.values.max() == 255
-
-
-def test_a_click_is_drawn_where_it_sounds():
-    samples = np.zeros(10 * 22050, np.float32)
-    samples[7 * 22050] = 1
-    picture = analysis.mel_picture(samples, 22050)
-    bright = np.flatnonzero(picture.values.sum(axis=0))
-    columns = picture.values.shape[1]
-    assert abs((bright.mean() + 0.5) / columns * 10 - 7) < 0.05
-    assert np.ptp(bright) / columns * 10 < 0.15
-
-
-@pytest.mark.parametrize("seconds", [0.001, 1, 27.9, 200])
-def test_a_picture_is_never_too_wide_and_never_empty(seconds):
-    samples = np.ones(max(1, round(seconds * 22050)), np.float32)
-    values = analysis.mel_picture(samples, 22050).values
-    assert values.dtype == np.uint8
-    assert 1 <= values.shape[1] <= 1200
-
-
-def test_silence_is_dark():
-    assert analysis.mel_picture(np.zeros(30000, np.float32), 22050).values.max() == 0
 
 
 # -- the sound --------------------------------------------------------------------------------
@@ -265,11 +202,11 @@ def test_silence_is_dark():
         ("AU", "PCM_16", 44100, 1, None),
     ],
 )
-def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime, model):
+def test_a_file_that_browsers_play_is_not_rendered(kind, subtype, rate, channels, mime, model):
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * rate, channels))
-    heard = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
-    assert heard.mime == mime
-    assert heard.info.channels == channels
+    result = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
+    assert result.mime == mime
+    assert result.info.channels == channels
 
 
 # Whatever these containers promise, Chromium does not play what is in them.
@@ -282,27 +219,27 @@ RENDERED = [
 
 @pytest.mark.parametrize(("container", "codec"), KINDS)
 def test_a_file_is_announced_by_its_codec(container, codec, model):
-    heard = analysis.analyse(Song(coded_sound(container, codec, 1.2), 60), model)
-    assert (heard.mime is None) == ((container, codec) in RENDERED)
+    result = analysis.analyse(Song(coded_sound(container, codec, 1.2), 60), model)
+    assert (result.mime is None) == ((container, codec) in RENDERED)
 
 
 def test_codecs_that_browsers_refuse_are_rendered(model):
     assert analysis.analyse(Song(free_format_mp3(), 60), model).mime is None
     for codec in ("amr_nb", "amr_wb", "dts", "truehd", "a codec of tomorrow"):
-        assert analysis._mime(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
+        assert browser_type(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
 
 
-def test_the_rendering_is_what_was_heard(song):
+def test_the_rendering_is_what_was_analysed(song):
     samples, rate = soundfile.read(io.BytesIO(analysis.wav_rendering(song, RATE)))
     assert rate == RATE
     assert np.abs(samples - load_audio(song.content, RATE)).max() < 1 / 32000
 
 
-def test_a_rendering_has_a_rate_that_browsers_know(song):
+def test_a_rendering_has_a_rate_that_browsers_play(song):
     assert soundfile.info(io.BytesIO(analysis.wav_rendering(song, 2000))).samplerate == 22050
 
 
-def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
+def test_an_excerpt_has_its_position_and_its_degradation(song):
     whole = load_audio(song.content, RATE)
     piece, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Degradation())))
     assert np.abs(piece - whole[2 * RATE : 5 * RATE]).max() < 1 / 32000
@@ -317,7 +254,7 @@ def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
 # -- stress -----------------------------------------------------------------------------------
 
 
-def test_without_stress_the_verdict_holds(song, model):
+def test_without_a_degradation_the_verdict_holds(song, model):
     test = analysis.stress_test(song, model, Degradation())
     assert test.holds
     assert_alike(test.after, test.before)
@@ -325,7 +262,7 @@ def test_without_stress_the_verdict_holds(song, model):
     assert (test.start, test.seconds) == (0, 7.5)
 
 
-def test_stress_is_put_on_what_the_model_hears(song, model):
+def test_the_models_input_is_degraded(song, model):
     stress = Degradation(noise_db=0, level_db=-10)
     test = analysis.stress_test(song, model, stress)
     network = GenreModel.load(model.folder)
@@ -334,7 +271,7 @@ def test_stress_is_put_on_what_the_model_hears(song, model):
     assert test.after.probabilities != test.before.probabilities
 
 
-def test_of_a_long_song_the_middle_is_stressed(model):
+def test_the_middle_of_a_long_song_is_tested(model):
     song = Song(coded(np.tile(music(10), 20)), 600)
     test = analysis.stress_test(song, model, Degradation())
     assert (test.start, test.seconds) == (40, 120)
@@ -343,7 +280,7 @@ def test_of_a_long_song_the_middle_is_stressed(model):
     assert test.before.segments[0].probabilities == pytest.approx(whole[40].probabilities, abs=1e-5)
 
 
-def test_it_flips_when_sureness_goes_too():
+def test_the_verdict_flips_when_it_becomes_unsure():
     sure = Verdict("jazz", 0.9, {"jazz": 0.9}, (), "")
     unsure = Verdict(None, 0.4, {"jazz": 0.4}, (), "")
     assert not analysis.StressTest(sure, unsure, 0, 1).holds
@@ -353,28 +290,28 @@ def test_it_flips_when_sureness_goes_too():
 # -- why --------------------------------------------------------------------------------------
 
 
-def test_few_segments_are_all_asked_and_of_many_some():
-    most = analysis.WHY_SEGMENTS
-    assert analysis.why_segments(0) == ()
-    assert analysis.why_segments(7, 3) == tuple(range(7))
-    spread = analysis.why_segments(300)
+def test_few_segments_are_all_explained_and_some_of_many():
+    most = analysis.EXPLAINED_SEGMENTS
+    assert analysis.segments_to_explain(0) == ()
+    assert analysis.segments_to_explain(7, 3) == tuple(range(7))
+    spread = analysis.segments_to_explain(300)
     assert len(set(spread)) == most
     assert (spread[0], spread[-1]) == (0, 299)
     for around in (0, 5, 150, 299):
-        part = analysis.why_segments(300, around)
+        part = analysis.segments_to_explain(300, around)
         assert around in part
         assert part == tuple(range(part[0], part[0] + most))
 
 
-def test_the_map_lies_over_the_whole_song(song, model):
-    heard = analysis.analyse(song, model)
-    why = analysis.explain(song, model, "blues", starts(heard), tuple(range(7)))
-    columns_a_second = why.values.shape[1] / heard.seconds
+def test_the_explanation_covers_the_whole_song(song, model):
+    result = analysis.analyse(song, model)
+    why = analysis.explain(song, model, "blues", result.starts, tuple(range(7)))
+    columns_a_second = why.values.shape[1] / result.seconds
     assert columns_a_second == pytest.approx(6, rel=0.05)
     assert "blues" in why.sentence
     assert np.isfinite(why.values).all()
 
-    some = analysis.explain(song, model, "blues", starts(heard), (2, 3))
+    some = analysis.explain(song, model, "blues", result.starts, (2, 3))
     at = slice(round(2.2 * columns_a_second), round(3.8 * columns_a_second))
     assert some.values[:, at] == pytest.approx(why.values[:, at], abs=1e-4)
     outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
@@ -398,11 +335,11 @@ def uneven_model(make_dataset, tmp_path_factory):
     model = GenreModel(network, "mlp", UNEVEN, data.genres, 0 * ones, ones)
     folder = tmp_path_factory.mktemp("uneven")
     model.save(folder)
-    Neighbours.fit(model, data, np.arange(len(data))).save(folder)
+    save_neighbours(fit_neighbours(model, data, np.arange(len(data))), folder)
     return ModelFile.at(folder)
 
 
-def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model, monkeypatch):
+def test_explanations_and_neighbours_take_the_segments_of_the_verdict(uneven_model, monkeypatch):
     given = {}
 
     def remembered(name):
@@ -418,8 +355,8 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
         remembered(name)
     song = Song(coded(music(18.5), subtype="FLOAT"), 60)
     judged = split_segments(load_audio(song.content, RATE), UNEVEN)
-    heard = analysis.analyse(song, uneven_model)
-    every = starts(heard)
+    result = analysis.analyse(song, uneven_model)
+    every = result.starts
     assert len(every) == 61
     which = tuple(range(len(every)))
     why = analysis.explain(song, uneven_model, "a", every, which)
@@ -427,7 +364,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     np.testing.assert_array_equal(given["occlusion"], judged)
     np.testing.assert_array_equal(given["extract"], judged)
     # Drawn, played and named at the same places, to the sample.
-    ends = [part.end for part in heard.verdict.segments]
+    ends = [part.end for part in result.verdict.segments]
     np.testing.assert_allclose(np.array([every, ends]) * RATE % 2400, 0, atol=1e-6)
     for matches in found.segments:
         for match in matches:
@@ -436,7 +373,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     assert why.values.shape[1] == pytest.approx(6 * 18.5 / 0.3, abs=1)
 
 
-def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_folder, tmp_path):
+def test_a_training_song_is_recognised(demo, demo_model, demo_folder, tmp_path):
     bare, model = tmp_path / "bare", ModelFile.at(tmp_path)
     replace(demo_model, neighbours=None).save(bare)
     demo_model.save(tmp_path)
@@ -450,66 +387,3 @@ def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_fol
     assert [segment[0].track for segment in found.segments] == [name] * 3
     assert [segment[0].start for segment in found.segments] == list(where)
     assert all(len(segment) == 2 for segment in found.segments)
-
-
-# -- words and taking away --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("confidence", "words"),
-    [(1, "very sure"), (0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0, "guessing")],
-)
-def test_confidence_in_words(confidence, words):
-    assert analysis.in_words(confidence) == words
-
-
-def part(**probabilities):
-    return SegmentVerdict(0, 1, probabilities)
-
-
-def test_segments_agree_with_the_likeliest_genre():
-    parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.7), part(a=0.9, b=0.1))
-    assert analysis.agreeing(Verdict("a", 0.6, {"b": 0.4, "a": 0.6}, parts, "")) == 2
-    assert analysis.agreeing(Verdict(None, 0.6, {"b": 0.4, "a": 0.6}, parts, "unsure")) == 2
-    assert analysis.agreeing(Verdict(None, 0, {}, (), "silence")) == 0
-
-
-def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, song, model, capsys):
-    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
-    good.write_bytes(song.content)
-    bad.write_bytes(b"not music at all, not at all")
-    assert main.main(["classify", str(good), str(bad), "--model", str(demo_bundle), "--json"]) == 1
-    printed = capsys.readouterr().out
-    with pytest.raises(AudioError) as refused:
-        analysis.judge(Song(bad.read_bytes(), 900), model)
-    reports = [
-        analysis.report(str(good), analysis.judge(Song(song.content, 900), model)),
-        analysis.report(str(bad), str(refused.value)),
-    ]
-    assert_alike(json.loads(printed), json.loads(analysis.to_json(reports)))
-    assert json.loads(printed)[0]["genre"] == reports[0]["genre"]
-
-
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a"b,c', "line\nbreak", "ordinary"]
-
-
-def test_no_cell_of_the_csv_is_taken_for_a_formula():
-    text = analysis.to_csv([{"file": name, "number": -1.5, "=column": ""} for name in HOSTILE])
-    header, *rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert header == ["file", "number", "'=column"]
-    assert [row[0].lstrip("'") for row in rows] == HOSTILE
-    assert not any(row[0].startswith(tuple("=+-@\t\r\n")) for row in rows)
-    assert rows[-1] == ["ordinary", "-1.5", ""]
-
-
-def test_rows_of_different_columns_share_one_table(song, model):
-    heard = analysis.analyse(song, model)
-    text = analysis.to_csv(
-        [analysis.table_row("bad.wav", "It is empty."), analysis.table_row("good.wav", heard)]
-    )
-    bad, good = list(csv.DictReader(io.StringIO(text)))
-    assert bad["note"] == "It is empty."
-    assert bad["confidence"] == ""
-    assert float(good["confidence"]) == pytest.approx(heard.verdict.confidence, abs=1e-4)
-    assert float(good["blues"]) == pytest.approx(heard.verdict.probabilities["blues"], abs=1e-4)
-    assert good["segments"] == "7"

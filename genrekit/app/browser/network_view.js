@@ -6,7 +6,8 @@
 // weights, gradients of biases; layer by layer, rows before columns. So the i-th of the weights
 // and biases is the i-th number, and its gradient the i-th of the last ones.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make } from "./drawing.js";
+
 const SNAPSHOTS_KEPT = 800;
 const views = new WeakMap();
 
@@ -21,13 +22,6 @@ export default function (component) {
   view.receive(component.data);
   view.find("view").inert = false;
   return () => view.stop();
-}
-
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
 }
 
 function number(value, digits = 3) {

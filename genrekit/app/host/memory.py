@@ -1,44 +1,43 @@
-"""Keeps the server's memory small and its garbage collection cheap.
+"""Keep the server's memory small and its garbage collection fast.
 
-Python's collector looks at every object of every imported library: some 50 ms, during which no
-visitor is served. What is frozen is not looked at. Streamlit would collect after every
-run of a script and of a fragment; its option ``runner.postScriptGC`` is off, and Python collects
-when there is something to collect.
+Python's collector visits every object of every imported library: some 50 ms, during which no
+visitor is served. Frozen objects are skipped. Streamlit would collect after every run of a script
+or fragment; its option ``runner.postScriptGC`` is off, and Python collects when it needs to.
 """
 
-import ctypes
+import asyncio
 import gc
-from contextlib import suppress
 from time import monotonic
 from typing import Final
 
 import streamlit as st
+from anyio import to_thread
 from streamlit import config
 from streamlit.runtime import RuntimeState, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-__all__ = ["forget_visitors", "remember_visitor", "settle", "share_arena", "tidy_seconds"]
+from genrekit.system import libc
+from genrekit.system.memory import trim_memory
+
+__all__ = ["forget_visitors", "freeze", "remember_visitor", "share_arena", "tidy", "tidy_seconds"]
 
 _TIDY_SECONDS: Final = 4.0
-_M_ARENA_MAX: Final = -8  # from glibc's malloc.h
 
 # When each visitor's session was last known to be connected, by its id, in s.
 _connected: dict[str, float] = {}
 
 
 def share_arena() -> None:
-    """Have all threads take memory from one place; to be called before there are many.
+    """Have all threads allocate memory from one arena; call this before there are many.
 
-    Every run of a page is a thread, and glibc gives threads places of their own, up to eight for
-    each processor: what one visitor leaves free in one of them is not used for the next, whose
-    run has another. Elsewhere than on glibc nothing happens.
+    Every run of a page is a thread, and glibc gives threads up to eight arenas per processor: what
+    a visitor's run frees in one arena is not reused by the next, which has another.
     """
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    libc.call("mallopt", libc.M_ARENA_MAX, 1)
 
 
-def settle() -> None:
-    """Exempt from garbage collection what is there when the server has warmed up."""
+def freeze() -> None:
+    """Exempt all present objects from garbage collection, when the server has warmed up."""
     gc.collect()
     gc.freeze()
 
@@ -51,20 +50,28 @@ def remember_visitor() -> None:
 
 
 def tidy_seconds() -> float:
-    """How often to call `forget_visitors`: a few times before Streamlit's own limit."""
+    """Return how often to call `forget_visitors`: a few times within Streamlit's own limit."""
     return min(_TIDY_SECONDS, float(config.get_option("server.disconnectedSessionTTL")) / 4)
 
 
-def forget_visitors() -> int:
-    """End the sessions whose visitors have stayed away too long; return how many.
+async def tidy() -> None:
+    """Free what visitors who have left brought along, every `tidy_seconds`, for ever."""
+    while True:
+        await asyncio.sleep(tidy_seconds())
+        if forget_visitors():
+            await to_thread.run_sync(trim_memory)
 
-    Streamlit lets go of them only when another visitor leaves: what the last ones have uploaded
-    would stay in memory. With the last of all goes what was kept for whoever asks the same again.
-    Call every `tidy_seconds` from the server's event loop, whose sessions they are.
+
+def forget_visitors() -> int:
+    """End the sessions whose visitors have been away too long; return how many.
+
+    Streamlit does so only when another visitor leaves: uploads of the last ones would stay in
+    memory. With the last session, cached results go as well. Call this from the event loop of the
+    server, which has the sessions.
     """
     runtime, now = get_instance(), monotonic()
-    # A session may have been left just after the last look. Streamlit no longer ends one that has
-    # reached the limit, so this has to be the look before.
+    # A session may have been left just after the last call. Streamlit no longer ends one that has
+    # reached the limit, so this has to happen one call earlier.
     longest = config.get_option("server.disconnectedSessionTTL") - 2 * tidy_seconds()
     ended = 0
     for session, seen in list(_connected.items()):

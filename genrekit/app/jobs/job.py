@@ -1,23 +1,24 @@
-"""One job, as its folder tells: a job is a folder, and all its state is in files.
+"""A job and its state, which are files in a folder.
 
-    job.json      what it is: kind, title, the commands, the owner, when it was asked for
-    where         the machine or container that starts it, to which the process ids belong
+    job.json      kind, title, commands, owner, time of the request
+    where         the machine or container that runs it, where the process ids are valid
     server        the process id of the server that starts it
     lock          locked by the process for as long as it lives, however it dies
-    started       the process id, once it has been started
-    events.jsonl  what the commands report; the last event of a finished job is "exit"
-    log.txt       what they write to standard error
-    finished      how many of the commands are done
-    stopped       why somebody ended it: "cancelled" or "time limit"; its process obeys at once
-    stop early    present when training shall end after this epoch; its process removes it
+    started       the process id, once it has started
+    events.jsonl  the commands' standard output; the last event of a finished job is "exit"
+    log.txt       the commands' standard error
+    finished      the number of commands that are done
+    stopped       why it was ended: "cancelled" or "time limit"; the process ends at once
+    stop early    present if training is to end after this epoch; the process removes it
 
-and beside them whatever it reads and makes. A job that was started, holds no lock and has no
-exit event was interrupted, and can be resumed.
+Its input and output are in the same folder. A job that was started, holds no lock and has no exit
+event was interrupted, and can be resumed.
 """
 
 import contextlib
 import fcntl
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any, Final, Literal
 
 __all__ = [
     "ACTIVE",
+    "JOB_ID",
     "STARTED",
     "STOPPED",
     "STOP_EARLY",
@@ -38,6 +40,7 @@ __all__ = [
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
 ACTIVE: Final = ("waiting", "running")
+JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 
 STARTED: Final = "started"
 STOPPED: Final = "stopped"
@@ -46,7 +49,7 @@ STOP_EARLY: Final = "stop early"
 
 @dataclass(frozen=True)
 class Job:
-    """One job, as its folder tells."""
+    """A job; its state is read from its folder."""
 
     folder: Path
     kind: str
@@ -61,13 +64,14 @@ class Job:
 
     @property
     def status(self) -> Status:
-        """Where the job stands now."""
-        if self._stopped():
-            return self._stopped()  # type: ignore[return-value]
+        """The present state."""
+        with contextlib.suppress(FileNotFoundError):
+            reason = (self.folder / STOPPED).read_text()
+            return "timed out" if reason == "time limit" else "cancelled"
         if not (self.folder / STARTED).exists():
-            # A server that was killed while it started a job may have left no more than a process.
+            # A server killed while it started a job may have left a process and nothing else.
             return "running" if is_locked(self.folder / "lock") else "waiting"
-        # The exit event is looked for after the lock: a job may end between the two looks.
+        # The lock comes before the exit event: a job may end in between.
         if is_locked(self.folder / "lock"):
             return "running"
         last = self.events()[-1:]
@@ -80,31 +84,30 @@ class Job:
         return self.status in ACTIVE
 
     def events(self) -> list[dict[str, Any]]:
-        """All events so far; a line that is still being written is left for later."""
+        """Return all events so far; a line that is still being written comes later."""
         try:
             text = (self.folder / "events.jsonl").read_bytes()
         except FileNotFoundError:
             return []
-        lines = text[: text.rfind(b"\n") + 1].splitlines()
         events = []
-        for line in lines:
-            # A library may print to standard output: what is no event belongs to nobody.
+        for line in text[: text.rfind(b"\n") + 1].splitlines():
+            # A library may print other lines to standard output.
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
                 if isinstance(event, dict) and "type" in event:
                     events.append(event)
         return events
 
-    def log(self, characters: int = 20_000) -> str:
-        """The end of what was written to standard error."""
+    def log(self) -> str:
+        """Return the last 20,000 characters of standard error."""
         try:
             text = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
-        return text[-characters:]
+        return text[-20_000:]
 
     def seconds(self) -> float:
-        """How long it has run, or ran."""
+        """Return how long the job has run."""
         try:
             start = (self.folder / STARTED).stat().st_mtime
         except FileNotFoundError:
@@ -114,15 +117,9 @@ class Job:
         ends = [self.folder / name for name in ("events.jsonl", "log.txt", STOPPED)]
         return max([p.stat().st_mtime for p in ends if p.exists()] + [start]) - start
 
-    def _stopped(self) -> str:
-        try:
-            reason = (self.folder / STOPPED).read_text()
-        except FileNotFoundError:
-            return ""
-        return {"time limit": "timed out"}.get(reason, "cancelled")
-
 
 def read_job(folder: Path) -> Job | None:
+    """Return the job in a folder, or None."""
     try:
         about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         about["commands"] = as_tuples(about["commands"])
@@ -132,11 +129,12 @@ def read_job(folder: Path) -> Job | None:
 
 
 def as_tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Return commands as a `Job` has them."""
     return tuple(tuple(command) for command in commands)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock."""
+    """Return whether a living process holds the lock."""
     try:
         with path.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

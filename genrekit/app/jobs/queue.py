@@ -1,23 +1,16 @@
-"""Long work outside the server: each job is the command line in a process of its own.
+"""The queue of jobs: long work, each job the command line in a process of its own.
 
-A job is a folder (`job.py` says what is in it). Its name is its unguessable id; whoever has the id
-may look at the job. A page, a second browser or a restarted server reads the same files.
-Preprocessing that was interrupted goes on where it stopped. A server that is told to stop puts its
-jobs back into the queue, for itself or another to go on with.
+A job is a folder (see `job.py`) named by its unguessable id; whoever has the id may see the job.
+Pages, browsers and a restarted server read the same files. A server that stops puts its jobs back
+into the queue, for itself or another server to resume.
 """
 
 import contextlib
 import fcntl
 import json
 import logging
-import os
-import re
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,37 +18,32 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from genrekit.app.jobs import storage
-from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, as_tuples, is_locked, read_job
+from genrekit.app.jobs import process, storage
+from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, as_tuples, read_job
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
-from genrekit.system import threads
 from genrekit.system.files import write_whole
 from genrekit.wording import counted, duration
 
 __all__ = ["JobRefused", "Jobs"]
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
-_DIE_SECONDS: Final = 5.0
-# How long another server on the folder may hold the queue before it counts as stuck.
+# How long another server may lock the queue before it counts as stuck.
 _QUEUE_SECONDS: Final = 20.0
 _HASTY_SECONDS: Final = 2.0
 _STARTS: Final = 3
-_UNSTARTED: Final = 3
-_STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 
 
 class JobRefused(GenreKitError):
-    """The job may not be added now; the message says why and when to try again."""
+    """The job is not accepted now; the message says why, and when to try again."""
 
 
 class Jobs:
-    """The jobs below one folder, and the thread that starts, bounds and cleans them.
+    """The jobs in a folder, and the thread that starts, limits and removes them.
 
-    Several servers may share the folder: a lock lets one of them schedule at a time.
+    Several servers may share the folder: a lock lets one schedule at a time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,40 +62,40 @@ class Jobs:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop scheduling; running jobs go on, and another `Jobs` on the folder takes over."""
+        """Stop scheduling; running jobs continue, for another `Jobs` on the folder."""
         self._closed = True
         self._wake.set()
         self._thread.join()
 
     def shut_down(self) -> None:
-        """Take no more jobs, and put those that this server started back into the queue."""
+        """Refuse new jobs, and put those of this server back into the queue."""
         self._stopping = True
         self.close()
-        # Held by another server, the queue stays as it is: our jobs then go on without us.
+        # If another server holds the queue, running jobs continue without this server.
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
-            mine = [job for job in self.all() if job.status == "running" and _is_ours(job)]
+            mine = [job for job in self.all() if job.status == "running" and process.is_ours(job)]
             for job in mine:
-                _kill(job)
+                process.kill(job)
             for job in mine:
-                _wait_until_unlocked(job)
-                _wait_until_reaped(job)
-                _forget_run(job)
+                process.wait_until_unlocked(job)
+                process.wait_until_reaped(job)
+                process.forget_run(job)
                 event("job put back", job=short(job.id), kind=job.kind)
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are being scheduled."""
+        """True while jobs are being scheduled."""
         return self._thread.is_alive()
 
     # -- asked for by pages -----------------------------------------------------------------
 
     def new_folder(self) -> Path:
-        """A folder for a job to come, for its input to be put into; `add` makes it a job.
+        """Create a folder for a job's input; `add` makes it a job.
 
         Raises
         ------
         JobRefused
-            The disk is nearly full, or the server is about to stop.
+            The disk is nearly full, or the server is stopping.
         """
         self._check_open()
         folder = self.root / secrets.token_urlsafe(16)
@@ -126,10 +114,10 @@ class Jobs:
 
         Parameters
         ----------
-        folder : from `new_folder`; it is removed when the job is refused
-        kind : what it makes: "music", "dataset", "model" or "leak"
+        folder : from `new_folder`; removed if the job is refused
+        kind : "music", "dataset", "model" or "leak", by what it makes
         commands : arguments of ``python -m genrekit``, run one after another in `folder`
-        owner : who asks, for the quota
+        owner : str, the visitor
 
         Raises
         ------
@@ -139,36 +127,34 @@ class Jobs:
             with self._queue():
                 jobs = self.all()
                 self._check_open()
-                self._check_quota([job for job in jobs if job.active], owner)
+                self._check_quota(jobs, owner)
                 self._make_room(jobs, owner, storage.bytes_below(folder))
-                about = Job(folder, kind, title, as_tuples(commands), owner, time.time())
-                write_whole(folder / "job.json", json.dumps(asdict(about) | {"folder": ""}))
+                job = Job(folder, kind, title, as_tuples(commands), owner, time.time())
+                write_whole(folder / "job.json", json.dumps(asdict(job) | {"folder": ""}))
         except JobRefused as refusal:
             shutil.rmtree(folder, ignore_errors=True)
             event("job refused", kind=kind, error=refusal)
             raise
         event("job added", job=short(folder.name), kind=kind)
         self._wake.set()
-        return about
+        return job
 
     def room(self, owner: str) -> int:
-        """How many bytes a visitor may still bring."""
-        sizes = [self._sizes.of(job, job.active) for job in self.all() if job.owner == owner]
+        """Return how many bytes a visitor may still upload."""
+        sizes = [self._sizes.of(job) for job in self.all() if job.owner == owner]
         return max(1, round(1e6 * self._most_for_one()) - sum(sizes))
 
     def get(self, job_id: str) -> Job | None:
-        """The job of this id, or None: unknown, expired or no id at all."""
-        if not _ID.fullmatch(job_id):
-            return None
-        return read_job(self.root / job_id)
+        """Return the job of this id; None if it is unknown, expired or no id."""
+        return read_job(self.root / job_id) if JOB_ID.fullmatch(job_id) else None
 
     def all(self) -> list[Job]:
-        """All jobs, oldest first."""
-        found = (read_job(path) for path in self.root.iterdir() if _ID.fullmatch(path.name))
+        """Return all jobs, oldest first."""
+        found = (read_job(path) for path in self.root.iterdir() if JOB_ID.fullmatch(path.name))
         return sorted((job for job in found if job), key=lambda job: job.created)
 
     def position_in_queue(self, job: Job) -> int:
-        """How many jobs are before this one in the queue."""
+        """Return how many jobs are ahead of this one."""
         waiting = [other.id for other in self.all() if other.status == "waiting"]
         return waiting.index(job.id) if job.id in waiting else 0
 
@@ -178,16 +164,16 @@ class Jobs:
         Raises
         ------
         JobRefused
-            Another server keeps the queue to itself.
+            Another server holds the queue.
         """
         with self._queue():
             if job.active:
                 write_whole(job.folder / STOPPED, reason)
-                _kill(job)
+                process.kill(job)
                 event("job cancelled", job=short(job.id), kind=job.kind)
 
     def stop_early(self, job: Job) -> None:
-        """Ask a training job to end after this epoch and to keep what it has learned."""
+        """Have a training job end after this epoch and keep the model."""
         if job.status == "running":
             (job.folder / STOP_EARLY).touch()
 
@@ -198,14 +184,14 @@ class Jobs:
         ------
         JobRefused
         """
-        _wait_until_dead(job)
+        if not job.active:
+            process.wait_until_unlocked(job)
         with self._queue():
             if job.active:
                 return
             self._check_open()
-            active = [other for other in self.all() if other.active]
-            self._check_quota(active, job.owner)
-            _forget_run(job)
+            self._check_quota(self.all(), job.owner)
+            process.forget_run(job)
             event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
 
@@ -226,8 +212,8 @@ class Jobs:
         return min(self.settings.job_megabytes, self.settings.jobs_megabytes)
 
     def _make_room(self, jobs: Sequence[Job], owner: str, size: int) -> None:
-        """Refuse what a visitor has no room for; remove old results where all have too little."""
-        sizes = [(job, self._sizes.of(job, job.active)) for job in jobs]
+        """Refuse what exceeds a visitor's space; remove old results if the disk space is short."""
+        sizes = [(job, self._sizes.of(job)) for job in jobs]
         wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
         most = self._most_for_one()
         if wanted > 1e6 * most:
@@ -240,26 +226,26 @@ class Jobs:
             raise JobRefused("The server has no room for more work now: try again later.")
 
     def _shrink(self, sizes: Sequence[tuple[Job, int]], coming: int = 0) -> bool:
-        """Remove the oldest results until all fit with what is coming; whether they do then."""
+        """Remove the oldest results until the rest and `coming` fit; return whether they do."""
         excess = coming + sum(size for _, size in sizes) - 1e6 * self.settings.jobs_megabytes
         keep = storage.needed([job for job, _ in sizes])
         chosen = storage.expendable(sizes, keep, excess)
         freed = sum(size for job, size in sizes if job in chosen)
         if excess > freed and coming:
-            return False  # and nobody has lost anything
+            return False  # and nothing is lost
         for job in chosen:
             shutil.rmtree(job.folder, ignore_errors=True)
             event("job removed", job=short(job.id), kind=job.kind, why="space")
         return excess <= freed
 
-    def _check_quota(self, active: Sequence[Job], owner: str) -> None:
+    def _check_quota(self, jobs: Sequence[Job], owner: str) -> None:
+        active = [job for job in jobs if job.active]
         mine = sum(job.owner == owner for job in active)
         if mine >= self.settings.jobs_per_visitor:
             raise JobRefused(
                 f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
                 "cancel one."
             )
-        # As many as there are places for begin at once, and do not wait.
         if len(active) >= self.settings.jobs_at_once + self.settings.jobs_waiting:
             raise JobRefused(
                 f"The server has {counted(len(active), 'job')} to do already, and takes no more: "
@@ -269,7 +255,7 @@ class Jobs:
     # -- the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        """Tend jobs for as long as the server lives, whatever is wrong with one of them."""
+        """Schedule jobs until the server closes, whatever is wrong with one of them."""
         while not self._closed:
             busy = False
             try:
@@ -280,7 +266,7 @@ class Jobs:
             self._wake.clear()
 
     def _tend(self) -> bool:
-        """Start what may start and end what must end; whether anything is under way."""
+        """Start and end jobs as the limits say; return whether any runs or waits."""
         with self._queue():
             jobs = self.all()
             status = {job.id: job.status for job in jobs}
@@ -289,7 +275,7 @@ class Jobs:
             for job in running:
                 if job.seconds() > 60 * self.settings.job_minutes:
                     write_whole(job.folder / STOPPED, "time limit")
-                    _kill(job)
+                    process.kill(job)
                     event("job over its time", job=short(job.id), kind=job.kind)
             free = self.settings.jobs_at_once - len(running)
             for job in waiting:
@@ -301,9 +287,9 @@ class Jobs:
         return bool(running or waiting)
 
     def _begin(self, job: Job) -> bool:
-        """Start a job, and give it up where that fails time and again: others wait behind it."""
+        """Start a job; after repeated failures make it a failed one, as others wait behind it."""
         try:
-            begun = _start(job)
+            begun = process.start(job)
         except OSError as error:
             failed = self._failed_starts.get(job.id, 0) + 1
             self._failed_starts[job.id] = failed
@@ -311,18 +297,18 @@ class Jobs:
                 event("job not started", level=logging.ERROR, job=short(job.id), error=error)
             if failed >= _STARTS:
                 with contextlib.suppress(OSError):
-                    _end_unstarted(job)
+                    process.end_unstarted(job)
                     del self._failed_starts[job.id]
             return False
         self._failed_starts.pop(job.id, None)
         return begun
 
     def _clean(self) -> None:
-        """Remove what has expired: finished jobs, and folders that never became a job."""
+        """Remove finished jobs, and folders that never became jobs, when they expire."""
         oldest = time.time() - 3600 * self.settings.job_keep_hours
         keep = storage.needed(self.all())
         for path in self.root.iterdir():
-            if not _ID.fullmatch(path.name):
+            if not JOB_ID.fullmatch(path.name):
                 continue
             job = read_job(path)
             newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
@@ -330,8 +316,8 @@ class Jobs:
                 shutil.rmtree(path, ignore_errors=True)
                 event("job removed", job=short(path.name), kind=job.kind if job else "", why="age")
         jobs = self.all()
-        self._sizes.forget(jobs)
-        self._shrink([(job, self._sizes.of(job, job.active)) for job in jobs])
+        self._sizes.keep(jobs)
+        self._shrink([(job, self._sizes.of(job)) for job in jobs])
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -342,135 +328,14 @@ class Jobs:
             event("leftovers removed", files=removed)
 
 
-def _start(job: Job) -> bool:
-    """Start a job's process, unless an earlier one of it lives; whether that was done.
-
-    It inherits the lock, and with it the proof that it lives.
-
-    Raises
-    ------
-    OSError
-        It cannot be started.
-    """
-    with (
-        (job.folder / "lock").open("w") as lock,
-        (job.folder / "events.jsonl").open("ab") as events,
-        (job.folder / "log.txt").open("ab") as log,
-    ):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        write_whole(job.folder / "where", _here())
-        write_whole(job.folder / "server", str(os.getpid()))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
-            cwd=Path(__file__).resolve().parents[3],
-            env={**threads.variables(), **os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=events,
-            stderr=log,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,
-        )
-        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
-        reaper.start()
-        write_whole(job.folder / STARTED, str(process.pid))
-    event("job started", job=short(job.id), kind=job.kind)
-    return True
-
-
-def _end_unstarted(job: Job) -> None:
-    """Make a job that cannot be started a failed one, which says so and can be resumed."""
-    message = "The server could not start this: try again in a few minutes."
-    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
-    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(one) + "\n" for one in last)
-    write_whole(job.folder / STARTED, "")
-
-
-def _reaper(job: Job) -> str:
-    return f"reaper of {job.id}"
-
-
-def _wait_until_reaped(job: Job) -> None:
-    """So that what became of its process is logged before what becomes of the job."""
-    for thread in threading.enumerate():
-        if thread.name == _reaper(job):
-            thread.join(_DIE_SECONDS)
-
-
-def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a process, which would stay a zombie otherwise, and log what became of its job."""
-    process.wait()
-    with contextlib.suppress(OSError):
-        seconds, status = job.seconds(), job.status
-        event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
-
-
-def _forget_run(job: Job) -> None:
-    """Make a job that has been started a waiting one."""
-    # "started" goes last: without it the job may be started again at any moment.
-    for name in reversed(_STATE):
-        (job.folder / name).unlink(missing_ok=True)
-
-
-def _is_ours(job: Job) -> bool:
-    """Whether this server has to see to a running job: it started it, or who did is gone."""
-    try:
-        if (job.folder / "where").read_text() != _here():
-            return False
-        server = int((job.folder / "server").read_text())
-        os.kill(server, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return server == os.getpid()
-
-
-def _kill(job: Job) -> None:
-    """Kill the job's whole process group, but only while the lock proves that it is ours.
-
-    Servers that share the folder may be containers or machines: there the process id means
-    another process. The job's own process looks for "stopped", and ends itself.
-    """
-    if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
-        with contextlib.suppress(OSError, ValueError):
-            if (job.folder / "where").read_text() == _here():
-                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
-
-
-def _here() -> str:
-    """What a process id counts in: this machine, or on Linux this container of it."""
-    space = ""
-    with contextlib.suppress(OSError):
-        space = Path("/proc/self/ns/pid").readlink().name
-    return f"{socket.gethostname()} {space}"
-
-
-def _wait_until_unlocked(job: Job) -> None:
-    """A killed process takes a moment to die."""
-    deadline = time.monotonic() + _DIE_SECONDS
-    while is_locked(job.folder / "lock") and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 10)
-
-
-def _wait_until_dead(job: Job) -> None:
-    """A process that was told to end takes a moment when it runs elsewhere."""
-    deadline = time.monotonic() + _DIE_SECONDS
-    while is_locked(job.folder / "lock") and not job.active and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 4)
-
-
 @contextlib.contextmanager
 def _locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a lock, when whoever holds it has let go of it, but wait no longer than so long.
+    """Hold a lock; wait for another holder at most this long.
 
     Raises
     ------
     JobRefused
-        It is held still, by a server that is stuck, or stopped in the middle.
+        Another server still holds it: one that is stuck or suspended.
     """
     end = time.monotonic() + seconds
     with path.open("w") as file:

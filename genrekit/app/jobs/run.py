@@ -1,7 +1,7 @@
-"""The process of a job: runs its commands one after another, in its folder, and obeys it.
+"""The process of a job: `python -m genrekit.app.jobs.run FOLDER`, started by `process.py`.
 
-`python -m genrekit.app.jobs.run FOLDER`, started by `genrekit.app.jobs.queue`. Standard output gets
-the commands' events, and after the last command an "exit" event with its status.
+It runs the job's commands one after another in its folder. Standard output gets their events and,
+after the last command, an "exit" event with the highest status.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ def main(folder: str) -> int:
     _give_way()
     about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
     os.chdir(folder)
-    if not Path(STARTED).exists():  # the server was killed before it could say so
+    if not Path(STARTED).exists():  # the server was killed before it wrote this
         write_whole(Path(STARTED), str(os.getpid()))
     threading.Thread(target=_obey, args=(Path.cwd(),), name="obey", daemon=True).start()
-    finished = Path("finished")  # how many commands are: a resumed job goes on after them
+    finished = Path("finished")  # the number of commands that a resumed job skips
     first = int(finished.read_text()) if finished.exists() else 0
     worst = 0
     for number, command in enumerate(about["commands"][first:], start=first):
         _emit({"type": "step", "step": number, "of": len(about["commands"]), "name": command[0]})
         try:
             status = genrekit(command)
-        except SystemExit as end:  # argparse refuses options so
+        except SystemExit as end:  # argparse refuses the options
             status = end.code if isinstance(end.code, int) else 2
         except Exception as error:
             status = _fail(error)
@@ -51,18 +51,15 @@ def main(folder: str) -> int:
 
 
 def _give_way() -> None:
-    """Leave the processors to the server whenever it has somebody to answer."""
+    """Give the server the processors whenever it needs them."""
     os.nice(NICENESS)
-    # Where Linux shares time among sessions first, niceness counts only within one.
+    # Where Linux divides time among sessions first, niceness counts only within a session.
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _obey(folder: Path) -> None:
-    """Do what is asked for by files: whoever asks may be in another container, or machine.
-
-    Without its folder a job has nothing to work for.
-    """
+    """Stop when a file asks for it, perhaps from another machine, or the folder is removed."""
     main_thread = threading.main_thread().ident or 0
     while folder.exists() and not (folder / STOPPED).exists():
         if (folder / STOP_EARLY).exists():
@@ -73,7 +70,7 @@ def _obey(folder: Path) -> None:
 
 
 def _fail(error: Exception) -> int:
-    """Report a defect: in a sentence to the visitor, and its place, no more, to the job's log."""
+    """Report a bug: in a sentence to the visitor, and by its place to the job's log."""
     message = "Something went wrong on our side, and your input was not the cause."
     _emit({"type": "error", "message": message})
     print(f"{type(error).__name__} at {', '.join(places(error))}", file=sys.stderr)

@@ -86,7 +86,7 @@ def _list_input() -> str:
 
 def _list_warnings(bad: list[BadEntry], left_over: int) -> None:
     if bad:
-        shown = [f"- entry {e.place}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
+        shown = [f"- entry {e.position}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
         more = f"\n- and {len(bad) - 8:,} more" if len(bad) > 8 else ""
         st.warning(
             f"{counted(len(bad), 'entry was', 'entries were')} left out; correct "

@@ -11,9 +11,10 @@ from genrekit.app import song_workers
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.widgets import URL, chart, clamp, escape, show_error
 from genrekit.app.mel import sound_figures as views
-from genrekit.audio import synth
 from genrekit.audio.decoder import AUDIO_SUFFIXES
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -38,7 +39,7 @@ PLAYBACK_GAIN: Final = 0.5
 CLIPS: Final = {
     "glide": "Rising tone",
     "chord": "Chord, note by note",
-    **{style: f"Music: {style.replace('-', ' ')}" for style in synth.STYLES},
+    **{style: f"Music: {style.replace('-', ' ')}" for style in STYLES},
     "upload": "Your own file",
     "record": "Your microphone",
 }
@@ -206,7 +207,7 @@ def _clip() -> Clip | None:
         samples = _own_sound(kind)
     else:
         take = 1
-        if kind in synth.STYLES:
+        if kind in STYLES:
             about = "Each take is another piece in the same style."
             take = right.number_input("Take", 1, 999, 1, key="mel_take", help=about, **URL)
         samples = _generated(kind, take)
@@ -275,7 +276,7 @@ def _generated(kind: str, take: int) -> Samples:
     if kind == "chord":
         notes = tones.note_frequency([48, 55, 64, 71]).tolist()
         return tones.chord(notes, GENERATED_SECONDS, sample_rate=rate)
-    return synth.render(kind, seed=take, seconds=GENERATED_SECONDS, sample_rate=rate)
+    return render(kind, seed=take, seconds=GENERATED_SECONDS, sample_rate=rate)
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the sound …")

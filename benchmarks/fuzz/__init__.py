@@ -1,0 +1,1 @@
+"""Damaged and hostile files, fed to the functions that take uploads."""

@@ -1,0 +1,1 @@
+"""A crowd of visitors, and a browser that times its pages."""

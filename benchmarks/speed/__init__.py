@@ -1,0 +1,1 @@
+"""GenreKit against the straightforward way of doing the same, timed side by side."""

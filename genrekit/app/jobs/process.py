@@ -1,0 +1,146 @@
+"""Start, kill and await the process of a job, from the server."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, is_locked
+from genrekit.app.logs import event, short
+from genrekit.system import threads
+from genrekit.system.files import write_whole
+
+__all__ = [
+    "end_unstarted",
+    "forget_run",
+    "is_ours",
+    "kill",
+    "start",
+    "wait_until_reaped",
+    "wait_until_unlocked",
+]
+
+_POLL_SECONDS: Final = 0.02
+_DIE_SECONDS: Final = 5.0
+_STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
+_UNSTARTED: Final = 3
+
+
+def start(job: Job) -> bool:
+    """Start a job's process, which inherits the lock; False if an earlier one is alive.
+
+    Raises
+    ------
+    OSError
+        The process cannot be started.
+    """
+    with (
+        (job.folder / "lock").open("w") as lock,
+        (job.folder / "events.jsonl").open("ab") as events,
+        (job.folder / "log.txt").open("ab") as log,
+    ):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        write_whole(job.folder / "where", _here())
+        write_whole(job.folder / "server", str(os.getpid()))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
+            cwd=Path(__file__).resolve().parents[3],
+            env={**threads.variables(), **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=events,
+            stderr=log,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
+        reaper.start()
+        write_whole(job.folder / STARTED, str(process.pid))
+    event("job started", job=short(job.id), kind=job.kind)
+    return True
+
+
+def end_unstarted(job: Job) -> None:
+    """Make a job that cannot be started a failed one, with a message; it can be resumed."""
+    message = "The server could not start this: try again in a few minutes."
+    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
+    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in last)
+    write_whole(job.folder / STARTED, "")
+
+
+def _reaper(job: Job) -> str:
+    return f"reaper of {job.id}"
+
+
+def wait_until_reaped(job: Job) -> None:
+    """Wait until the end of a job's process is logged."""
+    for thread in threading.enumerate():
+        if thread.name == _reaper(job):
+            thread.join(_DIE_SECONDS)
+
+
+def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process, lest it stay a zombie, and log the end of its job."""
+    process.wait()
+    with contextlib.suppress(OSError):
+        seconds, status = job.seconds(), job.status
+        event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
+
+
+def forget_run(job: Job) -> None:
+    """Make a job that was started a waiting one."""
+    # "started" goes last: without it, the job may be started again at any moment.
+    for name in reversed(_STATE):
+        (job.folder / name).unlink(missing_ok=True)
+
+
+def is_ours(job: Job) -> bool:
+    """Return whether this server is in charge of a running job: its own, or a dead server's."""
+    try:
+        if (job.folder / "where").read_text() != _here():
+            return False
+        server = int((job.folder / "server").read_text())
+        os.kill(server, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return server == os.getpid()
+
+
+def kill(job: Job) -> None:
+    """Kill the job's process group, if the lock proves that it lives on this machine.
+
+    Elsewhere, in another container or machine that shares the folder, the process id is another
+    process's; there the job's own process sees "stopped" and ends itself.
+    """
+    if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
+        with contextlib.suppress(OSError, ValueError):
+            if (job.folder / "where").read_text() == _here():
+                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
+
+
+def _here() -> str:
+    """Return where a process id is valid: this machine, or on Linux this container of it."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = Path("/proc/self/ns/pid").readlink().name
+    return f"{socket.gethostname()} {space}"
+
+
+def wait_until_unlocked(job: Job) -> None:
+    """Wait for the end of a process that was killed, or elsewhere told to end."""
+    deadline = time.monotonic() + _DIE_SECONDS
+    while is_locked(job.folder / "lock") and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)

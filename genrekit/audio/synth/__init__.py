@@ -1,0 +1,1 @@
+"""Generated music in a dozen styles, for demonstrations and tests."""

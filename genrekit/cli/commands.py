@@ -1,0 +1,345 @@
+"""The commands: each takes its options, prints its result and returns the exit status.
+
+Their docstrings are what `--help` shows.
+"""
+
+import argparse
+import json
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, say
+from genrekit.dataset.build import BuildProgress, build_dataset
+from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
+from genrekit.features.extraction import FeatureParams
+from genrekit.system.files import atomic_write, plain_os_errors, without_nan
+from genrekit.system.memory import NOT_ENOUGH, lacks_memory
+from genrekit.system.remote import local_copy
+from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
+from genrekit.wording import agree, counted, duration
+
+__all__ = [
+    *("classify", "demo_data", "evaluate", "export", "import_"),
+    *("inspect", "leak_meter", "preprocess", "train"),
+]
+
+
+def demo_data(options: argparse.Namespace) -> int:
+    """Compose a demo dataset: short tracks in made-up styles."""
+    from genrekit.audio.synth.chart import STYLES
+    from genrekit.audio.synth.demo import write_demo_dataset
+
+    paths = write_demo_dataset(
+        options.folder,
+        tracks_per_style=options.tracks,
+        seconds=options.seconds,
+        seed=options.seed,
+        workers=options.workers,
+    )
+    total = options.tracks * len(STYLES)
+    written = _with_plain_errors(paths, options.folder)
+    bar = progress_bar(written, "Composing", "track", options.progress, total)
+    for done, path in enumerate(bar, 1):
+        emit("track", options.progress, done=done, total=total, path=str(path))
+    message = f"{total} tracks in {len(STYLES)} genres are in {options.folder}."
+    finish(message, options.progress)
+    return OK
+
+
+def _with_plain_errors(paths: Iterable[Path], folder: Path) -> Iterator[Path]:
+    """Yield the paths; errors of the system and of libsndfile become plain sentences."""
+    import soundfile
+
+    with plain_os_errors("written", folder):
+        try:
+            yield from paths
+        except soundfile.LibsndfileError:
+            raise DatasetError(
+                f"{folder} cannot be written: the disk may be full; free some space and run again."
+            ) from None
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Look at a folder before preprocessing: contents, faults, duplicates."""
+    from genrekit.dataset.inspection import inspect_folder
+
+    steps = inspect_folder(
+        options.folder,
+        workers=options.workers,
+        artists=options.artists,
+        segment_seconds=options.segment_seconds,
+    )
+    inspection = None
+    for step in progress_bar(steps, "Inspecting", "track", options.progress):
+        inspection = step.inspection
+        if inspection is None:
+            emit("track", options.progress, **asdict(step))
+        if step.problem:
+            say(f"{step.track}: {step.problem}", options.progress)
+    assert inspection is not None  # the last step has it
+    inspection.write(options.output)
+    for group in inspection.duplicates:
+        say(f"the same recording ({group.kind}): {', '.join(group.tracks)}", options.progress)
+    unreadable = sum(file.seconds is None for file in inspection.files)
+    finish(
+        f"{counted(len(inspection.files), 'file')} in {counted(len(inspection.genres), 'genre')}, "
+        f"{duration(inspection.seconds)}; {unreadable} unreadable; "
+        f"{counted(len(inspection.duplicates), 'group')} of duplicates. "
+        f"All of it is in {options.output}.",
+        options.progress,
+    )
+    return SOME_FAILED if unreadable else OK
+
+
+def preprocess(options: argparse.Namespace) -> int:
+    """Turn a folder with one sub-folder per genre into a dataset."""
+    params = _feature_params(options)
+    if (options.backend == "dask") != (options.scheduler is not None):
+        raise SettingsError(
+            "A cluster needs both --backend dask and its scheduler's address, such as "
+            "--scheduler tcp://10.0.0.5:8786: give both or neither."
+        )
+    if options.scheduler is not None and options.workers is not None:
+        raise SettingsError("--workers counts processes of this machine: leave it to the cluster.")
+    steps = build_dataset(
+        options.folder,
+        options.output,
+        params,
+        track_seconds=options.track_seconds or None,
+        workers=options.workers,
+        artists=options.artists,
+        scheduler=options.scheduler,
+    )
+    failed = skipped = 0
+    last: BuildProgress | None = None
+    for last in progress_bar(steps, "Preprocessing", "track", options.progress):
+        failed += last.failed
+        skipped += len(last.skipped) - last.failed
+        emit("track", options.progress, **asdict(last))
+        for skip in last.skipped:
+            segment = "" if skip.segment is None else f", segment {skip.segment + 1}"
+            say(f"left out {skip.track}{segment}: {skip.reason}", options.progress)
+    assert last is not None  # a folder without tracks is an error
+    shape = "x".join(map(str, params.shape))
+    summary = f"{counted(last.segments, 'segment')} of {shape} from "
+    summary += f"{counted(last.total - failed, 'track')} {agree(last.segments, 'is', 'are')} in "
+    summary += str(options.output)
+    summary += f"; {counted(failed, 'file')} failed" if failed else ""
+    summary += f"; {counted(skipped, 'segment')} left out" if skipped else ""
+    finish(f"{summary}.", options.progress)
+    return SOME_FAILED if failed else OK
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a dataset as the course's JSON or as NPZ."""
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.formats import export_dataset
+
+    dataset = Dataset.read(options.data)
+    export_dataset(dataset, options.output)
+    _print_written(len(dataset), options.output)
+    return OK
+
+
+def _print_written(segments: int, output: object) -> None:
+    print(f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}.")
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Read the course's JSON, an NPZ, or a file of mel spectrograms into a dataset."""
+    from genrekit.dataset.formats import import_dataset
+    from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
+
+    params = _feature_params(options)
+    with plain_os_errors("read", options.file), local_copy(options.file) as file:
+        if is_mel_file(file):
+            dataset = read_mel_file(file, params, options.artists)
+        else:
+            dataset = import_dataset(file, params)
+    dataset.write(options.output)
+    _print_written(len(dataset), options.output)
+    if dataset.tracks is None:
+        print(
+            "Tracks are unknown: a score on this dataset cannot be trusted, because any split "
+            "may put one song on both sides."
+        )
+    return OK
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a classifier on a dataset."""
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.splits import held_out_in_words, make_split
+    from genrekit.training import loop
+
+    params = _train_params(options)
+    dataset = Dataset.read(options.data)
+    split = make_split(dataset, options.split, options.seed)
+    with plain_os_errors("written", options.output, ModelError):
+        options.output.mkdir(parents=True, exist_ok=True)  # fails before the work, not after
+    training = loop.train(dataset, split, params)
+    held_out = held_out_in_words(dataset, split)
+    emit(
+        "start",
+        options.progress,
+        epochs=params.epochs,
+        train=len(split.train),
+        valid=len(split.valid),
+        test=len(split.test),
+        genres=dataset.genres,
+        worth=split.worth,
+        held_out=held_out,
+    )
+    with _stop_on_interrupt() as stop:
+        for epoch in progress_bar(training, "Training", "epoch", options.progress, params.epochs):
+            emit("epoch", options.progress, **asdict(epoch))
+            say(_epoch_line(asdict(epoch)), options.progress)
+            if stop.is_set():
+                break
+    model = training.model(options.about)
+    model.save(options.output)
+    measured = model.card["measured"]
+    finish(
+        f"The model is in {options.output}. Measured on {measured['part']}, split by "
+        f"{split.kind}, {held_out}: {_score(measured)}. {split.worth}",
+        options.progress,
+        measured=measured,
+    )
+    return OK
+
+
+def leak_meter(options: argparse.Namespace) -> int:
+    """Train under three splits and tell how much of a score is leak."""
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.training import leak
+
+    params = _train_params(options)
+    steps = leak.leak_meter(Dataset.read(options.data), params, runs=options.runs)
+    last: leak.LeakProgress | None = None
+    for last in progress_bar(steps, "Training", "epoch", options.progress):
+        emit("leak", options.progress, **asdict(last))
+    assert last is not None  # at least one epoch is run
+    bars, sentence = [bar.to_dict() for bar in last.bars], leak.leak_sentence(last.bars)
+    if options.output is not None:
+        with plain_os_errors("written", options.output), atomic_write(options.output) as temporary:
+            text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
+            temporary.write_text(text + "\n", encoding="utf-8")
+    if options.progress != "json":
+        for bar in last.bars:
+            segments = counted(bar.segments, "segment")
+            print(
+                f"by {bar.split:8} {bar.accuracy:.3f} of {segments} right "
+                f"(95% interval {bar.interval[0]:.3f} to {bar.interval[1]:.3f}). {bar.worth}"
+            )
+    finish(sentence, options.progress, bars=bars)
+    return OK
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a model on a dataset; recordings that it was trained on are left out."""
+    from genrekit.dataset.dataset import Dataset
+    from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
+    from genrekit.model import evaluation
+    from genrekit.model.bundle import GenreModel
+
+    model = GenreModel.load(options.model)
+    with plain_os_errors("read", options.data), local_copy(options.data) as file:
+        dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
+    measured, worth = evaluation.evaluate(model, dataset, options.split)
+    result = measured.to_dict()
+    if options.json:
+        print(json.dumps(without_nan(result | {"worth": worth}), indent=1))
+        return OK
+    print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
+    print(f"Calibration error {measured.calibration_error:.3f}")
+    width = max(map(len, measured.genres))
+    for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
+        precision = _share(row[i], sum(column[i] for column in measured.confusion))
+        recall = _share(row[i], sum(row))
+        print(f"{genre:{width}}  precision {precision}  recall {recall}")
+    return OK
+
+
+def classify(options: argparse.Namespace) -> int:
+    """Say what genre songs are, and how sure that is."""
+    from genrekit.model.bundle import GenreModel
+    from genrekit.model.verdicts import Verdict
+    from genrekit.verdict.report import report, summary_line, to_json
+
+    model = GenreModel.load(options.model)
+    reports, failed = [], 0
+    for file in progress_bar(options.files, "Listening", "file", "bar", len(options.files)):
+        outcome: Verdict | str
+        try:
+            outcome = model.classify_file(file)
+        except Exception as error:
+            if not (isinstance(error, GenreKitError) or lacks_memory(error)):
+                raise
+            failed += 1
+            outcome = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
+        if options.json:
+            reports.append(report(str(file), outcome))
+        else:
+            print(summary_line(str(file), outcome), flush=True)
+    if options.json:
+        print(to_json(reports), end="")
+    return SOME_FAILED if failed else OK
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """Yield an event that the first interrupt (Ctrl+C) sets; the second ends the program."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals
+        return
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _feature_params(options: argparse.Namespace) -> FeatureParams:
+    return FeatureParams(**{f.name: getattr(options, f.name) for f in fields(FeatureParams)})
+
+
+def _train_params(options: argparse.Namespace) -> TrainParams:
+    defaults = NETWORK_DEFAULTS.get(options.network) or TrainParams(options.network)
+    given = {f.name: getattr(options, f.name, None) for f in fields(TrainParams)}
+    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+
+
+def _epoch_line(epoch: dict[str, Any]) -> str:
+    line = "epoch {epoch:3d}  train loss {train_loss:.4f} acc {train_accuracy:.4f}  "
+    if epoch["valid_loss"] == epoch["valid_loss"]:  # NaN where nothing is held out
+        line += "valid loss {valid_loss:.4f} acc {valid_accuracy:.4f}  "
+    return (line + "{seconds:.2f} s").format(**epoch)
+
+
+def _score(measured: dict[str, Any]) -> str:
+    from genrekit.model.evaluation import accuracy_interval
+
+    accuracies = []
+    for unit in ("track", "segment") if measured["tracks"] else ("segment",):
+        low, high = accuracy_interval(measured, unit)
+        accuracies.append(
+            f"{measured[f'{unit}_accuracy']:.3f} of {counted(measured[f'{unit}s'], unit)} right "
+            f"(95% interval {low:.3f} to {high:.3f})"
+        )
+    return ", ".join(accuracies)
+
+
+def _share(hits: int, count: int) -> str:
+    return f"{hits / count:.3f} of {count}" if count else "unknown"

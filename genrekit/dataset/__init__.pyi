@@ -1,0 +1,17 @@
+from .build import build_dataset as build_dataset
+from .dataset import Dataset as Dataset
+from .dataset import Skipped as Skipped
+from .dataset import TrackRecord as TrackRecord
+from .find import find_tracks as find_tracks
+from .formats import export_dataset as export_dataset
+from .formats import import_dataset as import_dataset
+from .inspection import Inspection as Inspection
+from .inspection import inspect_folder as inspect_folder
+from .mel_archive import read_mel_file as read_mel_file
+from .splits import Split as Split
+from .splits import by_artist as by_artist
+from .splits import by_fold as by_fold
+from .splits import by_segment as by_segment
+from .splits import by_track as by_track
+from .splits import from_file as from_file
+from .splits import make_split as make_split

@@ -1,0 +1,138 @@
+"""Verdicts as text: a line for a terminal, JSON, rows of a table, CSV.
+
+The command line and the pages report the same verdict in the same words, from here.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from genrekit.model.verdicts import Verdict
+
+__all__ = [
+    "agreeing_segments",
+    "confidence_in_words",
+    "escape_formula",
+    "ranked",
+    "report",
+    "segment_rows",
+    "summary_line",
+    "table_row",
+    "to_csv",
+    "to_json",
+]
+
+_CONFIDENCE_WORDS: Final = (
+    (0.9, "very sure"),
+    (0.7, "fairly sure"),
+    (0.5, "leaning"),
+    (0.0, "guessing"),
+)
+_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def confidence_in_words(confidence: float) -> str:
+    """Return "very sure" for 0.9 and more, "fairly sure", "leaning" or "guessing" for less."""
+    return next(words for least, words in _CONFIDENCE_WORDS if confidence >= least)
+
+
+def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return genres with their probabilities, the likeliest first."""
+    return sorted(probabilities.items(), key=lambda item: -item[1])
+
+
+def agreeing_segments(verdict: Verdict) -> int:
+    """Count the segments whose likeliest genre is the song's likeliest."""
+    if not verdict.probabilities:
+        return 0
+    best = ranked(verdict.probabilities)[0][0]
+    return sum(ranked(segment.probabilities)[0][0] == best for segment in verdict.segments)
+
+
+def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
+    """Return one file's result as plain values for JSON.
+
+    Parameters
+    ----------
+    name : str, of the file
+    outcome : Verdict, or the reason why there is none
+    """
+    if isinstance(outcome, str):
+        return {"file": name, "error": outcome}
+    return {"file": name, **asdict(outcome)}
+
+
+def summary_line(name: str, outcome: Verdict | str) -> str:
+    """Return one file's result as a line for a terminal."""
+    if isinstance(outcome, str):
+        return f"{name}: failed. {outcome}"
+    if outcome.genre is None:
+        return f"{name}: not sure. {outcome.note}"
+    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked(outcome.probabilities)[1:3])
+    line = f"{name}: {outcome.genre} {outcome.confidence:.0%} (then {others})"
+    return f"{line} {outcome.note}".rstrip()
+
+
+def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[str, Any]:
+    """Return one file's result as a row: the verdict in few columns, then every genre's.
+
+    Parameters
+    ----------
+    name : str, of the file
+    outcome : Verdict, or the reason why there is none
+    seconds : float, s, how much of the song was analysed
+    """
+    if isinstance(outcome, str):
+        return {"file": name, "verdict": "cannot be used", "note": outcome}
+    says = outcome.genre or ("not sure" if outcome.probabilities else "no verdict")
+    row: dict[str, Any] = {"file": name, "verdict": says}
+    if outcome.probabilities:
+        order = ranked(outcome.probabilities)
+        row |= {
+            "confidence": round(outcome.confidence, 4),
+            "likeliest": order[0][0],
+            "second": order[1][0],
+            "segments": len(outcome.segments),
+            "agreeing": agreeing_segments(outcome),
+        }
+    row |= {"seconds": round(seconds, 1), "note": outcome.note}
+    return row | _rounded(outcome.probabilities)
+
+
+def segment_rows(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return a row for each segment: start and end in seconds, then every genre's probability."""
+    return [
+        {"start": round(segment.start, 3), "end": round(segment.end, 3)}
+        | _rounded(segment.probabilities)
+        for segment in verdict.segments
+    ]
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {genre: round(p, 4) for genre, p in probabilities.items()}
+
+
+def to_json(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Return reports as ``python -m genrekit classify --json`` prints them."""
+    return json.dumps(list(reports), indent=1, ensure_ascii=False) + "\n"
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, with the columns of all of them, and with `escape_formula`."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(map(escape_formula, columns))
+    writer.writerows([escape_formula(row.get(name, "")) for name in columns] for row in rows)
+    return file.getvalue()
+
+
+def escape_formula(value: object) -> object:
+    """Return `value` with an apostrophe in front where a spreadsheet would compute it.
+
+    It would compute a text that begins with ``= + - @`` or a control character.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_SIGNS) else value

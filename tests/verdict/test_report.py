@@ -1,0 +1,95 @@
+"""A verdict as a line, as JSON and as a table, the same from the command line and the pages."""
+
+import csv
+import io
+import json
+
+import pytest
+import soundfile
+from alike import assert_alike
+
+from genrekit.audio.synth.rendering import render
+from genrekit.cli.main import main
+from genrekit.errors import AudioError
+from genrekit.model.verdicts import SegmentVerdict, Verdict
+from genrekit.verdict.analysis import ModelFile, Song, judge
+from genrekit.verdict.report import (
+    agreeing_segments,
+    confidence_in_words,
+    report,
+    segment_rows,
+    summary_line,
+    table_row,
+    to_csv,
+    to_json,
+)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(1, "very sure"), (0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0, "guessing")],
+)
+def test_confidence_in_words(confidence, words):
+    assert confidence_in_words(confidence) == words
+
+
+def part(**probabilities):
+    return SegmentVerdict(0, 1, probabilities)
+
+
+def test_segments_agree_with_the_likeliest_genre():
+    parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.7), part(a=0.9, b=0.1))
+    assert agreeing_segments(Verdict("a", 0.6, {"b": 0.4, "a": 0.6}, parts, "")) == 2
+    assert agreeing_segments(Verdict(None, 0.6, {"b": 0.4, "a": 0.6}, parts, "unsure")) == 2
+    assert agreeing_segments(Verdict(None, 0, {}, (), "silence")) == 0
+
+
+def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, capsys):
+    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
+    soundfile.write(good, render("jazz", seed=1, seconds=7.5, sample_rate=8000), 8000)
+    bad.write_bytes(b"not music at all, not at all")
+    assert main(["classify", str(good), str(bad), "--model", str(demo_bundle), "--json"]) == 1
+    printed = capsys.readouterr().out
+    model = ModelFile.at(demo_bundle)
+    with pytest.raises(AudioError) as refused:
+        judge(Song(bad.read_bytes(), 900), model)
+    reports = [
+        report(str(good), judge(Song(good.read_bytes(), 900), model)),
+        report(str(bad), str(refused.value)),
+    ]
+    assert_alike(json.loads(printed), json.loads(to_json(reports)))
+    assert json.loads(printed)[0]["genre"] == reports[0]["genre"]
+
+
+def test_a_note_is_added_to_the_line():
+    note = "Only the first 15 minutes were heard."
+    verdict = Verdict("jazz", 0.7, {"rock": 0.1, "jazz": 0.7, "pop": 0.2}, (), note)
+    assert summary_line("x", verdict) == f"x: jazz 70% (then pop 20%, rock 10%) {note}"
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a"b,c', "line\nbreak", "ordinary"]
+
+
+def test_no_cell_of_the_csv_is_taken_for_a_formula():
+    text = to_csv([{"file": name, "number": -1.5, "=column": ""} for name in HOSTILE])
+    header, *rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert header == ["file", "number", "'=column"]
+    assert [row[0].lstrip("'") for row in rows] == HOSTILE
+    assert not any(row[0].startswith(tuple("=+-@\t\r\n")) for row in rows)
+    assert rows[-1] == ["ordinary", "-1.5", ""]
+
+
+def test_rows_of_different_columns_share_one_table():
+    parts = (part(blues=0.61234567, jazz=0.3),) * 7
+    verdict = Verdict("blues", 0.61234567, {"blues": 0.61234567, "jazz": 0.3}, parts, "")
+    text = to_csv([table_row("bad.wav", "It is empty."), table_row("good.wav", verdict, 7.52)])
+    bad, good = list(csv.DictReader(io.StringIO(text)))
+    assert bad["note"] == "It is empty."
+    assert bad["confidence"] == ""
+    assert (good["confidence"], good["blues"], good["seconds"]) == ("0.6123", "0.6123", "7.5")
+    assert (good["segments"], good["agreeing"]) == ("7", "7")
+
+
+def test_each_segment_is_a_row():
+    first, second = segment_rows(Verdict("a", 1.0, {"a": 1.0}, (part(a=0.98765432),) * 2, ""))
+    assert first == second == {"start": 0, "end": 1, "a": 0.9877}
