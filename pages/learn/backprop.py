@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, choice, page_header, plain_errors
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, choice, plain_errors
 from genrekit.app.playground.network_view import network_view
 from genrekit.app.playground.pace import SPEEDS
 from genrekit.app.playground.packing import unit_names, weight_names
@@ -128,16 +128,7 @@ def on_select(state: Playground) -> None:
 
 
 def main() -> None:
-    page_header(
-        "Backprop playground",
-        "A small neural network learns from examples, at first to add two numbers: it answers, "
-        "sees how far off it was, and passes the error back to correct every weight "
-        "(backpropagation). Blue lines are positive weights, dashed orange ones negative, and "
-        "the curve shows the error falling.",
-        "pause and step **one example**; ask for 0.9 + 0.9, which it never saw; "
-        "then open **Experiments** and see learning fail.",
-    )
-    page_words("backprop")
+    page_heading("backprop")
     if kept := current():
         kept.hold_widgets()
     left, right = st.columns([3, 1], gap="large")

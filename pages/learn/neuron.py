@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.kit.charts import BLUE, GREY, ORANGE, add_contour, figure, mark, plane
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, chart, choice, page_header, plain_errors
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, chart, choice, plain_errors
 from genrekit.app.neuron.view import neuron_view
 from genrekit.app.playground.formulas import CURVES, number, two_a_line
 from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
@@ -180,14 +180,7 @@ def surface(parts: Parts) -> None:
 
 
 def main() -> None:
-    page_header(
-        "A neuron",
-        "An artificial neuron multiplies each input by a weight, adds everything up, and bends "
-        "the sum with an activation function. Blue solid lines are positive weights, orange "
-        "dashed ones negative; the thicker, the more that input counts.",
-        "make a weight negative; press **AND** or **OR** and move the inputs between 0 and 1.",
-    )
-    page_words("neuron")
+    page_heading("neuron")
     # The drawing comes first, so that a phone shows it above the sliders.
     left, right = st.columns(2, gap="large")
     with right:

@@ -1,4 +1,4 @@
-"""Every technical word of the app, to look up."""
+"""The glossary: a search over every technical word of the app."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from genrekit.app.kit.widgets import escape, page_header, plain_errors
 
 
 def show(term: Term) -> None:
-    """A term with its meaning, what it looks like here, and the way to where it is met."""
+    """Show a term with its meaning, what it looks like here, and a link to a page with it."""
     with st.container(border=True, gap="xsmall"):
         st.subheader(term.name, anchor=anchor(term))
         st.markdown(term.says)

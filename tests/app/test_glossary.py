@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from genrekit.app.kit.glossary import GROUPS, MENTIONS, TERMS, anchor, find, read_glossary, tip
+from genrekit.app.kit.glossary import (
+    GROUPS,
+    HEADINGS,
+    MENTIONS,
+    TERMS,
+    anchor,
+    find,
+    read_glossary,
+    tip,
+)
 
 ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
@@ -56,8 +65,9 @@ SOURCES = {
 
 @cache
 def visible(place: str) -> str:
-    """The sentences of a place: what its files hold between quotation marks, less docstrings."""
-    return "\n".join(sentence for source in SOURCES[place] for sentence in sentences(source))
+    """The sentences of a place: its heading, and the strings of its files, less docstrings."""
+    heading = HEADINGS.get(place, {}).values()
+    return "\n".join([*heading, *(s for source in SOURCES[place] for s in sentences(source))])
 
 
 def sentences(source: str) -> list[str]:
@@ -181,6 +191,11 @@ def test_finding_prefers_the_word_itself():
     assert tip("Hop", "More.").endswith(" More.")
     with pytest.raises(KeyError):
         tip("Hopp")
+
+
+def test_a_heading_is_complete():
+    assert set(HEADINGS) <= set(MENTIONS)
+    assert all(set(heading) == {"title", "see", "try_"} for heading in HEADINGS.values())
 
 
 @pytest.mark.parametrize("place", MENTIONS)

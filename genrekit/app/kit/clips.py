@@ -1,4 +1,4 @@
-"""The bundled clips: short pieces composed for GenreKit, to hear and to judge without a file."""
+"""The bundled clips: short pieces composed for GenreKit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["CLIPS", "EXAMPLE", "FOLDER", "ORIGIN", "Clip"]
 
 FOLDER: Final = Path(__file__).resolve().parents[3] / "examples"
-# What the classify page calls listening to something that ships.
+# The classify page's name for bundled clips.
 EXAMPLE: Final = "An example"
 ORIGIN: Final = (
     "Composed for GenreKit, played by a synthesiser: FluidSynth with the sound font Fluid R3."
@@ -16,18 +16,7 @@ ORIGIN: Final = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One piece.
-
-    Attributes
-    ----------
-    name : str
-        Its genre in one lower-case word, as in the collection GTZAN.
-    label : str
-        Its genre as people write it.
-    title : str
-    seconds : int
-        Its length, rounded.
-    """
+    """A piece; `name` is its genre in one lower-case word, as in the collection GTZAN."""
 
     name: str
     label: str
@@ -36,12 +25,12 @@ class Clip:
 
     @property
     def path(self) -> Path:
-        """Where its sound is: Ogg Vorbis, stereo, 44.1 kHz."""
+        """The file of the sound: Ogg Vorbis, stereo, 44.1 kHz."""
         return FOLDER / f"{self.name}.ogg"
 
     @property
     def query(self) -> dict[str, str]:
-        """What opens the classify page on this clip, with its verdict."""
+        """The settings that open the classify page on this clip."""
         return {"source": EXAMPLE, "example": self.label}
 
 

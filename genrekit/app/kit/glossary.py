@@ -12,9 +12,13 @@ from typing import Any, Final
 
 import streamlit as st
 
+from genrekit.app.kit.widgets import page_header
 from genrekit.system.records import read_toml, record
 
-__all__ = ["GROUPS", "MENTIONS", "TERMS", "Mention", "Term", "anchor", "find", "page_words", "tip"]
+__all__ = [
+    *("GROUPS", "HEADINGS", "MENTIONS", "TERMS", "Mention", "Term"),
+    *("anchor", "find", "page_heading", "page_words", "tip"),
+]
 
 _PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
 
@@ -82,6 +86,7 @@ def anchor(term: Term) -> str:
 
 
 MENTIONS, GROUPS = read_glossary(read_toml(__file__))
+HEADINGS: Final = read_toml(str(Path(__file__).with_name("headings")))
 TERMS: Final = tuple(term for group in GROUPS.values() for term in group)
 _BY_NAME: Final = {term.name.split(" (")[0].lower(): term for term in TERMS}
 
@@ -106,3 +111,9 @@ def page_words(mention: str) -> None:
                 st.markdown(f"**{term.name}:** {term.says}")
         # A link, not a page link: in a new tab the visitor's place on this page is not lost.
         st.markdown("[The whole glossary](glossary) opens in a new tab.")
+
+
+def page_heading(mention: str) -> None:
+    """Show a page's heading from `headings.toml`, and the button that explains its words."""
+    page_header(**HEADINGS[mention])
+    page_words(mention)

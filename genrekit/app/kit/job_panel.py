@@ -1,4 +1,4 @@
-"""One panel for any job: where it stands, what it says, and what can be done about it."""
+"""A panel for any job: its progress, its messages and its controls."""
 
 import shlex
 from pathlib import Path
@@ -28,7 +28,7 @@ _SAYS: Final = {
 
 
 def job_panel(job: Job) -> None:
-    """Draw the panel; while the job is under way it refreshes itself, then the whole page."""
+    """Draw the panel; it refreshes itself while the job runs, and the page when it ends."""
     active = job.active
     st.fragment(run_every=_REFRESH_SECONDS if active else None)(_panel)(job, active)
 
@@ -49,8 +49,10 @@ def _panel(job: Job, was_active: bool) -> None:
         for message in errors:
             show_error(message)
         if status != "done":  # then the page shows them with what was made
-            _failures(events)
-        _buttons(job, status)
+            skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
+            if skipped:
+                list_skipped(skipped)
+        _buttons(job, status, events)
         with st.expander("Run it yourself, and its log"):
             st.caption("The same work on your own computer:")
             st.code(_commands(job), language="shell")
@@ -68,7 +70,7 @@ def _queue(job: Job, status: str) -> str:
 
 
 def _progress(events: list[dict[str, Any]]) -> tuple[int, int, str]:
-    """Done, total and unit of the step that runs now."""
+    """Return done, total and unit of the current step."""
     for event in reversed(events):
         if event["type"] == "track":
             return event["done"], event["total"], "tracks"
@@ -88,19 +90,13 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
     return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
 
 
-def _failures(events: list[dict[str, Any]]) -> None:
-    skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
-    if skipped:
-        list_skipped(skipped)
-
-
-def _buttons(job: Job, status: str) -> None:
+def _buttons(job: Job, status: str, events: list[dict[str, Any]]) -> None:
     if status in ("waiting", "running"):
         keep, cancel = st.columns(2)
         if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
             jobs().cancel(job)
             st.rerun()
-        learned = job.kind == "model" and any(e["type"] == "epoch" for e in job.events())
+        learned = job.kind == "model" and any(e["type"] == "epoch" for e in events)
         if learned and keep.button(
             "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
         ):

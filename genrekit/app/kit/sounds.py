@@ -1,4 +1,4 @@
-"""The sound behind a dataset's rows, where its audio is still at hand."""
+"""The sound of a dataset's rows, as long as its audio is there."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["audio_folder", "segment_sound", "track_sound"]
 
 
 def audio_folder(job: Job) -> Path | None:
-    """The folder that a dataset job read its audio from, if it is still there."""
+    """Return the folder that a dataset job read its audio from, if it is still there."""
     for command in job.commands:
         if command[0] == "preprocess":
             folder = (job.folder / command[1]).resolve()
@@ -23,7 +23,7 @@ def audio_folder(job: Job) -> Path | None:
 
 
 def segment_sound(dataset: Dataset, row: int, folder: Path) -> bytes | None:
-    """One segment as WAV; None when the dataset does not know its track or place."""
+    """Return one segment as WAV; None if the dataset lacks its track or position."""
     if dataset.tracks is None or dataset.segments is None:
         return None
     names = {record.id: record.path for record in dataset.records}
@@ -35,7 +35,7 @@ def segment_sound(dataset: Dataset, row: int, folder: Path) -> bytes | None:
 
 
 def track_sound(path: Path, seconds: float = 10.0) -> bytes:
-    """The start of a track as WAV."""
+    """Return the start of a track as WAV."""
     return _clip(str(path), 0.0, seconds)
 
 

@@ -1,7 +1,7 @@
-"""The way through the pages: a guided tour, the link at the end of each page, a presenter view.
+"""The guided tour, whose stops are in `tour.toml`, and the presenter view.
 
-Tour and presenter view are modes of a visit. A mode stands in the address, so that a link or a
-reload keeps it, and in the session, because a page switch drops it from the address.
+Both are modes of a visit. The address keeps a mode for links and reloads, the session because a
+page switch drops it from the address.
 """
 
 from collections.abc import Mapping
@@ -40,15 +40,13 @@ class Stop:
 
     Attributes
     ----------
-    page : str, the page's script, as page links name it
-    address : str, the page's place in the address
-    title : str
-    minutes : int
-    show : str, what to do and what to see then
-    action : str, what the link does that sets this up; empty where nothing needs it
-    query : the settings that this link brings
-    enter : those that tell this stop from others on its page
-    later : those of what follows this stop on its page, from where the way on is the same
+    page : the page's script, below `pages`
+    address : the page's path in the address
+    show : instructions, and what there is to see
+    action : label of the link that sets this up; empty if there is none
+    query : settings of that link
+    enter : settings that distinguish this stop from others on its page
+    later : settings of what follows this stop on its page and leads on to the same stop
     """
 
     page: str
@@ -86,25 +84,21 @@ STOPS: Final = read_stops(read_toml(__file__, DEFAULT_MODEL=DEFAULT_MODEL))
 
 
 def stop_at(address: str, query: Mapping[str, str]) -> int | None:
-    """The number, from 0, of the stop that a page with these settings is, if it is one."""
-    here = [
-        number
-        for number, stop in enumerate(STOPS)
-        if stop.address == address
-        and (_holds(stop.enter, query) or (stop.later and _holds(stop.later, query)))
-    ]
-    return here[-1] if here else None
-
-
-def _holds(settings: Mapping[str, str], query: Mapping[str, str]) -> bool:
-    return all(query.get(name) == value for name, value in settings.items())
+    """Return the index of the stop at a page with these settings, None if it is none."""
+    here = None
+    for number, stop in enumerate(STOPS):
+        entered = stop.enter.items() <= query.items()
+        later = bool(stop.later) and stop.later.items() <= query.items()
+        if stop.address == address and (entered or later):
+            here = number
+    return here
 
 
 # -- the modes ----------------------------------------------------------------------------------
 
 
 def sync() -> None:
-    """Take the modes from the address, or write them there again after a page switch."""
+    """Read the modes from the address, or write them there again after a page switch."""
     for mode in (TOUR, PRESENT):
         if mode in st.query_params:
             st.session_state[mode] = st.query_params[mode] == "1"
@@ -113,12 +107,12 @@ def sync() -> None:
 
 
 def is_on(mode: str) -> bool:
-    """Whether this visit is in the mode."""
+    """Return True if this visit is in the mode."""
     return bool(st.session_state.get(mode))
 
 
 def switch(mode: str, on: bool) -> None:
-    """Enter or leave a mode; for a button's callback."""
+    """Enter or leave a mode, as a button's callback."""
     st.session_state[mode] = on
     if on:
         st.query_params[mode] = "1"
@@ -131,7 +125,7 @@ def _modes() -> dict[str, str]:
 
 
 def offer() -> None:
-    """The ways into both modes, below the navigation."""
+    """Show the buttons for both modes below the navigation."""
     with st.sidebar.container(gap=None):
         st.button(
             "Ten-minute tour",
@@ -151,11 +145,11 @@ def offer() -> None:
         )
 
 
-# -- what the frame draws around a page -----------------------------------------------------------
+# -- around a page --------------------------------------------------------------------------------
 
 
 def begin(address: str) -> None:
-    """Above a page: the presenter's look, and the tour's bar."""
+    """Draw what stands above a page: the presenter's style, and the bar of the tour."""
     if is_on(PRESENT):
         st.html(Path(__file__).with_name("present.css"))
         st.button(
@@ -178,11 +172,9 @@ def _current(address: str) -> int | None:
 def _bar(number: int, stop: Stop) -> None:
     with st.container(key="tour", gap="xsmall"):
         with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
+            head = f"Stop {number + 1} of {len(STOPS)}: {stop.title}"
             length = duration(60 * stop.minutes)
-            st.markdown(
-                f":material/tour: **Stop {number + 1} of {len(STOPS)}: {stop.title}** · {length}",
-                width="stretch",
-            )
+            st.markdown(f":material/tour: **{head}** · {length}", width="stretch")
             if number:
                 _link(STOPS[number - 1], "Back", ":material/arrow_back:")
             if number + 1 < len(STOPS):
@@ -195,7 +187,7 @@ def _bar(number: int, stop: Stop) -> None:
                 on_click=switch,
                 args=(TOUR, False),
             )
-        if stop.action:  # above the text, which speaks of what it sets up
+        if stop.action:  # above the text, which is about what it sets up
             st.page_link(
                 stop.page,
                 label=stop.action,
@@ -206,14 +198,14 @@ def _bar(number: int, stop: Stop) -> None:
 
 
 def end(address: str) -> None:
-    """Below a page: the way on."""
+    """Draw the link to the next page below a page."""
     number = _current(address)
     with st.container(key="way_on", horizontal=True, horizontal_alignment="right"):
         if number is None or number + 1 == len(STOPS):
             _link(STOPS[0], "Back to the start", ":material/home:")
         else:
-            after = STOPS[number + 1]
-            _link(after, f"Next: {after.title}", ":material/arrow_forward:")
+            following = STOPS[number + 1]
+            _link(following, f"Next: {following.title}", ":material/arrow_forward:")
 
 
 def _link(stop: Stop, label: str, icon: str) -> None:

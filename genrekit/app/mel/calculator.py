@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, chart, choice, page_header
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, chart, choice
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -15,14 +15,7 @@ __all__ = ["calculator"]
 
 
 def calculator() -> None:
-    page_header(
-        "The mel scale",
-        "A **hertz** (Hz) counts vibrations a second; a **mel** counts how high a tone sounds. "
-        "Below, one tone stands on both rulers: equal steps up the mel ruler are heard as about "
-        "equal steps, while equal steps in hertz shrink as you go up.",
-        "drag the tone from left to right and watch how many hertz one mel is worth.",
-    )
-    page_words("calculator")
+    page_heading("calculator")
     hz, formula = _frequency_inputs()
     _rulers(hz, formula)
     _formulas(hz)
@@ -129,7 +122,7 @@ def _two_formulas() -> None:
             "Both: it is one formula, written with two logarithms. 2595 goes with the logarithm "
             "to base 10, 1127 with the natural one, because changing the base divides by ln 10:"
         )
-        st.latex(views.constants_latex())
+        st.latex(r"\vphantom{\Bigg(}\frac{2595}{\ln 10}=\frac{2595}{2.302585}=1126.99\approx 1127")
         st.latex(r"2595\,\log_{10}\!\left(1+\tfrac{f}{700}\right)")
         st.latex(r"\approx 1127\,\ln\!\left(1+\tfrac{f}{700}\right)")
         st.markdown(

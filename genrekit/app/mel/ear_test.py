@@ -4,8 +4,8 @@ from typing import Final, NamedTuple
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, chart, choice, page_header
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, chart, choice
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -24,13 +24,7 @@ TESTS: Final = {"1": Test("hz", True), "2": Test("mel", False), "3": Test("semit
 
 
 def ear_test() -> None:
-    page_header(
-        "Trust your ears",
-        "Two sounds that climb, A and B. Play both, answer the question, and only then see what "
-        "they were.",
-        "go through tests 1 to 3, then the staircases. Start with the volume low.",
-    )
-    page_words("ear")
+    page_heading("ear")
     names = {**{name: f"Test {name}" for name in TESTS}, "stairs": "Staircases"}
     which = choice("Test", names, "mel_test")
     low, top, high = _ear_settings()
@@ -154,10 +148,7 @@ def _staircases(low: float, high: float) -> None:
 
 
 def _melody(
-    frequencies: tuple[float, ...],
-    *,
-    tone_seconds: float = 0.7,
-    even_with: tuple[float, ...] = (),
+    frequencies: tuple[float, ...], *, tone_seconds: float = 0.7, even_with: tuple[float, ...] = ()
 ) -> bytes:
     sound = tones.melody(
         frequencies, tone_seconds=tone_seconds, gap_seconds=0.05, even_with=even_with

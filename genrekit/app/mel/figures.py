@@ -14,7 +14,6 @@ from genrekit.mel.tones import StepUnit, nearest_note, step_size
 __all__ = [
     "FORMULA_NAMES",
     "bank_figure",
-    "constants_latex",
     "curve_figure",
     "formula_latex",
     "inverse_latex",
@@ -67,12 +66,6 @@ def inverse_latex(hz: float, formula: MelFormula) -> str:
 def _two_lines(name: str, formula: str, result: str) -> str:
     """Put the result below the formula: on one line they are wider than a phone."""
     return rf"\begin{{aligned}}{name}&={_STRUT}{formula}\\&={result}\end{{aligned}}"
-
-
-def constants_latex() -> str:
-    """Write out why 2595 with one logarithm is 1127 with the other."""
-    quotient = 2595 / np.log(10)
-    return rf"{_STRUT}\frac{{2595}}{{\ln 10}}=\frac{{2595}}{{2.302585}}={quotient:.2f}\approx 1127"
 
 
 # -- the curve ----------------------------------------------------------------------------------

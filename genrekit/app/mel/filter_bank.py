@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words, tip
-from genrekit.app.kit.widgets import URL, chart, choice, clamp, page_header
+from genrekit.app.kit.glossary import page_heading, tip
+from genrekit.app.kit.widgets import URL, chart, choice, clamp
 from genrekit.app.mel import figures as views
 from genrekit.features.trace import BankReport, inspect_bank
 from genrekit.mel.scale import FilterNorm, MelFormula
@@ -30,14 +30,7 @@ class BankSettings(NamedTuple):
 
 
 def filter_bank() -> None:
-    page_header(
-        "The filter bank",
-        "A computer sorts the frequencies of a moment of sound into overlapping triangles, the "
-        "**mel bands**: narrow ones for low tones, wide ones for high tones. Each band reports one "
-        "number, the weighted sum of the spectrum beneath it.",
-        "raise the number of bands to 128 and lower n_fft to 256; some bands go empty.",
-    )
-    page_words("bank")
+    page_heading("bank")
     settings = _bank_settings()
     if settings.fmin >= settings.fmax:
         st.error(

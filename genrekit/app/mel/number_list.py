@@ -5,8 +5,8 @@ from typing import Final, Literal
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import choice, escape, page_header
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import choice, escape
 from genrekit.app.mel import figures as views
 from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel.scale import MelFormula
@@ -21,14 +21,7 @@ MAX_LIST_CHARACTERS: Final = 250_000
 
 
 def number_list() -> None:
-    page_header(
-        "Convert a list",
-        "Each number of your list becomes a row with its frequency, its mel value in both "
-        "formulas and the nearest note. The table can be downloaded as a CSV file, which every "
-        "spreadsheet opens.",
-        "paste a column from a spreadsheet, or switch the list to mel.",
-    )
-    page_words("list")
+    page_heading("list")
     unit: Literal["hz", "mel"] = choice(
         "The numbers are", {"hz": "hertz", "mel": "mel"}, "mel_unit"
     )

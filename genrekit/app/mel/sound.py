@@ -8,8 +8,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app import song_workers
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import URL, chart, clamp, escape, page_header, show_error
+from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.widgets import URL, chart, clamp, escape, show_error
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio.decoder import AUDIO_SUFFIXES
 from genrekit.audio.encode import wav_bytes
@@ -55,14 +55,7 @@ class Clip(NamedTuple):
 
 def sound_to_mfcc() -> None:
     """Show one sound in four stages, and play each."""
-    page_header(
-        "From sound to MFCC",
-        "One sound, four pictures over one time axis: each step keeps less of it, and what is "
-        "left at the end, a few numbers a moment called **MFCCs** (mel-frequency cepstral "
-        "coefficients), is what a genre classifier is given. Play each step to hear what it kept.",
-        "choose the rising tone, then some music, and lower the number of coefficients.",
-    )
-    page_words("sound")
+    page_heading("sound")
     clip = _clip()
     if clip is None:
         return
@@ -126,13 +119,7 @@ def _players(clip: Clip) -> None:
 
 def trace() -> None:
     """Trace one MFCC back to the samples."""
-    page_header(
-        "Trace a number",
-        "An MFCC looks like a number from nowhere; here is where one comes from, step by step, "
-        "with the very values that were multiplied and added. Choose a moment and a coefficient.",
-        "coefficient 0 (the loudness), then 1 (low against high), then 12 (fine ripples).",
-    )
-    page_words("trace")
+    page_heading("trace")
     clip = _clip()
     if clip is None:
         return

@@ -1,4 +1,4 @@
-"""A drawing of one neuron: sign by colour, dash and figure, size by thickness."""
+"""A drawing of one neuron; colour, dash and numbers show signs, thickness shows size."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ def neuron_view(
     activation: str,
     result: NeuronOutput,
 ) -> None:
-    """Draw the neuron with its inputs, weights, sum and answer; `bias` None leaves it out."""
+    """Draw a neuron with its inputs, weights, sum and answer, without a bias if it is None."""
     _mount(
         key="neuron_view",
         data={

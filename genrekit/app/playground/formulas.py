@@ -268,10 +268,7 @@ def two_a_line(terms: Sequence[str]) -> str:
 
 
 def digits_for(
-    operands: Sequence[float],
-    compute: Callable[..., float],
-    result: float,
-    digits: int = DIGITS,
+    operands: Sequence[float], compute: Callable[..., float], result: float, digits: int = DIGITS
 ) -> int:
     """Count the digits that operands need to give `result` to `digits` digits when rounded."""
     for enough in range(digits, _ALL_DIGITS):

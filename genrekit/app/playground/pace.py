@@ -1,4 +1,4 @@
-"""From a speed that people choose to the examples that are due at a moment."""
+"""The speed of training: from a chosen speed to the number of examples due."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["SPEEDS", "Pacer"]
 
-# How many examples a second, given the size of an epoch.
+# Examples a second, given the number of examples in an epoch.
 SPEEDS: Final[dict[str, Callable[[int], float]]] = {
     "1 example a second": lambda epoch: 1.0,
     "10 examples a second": lambda epoch: 10.0,
@@ -19,13 +19,13 @@ SPEEDS: Final[dict[str, Callable[[int], float]]] = {
 
 @dataclass
 class Pacer:
-    """Turns a speed into portions: how many examples are due since it was last asked."""
+    """Counts the examples that have become due since its last call."""
 
     last: float | None = None
     carry: float = 0.0
 
     def due(self, now: float, per_second: float) -> int:
-        """Examples due at `now`, in seconds; a long absence counts as half a second."""
+        """Return the examples due at `now`, in seconds; a long absence counts as half a second."""
         elapsed = 0.0 if self.last is None else min(max(now - self.last, 0.0), 0.5)
         self.last = now
         if math.isinf(per_second):

@@ -1,8 +1,7 @@
-"""What the backprop page keeps between reruns: a visitor's run, and whether it is moving.
+"""The state of the backprop page between reruns: a visitor's run, and whether it is training.
 
-The state is one object in the session: two visitors never share a run. Streamlit starts a rerun
-before the one it replaces has ended, so one visitor can have two threads at once: whoever works
-with a run holds the state's lock.
+Streamlit starts a rerun before the one it replaces has ended, so one visitor can have two threads
+at once: code that uses a run holds the state's lock.
 """
 
 import threading
@@ -19,25 +18,25 @@ from genrekit.teaching.settings import RunSettings
 
 __all__ = ["Playground", "current", "playground"]
 
-# Seconds of training in one update: leaves the machine to others, and obeys a pause at once.
+# Seconds of training in one update, short enough to obey a pause at once.
 WORK: Final = 0.06
-# Where several learn at once they together take this part of a processor.
+# The share of a processor that several runs take together.
 SHARE: Final = 0.3
-# Seconds from one update to the next, for somebody alone and in a crowd.
+# Seconds between two updates, for one visitor alone and in a crowd.
 EVERY: Final = (0.1, 0.5)
 KEPT_RUNS: Final = 4
-# Seconds for which a value put into a widget is defended against requests under way.
+# Seconds for which a value set from code is defended against pending requests.
 HOLD: Final = 4.0
 
 
-# When each run under way was last shown; all visitors' threads write here.
+# When each training run was last shown; written by all visitors' threads.
 _shown: Final[dict[int, float]] = {}
 _shown_lock: Final = threading.Lock()
 
 
 @dataclass
 class Playground:
-    """One visitor's run, whether it is moving, and the runs before it."""
+    """One visitor's run, whether it is training, and the runs before it."""
 
     run: Run
     training: bool = True
@@ -53,7 +52,7 @@ class Playground:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def restart(self, settings: RunSettings, *, training: bool) -> None:
-        """Begin again, keeping the finished epochs of the last run for comparison."""
+        """Start again, and keep the finished epochs of the last run for comparison."""
         fresh = Run(settings, learning_rate=self.run.learning_rate, epochs=self.run.epochs)
         if len(self.run.history) > 1:
             label = f"run {self.number}"
@@ -64,24 +63,23 @@ class Playground:
         self.training = training
 
     def next_stamp(self) -> int:
-        """A number that makes a message to the browser unlike any before.
+        """Return a number that makes a message to the browser unlike any before.
 
-        Streamlit 1.67 sends a large message that it has sent before by its hash alone. Beside a
-        fragment that repeats itself the browser may have dropped it by then, and the page dies.
+        Streamlit 1.67 repeats a large message by its hash alone. Beside a fragment that repeats
+        itself the browser may have dropped it by then, and the page dies.
         """
         self.stamp += 1
         return self.stamp
 
     def put_widget(self, key: str, value: Any) -> None:
-        """Set a widget from code, and remember it for `hold_widgets`."""
+        """Set a widget's value from code, and remember it for `hold_widgets`."""
         self.put[key] = st.session_state.get(key), value, time.monotonic() + HOLD
         st.session_state[key] = value
 
     def hold_widgets(self) -> None:
-        """Set again what a repeating fragment has just undone.
+        """Set values again that a pending request of a fragment has just undone.
 
-        Its request may have left the browser before the new value arrived there, and it brings
-        the old one along. Call before the widgets are made.
+        It left the browser before the new value arrived there. Call this before the widgets.
         """
         now = time.monotonic()
         self.put = {key: kept for key, kept in self.put.items() if now < kept[2]}
@@ -92,8 +90,8 @@ class Playground:
     def tick(self, speed: str) -> None:
         """Learn what is due since the last update, if training.
 
-        Not while the whole page is drawn: should the run end there, the page would have to be
-        drawn again, and what the browser keeps of the first drawing is in doubt.
+        Not while the whole page is drawn: if the run ended there, the page would need to be drawn
+        again, and the browser might keep parts of the first drawing.
         """
         if not (self.training and self.drawn):
             self.drawn = True
@@ -101,7 +99,7 @@ class Playground:
         learners = self._learners()
         wanted = _every(learners)
         if not self.every / 2 < wanted < self.every * 2:
-            self.refresh = True  # the page is drawn again, and asks for updates as often as that
+            self.refresh = True  # draws the page again, with the new interval
         due = self.pacer.due(time.monotonic(), SPEEDS[speed](len(self.run.inputs)))
         if due:
             work = WORK if learners == 1 else SHARE * wanted / learners
@@ -110,14 +108,14 @@ class Playground:
             self.pacer.carry -= max(0, done - due)
 
     def interval(self) -> float | None:
-        """Seconds from one update to the next, None where nothing moves: more learn, fewer come."""
+        """Return the seconds between two updates, None without training."""
         if not self.training:
             return None
         self.every = _every(self._learners())
         return self.every
 
     def _learners(self) -> int:
-        """How many visitors' runs are learning now, this one among them."""
+        """Count the visitors' runs that are training now, with this one."""
         now = time.monotonic()
         with _shown_lock:
             _shown[id(self)] = now
@@ -126,7 +124,7 @@ class Playground:
             return len(_shown)
 
     def train(self) -> None:
-        """Train on; at the end of a run, begin it again."""
+        """Continue training; at its end, start the run again."""
         with self.lock:
             if self.run.finished:
                 self.restart(self.run.settings, training=True)
@@ -134,7 +132,7 @@ class Playground:
             self.pacer = Pacer()
 
     def pause(self) -> None:
-        """Stop where it is. Pressed twice it still stops, which a toggle would not."""
+        """Pause. Pressed twice it still pauses, unlike a toggle."""
         with self.lock:
             self.training = False
 
@@ -155,17 +153,17 @@ class Playground:
 
 
 def _every(learners: int) -> float:
-    """Seconds between two updates of each of so many: ten a second in all, while that will do."""
+    """Return the seconds between two updates of each run: ten updates a second in all."""
     return min(EVERY[0] * learners, EVERY[1])
 
 
 def current() -> Playground | None:
-    """This session's playground, None before its first drawing."""
+    """Return this session's playground, None before its first drawing."""
     return st.session_state.get("_playground")
 
 
 def playground(settings: RunSettings, learning_rate: float, epochs: int) -> Playground:
-    """This session's playground, restarted where `settings` ask for another network or data."""
+    """Return this session's playground, restarted if `settings` have changed."""
     state = current()
     if state is None:
         run = Run(settings, learning_rate=learning_rate, epochs=epochs)
