@@ -15,7 +15,8 @@ import soundfile
 
 from genrekit.audio.decoder import load_audio
 from genrekit.dataset import build as module
-from genrekit.dataset import parquet, parts
+from genrekit.dataset import build as parts
+from genrekit.dataset import parquet
 from genrekit.dataset.build import TRACK_SECONDS, build_dataset, find_tracks
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import DatasetError, SettingsError
