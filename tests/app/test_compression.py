@@ -1,4 +1,4 @@
-"""Scripts on their way to browsers."""
+"""The compression of scripts for browsers."""
 
 import asyncio
 import gzip
@@ -17,7 +17,7 @@ PATH = "/static/js/index.abc-1.js"
 
 
 class Server:
-    """An app that sends scripts, and counts."""
+    """An app that sends scripts and counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -35,7 +35,7 @@ class Server:
         return Response(b"1;" if small else SCRIPT, 200 if found else 404, headers, kind)
 
     def ask(self, path=PATH, method="GET", gone=False, **headers):
-        """Status, headers and body of the answer; whoever is gone does not wait for it."""
+        """Return status, headers and body of the response; a visitor who left does not wait."""
         sent = {"accept-encoding": "gzip, br"} | {
             k.replace("_", "-"): v for k, v in headers.items()
         }

@@ -1,4 +1,4 @@
-"""Jobs: every state one can be in, told from its folder alone."""
+"""Jobs: every state, read from the folder alone."""
 
 import errno
 import fcntl
@@ -113,7 +113,7 @@ def test_cancelled_jobs_die_at_once_and_can_be_resumed(make_jobs):
 
 
 def same_tracks(folder: Path, each: int, seconds: float) -> None:
-    """Two genres of `each` tracks: one file under many names."""
+    """Two genres of `each` tracks, all the same file."""
     for genre, tone in (("high", 880), ("low", 110)):
         (folder / genre).mkdir(parents=True)
         first = folder / genre / "0.wav"
@@ -156,7 +156,7 @@ def test_a_restarted_server_finds_running_waiting_and_finished_jobs(make_jobs):
 
 
 def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
-    """Its process is there and holds the lock; who it is, nobody had time to write."""
+    """Its process holds the lock, but its id was not written yet."""
     first = make_jobs()
     first.close()
     job = add(first)
@@ -179,7 +179,7 @@ def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
 
 
 def test_a_server_that_holds_the_queue_does_not_block_the_others(make_jobs, monkeypatch):
-    """As one that was stopped, or hangs on its disk."""
+    """Such as one that is suspended, or waits for its disk."""
     monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.1)
     monkeypatch.setattr(queue, "_HASTY_SECONDS", 0.1)
     jobs = make_jobs()

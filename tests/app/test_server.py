@@ -1,4 +1,4 @@
-"""The server around the pages: two real ones, as a host starts and stops them."""
+"""The server around the pages: two real servers, started and stopped as a host does."""
 
 import contextlib
 import gc
@@ -73,7 +73,7 @@ if "fail" in st.query_params:
 
 
 class Server:
-    """A real server process, and what it wrote."""
+    """A real server process and its output."""
 
     def __init__(self, script: Path, folder: Path, **environment: str) -> None:
         with socket.socket() as free:
@@ -112,7 +112,7 @@ class Server:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def visit(self, page: str = "", query: str = "") -> str:
-        """What a browser is sent for a page, until its script has ended."""
+        """Return what a browser receives for a page until its script ends."""
         seen = []
         address = self.url.replace("http", "ws") + "/_stcore/stream"
         with connect(address, subprotocols=["streamlit"], origin=self.url, max_size=None) as tab:
@@ -128,7 +128,7 @@ class Server:
                     return "\n".join(seen)
 
     def stop(self) -> float:
-        """Seconds that it took to end."""
+        """Stop the server; return how many seconds that took."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE)
@@ -143,7 +143,7 @@ def wait(condition, seconds: float = PATIENCE) -> None:
 
 
 def processes_of(job: Job) -> list[str]:
-    """All processes that were started for a job, and theirs."""
+    """Return all processes of a job, children included."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -156,7 +156,7 @@ def processes_of(job: Job) -> list[str]:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started and that live."""
+    """Return the live children of a process."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -173,7 +173,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(folder) -> Iterator[Job]:
-    """A long job that waits in the folder before any server is there."""
+    """A long job that waits in the folder before a server starts."""
     jobs = Jobs(Settings(jobs_folder=folder / "jobs"))
     jobs.close()
     job = jobs.add(jobs.new_folder(), "dataset", "Test", [SLOW], "me")
@@ -412,7 +412,7 @@ def visitors(monkeypatch):
 
 
 def look(server, seconds):
-    """So many seconds go by, with a look for visitors who have left as often as there should be."""
+    """Let seconds pass, and call `forget_visitors` as often as the server does."""
     ended = 0
     for _ in range(round(seconds / memory.tidy_seconds())):
         server.now += memory.tidy_seconds()
@@ -445,7 +445,7 @@ def test_a_visitor_who_comes_back_keeps_everything(visitors):
 
 
 def test_streamlit_ends_a_session_by_its_id():
-    """What `memory.forget_visitors` relies on, asked of Streamlit's own store of sessions."""
+    """`memory.forget_visitors` relies on this behaviour of Streamlit's store of sessions."""
     ended = []
     store = MemorySessionStorage(ttl_seconds=60)
     manager = WebsocketSessionManager(store, None, None, None)

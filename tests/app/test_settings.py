@@ -1,4 +1,4 @@
-"""What a host decides: every setting has its range, its place in the README, and its refusal."""
+"""The host's settings: each has its range, its row in the README, and its error messages."""
 
 import os
 import re
@@ -99,7 +99,7 @@ def test_public_limits_are_stricter():
 
 @pytest.fixture
 def secrets(tmp_path, monkeypatch):
-    """A function that gives Streamlit secrets, as the text of a file or of several."""
+    """A function that sets Streamlit's secrets, from the text of one or more files."""
     before = config.get_option("secrets.files")
     names = set(os.environ)
 

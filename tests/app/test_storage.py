@@ -1,4 +1,4 @@
-"""Disk space of jobs: who makes room, who never has to, and what crashes leave behind."""
+"""Disk space of jobs: what is removed, what never is, and what crashes leave behind."""
 
 import io
 import os
@@ -24,7 +24,7 @@ STATE = ("job.json", "where", "server", "started", "stopped", "finished")
 
 @pytest.fixture
 def make_jobs(tmp_path):
-    """A function that opens `Jobs` which start nothing: what is queued stays so."""
+    """A function that opens `Jobs` that start nothing: queued jobs stay queued."""
     opened = []
 
     def make(**settings):
@@ -44,7 +44,7 @@ def queue(jobs: Jobs, megabytes: float = 0, owner: str = "me", commands=RUN) -> 
 
 
 def finish(job: Job, age: float = 0.0) -> Job:
-    """Make a job one that ended well, so many seconds ago."""
+    """Make a job look finished, created so many seconds earlier."""
     (job.folder / "started").write_text("1")
     (job.folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
     about = (job.folder / "job.json").read_text()

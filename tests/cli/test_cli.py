@@ -1,4 +1,4 @@
-"""The command line: every command, its output, its exit status, and no traceback ever."""
+"""The command line: every command, its output, its exit status, and never a traceback."""
 
 import json
 import os

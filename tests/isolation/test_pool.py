@@ -1,4 +1,4 @@
-"""Worker processes: what a bad file costs, and whom. The bad deeds are in worker_jobs.py."""
+"""Worker processes: what a bad file costs. What goes wrong is in worker_jobs.py."""
 
 import contextlib
 import ctypes
@@ -45,7 +45,7 @@ def pool():
 
 @pytest.fixture
 def make():
-    """A function that makes a pool of one's own."""
+    """A function that makes another pool."""
     made = []
 
     def new(count=1, seconds=SECONDS, megabytes=MEGABYTES, warm=None, **options):
@@ -58,7 +58,7 @@ def make():
 
 
 def whole_again(workers, count=2):
-    """Whether the pool has all its processes, and each of them answers."""
+    """Return whether the pool has all its processes, and each answers."""
     assert workers.ready(60)
     assert len(workers.processes) == count
     for number in range(8):
@@ -67,7 +67,7 @@ def whole_again(workers, count=2):
 
 
 def is_gone(process):
-    """Not running, and no zombie either."""
+    """Return whether a process neither runs nor is a zombie."""
     return not Path(f"/proc/{process}").exists()
 
 
@@ -89,7 +89,7 @@ def asleep():
 
 @contextmanager
 def calling(workers, *call):
-    """A call under way; a test that is done with it does not wait for it."""
+    """A call in progress, for which the end of the test does not wait."""
     with ThreadPoolExecutor(1) as threads:
         try:
             yield threads.submit(workers.call, *call)
@@ -441,7 +441,7 @@ def test_a_process_changes_no_files_of_others(pool, tmp_path):
 
 
 def in_order(workers, wanted):
-    """The order in which naps of (owner, word) are done by one process that is busy at first."""
+    """The order in which one process, busy at first, takes calls of (owner, word)."""
     with ThreadPoolExecutor(len(wanted) + 1) as threads:
         first = threads.submit(workers.call, jobs.sleep, 0.5)
         wait_for(asleep)
@@ -575,7 +575,7 @@ def test_a_call_ends_though_every_process_is_killed_at_once(make, monkeypatch):
 
 
 def test_a_requeued_call_does_not_wait_forever(make, monkeypatch):
-    """It has lost its patience in a process; put back into the queue, it is to leave."""
+    """Its patience ends while a process has it; back in the queue, it must be withdrawn."""
     workers = make(seconds=60, patience=0.05)
     assert workers.ready(60)
     (first,) = workers.processes
@@ -636,7 +636,7 @@ def test_a_process_that_cannot_be_killed_delays_nothing(make, monkeypatch):
 
 @pytest.mark.parametrize("deed", ["sleep, 60", "hold_the_interpreter", "process"])
 def test_processes_die_with_the_server(run_python, deed):
-    """Killed, the server cannot say goodbye; even a process that hangs must not outlive it."""
+    """Even a process that hangs must not outlive a server that is killed."""
     code = f"""
 import sys, threading, time, os, signal
 sys.path.insert(0, "tests")
@@ -678,7 +678,7 @@ print(workers.call(jobs.process), flush=True)
 
 
 def test_the_servers_script_is_not_run_again(tmp_path):
-    """Streamlit puts the page in the place of the main module, which spawning would run again."""
+    """Streamlit makes the page the main module, which spawning would run again."""
     script = tmp_path / "page.py"
     tests = Path(__file__).parents[1]
     script.write_text(
@@ -693,7 +693,7 @@ def test_the_servers_script_is_not_run_again(tmp_path):
 
 
 def test_a_call_costs_little(pool):
-    """5 ms were asked for; of many the quickest is looked at, for a machine may be busy."""
+    """The limit is 5 ms; the fastest of many counts, as the machine may be busy."""
     times = []
     for _ in range(50):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Values sent between processes: what arrives is what was sent, and nothing but values."""
+"""Values sent between processes arrive as they were sent, and nothing else arrives."""
 
 import json
 import math
@@ -15,7 +15,7 @@ WIRE = Wire([Fact, Choosy])
 
 
 def through(value, sender=WIRE, receiver=WIRE):
-    """`value` sent in pieces of odd sizes."""
+    """Return `value` after sending it in pieces of odd sizes."""
     stream = b"".join(sender.pack(value))
     rng = random.Random(1)
     message, at, done = Incoming(1 << 24), 0, False
@@ -75,7 +75,7 @@ def test_arrays_that_are_not_contiguous_and_single_numbers():
 
 @pytest.mark.parametrize("refer", [["b", 1], ["a", 1, "uint8", 4]])
 def test_a_part_is_used_only_once(refer):
-    """A short message of many references would fill the memory of whoever reads it."""
+    """A short message of many references would fill the receiver's memory."""
     part = bytearray(b"part")
 
     def unpack(value):

@@ -1,4 +1,4 @@
-"""Preprocessing by a Dask cluster: the bytes of one machine, whatever happens to the workers."""
+"""Preprocessing on a Dask cluster: the bytes of one machine, whatever happens to the workers."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ else:
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
-    """Two genres of 20 tracks of noise, and a file that is none."""
+    """Two genres of 20 tracks of noise, and a file that is no audio."""
     folder = tmp_path_factory.mktemp("cluster") / "music"
     rng = np.random.default_rng(0)
     for genre in ("jazz", "rock"):
@@ -49,7 +49,7 @@ def music(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(music, small, tmp_path_factory):
-    """The file that one machine makes of it."""
+    """The dataset that one machine makes."""
     path = tmp_path_factory.mktemp("one") / "data.parquet"
     list(build_dataset(music, path, small, workers=1))
     return path
@@ -74,13 +74,13 @@ def process_ids(local):
 
 
 def slowly(task, params, track_seconds):
-    """Each track takes long enough for others to be waiting."""
+    """Take long enough for each track that others wait."""
     time.sleep(0.05)
     return build.read_track(task, params, track_seconds)
 
 
 def deadly(task, params, track_seconds):
-    """What a decoder that crashes does to its process."""
+    """Do to a process what a crashing decoder does."""
     if task.path.parts[-2:] == ("jazz", "07.wav"):
         os._exit(1)
     return build.read_track(task, params, track_seconds)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the system's errors in plain words."""
+"""Atomic writing, and the system's errors in plain sentences."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Datasets larger than memory: the same model from a file as from memory, within a limit."""
+"""Datasets larger than memory: the same model from a mapped file, within a memory limit."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
 
 @pytest.fixture
 def both(make_dataset, tmp_path):
-    """One dataset read into memory, and left on disk."""
+    """One dataset, in memory and mapped."""
     make_dataset(tracks=12, apart=0.3).write(tmp_path / "d.parquet")
     return [Dataset.read(tmp_path / "d.parquet", mapped=mapped) for mapped in (False, True)]
 
@@ -146,7 +146,7 @@ def test_no_room_on_disk(both, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mapped(small, tmp_path_factory):
-    """A mapped dataset of 5 MB that says little more than its features."""
+    """A mapped dataset of 5 MB, nearly all of it features."""
     params = dataclasses.replace(small, kind="log_mel")
     path = tmp_path_factory.mktemp("mapped") / "d.parquet"
     rng = np.random.default_rng(0)

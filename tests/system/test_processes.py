@@ -1,4 +1,4 @@
-"""Many files by a pool of processes: whenever one dies, the work goes on and comes to an end."""
+"""Many files in a pool of processes: when one dies, the work continues and ends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files elsewhere: what a URL names is read and written as a local file would be."""
+"""Remote files are read and written as local ones are."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ fsspec = pytest.importorskip("fsspec")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """Parts of outputs elsewhere, and temporary files, in folders of the test's own."""
+    """Separate folders for parts of remote outputs and for temporary files."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     temporary = tmp_path / "temporary"
     temporary.mkdir()

@@ -1,4 +1,4 @@
-"""How many threads a command computes in."""
+"""The number of threads that a command computes in."""
 
 import json
 import os

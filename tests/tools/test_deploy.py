@@ -1,4 +1,4 @@
-"""What a host is given: the image, the proxy, compose and Kubernetes; read, not run.
+"""The image, the proxy, compose and Kubernetes files: read, not run.
 
 `python -m deploy.replicas` runs the proxy and two replicas; here is what can be told in a moment.
 """
@@ -48,7 +48,7 @@ def text(name: str) -> str:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions in order: name and the rest, on one line."""
+    """Return the Dockerfile's instructions in order: name and the rest, on one line."""
     lines = [line for line in text("Dockerfile").splitlines() if not line.startswith("#")]
     whole = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in whole.splitlines() if line.strip()]
@@ -64,7 +64,7 @@ def stages() -> list[list[tuple[str, str]]]:
 
 
 def copied() -> list[str]:
-    """What the image takes from this folder."""
+    """Return what the image copies from this folder."""
     return [
         source
         for name, rest in instructions()
@@ -74,7 +74,7 @@ def copied() -> list[str]:
 
 
 def ignored(path: str) -> bool:
-    """Whether the build may not see a path: the last rule that matches it or a parent decides."""
+    """Return whether the build ignores a path: the last rule for it or a parent decides."""
     parts = path.split("/")
     parents = ["/".join(parts[: n + 1]) for n in range(len(parts))]
     verdict = False
@@ -166,13 +166,13 @@ def site() -> str:
 
 
 def locations() -> dict[str, str]:
-    """What is after "location", to the directives in it."""
+    """Return what follows each "location", with its directives."""
     found = re.findall(r"^    location (.+?) \{\n(.*?)^    \}", site(), re.DOTALL | re.MULTILINE)
     return dict(found)
 
 
 def location(uri: str) -> str:
-    """The directives that nginx would use: the first regular expression, or else the prefix."""
+    """Return the directives that nginx uses: of the first regular expression, or the prefix."""
     for rule, directives in locations().items():
         if rule.startswith("~ ") and re.search(rule[2:], uri):
             return directives
@@ -244,7 +244,7 @@ def test_a_base_path_changes_nothing_else(uri):
 
 
 def test_headers_are_set_once_for_all_locations():
-    """nginx drops the inherited ones from a location that adds its own."""
+    """A location that adds headers of its own inherits none."""
     assert not any("add_header" in directives for directives in locations().values())
     for header in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
         assert f"add_header {header}" in site()
@@ -297,7 +297,7 @@ def test_the_access_log_has_no_query_strings():
 
 
 def matches(variable: str, value: str) -> str:
-    """What one of the file's maps gives; only for maps of regular expressions."""
+    """Look up a value in one of the file's maps of regular expressions."""
     block = re.search(r"^map \S+|\"[^\"]*\" \$" + variable, site(), re.MULTILINE)
     assert block
     rules = re.search(r"\$" + variable + r" \{\n(.*?)^\}", site(), re.DOTALL | re.MULTILINE)[1]
@@ -409,7 +409,7 @@ def test_one_number_is_the_largest_upload_everywhere(compose):
 
 
 def test_every_setting_can_be_written_into_the_file_that_is_filled_in(compose):
-    """What compose.yaml sets itself would decide before it, and before the mode's defaults."""
+    """What compose.yaml sets itself would override it, and the mode's defaults."""
     for number in (1, 2):
         replica = compose["services"][f"replica-{number}"]
         assert replica["env_file"] == ".env"
@@ -447,7 +447,7 @@ def test_files_that_compose_mounts_exist_or_are_made(compose):
 
 @pytest.fixture(scope="module")
 def cluster() -> dict[tuple[str, str], dict]:
-    """The objects, by kind and name."""
+    """Return the objects by kind and name."""
     objects = list(yaml.safe_load_all(text("kubernetes.yaml")))
     assert all({"apiVersion", "kind", "metadata"} <= set(one) for one in objects)
     named = {(one["kind"], one["metadata"]["name"]): one for one in objects}
@@ -557,7 +557,7 @@ def test_the_trial_names_missing_programs(monkeypatch, capsys):
 
 @pytest.fixture
 def elsewhere(tmp_path) -> Iterator[tuple]:
-    """A job that runs, with a process id that means nothing here: it is in another container."""
+    """A running job in another container, where its process id is another one's."""
     jobs = Jobs(Settings(jobs_folder=tmp_path / "jobs"))
     slow = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
     job = jobs.add(jobs.new_folder(), "dataset", "Test", [slow], "me")
