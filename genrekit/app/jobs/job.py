@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 __all__ = [
-    "ACTIVE",
     "JOB_ID",
     "STARTED",
     "STOPPED",
@@ -39,7 +38,6 @@ __all__ = [
 ]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
-ACTIVE: Final = ("waiting", "running")
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 
 STARTED: Final = "started"
@@ -81,7 +79,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        return self.status in ACTIVE
+        return self.status in ("waiting", "running")
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events so far; a line that is still being written comes later."""
