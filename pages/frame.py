@@ -9,7 +9,7 @@ from genrekit.app.kit import tour
 
 HERE = Path(__file__).parent
 KIT = HERE.parent / "genrekit" / "app" / "kit"
-# Room for the longest title, and no more.
+# Just wide enough for the longest title.
 SIDEBAR_PIXELS = 240
 
 remember_visitor()
@@ -22,60 +22,39 @@ st.set_page_config(
 st.html(KIT / "style.css")
 st.logo(KIT / "logo.svg", size="large", icon_image=KIT / "icon.svg")
 
+
+def page(script: str, title: str, icon: str, address: str = "") -> st.Page:
+    return st.Page(
+        HERE / script,
+        title=title,
+        icon=f":material/{icon}:",
+        url_path=address or None,
+        default=not address,
+    )
+
+
 SECTIONS = {
     "Start": [
-        st.Page(HERE / "start/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page(
-            HERE / "start/glossary.py",
-            title="Glossary",
-            icon=":material/dictionary:",
-            url_path="glossary",
-        ),
+        page("start/home.py", "Home", "home"),
+        page("start/glossary.py", "Glossary", "dictionary", "glossary"),
     ],
     "Learn": [
-        st.Page(
-            HERE / "learn/mel_scale.py",
-            title="Mel scale",
-            icon=":material/hearing:",
-            url_path="mel-scale",
-        ),
-        st.Page(HERE / "learn/neuron.py", title="Neuron", icon=":material/hub:", url_path="neuron"),
-        st.Page(
-            HERE / "learn/backprop.py",
-            title="Backprop playground",
-            icon=":material/network_node:",
-            url_path="backprop",
-        ),
+        page("learn/mel_scale.py", "Mel scale", "hearing", "mel-scale"),
+        page("learn/neuron.py", "Neuron", "hub", "neuron"),
+        page("learn/backprop.py", "Backprop playground", "network_node", "backprop"),
     ],
     "Build": [
-        st.Page(
-            HERE / "build/dataset.py",
-            title="Dataset",
-            icon=":material/library_music:",
-            url_path="dataset",
-        ),
-        st.Page(
-            HERE / "build/train.py",
-            title="Train",
-            icon=":material/model_training:",
-            url_path="train",
-        ),
+        page("build/dataset.py", "Dataset", "library_music", "dataset"),
+        page("build/train.py", "Train", "model_training", "train"),
     ],
-    "Listen": [
-        st.Page(
-            HERE / "listen/classify.py",
-            title="Classify",
-            icon=":material/graphic_eq:",
-            url_path="classify",
-        ),
-    ],
+    "Listen": [page("listen/classify.py", "Classify", "graphic_eq", "classify")],
 }
 
 tour.sync()
 presenting = tour.is_on(tour.PRESENT)
-page = st.navigation(SECTIONS, position="hidden" if presenting else "sidebar")
+current = st.navigation(SECTIONS, position="hidden" if presenting else "sidebar")
 if not presenting:
     tour.offer()
-tour.begin(page.url_path)
-page.run()
-tour.end(page.url_path)
+tour.begin(current.url_path)
+current.run()
+tour.end(current.url_path)

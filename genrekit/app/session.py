@@ -1,8 +1,8 @@
-"""What one visitor has: an anonymous name for quotas, and the datasets and models made.
+"""A visitor's session: an anonymous name for quotas, and the datasets and models made.
 
-A dataset or a model is a job, and its id stands in the page's address, so that a reload or a
-second browser with the link finds it again. Streamlit drops such parameters when the page is
-switched; `sync` writes them again.
+A dataset or a model is a job. Its id is in the page's address, where a reload or a second browser
+with the link finds it. Streamlit drops such parameters when the page is switched; `sync` restores
+them.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ KINDS: Final = ("music", "dataset", "model", "leak")
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
-    """The jobs of this server."""
+    """Return the jobs of this server."""
     return Jobs(settings())
 
 
 def owner() -> str:
-    """This visitor's name for quotas; it says nothing about the person.
+    """Return the visitor's name for quotas, which says nothing about the person.
 
-    It comes from the cookie that Streamlit gives each browser against forged requests, so that
-    a reload or a second tab does not start with a fresh quota.
+    It is derived from the cookie that Streamlit sets in each browser against forged requests, so
+    that a reload or a second tab does not get a fresh quota.
     """
     name = _browser(st.context.cookies.get("_streamlit_xsrf", ""))
     if name is None:
@@ -39,7 +39,7 @@ def owner() -> str:
 
 
 def _browser(token: str) -> str | None:
-    """The part of a forgery token ``2|mask|masked|time`` that stays, hashed; None for others."""
+    """Return the hashed secret of a forgery token ``2|mask|masked|time``; None for other texts."""
     try:
         version, mask, masked, _ = token.split("|")
         key = bytes.fromhex(mask)
@@ -50,7 +50,7 @@ def _browser(token: str) -> str | None:
 
 
 def sync() -> None:
-    """Take the current dataset and model from the address, or write them there again."""
+    """Take the current jobs from the address, or write them there again."""
     for kind in KINDS:
         in_address = st.query_params.get(kind)
         if in_address and find(kind, in_address):
@@ -60,7 +60,7 @@ def sync() -> None:
 
 
 def remember(kind: str, job_id: str) -> None:
-    """Make a job the visitor's current dataset or model."""
+    """Make a job the visitor's current one of its kind."""
     st.session_state[kind] = job_id
     st.session_state.setdefault(f"{kind}s", [])
     if job_id not in st.session_state[f"{kind}s"]:
@@ -70,22 +70,22 @@ def remember(kind: str, job_id: str) -> None:
 
 
 def find(kind: str, job_id: str) -> Job | None:
-    """The job of this kind and id. An address may hold any id: of none, or of another kind."""
+    """Return the job of this kind and id. An address may hold any id, or one of another kind."""
     job = jobs().get(job_id)
     return job if job is not None and job.kind == kind else None
 
 
 def current(kind: str) -> Job | None:
-    """The visitor's current job of a kind, if it is still there."""
+    """Return the visitor's current job of a kind, if it still exists."""
     return find(kind, st.session_state.get(kind, ""))
 
 
 def known(kind: str) -> list[Job]:
-    """The jobs of a kind that this visit knows, newest first."""
+    """Return the jobs of a kind in this session, newest first."""
     found = [find(kind, job_id) for job_id in st.session_state.get(f"{kind}s", [])]
     return [job for job in reversed(found) if job is not None]
 
 
 def owned(kind: str) -> list[Job]:
-    """Those of them that are done."""
+    """Return those of the known jobs that are done."""
     return [job for job in known(kind) if job.status == "done"]

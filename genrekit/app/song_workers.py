@@ -1,8 +1,8 @@
-"""The processes that listen to visitors' songs: one pool for the whole server.
+"""The processes that decode and classify visitors' songs: one pool for the whole server.
 
-Songs are decoded and judged there and never in the server, whose memory holds every visit. The
-pool starts with the server, in the background. With ``GENREKIT_LISTENERS=0`` there is none, and
-the work is done in the server's process: for tests, and where a song can be trusted.
+Songs are never decoded in the server, whose memory holds every visit. The pool starts with the
+server, in the background. With ``GENREKIT_LISTENERS=0`` there is none, and the server's process
+does the work: for tests, and where songs can be trusted.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import streamlit as st
 
 from genrekit.app import session
 from genrekit.app.settings import settings
-from genrekit.audio import decoder, degradation
+from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
@@ -27,16 +27,16 @@ Result = TypeVar("Result")
 
 _WARM_SECONDS: Final = 600.0
 
-# To be ended with the server; more than one only where Streamlit's caches were cleared.
+# To be stopped with the server; more than one only where Streamlit's caches were cleared.
 _made: Final[list[Workers]] = []
 
 
 def ask(function: Callable[..., Result], *arguments: object, about: str) -> Result:
-    """What a function of `genrekit.verdict.analysis` gives, worked out by a process of the pool.
+    """Have a process of the pool call a function of `genrekit.verdict.analysis`.
 
     Parameters
     ----------
-    about : str, the song's digest: the process that has decoded it is asked, if it is free
+    about : str, the song's digest: the process that has decoded it is preferred
 
     Raises
     ------
@@ -47,23 +47,23 @@ def ask(function: Callable[..., Result], *arguments: object, about: str) -> Resu
 
 
 def warm_up() -> None:
-    """Start the pool and wait until it can judge; for a thread of the server.
+    """Start the pool and classify a song with each built-in model; for a thread of the server.
 
     Raises
     ------
     GenreKitError
-        A model that ships cannot be used, or no process gets ready.
+        A built-in model cannot be used, or no process gets ready.
     """
     workers = _workers()
     if not workers.ready(_WARM_SECONDS):
-        raise ModelError("The processes that listen do not get ready.")
+        raise ModelError("The worker processes did not start in time.")
     song = analysis.Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
     for path in sorted(bundle.MODELS.glob("*/model.json")):
         workers.call(analysis.judge, song, analysis.ModelFile.at(path.parent))
 
 
 def close() -> None:
-    """End the pool and its processes at once; what is asked of them from now on is refused."""
+    """Stop the pool and its processes at once; later calls are refused."""
     for workers in _made:
         workers.close()
 
@@ -78,7 +78,7 @@ def _workers() -> Workers:
         analysis.warm_up,
         rest=analysis.clear_caches,
         types=[
-            decoder.AudioInfo,
+            source.AudioInfo,
             analysis.SongResult,
             analysis.ModelFile,
             Picture,
@@ -100,7 +100,7 @@ def _workers() -> Workers:
 
 
 def _owner() -> str:
-    """Whose turn a question takes; outside of a visit nobody's."""
+    """Return the visitor in whose turn a call waits; outside of a visit nobody."""
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
     return session.owner() if get_script_run_ctx(suppress_warning=True) else ""

@@ -1,11 +1,11 @@
 from .decoder import AUDIO_SUFFIXES as AUDIO_SUFFIXES
-from .decoder import AudioInfo as AudioInfo
 from .decoder import decode as decode
 from .decoder import load_audio as load_audio
 from .decoder import probe as probe
 from .degradation import Degradation as Degradation
 from .degradation import degrade as degrade
 from .encode import wav_bytes as wav_bytes
+from .source import AudioInfo as AudioInfo
 from .synth.chart import STYLES as STYLES
 from .synth.demo import write_demo_dataset as write_demo_dataset
 from .synth.rendering import render as render

@@ -1,4 +1,4 @@
-"""Samples to a sound file that every browser and player opens."""
+"""Encode samples as a sound file that every browser and player opens."""
 
 import io
 from typing import Any
@@ -15,7 +15,7 @@ def wav_bytes(samples: NDArray[np.floating[Any]], sample_rate: int) -> bytes:
     Parameters
     ----------
     samples : ndarray, shape (samples,) or (samples, channels)
-        Full scale is 1.0; what is beyond it is clipped.
+        Full scale is 1.0; larger values are clipped.
     sample_rate : int, Hz
     """
     import soundfile

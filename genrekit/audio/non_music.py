@@ -1,8 +1,8 @@
-"""Sounds that are no music, made to be told apart from it: noise, tones, clicks, babble.
+"""Generated sounds that are not music: noise, tones, clicks, babble.
 
-A classifier of genres knows nothing but genres, and is sure of one even in a dial tone. Shown
-such sounds with the answer "any genre as well as any other", it learns to be unsure (outlier
-exposure: Hendrycks, Mazeika and Dietterich 2019).
+A genre classifier is confident even about a dial tone. Trained on such sounds with equal
+probabilities for all genres, it learns to be unsure (outlier exposure: Hendrycks, Mazeika and
+Dietterich 2019).
 
 Audio is mono float32 in [-1, 1], shape (samples,).
 """
@@ -14,7 +14,8 @@ import numpy as np
 
 __all__ = ["NON_MUSIC", "babble", "clicks", "noise", "render_non_music", "tones"]
 
-_Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 _PEAK: Final = 0.9
 # Formants of five vowels in Hz, of a man's voice (Peterson and Barney 1952, rounded).
 _VOWELS: Final = np.array(
@@ -23,8 +24,8 @@ _VOWELS: Final = np.array(
 )
 
 
-def noise(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
-    """Noise of a random colour, band and slow swell: wind, hiss, rain, a fan."""
+def noise(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
+    """Make noise of a random colour, band and slow swell: wind, hiss, rain, a fan."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     hz = np.fft.rfftfreq(samples, 1 / sample_rate)
     spectrum *= np.maximum(hz, 20) ** rng.uniform(-1.2, 0.3)
@@ -38,8 +39,8 @@ def noise(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
     return _levelled(np.fft.irfft(spectrum, samples) * (1 + swell))
 
 
-def tones(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
-    """One to four steady, gliding or pulsed tones over a little noise: dialling, alarms, hum."""
+def tones(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
+    """Make one to four steady, gliding or pulsed tones with a little noise: alarms, hum."""
     seconds = np.arange(samples) / sample_rate
     sound = np.zeros(samples)
     for _ in range(rng.integers(1, 5)):
@@ -58,8 +59,8 @@ def tones(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
     return _levelled(sound + floor * rng.standard_normal(samples))
 
 
-def clicks(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
-    """Knocks, keys, steps: short decaying bursts at odd times over a little noise."""
+def clicks(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
+    """Make short decaying bursts at random times with a little noise: knocks, keys, steps."""
     sound = 10 ** rng.uniform(-4, -2) * rng.standard_normal(samples)
     for start in rng.integers(0, samples, rng.integers(2, 40)):
         length = min(samples - start, int(sample_rate * rng.uniform(0.002, 0.08)) + 1)
@@ -69,8 +70,8 @@ def clicks(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
     return _levelled(sound)
 
 
-def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
-    """Speech without words: a gliding voice through moving formants, in syllables and pauses."""
+def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
+    """Make speech without words: a gliding voice through moving formants, with pauses."""
     at = np.arange(0, samples, sample_rate // 100)  # the voice moves in steps of 10 ms
     syllables = int(samples / sample_rate * rng.uniform(3, 6)) + 2
     places = np.linspace(0, samples, syllables)
@@ -90,7 +91,7 @@ def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> _Array:
     return _levelled(spoken + breath + room)
 
 
-NON_MUSIC: Final[dict[str, Callable[[np.random.Generator, int, int], _Array]]] = {
+NON_MUSIC: Final[dict[str, Callable[[np.random.Generator, int, int], Array]]] = {
     "noise": noise,
     "tones": tones,
     "clicks": clicks,
@@ -98,28 +99,15 @@ NON_MUSIC: Final[dict[str, Callable[[np.random.Generator, int, int], _Array]]] =
 }
 
 
-def render_non_music(count: int, samples: int, sample_rate: int, seed: int) -> _Array:
-    """Sounds of all kinds in turn, half of them speech-like: what people record most.
-
-    Parameters
-    ----------
-    count, samples : int, >= 1
-    sample_rate : int, Hz
-    seed : int
-
-    Returns
-    -------
-    ndarray, float32, shape (count, samples), in [-1, 1]
-    """
+def render_non_music(count: int, samples: int, sample_rate: int, seed: int) -> Array:
+    """Render sounds of all kinds, half of them speech-like, shape (count, samples)."""
     turns = (babble, noise, babble, tones, babble, clicks)
     rng = np.random.default_rng(seed)
     return np.stack([turns[i % len(turns)](rng, samples, sample_rate) for i in range(count)])
 
 
-def _glottis(
-    hz: np.ndarray[Any, np.dtype[np.float64]], sample_rate: int, rng: np.random.Generator
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A buzz at the given pitch: falling about 12 dB an octave, with a little jitter."""
+def _glottis(hz: Floats, sample_rate: int, rng: np.random.Generator) -> Floats:
+    """A buzz at the given pitch that falls by about 12 dB per octave, with a little jitter."""
     wobble = 1 + 0.01 * np.sin(
         2 * np.pi * 5 * np.arange(len(hz)) / sample_rate + rng.uniform(0, 2 * np.pi)
     )
@@ -128,13 +116,8 @@ def _glottis(
     return np.diff(pulse, prepend=pulse[:1])
 
 
-def _formants(
-    voice: np.ndarray[Any, Any],
-    places: np.ndarray[Any, Any],
-    vowels: np.ndarray[Any, Any],
-    sample_rate: int,
-) -> np.ndarray[Any, Any]:
-    """The voice through three resonances that move from vowel to vowel, window by window."""
+def _formants(voice: Floats, places: Floats, vowels: Floats, sample_rate: int) -> Floats:
+    """Filter the voice by three resonances that move from vowel to vowel."""
     size = 512
     step, window = size // 2, np.hanning(size + 1)[:-1]
     hz = np.fft.rfftfreq(size, 1 / sample_rate)[:, np.newaxis]
@@ -148,11 +131,11 @@ def _formants(
     return result[size:-size]
 
 
-def _unit(sound: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _unit(sound: Floats) -> Floats:
     peak = np.abs(sound).max()
     return sound / peak if peak > 0 else sound
 
 
-def _levelled(sound: np.ndarray[Any, Any]) -> _Array:
-    result: _Array = (_PEAK * _unit(sound)).astype(np.float32)
+def _levelled(sound: Floats) -> Array:
+    result: Array = (_PEAK * _unit(sound)).astype(np.float32)
     return result

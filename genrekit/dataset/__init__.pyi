@@ -1,8 +1,8 @@
 from .build import build_dataset as build_dataset
-from .build import find_tracks as find_tracks
 from .dataset import Dataset as Dataset
 from .dataset import Skipped as Skipped
 from .dataset import TrackRecord as TrackRecord
+from .find import find_tracks as find_tracks
 from .formats import export_dataset as export_dataset
 from .formats import import_dataset as import_dataset
 from .inspection import Inspection as Inspection

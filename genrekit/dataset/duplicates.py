@@ -1,20 +1,20 @@
-"""Fingerprints that tell whether two files hold the same recording.
+"""Audio fingerprints, to find files with the same recording.
 
-A fingerprint follows the colour of the sound through the first 30 s: MFCCs 1 to 12 at 8 kHz
-(the 0th, the level, is left out), averaged over 0.2 s, one row each 0.1 s. Of each coefficient
-its mean is taken away, for a filter adds a constant to it, and it is divided by its standard
-deviation. Arrays are (row, coefficient), float32.
+A fingerprint is the timbre of the first 30 s over time: MFCCs 1 to 12 at 8 kHz (without the 0th,
+the level), averaged over 0.2 s, one row per 0.1 s. Each coefficient has its mean removed, for a
+filter adds a constant to it, and is divided by its standard deviation. Arrays are
+(row, coefficient), float32.
 
 The similarity of fingerprints x and y is their normalised correlation over the part that
 overlaps, at the lag where it is highest::
 
     s(x, y) = max over |l| <= 2.1 s of  sum x[t + l] y[t] / sqrt(sum x[t + l]^2 sum y[t]^2)
 
-with sums over every second row t and all coefficients. Where to draw the line was measured on
-generated tracks of 12 s and real ones of up to 30 s. Copies as MP3 or Vorbis at the lowest quality,
-filtered, clipped, at another level or sample rate, or cut up to 2 s later came to 0.90 and more
-(as Opus at 10 kbit/s to 0.79 and more). Different real pieces reached 0.31; generated pieces of
-one artist 0.85, where chance drew the same patterns for both.
+with sums over every second row t and all coefficients. The threshold was measured on generated
+tracks of 12 s and real ones of up to 30 s. Copies as MP3 or Vorbis at the lowest quality, filtered,
+clipped, at another level or sample rate, or cut up to 2 s later reached at least 0.90 (as Opus at
+10 kbit/s at least 0.79). Different real pieces reached at most 0.31; generated pieces of one artist
+0.85, if both had the same patterns by chance.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import resampled, usable_samples
+from genrekit.audio.samples import resampled, usable_samples
 from genrekit.features.extraction import FeatureParams, dct_matrix, log_mel
 
 __all__ = ["PARAMS", "SIMILAR", "fingerprint", "linked", "similar_pairs"]
@@ -35,7 +35,7 @@ SIMILAR: Final = 0.87
 PARAMS: Final = FeatureParams(
     sample_rate=8000, segment_seconds=30.0, n_fft=1024, hop_length=400, n_mels=40, n_mfcc=13
 )
-# Further down there is often nothing but what an encoder left.
+# Below it there is often only the noise of an encoder.
 _FLOOR_DB: Final = 60.0
 _FRAMES_AVERAGED: Final = 4
 _FRAMES_PER_ROW: Final = 2
@@ -46,24 +46,23 @@ _TRACKS_AT_ONCE: Final = 256
 
 
 def fingerprint(samples: Array, sample_rate: int) -> Array | None:
-    """The fingerprint of a sound.
+    """Compute the fingerprint of a sound's first 30 s.
 
     Parameters
     ----------
-    samples : ndarray, float32, shape (samples,); what comes after 30 s is not used
+    samples : ndarray, float32, shape (samples,)
     sample_rate : int, Hz
 
     Returns
     -------
     ndarray, float32, shape (rows, 12), or None
-        None for a sound that nothing can be told from: shorter than 0.4 s, silent, or one that
-        does not change, such as a tone.
+        None for a sound without features: shorter than 0.4 s, silent, or constant, such as a tone.
     """
     low = resampled(usable_samples(samples), sample_rate, PARAMS.sample_rate)
     low = low[: PARAMS.segment_samples]
     padded = np.pad(low, (0, PARAMS.segment_samples - len(low)))
     half, hop = PARAMS.n_fft // 2, PARAMS.hop_length
-    # Only frames that lie within the sound: at its ends there would be clicks.
+    # Only frames within the sound: at its ends there would be clicks.
     whole = slice(-(-half // hop), max(0, len(low) - half) // hop + 1)
     spectrum = log_mel(padded[np.newaxis], PARAMS)[0, whole]
     if len(spectrum) < _FRAMES_AVERAGED:
@@ -82,15 +81,10 @@ def fingerprint(samples: Array, sample_rate: int) -> Array | None:
 def similar_pairs(
     prints: Sequence[Array | None], threshold: float = SIMILAR
 ) -> list[tuple[int, int, float]]:
-    """All pairs of fingerprints whose similarity reaches a threshold.
+    """Return the pairs of fingerprints whose similarity reaches a threshold.
 
-    Two that overlap by less than 8 s at a lag are not compared there: so little may be alike by
-    chance. Time goes with the square of the number of fingerprints (1000: a few seconds).
-
-    Parameters
-    ----------
-    prints : sequence of what `fingerprint` returned
-    threshold : float, > 0
+    Lags with an overlap of less than 8 s are skipped: so little may be similar by chance. The time
+    grows with the square of the number of fingerprints (1000: a few seconds).
 
     Returns
     -------
@@ -114,16 +108,9 @@ def similar_pairs(
 
 
 def linked(pairs: Sequence[tuple[int, int, float]]) -> list[tuple[list[int], float]]:
-    """Groups of what pairs tie together, directly or by way of others (connected components).
+    """Return the connected components of `similar_pairs`.
 
-    Parameters
-    ----------
-    pairs : sequence of (int, int, float), as `similar_pairs` returns
-
-    Returns
-    -------
-    list of (list of int, float)
-        The members in order, and the lowest similarity among the group's pairs.
+    Each is (members in order, lowest similarity of its pairs).
     """
     group_of: dict[int, list[int]] = {}
     for i, j, _ in pairs:
@@ -138,7 +125,7 @@ def linked(pairs: Sequence[tuple[int, int, float]]) -> list[tuple[list[int], flo
 
 
 class _Stack(NamedTuple):
-    """Fingerprints in one array (track, row, coefficient), zeros after the end of each."""
+    """Fingerprints in one array (track, row, coefficient), padded with zeros."""
 
     values: Array
     lengths: NDArray[np.int64]
@@ -170,7 +157,7 @@ def _correlation(a: _Stack, b: _Stack, lag: int) -> NDArray[np.float64]:
     steps = min(x.shape[1], y.shape[1])
     x, y = x[:, :steps], y[:, :steps]
     overlap = np.minimum.outer(np.maximum(0, (a.lengths - lag + 1) // 2), (b.lengths + 1) // 2)
-    # What stands beyond the overlap is zero in one of them and adds nothing.
+    # Beyond the overlap one of them is zero, which adds nothing.
     product = x.reshape(len(x), -1) @ y.reshape(len(y), -1).T
     energy_x = np.take_along_axis(_energy(x), overlap, axis=1)
     energy_y = np.take_along_axis(_energy(y), overlap.T, axis=1).T

@@ -1,8 +1,8 @@
-"""What one audio file is, and what is suspicious about it.
+"""Check one audio file for problems.
 
-Levels are relative to full scale, 1.0. The limits were set where generated and real music end
-and damage begins: of 100 real clips none had more than 0.11% of its samples at full scale, and
-none ended below 9 kHz.
+Levels are relative to full scale, 1.0. The limits separate generated and real music from damage:
+of 100 real clips none had more than 0.11% of its samples at full scale, and none a cutoff below
+9 kHz.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
-from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS
+from genrekit.audio.decoder import Decoded, decode, probe
+from genrekit.audio.source import AudioInfo
+from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short
 from genrekit.dataset.duplicates import fingerprint
 from genrekit.errors import AudioError
 from genrekit.system.remote import local_path
@@ -38,17 +39,17 @@ _N_FFT: Final = 2048
 
 @dataclass(frozen=True, eq=False)
 class FileCheck:
-    """What `check_file` found out about a file; None for what cannot be told.
+    """The result of `check_file`; None for unknown values.
 
     Attributes
     ----------
     problem : str or None, one sentence
     info : AudioInfo or None
     seconds : float or None
-        Length. Where more than 30 s were there, what the header says, which may be an estimate.
+        Length; beyond 30 s as the header says, which may be an estimate.
     bytes : int or None
     sha256 : str or None
-    fingerprint : ndarray or None, as `genrekit.dataset.duplicates.fingerprint` returns it
+    fingerprint : ndarray or None, as of `genrekit.dataset.duplicates.fingerprint`
     """
 
     problem: str | None
@@ -91,9 +92,9 @@ def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileChec
 
 
 def _channels(path: Path, info: AudioInfo) -> Array | None:
-    """The first 10 s of each channel, shape (samples, channels), decoded once more.
+    """The first 10 s of each channel, shape (samples, channels).
 
-    None where there is one channel, or where libsndfile does not read the container.
+    None for one channel, or if libsndfile does not read the container.
     """
     import soundfile
 
@@ -108,7 +109,7 @@ def _channels(path: Path, info: AudioInfo) -> Array | None:
 
 
 def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -> str | None:
-    """The gravest problem of a sound, from its mono mix and, where known, its channels."""
+    """The worst problem of a sound, from its mono mix and, if known, its channels."""
     mix, rate = decoded.samples, decoded.info.sample_rate
     powers: NDArray[np.float64] = np.zeros(1)
     if channels is not None:
@@ -116,23 +117,20 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
     if decoded.cancelled:
         return f"{decoded.note[:-1]}: turn one upside down."
     if np.abs(mix).max() < SILENCE_PEAK:
-        return "It is silent: remove it or copy it afresh."
+        return "It is silent: remove it or copy it again."
     if len(mix) < segment_seconds * rate:
-        return (
-            f"It lasts {len(mix) / rate:.2f} s, less than one segment of {segment_seconds:g} s: "
-            "choose a longer one or shorten the segments."
-        )
+        return too_short(len(mix) / rate, segment_seconds)
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
         of_all = counted(len(powers), "channel")
-        return f"Only one of its {of_all} carries sound: save that one as mono."
+        return f"Only one of its {of_all} has sound: save that one as mono."
     clipped = max(_share_at_full_scale(part) for part in (mix, channels) if part is not None)
     if clipped > CLIPPED_SHARE:
         return f"It is clipped ({clipped:.1%} of it at full scale): look for a cleaner copy."
     cutoff = _cutoff(mix, rate)
     if cutoff < CUTOFF_HZ:
         return (
-            f"It holds nothing above {cutoff / 1000:.1f} kHz, so a model may learn its recording "
-            "instead of its music: look for a better copy."
+            f"It has nothing above {cutoff / 1000:.1f} kHz, so a model may learn the recording "
+            "instead of the music: look for a better copy."
         )
     return None
 
@@ -142,7 +140,7 @@ def _share_at_full_scale(samples: Array) -> float:
 
 
 def _cutoff(samples: Array, rate: int) -> float:
-    """The highest frequency whose mean power is less than 70 dB below the strongest's, Hz."""
+    """The highest frequency within 70 dB of the strongest one, by mean power, Hz."""
     import scipy.fft
 
     samples = np.pad(samples, (0, max(0, _N_FFT - len(samples))))
@@ -152,7 +150,7 @@ def _cutoff(samples: Array, rate: int) -> float:
     for block in blocks:
         spectrum = scipy.fft.rfft(block * window)
         power += spectrum.real**2 + spectrum.imag**2
-    heard = np.flatnonzero(power > power.max() * 10 ** (-CUTOFF_DB / 10))
-    if not heard.size:  # whatever is heard comes after the last whole block
+    audible = np.flatnonzero(power > power.max() * 10 ** (-CUTOFF_DB / 10))
+    if not audible.size:  # all sound is after the last whole block
         return rate / 2
-    return float(heard[-1]) * rate / _N_FFT
+    return float(audible[-1]) * rate / _N_FFT

@@ -1,8 +1,8 @@
-"""Datasets in other people's formats: the course's JSON, and NPZ.
+"""Datasets in other formats: the course's JSON, and NPZ.
 
-The course's JSON is ``{"mapping": [genre, ...], "mfcc": [[[number] ...] ...], "labels": [...]}``:
-no track, no parameters, so what is read from it can be split by segment only, and its
-parameters are the reader's claim. The NPZ holds the columns of `Dataset` and its card.
+The course's JSON is ``{"mapping": [genre, ...], "mfcc": [[[number] ...] ...], "labels": [...]}``.
+It has neither tracks nor parameters, so it can only be split by segment, and the reader has to
+give the parameters. The NPZ has the columns of `Dataset` and its card.
 """
 
 import json
@@ -27,37 +27,37 @@ _COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
 
 
 def export_dataset(dataset: Dataset, path: LocationName) -> None:
-    """Write `path`, which may be elsewhere, as the course's JSON or as NPZ, by its suffix.
+    """Write a dataset as the course's JSON or as NPZ, by the suffix of the path or URL.
 
     Raises
     ------
     SettingsError
         The suffix is neither .json nor .npz.
     DatasetError
-        The file cannot be written; what stood there before stays.
+        The file cannot be written; an existing one stays as it is.
     """
     path = location(path)
     writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
     if writer is None:
-        raise SettingsError(f'"{path.name}" ends in neither .json nor .npz: name it so.')
+        raise SettingsError(f'"{path.name}" must end in .json or .npz: rename it.')
     with plain_os_errors("written", path), atomic_write(path) as temporary:
         writer(dataset, temporary)
 
 
 def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = None) -> Dataset:
-    """Read the course's JSON, our NPZ or our Parquet, by its suffix.
+    """Read the course's JSON, an NPZ or a Parquet file of GenreKit, by its suffix.
 
     Parameters
     ----------
     path : path
     params : FeatureParams or None
-        How the course's MFCCs were computed, which its file does not say; None means the
-        defaults. An NPZ knows its own.
+        The parameters of the course's MFCCs, which its file does not contain; None means the
+        defaults. The other formats have their own.
 
     Raises
     ------
     SettingsError
-        The suffix is neither .json nor .npz.
+        The suffix is unknown.
     DatasetError
         The file cannot be read, or its parts do not fit.
     """
@@ -65,13 +65,13 @@ def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = 
     readers = {".json": _read_json, ".npz": _read_npz, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise SettingsError(f'"{path.name}" ends in none of .json, .npz, .parquet: name it so.')
+        raise SettingsError(f'"{path.name}" must end in .json, .npz or .parquet: rename it.')
     with plain_os_errors("read", path):
         return reader(path, params)
 
 
 def _write_json(dataset: Dataset, path: Path) -> None:
-    """Row by row, so that the text is never in memory whole."""
+    """Row by row, so that memory never holds the whole text."""
     import orjson
 
     with path.open("wb") as file:
@@ -93,17 +93,17 @@ def _read_json(path: Path, params: FeatureParams | None) -> Dataset:
         raise DatasetError(f"{path.name} is not valid JSON ({error}): export it again.") from None
     except (KeyError, TypeError):
         raise DatasetError(
-            f"{path.name} lacks mapping, mfcc or labels: it is not the course's dataset file."
+            f"{path.name} lacks mapping, mfcc or labels: it is not a dataset of the course."
         ) from None
     try:
-        with np.errstate(over="ignore"):  # an infinite number is refused further on
+        with np.errstate(over="ignore"):  # infinite numbers are refused later
             features = np.array(rows, dtype=np.float32)
         whole = np.array(labels)
         if features.ndim != 3 or whole.dtype.kind != "i" or not isinstance(mapping, list):
             raise ValueError
     except (ValueError, TypeError):
         raise DatasetError(
-            f"{path.name} does not hold one frames-by-coefficients table of numbers and one "
+            f"{path.name} does not have one frames-by-coefficients table of numbers and one "
             "whole-number label for each segment, all of one shape: export it again."
         ) from None
     return Dataset(
@@ -138,12 +138,12 @@ def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
             return Dataset.from_card(card, **columns)
     except (*DAMAGED_NPZ, AttributeError):
         raise DatasetError(
-            f"{path.name} is damaged, or is no NPZ file of GenreKit's: export it again."
+            f"{path.name} is damaged, or is not an NPZ file of GenreKit: export it again."
         ) from None
 
 
 def _check_text(column: NDArray[Any]) -> None:
-    """ValueError for text with numbers that are no letters, which NumPy lets pass."""
+    """Raise ValueError for text with invalid code points, which NumPy accepts."""
     if column.dtype.kind != "U":
         return
     native = np.ascontiguousarray(column, column.dtype.newbyteorder("="))

@@ -1,11 +1,8 @@
-"""A look at a folder of genre folders before it is turned into a dataset.
+"""Inspect a folder of genre folders: its files, their problems, and duplicate recordings.
 
-What each file holds, what is suspicious about it, and which files hold the same recording: a
-recording that is in the training part and in the test part flatters every model.
-
-A file's first 30 s are decoded (`genrekit.dataset.file_check`); damage after them goes unnoticed.
-Copies byte for byte are found by SHA-256; copies that were encoded, levelled, filtered or cut anew
-by their fingerprints (`genrekit.dataset.duplicates`).
+A recording that is both in the training part and in the test part flatters every model. Only the
+first 30 s of a file are decoded (`genrekit.dataset.file_check`). Exact copies are found by
+SHA-256, others by their fingerprints (`genrekit.dataset.duplicates`).
 """
 
 import json
@@ -21,10 +18,11 @@ from typing import Any, Final, Literal, Self, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.dataset.build import TRACK_SECONDS, Track, find_tracks
+from genrekit.dataset.build import TRACK_SECONDS
 from genrekit.dataset.dataset import Skipped
 from genrekit.dataset.duplicates import linked, similar_pairs
 from genrekit.dataset.file_check import FileCheck, check_file
+from genrekit.dataset.find import Track, find_tracks
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
 from genrekit.ranges import check_number
@@ -40,17 +38,16 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What one audio file is.
+    """One audio file; values that could not be found out are None.
 
     Attributes
     ----------
     id, path, genre, artist : as in `Track`; `path` is below the folder
-    container : str or None, such as "mp3"; told by the content, not by the name
+    container : str or None, such as "mp3", from the content
     seconds : float or None
-        Length; None where the file cannot be read. Beyond 30 s the header is believed.
-    sample_rate, channels, bytes, sha256 : None where they cannot be told
+        Length; beyond 30 s as the header says.
     problem : str or None
-        The gravest thing that is wrong or suspicious, in one sentence.
+        The worst problem, in one sentence.
     """
 
     id: str
@@ -68,16 +65,16 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Files that hold the same recording; no file is in two of these.
+    """Files with the same recording; no file is in two of these groups.
 
     Attributes
     ----------
-    tracks : tuple of str, ids in the order of the files, two or more
-    kind : "exact" where the files are equal byte for byte, else "near"
+    tracks : tuple of str, two or more ids in the order of the files
+    kind : "exact" if the files are equal byte for byte, else "near"
     similarity : float, in [0, 1]
-        1.0 for exact; else the lowest of the similarities that tie the files together.
+        1.0 for exact; else the lowest similarity of linked files.
     across_genres : bool
-        They lie in more than one genre: at least one is labelled wrongly.
+        They are in several genres: at least one label is wrong.
     """
 
     tracks: tuple[str, ...]
@@ -88,7 +85,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a folder holds: `others` are the files that are no tracks, with the reasons."""
+    """The content of a folder; `others` are the files that are not tracks, with the reasons."""
 
     files: tuple[FileFacts, ...]
     others: tuple[Skipped, ...]
@@ -101,31 +98,31 @@ class Inspection:
 
     @property
     def containers(self) -> dict[str, int]:
-        """Files of each container, the most frequent first; unknown ones are not counted."""
+        """Files of each known container, the most frequent first."""
         return dict(Counter(f.container for f in self.files if f.container).most_common())
 
     @property
     def seconds(self) -> float:
-        """Length of all readable files together, s."""
+        """Total length of the readable files, s."""
         return sum(file.seconds or 0.0 for file in self.files)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {"format": _FORMAT} | json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """Make an inspection from the result of `to_dict`.
 
         Raises
         ------
         DatasetError
-            The values are of another format, or damaged.
+            The values have another format, or are damaged.
         """
         try:
             if values["format"] != _FORMAT:
                 raise DatasetError(
-                    f"The inspection is of format {values['format']!r:.20}, this GenreKit "
+                    f"The inspection has format {values['format']!r:.20}, this GenreKit "
                     f"reads {_FORMAT}: update GenreKit, or inspect the folder again."
                 )
             return cls(
@@ -141,7 +138,7 @@ class Inspection:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `write` wrote; DatasetError where that fails."""
+        """Read a file of `write`, or raise DatasetError."""
         path = local_path(path)
         with plain_os_errors("read", path):
             try:
@@ -152,7 +149,7 @@ class Inspection:
                 ) from None
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, or leave what stood there and raise DatasetError."""
+        """Write JSON, or leave an existing file as it is and raise DatasetError."""
         path = local_path(path)
         with plain_os_errors("written", path), atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
@@ -160,9 +157,9 @@ class Inspection:
 
 @dataclass(frozen=True)
 class InspectProgress:
-    """One more file was heard; or, with `track` None, all are done and `inspection` is there.
+    """One more file is checked; or, with `track` None, all are, and `inspection` is complete.
 
-    `problem` does not tell yet whether the file is much shorter than the others.
+    `problem` does not include yet that the file is much shorter than the others.
     """
 
     done: int
@@ -179,25 +176,25 @@ def inspect_folder(
     artists: str | os.PathLike[str] | None = None,
     segment_seconds: float = FeatureParams().segment_seconds,
 ) -> Iterator[InspectProgress]:
-    """Say what a folder of genre folders holds, and what is suspicious.
+    """Inspect a folder of genre folders.
 
     Parameters
     ----------
-    folder, artists : as for `genrekit.dataset.build.find_tracks`
+    folder, artists : as for `genrekit.dataset.find.find_tracks`
     workers : int or None
-        Processes; None means one for each processor, 1 works in this process.
+        Processes; None means one per processor, 1 works in this process.
     segment_seconds : float, s, > 0
         A shorter file is a problem.
 
     Yields
     ------
     InspectProgress
-        One for each file, then one more that carries the `Inspection`.
+        One for each file, then one more with the `Inspection`.
 
     Raises
     ------
     DatasetError
-        At the call: the folder cannot be read, or holds no genre folder with audio.
+        At the call: the folder cannot be read, or has no genre folder with audio.
     SettingsError
         At the call: a number is out of range.
     """
@@ -214,57 +211,57 @@ def _inspect(
     segment_seconds: float,
     workers: int | None,
 ) -> Iterator[InspectProgress]:
-    heard = compute_in_order(
+    checks = compute_in_order(
         partial(check_file, segment_seconds=segment_seconds),
         [root / track.name for track in tracks],
         workers,
         crashed=lambda: FileCheck(problem=CRASHED),
     )
     files, prints = [], []
-    for track, result in zip(tracks, heard, strict=True):
-        files.append(_facts(track, root, result))
-        prints.append(result.fingerprint)
-        yield InspectProgress(len(files), len(tracks), track.id, result.problem)
+    for track, check in zip(tracks, checks, strict=True):
+        files.append(_facts(track, check))
+        prints.append(check.fingerprint)
+        yield InspectProgress(len(files), len(tracks), track.id, check.problem)
     inspection = Inspection(tuple(_short_marked(files)), tuple(others), _duplicates(files, prints))
     yield InspectProgress(len(files), len(tracks), None, None, inspection)
 
 
-# -- putting together -------------------------------------------------------------------------
-
-
-def _facts(track: Track, root: Path, heard: FileCheck) -> FileFacts:
-    info = heard.info
+def _facts(track: Track, check: FileCheck) -> FileFacts:
+    info = check.info
     return FileFacts(
-        track.id,
-        track.name,
-        track.genre,
-        track.artist,
-        info.container if info else None,
-        heard.seconds,
-        info.sample_rate if info else None,
-        info.channels if info else None,
-        heard.bytes,
-        heard.sha256,
-        heard.problem,
+        id=track.id,
+        path=track.name,
+        genre=track.genre,
+        artist=track.artist,
+        container=info.container if info else None,
+        seconds=check.seconds,
+        sample_rate=info.sample_rate if info else None,
+        channels=info.channels if info else None,
+        bytes=check.bytes,
+        sha256=check.sha256,
+        problem=check.problem,
     )
 
 
 def _short_marked(files: Sequence[FileFacts]) -> Iterator[FileFacts]:
-    """The files, with a problem for those much shorter than most; after 30 s all are alike."""
+    """The files, with a problem for those much shorter than most; beyond 30 s all are equal."""
     used = [min(f.seconds, TRACK_SECONDS) for f in files if f.seconds is not None]
     usual = float(np.median(used)) if used else 0.0
     for file in files:
         if file.problem or file.seconds is None or file.seconds >= SHORT_SHARE * usual:
             yield file
         else:
-            why = f"It lasts {file.seconds:.1f} s, less than half of the {usual:.1f} s used of most"
-            yield replace(file, problem=f"{why}: look for a longer one.")
+            problem = (
+                f"It lasts {file.seconds:.1f} s, less than half of the {usual:.1f} s used of most: "
+                "look for a longer one."
+            )
+            yield replace(file, problem=problem)
 
 
 def _duplicates(
     files: Sequence[FileFacts], prints: Sequence[NDArray[np.float32] | None]
 ) -> tuple[Duplicate, ...]:
-    """The groups of files that are tied together by equal bytes or similar fingerprints."""
+    """Group the files that are linked by equal bytes or similar fingerprints."""
     first: dict[str, int] = {}
     links = []
     for i, file in enumerate(files):
@@ -286,7 +283,7 @@ def _duplicates(
 
 
 def _typed(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """A dataclass from plain values, each checked to be of its type where that is plain."""
+    """Make a dataclass from plain values, checking simple types."""
     types = get_type_hints(kind)
     for name, value in values.items():
         wanted = types.get(name)

@@ -1,13 +1,12 @@
-"""Whole collections kept as mel spectrograms: an NPZ of pictures instead of hours of audio.
+"""Collections stored as mel spectrograms in an NPZ file, instead of hours of audio.
 
-The file holds, for each track, a mel power spectrum in decibels below the track's maximum,
-quantised to 256 levels: ``level`` uint8 (tracks, bands, columns), ``dynamic_range_db`` float32
-(tracks,), ``track`` and ``genre``, strings (tracks,). Column c stands for the sound around
-sample ``(c + 1/2) * hop_length``, band 0 is the lowest, and
-``dB = (level / 255 - 1) * dynamic_range_db``.
+For each track the file has a mel power spectrum in decibels below the track's maximum, quantised
+to 256 levels: ``level`` uint8 (tracks, bands, columns), ``dynamic_range_db`` float32 (tracks,),
+``track`` and ``genre``, strings (tracks,). Column c is the sound around sample
+``(c + 1/2) * hop_length``, band 0 is the lowest, and ``dB = (level / 255 - 1) * dynamic_range_db``.
 
-Cut into segments where preprocessing would cut the audio, its columns are the same features
-but for the quantisation: so what learned from them can listen to sound.
+Cut into segments as audio would be, its columns are the same features except for the quantisation:
+so a model trained on them can classify sound.
 """
 
 import os
@@ -33,7 +32,7 @@ _KEYS: Final = ("level", "dynamic_range_db", "track", "genre")
 
 
 def is_mel_file(path: str | os.PathLike[str]) -> bool:
-    """Whether an NPZ holds mel spectrograms of tracks, by the names in it."""
+    """Whether an NPZ file has the arrays of mel spectrograms."""
     path = local_path(path)
     try:
         with zipfile.ZipFile(path) as members:
@@ -52,9 +51,9 @@ def read_mel_file(
     Parameters
     ----------
     params : FeatureParams
-        How the spectra were computed, which the file does not say; `kind` decides whether the
-        dataset holds them or their MFCCs, `segment_seconds` how they are cut. `ref` must be
-        "max": how loud the sound was, the file does not know.
+        The parameters of the spectra, which the file does not contain. `kind` chooses between them
+        and their MFCCs, `segment_seconds` cuts them. `ref` must be "max", for the file does not
+        know the level of the sound.
     artists : path of a CSV file with columns track and artist, or None
 
     Raises
@@ -65,7 +64,7 @@ def read_mel_file(
     path = local_path(path)
     if params.ref != "max":
         raise DatasetError(
-            "A file of mel spectrograms knows no level but below each track's maximum: "
+            "A file of mel spectrograms knows only levels below each track's maximum: "
             "read it with ref max (--ref max)."
         )
     level, dynamic_range, track, genre = _arrays(path)
@@ -132,7 +131,7 @@ def _arrays(path: Path) -> tuple[NDArray[Any], ...]:
                 level, dynamic_range, track, genre = (np.asarray(arrays[key]) for key in _KEYS)
         except DAMAGED_NPZ:
             raise DatasetError(
-                f"{path.name} is damaged, or is no file of mel spectrograms: it needs "
+                f"{path.name} is damaged, or is not a file of mel spectrograms: it needs "
                 f"{', '.join(_KEYS)}."
             ) from None
     n = track.size
@@ -144,14 +143,10 @@ def _arrays(path: Path) -> tuple[NDArray[Any], ...]:
         and len(level) == n
         and track.dtype.kind == genre.dtype.kind == "U"
     )
-    if not fits or not n or len(set(track.tolist())) != n or not _plausible(dynamic_range):
+    plausible = ((dynamic_range >= 0) & (dynamic_range < 1e6)).all() if fits else False
+    if not plausible or not n or len(set(track.tolist())) != n:
         raise DatasetError(
             f"The parts of {path.name} do not fit each other: levels of (tracks, bands, columns), "
             "and one dynamic range, track and genre for each."
         )
     return level, dynamic_range, track, genre
-
-
-def _plausible(dynamic_range_db: NDArray[Any]) -> bool:
-    """Whether all are numbers from 0 that one can compute with."""
-    return bool(((dynamic_range_db >= 0) & (dynamic_range_db < 1e6)).all())

@@ -1,6 +1,6 @@
-"""What all segments of a dataset look like: a flat map of them, and each genre's average.
+"""Views of a whole dataset: a two-dimensional map of its segments, and each genre's average.
 
-Features are taken some rows at a time, for a dataset may be larger than memory.
+Features are read a few rows at a time, for a dataset may be larger than memory.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,16 @@ _LEAST_SPREAD: Final = 1e-6
 
 
 class SegmentMap(NamedTuple):
-    """Points, shape (n, 2), and the share of all variance that each of the two axes carries."""
+    """Points, shape (n, 2), and the share of the variance explained by each axis."""
 
     points: NDArray[np.float32]
     explained: tuple[float, float]
 
 
 def segment_summary(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean and standard deviation over time of each coefficient.
+    """Return the mean and standard deviation over time of each coefficient.
 
-    Parameters
-    ----------
-    features : ndarray, shape (n, frames, coefficients)
-
-    Returns
-    -------
-    ndarray, float32, shape (n, 2 * coefficients)
+    `features` has shape (n, frames, coefficients), the result (n, 2 * coefficients).
     """
     count, _, coefficients = features.shape
     summary = np.empty((count, 2 * coefficients), np.float32)
@@ -44,11 +38,7 @@ def segment_summary(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def segment_map(dataset: Dataset) -> SegmentMap:
-    """Project the segments' summaries onto their two principal components.
-
-    Each number of the summary is first brought to mean 0 and standard deviation 1, so that
-    loudness does not outweigh all the rest.
-    """
+    """Project the standardised summaries of the segments onto their two principal components."""
     summary = segment_summary(dataset.features)
     mean = summary.mean(axis=0, dtype=np.float64)
     # The table is tall and narrow: its principal axes are those of the small matrix.
@@ -62,12 +52,10 @@ def segment_map(dataset: Dataset) -> SegmentMap:
 
 
 def genre_averages(dataset: Dataset) -> NDArray[np.float64]:
-    """Each genre's mean of each coefficient, in standard deviations from the mean of all.
+    """Return each genre's mean of each coefficient, shape (genres, coefficients).
 
-    Returns
-    -------
-    ndarray, float64, shape (genres, coefficients)
-        The deviation is that of the segments' means; NaN for a genre without segments.
+    They are in standard deviations (of the segments' means) from the mean of all; NaN for a genre
+    without segments.
     """
     features = dataset.features
     means = np.concatenate(
@@ -83,7 +71,7 @@ def genre_averages(dataset: Dataset) -> NDArray[np.float64]:
 
 
 def _spread(variance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The standard deviation, or 1 where nothing differs."""
+    """The standard deviation, or 1 if it is 0."""
     spread: NDArray[np.float64] = np.sqrt(variance)
     return np.where(spread > _LEAST_SPREAD, spread, 1.0)
 

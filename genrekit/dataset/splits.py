@@ -1,8 +1,8 @@
-"""Which segments train, which watch (valid) and which measure (test).
+"""Splits of a dataset into training, validation and test.
 
-The split decides what a score means. Segments of one song sound alike: a network that met one
-in training recognises the song, not the genre. So a split by segment flatters, a split by
-track is fair for known artists, and a split by artist asks the real question.
+The split decides what a score means. Segments of one song sound alike: a network trained on one
+recognises the song, not the genre. So a split by segment flatters, a split by track is fair for
+known artists, and a split by artist is the real test.
 """
 
 import hashlib
@@ -37,14 +37,14 @@ __all__ = [
 
 Rows = NDArray[np.int64]
 PARTS: Final = ("train", "valid", "test")
-# The course trains on 70% and watches the other 30%. Nothing is chosen by watching unless
-# asked for, so the watched part is also a fair measure.
+# The course trains on 70% and validates on 30%. Nothing is chosen by validation unless asked for,
+# so it is also a fair measure.
 COURSE_FRACTIONS: Final = (0.7, 0.3, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers of each part; `test` may be empty. `kind` is segment, track, artist or file."""
+    """The row numbers of each part; `test` may be empty."""
 
     kind: Literal["segment", "track", "artist", "file"]
     seed: int | None
@@ -52,11 +52,11 @@ class Split:
     valid: Rows
     test: Rows
     shares_tracks: bool | None
-    """Whether a track has segments in two parts; None where tracks are unknown."""
+    """Whether a track has segments in two parts; None if tracks are unknown."""
 
     @property
     def worth(self) -> str:
-        """In a sentence, what a score measured on this split is worth."""
+        """A sentence on how far a score on this split can be trusted."""
         if self.shares_tracks is None:
             return "Not to be trusted: tracks are unknown, so one song may stand on both sides."
         if self.shares_tracks:
@@ -67,7 +67,7 @@ class Split:
 
     @property
     def measured_part(self) -> str:
-        """The part whose score counts: test where there is one, else valid."""
+        """The part whose score counts: test if there is one, else valid."""
         return "test" if len(self.test) else "valid"
 
     @property
@@ -77,12 +77,12 @@ class Split:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the rows of each part: equal for equal splits of one dataset."""
+        """SHA-256 of the rows of each part."""
         return _digest(self.train, self.valid, self.test)
 
     @property
     def held_out_sha256(self) -> str:
-        """SHA-256 of the rows whose score counts: equal where the same ones measure."""
+        """SHA-256 of the rows whose score counts."""
         return _digest(self.measured)
 
 
@@ -96,7 +96,7 @@ def _digest(*parts: Rows) -> str:
 def by_segment(
     dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
 ) -> Split:
-    """Segments at random, as the course does: one song stands on both sides, so it flatters.
+    """Split segments at random, as the course does, so that songs are on both sides.
 
     Parameters
     ----------
@@ -109,6 +109,7 @@ def by_segment(
     DatasetError
         There are too few segments.
     SettingsError
+        The fractions or the seed are out of range.
     """
     return _by_group("segment", dataset, np.arange(len(dataset)), seed, fractions)
 
@@ -116,13 +117,7 @@ def by_segment(
 def by_track(
     dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
 ) -> Split:
-    """Whole tracks at random; parameters and errors as `by_segment`.
-
-    Raises
-    ------
-    DatasetError
-        Also when the dataset does not know its tracks.
-    """
+    """Split whole tracks at random; parameters and errors are those of `by_segment`."""
     if dataset.tracks is None:
         raise DatasetError(
             "This dataset does not say which segments come from the same track, so it cannot be "
@@ -134,36 +129,33 @@ def by_track(
 def by_artist(
     dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
 ) -> Split:
-    """Whole artists at random; a track whose artist is unknown counts as an artist of its own.
+    """Split whole artists at random; each track of an unknown artist counts as an artist.
 
-    Raises
-    ------
-    DatasetError
-        Also when the dataset knows no artist.
+    Parameters and errors are those of `by_segment`.
     """
     if dataset.artists is None or dataset.tracks is None or not (dataset.artists != "").any():
         raise DatasetError(
             "This dataset names no artists, so it cannot be split by artist: give a CSV file with "
             "columns track and artist when it is built, or split by track."
         )
-    # One artist may be written in several ways; the first of them stands for all.
-    written: dict[str, str] = {}
+    # One artist may be spelled in several ways; the first of them is used for all.
+    spelling: dict[str, str] = {}
     for name in np.unique(dataset.artists).tolist():
-        written.setdefault(loosely(name), name)
-    artists = np.array([written[loosely(name)] for name in dataset.artists.tolist()])
+        spelling.setdefault(loosely(name), name)
+    artists = np.array([spelling[loosely(name)] for name in dataset.artists.tolist()])
     owner = np.where(artists != "", artists, np.char.add("\0", dataset.tracks))
     return _by_group("artist", dataset, _numbered(owner), seed, fractions)
 
 
 def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "part") -> Split:
-    """The parts that a CSV file names: columns track and `column` (train, valid or test).
+    """Split as a CSV file says: columns track and `column` (train, valid or test).
 
-    Tracks that the file does not name, or names with an empty part, are left out.
+    Tracks without a part are left out.
 
     Raises
     ------
     DatasetError
-        The file cannot be used, or gives nothing to train or to measure on.
+        The file cannot be used, or leaves nothing to train or to measure on.
     """
     assigned = _assigned(dataset, local_path(path), column)
     unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
@@ -176,31 +168,31 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
 
 
 def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: str) -> Split:
-    """One round of a cross-validation: `fold` measures, the other folds train.
+    """Make one round of a cross-validation: test on `fold`, train on the other folds.
 
     Parameters
     ----------
-    path : path of a CSV file with columns track and `column`, which names each track's fold;
-        tracks without one are left out
-    fold : str, as the file names it; capitals do not matter
+    path : path of a CSV file with columns track and `column`, the fold of each track; tracks
+        without one are left out
+    fold : str, as in the file, in any case
 
     Raises
     ------
     DatasetError
-        The file cannot be used, or nothing is in this fold or outside it.
+        The file cannot be used, or this fold or all others are empty.
     """
     assigned = _assigned(dataset, local_path(path), column)
     held_out = assigned == loosely(fold)
     if not held_out.any():
         folds = ", ".join(map(_shown, sorted(set(assigned.tolist()) - {""})[:10]))
-        raise DatasetError(f'{path} names no fold "{_shown(fold)}": it has {folds or "none"}.')
+        raise DatasetError(f'{path} has no fold "{_shown(fold)}": it has {folds or "none"}.')
     none = np.empty(0, np.int64)
     train = np.flatnonzero((assigned != "") & ~held_out)
     return _checked(dataset, "file", None, train, none, np.flatnonzero(held_out))
 
 
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """A split by its name: segment, track, artist, or FILE.csv, or FILE.csv:COLUMN.
+    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN.
 
     Raises
     ------
@@ -220,10 +212,10 @@ def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
 
 
 def held_out_in_words(dataset: Dataset, split: Split) -> str:
-    """How much of a dataset measures, of all that the split uses.
+    """Say how much of the data that a split uses is held out.
 
-    Whole tracks or artists seldom add up to the fraction that was asked for: of twelve tracks of
-    each genre four are held out for 30%, which is a third.
+    Whole tracks seldom add up to the requested fraction: of twelve tracks, four are held out for
+    30%.
     """
     rows = np.concatenate([split.train, split.valid, split.test])
     said = f"{len(split.measured) / len(rows):.0%} of the segments"
@@ -235,14 +227,14 @@ def held_out_in_words(dataset: Dataset, split: Split) -> str:
 
 
 def _shown(name: str) -> str:
-    """The start of a name from a file, fit to be printed."""
+    """The start of a name from a file, safe to print."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:40])
 
 
 def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
-    """What a column of a table says of each segment's track, `loosely`; "" for nothing."""
+    """The entry of each segment's track in a column of a table, normalised; "" if none."""
     if dataset.tracks is None:
-        raise DatasetError("This dataset does not know its tracks, so no file can split it.")
+        raise DatasetError("This dataset does not know its tracks, so a file cannot split it.")
     table = {
         track: loosely(entry)
         for track, entry in read_track_table(path, column).items()
@@ -260,7 +252,7 @@ def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
 def _by_group(
     kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
 ) -> Split:
-    """Give each group whole to the part that lacks most of the group's genre."""
+    """Assign each group to the part that lacks most of the group's genre."""
     for fraction in fractions:
         check_number("A part's fraction", fraction)
     wanted = np.asarray(fractions, dtype=float)
@@ -270,7 +262,7 @@ def _by_group(
         )
     check_whole("seed", seed, 0)
     count = int(groups.max()) + 1
-    # Rows of each genre in each group; a group of several genres counts as its commonest.
+    # Rows of each genre in each group; a group of several genres counts as its most frequent.
     table = np.zeros((count, len(dataset.genres)), np.int64)
     np.add.at(table, (groups, dataset.labels), 1)
     order = np.random.default_rng(seed).permutation(count)
@@ -292,8 +284,8 @@ def _checked(
 ) -> Split:
     if len(np.unique(dataset.labels)) < 2:
         raise DatasetError(
-            f'The dataset holds one genre only ("{dataset.genres[dataset.labels[0]]}"): '
-            "a classifier needs at least two to tell apart."
+            f'The dataset has only one genre ("{dataset.genres[dataset.labels[0]]}"): '
+            "a classifier needs at least two."
         )
     if not len(train) or not len(valid) + len(test):
         raise DatasetError(
@@ -308,5 +300,5 @@ def _checked(
 
 
 def _numbered(names: NDArray[np.str_]) -> Rows:
-    """Each name's number, in sorted order of the names."""
+    """The rank of each name."""
     return np.unique(names, return_inverse=True)[1].astype(np.int64)

@@ -1,8 +1,8 @@
-"""CSV tables that say something about tracks: a column `track` and one more.
+"""CSV tables about tracks: a column `track` and one more.
 
-A table may name a track by its id (its path below the folder, without suffix) or by the last
-part of its id, as lists made elsewhere do. Where no name is the same letter by letter, capitals,
-the way accents are encoded, spaces around it and a file's suffix do not matter.
+A table may name a track by its id (its path below the folder, without suffix) or by the last part
+of its id. If no name matches exactly, then case, the encoding of accents, surrounding spaces and
+the file's suffix are ignored.
 """
 
 import csv
@@ -22,7 +22,7 @@ _SUFFIX: Final = re.compile(r"\.[a-z][a-z0-9]{1,3}$")
 
 
 def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str]:
-    """The column `column` by the column track.
+    """Return the entries of `column` by those of the column track.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file)
                 names = list(reader.fieldnames or ())
-                # A name that is the same letter by letter comes first.
+                # An exact match takes precedence.
                 columns = {loosely(name): name for name in reversed(names)}
                 columns |= {name: name for name in names}
                 wanted = [
@@ -43,7 +43,7 @@ def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str
                 ]
                 if None in wanted:
                     raise DatasetError(
-                        f"{path} needs the columns track and {column} named in its first line."
+                        f"{path} needs the columns track and {column}, named in its first line."
                     )
                 track, entry = wanted
                 return {row[track]: row[entry] or "" for row in reader if row[track]}
@@ -52,10 +52,10 @@ def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str
 
 
 def match_tracks(table: Mapping[str, str], ids: Iterable[str]) -> dict[str, str]:
-    """The table's entries by track id, for the tracks it names.
+    """Return the table's entries by track id, for the tracks it names.
 
-    A name that is nobody's letter by letter counts for the tracks it fits loosely, unless the
-    table says different things under names that are alike.
+    A name without an exact match counts for the tracks it matches loosely, unless the table has
+    contradictory entries for them.
     """
     tracks = {track: (track, track.rsplit("/", 1)[-1]) for track in ids}
     exactly = {
@@ -80,5 +80,5 @@ def match_tracks(table: Mapping[str, str], ids: Iterable[str]) -> dict[str, str]
 
 
 def loosely(name: str) -> str:
-    """The name as it compares with others: without capitals, and with composed accents."""
+    """Normalise a name for comparison: lower case, composed accents."""
     return unicodedata.normalize("NFC", name.strip().casefold())

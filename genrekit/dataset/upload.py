@@ -1,8 +1,8 @@
-"""What a stranger uploads to a folder `<folder>/<genre>/<file>`, or one sentence why not.
+"""Store an upload of a stranger as `<folder>/<genre>/<file>`, or refuse it with a reason.
 
-Nothing an upload says of itself is believed: names are checked before anything is written, and
-sizes are counted while unpacking. Everything goes into a temporary folder beside the target,
-which takes the target's name when all is well and is removed whatever else happens.
+Nothing that an upload claims is trusted: names are checked before anything is written, and sizes
+are counted while unpacking. Everything goes into a temporary folder beside the target, which is
+renamed if all goes well and removed otherwise.
 """
 
 import copy
@@ -32,14 +32,14 @@ from genrekit.wording import counted
 __all__ = ["UploadLimits", "safe_name", "store_files", "store_folder", "unpack_zip"]
 
 _BLOCK: Final = 1 << 18
-# Smaller contents may shrink to next to nothing: a second of silence does.
+# Smaller contents may have any ratio: a second of silence shrinks to almost nothing.
 _RATIO_FLOOR: Final = 1_000_000
-# Line breaks and what reverses the direction of writing count as control characters here.
+# Line breaks and marks of writing direction count as control characters here.
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FORBIDDEN: Final = re.compile(rf'{_CONTROL.pattern}|[<>:"/\\|?*]')
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.I)
 _CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
-_MAC_ICON: Final = re.compile(r"(^|/)(\._)?Icon\r$")  # the one control character in honest names
+_MAC_ICON: Final = re.compile(r"(^|/)(\._)?Icon\r$")  # the only control character of honest files
 _ARCHIVES: Final = (
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),
@@ -55,7 +55,7 @@ _ZIP_ERRORS: Final = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(ValueError, OverflowError, RuntimeError),
 )
-_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # plainly, strongly, or even the table of contents
+_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # weakly, strongly, or the directory as well
 _SAYS_UTF8: Final = 0x800
 _DAMAGED: Final = (
     "The zip file is damaged or packed in an unusual way: make it again with your computer's "
@@ -67,15 +67,15 @@ _Member = tuple[zipfile.ZipInfo, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """How much one upload may hold.
+    """Limits of one upload.
 
     Parameters
     ----------
     total_bytes : int, unpacked
     files : int
     ratio : int
-        Unpacked size by packed size, of the whole and of each member over 1 MB.
-    name_length : int, characters of one file's or folder's name, up to 255
+        Unpacked by packed size, of the whole and of each member over 1 MB.
+    name_length : int, characters of the name of a file or folder, up to 255
     depth : int, from 2
         Names in a path: ``genre/file`` has 2.
 
@@ -111,20 +111,20 @@ def unpack_zip(file: BinaryIO, folder: Path, limits: UploadLimits = _DEFAULTS) -
     Parameters
     ----------
     file : binary file, seekable
-    folder : Path, not there yet or empty; appears when all is unpacked
+    folder : Path, new or empty; appears when all is unpacked
     limits : UploadLimits
 
     Returns
     -------
     list of Path
-        The files written, sorted. Hidden files are left out; folders that only wrap the genre
-        folders are taken off.
+        The written files, sorted, without hidden files and without folders that only wrap the
+        genre folders.
 
     Raises
     ------
     DatasetError
-        It is no zip file, is damaged, too large or dangerous, or cannot be written. Nothing is
-        left behind then.
+        It is not a zip file, is damaged, too large or dangerous, or cannot be written. Nothing
+        is left behind.
     """
     with _opened(file, limits) as archive:
         members = _members(archive, limits)
@@ -144,13 +144,13 @@ def store_files(
     Parameters
     ----------
     files : iterable of (genre, name, content)
-        Genres and names are made safe, see `safe_name`; a name met again gets a number.
+        Genres and names pass `safe_name`; a repeated name gets a number.
     folder, limits : as for `unpack_zip`
 
     Returns
     -------
     list of Path
-        The files written, sorted.
+        The written files, sorted.
 
     Raises
     ------
@@ -179,22 +179,9 @@ def store_files(
 def store_folder(
     files: Iterable[tuple[str, bytes]], folder: Path, limits: UploadLimits = _DEFAULTS
 ) -> list[Path]:
-    """Store a folder that a browser uploads file by file.
+    """Store a folder that a browser uploads as (path with slashes, content) of each file.
 
-    Parameters
-    ----------
-    files : iterable of (path with slashes, content)
-    folder, limits : as for `unpack_zip`
-
-    Returns
-    -------
-    list of Path
-        As `unpack_zip`.
-
-    Raises
-    ------
-    DatasetError
-        As `unpack_zip`, as far as it applies.
+    Other parameters, the result and errors are those of `unpack_zip`.
     """
     tally = _Tally(limits)
     with _filling(folder) as temporary:
@@ -207,13 +194,10 @@ def store_folder(
 
 
 def safe_name(text: str) -> str:
-    """A name near `text` that is one harmless part of a path on Linux, macOS and Windows.
+    """Return a name similar to `text` that is safe on Linux, macOS and Windows.
 
-    Returns
-    -------
-    str
-        In Unicode's form NFC, 1 to 100 characters and at most 255 bytes in UTF-8; the suffix
-        of a name that is too long is kept.
+    It is in Unicode's form NFC and has 1 to 100 characters, at most 255 bytes in UTF-8; a long name
+    is shortened before its suffix.
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
     text = _FORBIDDEN.sub("_", text).lstrip(" .").rstrip(" .")
@@ -223,7 +207,7 @@ def safe_name(text: str) -> str:
 
 
 def _fitted(name: str, tag: str = "") -> str:
-    """`name` with `tag` before its suffix, shortened to what every file system takes."""
+    """`name` with `tag` before its suffix, shortened to the limits of `safe_name`."""
     match = re.search(r"(?<=.)\.\w{1,10}$", name)
     suffix = match[0] if match else ""
     stem = name.removesuffix(suffix)[: 100 - len(tag + suffix)]
@@ -232,11 +216,8 @@ def _fitted(name: str, tag: str = "") -> str:
     return (stem + tag + suffix).rstrip(" .")
 
 
-# -- names ------------------------------------------------------------------------------------
-
-
 class _Tally:
-    """What an upload holds so far."""
+    """Counts the files and bytes of an upload."""
 
     def __init__(self, limits: UploadLimits) -> None:
         self.limits = limits
@@ -250,8 +231,8 @@ class _Tally:
         if key in self.files or key in self.folders or above & self.files:
             _refuse(
                 "/".join(parts),
-                "stands there twice, or beside a name that many computers take for the same: "
-                "rename one of the two.",
+                "is there twice, or beside a name that many computers treat as equal: rename one "
+                "of the two.",
             )
         self.files.add(key)
         self.folders |= above
@@ -268,13 +249,13 @@ class _Tally:
     def check_any(self) -> None:
         if not self.files:
             raise DatasetError(
-                "The upload holds no files: put the tracks of each genre into a folder of its own "
-                "and send the folder that holds them."
+                "The upload has no files: put the tracks of each genre into a folder of its own "
+                "and send the folder that contains them."
             )
 
 
 def _parts(name: str, limits: UploadLimits) -> tuple[str, ...]:
-    """The parts of a member's path, in NFC; none where the file is hidden or clutter."""
+    """The parts of a file's path, in NFC; none if it is hidden or clutter."""
     if _CONTROL.search(_MAC_ICON.sub("", name)):
         _refuse(name, "has control characters in its name: rename it and try again.")
     if "\\" in name:
@@ -289,19 +270,17 @@ def _parts(name: str, limits: UploadLimits) -> tuple[str, ...]:
     try:
         longest = max((len(part.encode(sys.getfilesystemencoding())) for part in parts), default=0)
     except UnicodeError:
-        _refuse(name, "has a name that is no text: rename it and try again.")
+        _refuse(name, "has a name that is not text: rename it and try again.")
     if longest > 255 or any(len(part) > limits.name_length for part in parts):
         _refuse(name, f"has too long a name, over {limits.name_length} letters: shorten it.")
     if len(parts) > limits.depth:
-        _refuse(
-            name,
-            f"lies too deep, below {counted(len(parts) - 1, 'folder')}: use genre folders alone.",
-        )
+        above = counted(len(parts) - 1, "folder")
+        _refuse(name, f"is too deep, below {above}: use only genre folders.")
     return parts
 
 
 def _key(path: str) -> str:
-    """Equal for paths that a file system may take for the same."""
+    """Equal for paths that a file system may treat as equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
@@ -316,14 +295,8 @@ def _refuse_count(limits: UploadLimits) -> NoReturn:
     raise DatasetError(f"There are too many files, over {limits.files:,}: send fewer of them.")
 
 
-# -- reading a zip file -----------------------------------------------------------------------
-
-
 class _Guarded(io.BufferedIOBase):
-    """An upload that refuses to hand out a table of contents of too many files.
-
-    zipfile reads all of the table before it tells how many files there are.
-    """
+    """Refuses to read the directory of too many files, which zipfile reads at once."""
 
     def __init__(self, file: BinaryIO, limits: UploadLimits) -> None:
         self.file = file
@@ -383,17 +356,15 @@ def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:
     for info in archive.infolist():
         name = _member_name(info)
         folder = name.endswith("/")
-        if stat.S_IFMT(info.external_attr >> 16) not in (
-            0,
-            stat.S_IFDIR if folder else stat.S_IFREG,
-        ):
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
             _refuse(name, "is a link or a special file: put a copy of the file itself there.")
         parts = _parts(name, limits)
         if folder or not parts:
             continue
         if info.flag_bits & _ENCRYPTED:
             _refuse(name, "is locked with a password: make a zip file without one.")
-        # Others, bzip2 and lzma, can fill the memory from one small block.
+        # bzip2 and lzma can fill the memory from one small block.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DatasetError(_DAMAGED)
         tally.add(parts, info.file_size)
@@ -403,9 +374,9 @@ def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:
-    """The name as it stands in the file, for zipfile's own ends at a null character.
+    """The original name: zipfile cuts names at a null character.
 
-    macOS writes UTF-8 without saying so; the odds that another encoding reads as UTF-8 are slim.
+    macOS writes UTF-8 without marking it; text in another encoding is hardly ever valid UTF-8.
     """
     name = info.orig_filename
     if not info.flag_bits & _SAYS_UTF8:
@@ -415,7 +386,7 @@ def _member_name(info: zipfile.ZipInfo) -> str:
 
 
 def _check_overlap(archive: zipfile.ZipFile, file: BinaryIO, members: list[_Member]) -> None:
-    """Refuse members that share packed bytes, the trick of small bombs without nesting."""
+    """Refuse members that share packed bytes, as in small bombs without nesting."""
     spans = []
     with _plain_zip_errors():
         for info, parts in members:
@@ -428,10 +399,7 @@ def _check_overlap(archive: zipfile.ZipFile, file: BinaryIO, members: list[_Memb
     spans.sort()
     for (_, end, _), (start, _, name) in pairwise([*spans, (archive.start_dir, 0, spans[-1][2])]):
         if end > start:
-            _refuse(
-                name,
-                "overlaps with other parts of the zip file, by damage or as a bomb: pack anew.",
-            )
+            _refuse(name, "overlaps with other parts of a damaged or hostile zip file: pack again.")
 
 
 def _check_ratio(members: list[_Member], limits: UploadLimits) -> None:
@@ -447,10 +415,10 @@ def _check_ratio(members: list[_Member], limits: UploadLimits) -> None:
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """The member's content in blocks, of exactly the size that was declared and checked."""
+    """The content in blocks, of exactly the declared size, which was checked."""
     declared = info.file_size
     info = copy.copy(info)
-    info.file_size += 1  # zipfile would quietly cut off what exceeds the declared size
+    info.file_size += 1  # zipfile silently truncates to the declared size
     done = 0
     with _plain_zip_errors(), archive.open(info) as packed:
         while block := packed.read(_BLOCK):
@@ -459,10 +427,7 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes
                 break
             yield block
     if done != declared:
-        _refuse(info.filename, "unpacks to another size than the zip file says: pack anew.")
-
-
-# -- writing ----------------------------------------------------------------------------------
+        _refuse(info.filename, "unpacks to another size than the zip file says: pack it again.")
 
 
 @contextmanager
@@ -470,7 +435,7 @@ def _filling(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends well."""
     with plain_os_errors("written", folder):
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise DatasetError(f"{folder} is in use already: name a new or an empty folder.")
+            raise DatasetError(f"{folder} is already in use: name a new or empty folder.")
         temporary = Path(tempfile.mkdtemp(prefix=".upload-", dir=folder.parent))
         try:
             yield temporary
@@ -484,7 +449,7 @@ def _filling(folder: Path) -> Iterator[Path]:
 
 
 def _without_wrapping(folder: Path) -> Path:
-    """The folder of the genre folders: below all that hold just one folder and no tracks."""
+    """The folder of the genre folders, below those that contain only one folder."""
     while True:
         inside = list(folder.iterdir())
         if len(inside) != 1 or not inside[0].is_dir():

@@ -1,26 +1,25 @@
-"""Samples to features: MFCCs and log-mel spectra of fixed-length segments.
+"""Features of sound: MFCCs and log-mel spectra of fixed-length segments.
 
-A track is cut into segments; each segment is analysed on its own, as if nothing stood before
-or after it: frame k is centred on sample ``k * hop_length`` and the ends are padded with zeros
-(or, without `center`, frame k begins there and none reaches over an end), and the 80 dB floor is
-taken from that segment's own maximum. So a segment has the same features wherever it stands, in
-a dataset or in a visitor's song.
+A track is cut into segments, and each segment is analysed on its own: frame k is centred on
+sample ``k * hop_length`` and the ends are padded with zeros (or, without `center`, frame k begins
+there and none reaches beyond an end), and the 80 dB floor is relative to the segment's own
+maximum. So a segment has the same features in a dataset and in a visitor's song.
 
-Axis order is (segment, frame, coefficient). Numbers are float32 and equal those of
+Axis order is (segment, frame, coefficient). Values are float32 and equal those of
 ``librosa.feature.mfcc`` and ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` on
-each segment, without compiling anything first.
+each segment, without the time that librosa takes to compile.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple, Self, get_args
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.mel.scale import MelFormula, mel_filterbank
 from genrekit.ranges import check_number, check_switch, check_whole
@@ -46,7 +45,7 @@ DecibelReference = Literal["one", "max"]
 
 DYNAMIC_RANGE_DB: Final = 80.0
 POWER_MIN: Final = 1e-10
-# Frames are windowed, transformed and summed in blocks that stay in the processor's cache.
+# Frames are windowed, transformed and summed in blocks that fit into the processor's cache.
 _BLOCK_VALUES: Final = 1 << 19
 _BANDS_PER_PRODUCT: Final = 8
 _SEGMENT_VALUES_MAX: Final = 1 << 24
@@ -58,12 +57,12 @@ def _setting(default: object, low: float, high: float, unit: str, about: str) ->
 
 @dataclass(frozen=True)
 class FeatureParams:
-    """How sound becomes numbers. The defaults are the course's, and stand here only.
+    """The settings of the features. The defaults are the course's, defined only here.
 
     Raises
     ------
     SettingsError
-        When made: a value is outside its range, or two do not fit each other.
+        On creation: a value is out of range, or two do not fit each other.
     """
 
     kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})
@@ -93,19 +92,19 @@ class FeatureParams:
                 check_number(setting.name, value, about["low"], about["high"], about["unit"])
             if isinstance(value, np.generic):  # which is no JSON
                 object.__setattr__(self, setting.name, value.item())
-        if self.kind not in get_args(FeatureKind):
-            raise SettingsError(f'Unknown kind of features "{self.kind}": use mfcc or log_mel.')
-        if self.mel_formula not in get_args(MelFormula):
-            raise SettingsError(f'Unknown mel formula "{self.mel_formula}": use slaney or htk.')
-        if self.ref not in get_args(DecibelReference):
-            raise SettingsError(f'Unknown reference "{self.ref}" of decibels: use one or max.')
+        for what, choice, choices in (
+            ("kind of features", self.kind, ("mfcc", "log_mel")),
+            ("mel formula", self.mel_formula, ("slaney", "htk")),
+            ("decibel reference", self.ref, ("one", "max")),
+        ):
+            if choice not in choices:
+                raise SettingsError(f'Unknown {what} "{choice}": use {" or ".join(choices)}.')
         check_switch("center", self.center)
         object.__setattr__(self, "center", bool(self.center))
         if self.n_mfcc > self.n_mels:
             raise SettingsError(
                 f"{counted(self.n_mfcc, 'MFCC')} cannot be made from "
-                f"{counted(self.n_mels, 'mel band')}: "
-                "raise n_mels or lower n_mfcc."
+                f"{counted(self.n_mels, 'mel band')}: raise n_mels or lower n_mfcc."
             )
         if self.segment_samples < self.n_fft:
             raise SettingsError(
@@ -116,8 +115,7 @@ class FeatureParams:
         if self.frames * self.n_mels > _SEGMENT_VALUES_MAX:
             raise SettingsError(
                 f"A segment of {counted(self.frames, 'frame')} of {counted(self.n_mels, 'band')} "
-                "would fill the memory: "
-                "raise hop_length or shorten the segment."
+                "would fill the memory: raise hop_length or shorten the segment."
             )
 
     @property
@@ -127,25 +125,15 @@ class FeatureParams:
 
     @property
     def segment_step(self) -> float:
-        """Seconds from the start of a segment to the start of the next.
+        """Seconds between the starts of segments: `segment_seconds`, but of whole samples.
 
-        That is `segment_seconds` rounded down to whole samples: after an hour of segments of
-        0.25 s at 22050 Hz, the two are 0.3 s apart.
+        After an hour of segments of 0.25 s at 22050 Hz, the two differ by 0.3 s.
         """
         return self.segment_samples / self.sample_rate
 
-    def segment_starts(self, places: ArrayLike) -> NDArray[np.float64]:
-        """Where segments of a track begin; whoever cuts, draws or plays segments asks here.
-
-        Parameters
-        ----------
-        places : int, or array of int, counted from 0
-
-        Returns
-        -------
-        ndarray, the same shape, s from the start of the track
-        """
-        return np.asarray(places, np.int64) * self.segment_samples / self.sample_rate
+    def segment_starts(self, segments: ArrayLike) -> NDArray[np.float64]:
+        """Return the starts, s, of segments of a track given by their numbers, from 0."""
+        return np.asarray(segments, np.int64) * self.segment_samples / self.sample_rate
 
     @property
     def frames(self) -> int:
@@ -153,7 +141,7 @@ class FeatureParams:
         return self.frames_in(self.segment_samples)
 
     def frames_in(self, samples: int) -> int:
-        """Frames in a piece of this many samples."""
+        """Return the number of frames in this many samples."""
         if not self.center:
             return max(0, 1 + (samples - self.n_fft) // self.hop_length)
         odd = self.n_fft % 2  # an odd window cannot be padded by exactly half
@@ -161,7 +149,7 @@ class FeatureParams:
 
     @property
     def coefficients(self) -> int:
-        """Numbers in a frame."""
+        """Coefficients of a frame."""
         return self.n_mfcc if self.kind == "mfcc" else self.n_mels
 
     @property
@@ -170,19 +158,14 @@ class FeatureParams:
         return self.frames, self.coefficients
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; unknown names are refused.
-
-        Raises
-        ------
-        SettingsError
-        """
+        """Make settings from the result of `to_dict`, or raise SettingsError."""
         if not isinstance(values, Mapping):
-            raise SettingsError(f"{values!r:.40} is not a table of feature settings: give one.")
+            raise SettingsError(f"{values!r:.40} is not a table of feature settings.")
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise SettingsError(f"Unknown feature settings: {', '.join(sorted(unknown))}.")
@@ -192,17 +175,16 @@ class FeatureParams:
 def split_segments(samples: Array, params: FeatureParams) -> Array:
     """Cut a track into consecutive segments.
 
-    A last piece that is short, but by so little that it still has the full number of frames,
-    is completed with zeros and kept; a shorter one is left out.
+    The last piece is completed with zeros if it still has the full number of frames, else left out.
 
     Parameters
     ----------
-    samples : ndarray, float32, shape (samples,), or what `audio.usable_samples` makes of it
+    samples : ndarray, float32, shape (samples,), or other samples for `usable_samples`
 
     Returns
     -------
     ndarray, float32, shape (segments, params.segment_samples)
-        A view of `samples` where nothing had to be completed.
+        A view of `samples` unless the last one was completed.
 
     Raises
     ------
@@ -221,21 +203,14 @@ def split_segments(samples: Array, params: FeatureParams) -> Array:
 
 
 def extract(segments: Array, params: FeatureParams) -> Array:
-    """The features that `params` names.
-
-    Parameters
-    ----------
-    segments : ndarray, shape (segments, params.segment_samples), samples
-
-    Returns
-    -------
-    ndarray, float32, shape (segments, *params.shape)
-    """
+    """Compute the features that `params` names, as `mfcc` or `log_mel`."""
     return mfcc(segments, params) if params.kind == "mfcc" else log_mel(segments, params)
 
 
 def mfcc(segments: Array, params: FeatureParams) -> Array:
-    """Mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
+    """Compute mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
+
+    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``.
 
     Parameters
     ----------
@@ -244,16 +219,12 @@ def mfcc(segments: Array, params: FeatureParams) -> Array:
     Returns
     -------
     ndarray, float32, shape (segments, params.frames, params.n_mfcc)
-
-    Notes
-    -----
-    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``.
     """
     return log_mel(segments, params) @ _plan(params).dct
 
 
 def log_mel(segments: Array, params: FeatureParams) -> Array:
-    """Mel spectra in decibels, floored 80 dB below each segment's maximum.
+    """Compute mel spectra in decibels, floored 80 dB below each segment's maximum.
 
     Parameters
     ----------
@@ -266,7 +237,7 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
     Raises
     ------
     AudioError, SettingsError
-        The samples cannot be used, or the segments are not as long as `params` says.
+        The samples cannot be used, or the segments have another length than `params` says.
     """
     segments = _usable_segments(segments, params)
     plan = _plan(params)
@@ -281,20 +252,13 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
 
 
 def frames(segments: Array, params: FeatureParams) -> Array:
-    """Unwindowed frames, zero-padded where `params` centres them.
+    """Return unwindowed frames, zero-padded if `params` centres them.
 
-    Parameters
-    ----------
-    segments : ndarray, shape (segments, params.segment_samples), samples
+    Parameters and errors are those of `log_mel`.
 
     Returns
     -------
     ndarray, shape (segments, params.frames, params.n_fft), samples; a view
-
-    Raises
-    ------
-    AudioError, SettingsError
-        As `log_mel`.
     """
     return _frames(_usable_segments(segments, params), params)
 
@@ -310,12 +274,12 @@ def _frames(segments: Array, params: FeatureParams) -> Array:
 
 
 def hann_window(n_fft: int) -> Array:
-    """The periodic Hann window, shape (n_fft,)."""
+    """Return the periodic Hann window, shape (n_fft,)."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
 def power_to_db(power: Array, ref: DecibelReference = "one") -> Array:
-    """Power to decibels, floored 80 dB below the maximum of each item of the first axis.
+    """Convert power to decibels, floored 80 dB below the maximum of each item of the first axis.
 
     Parameters
     ----------
@@ -339,12 +303,7 @@ def power_to_db(power: Array, ref: DecibelReference = "one") -> Array:
 
 
 def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
-    """Orthonormal DCT-II: column k weighs the mel bands of coefficient k.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_mels, n_mfcc)
-    """
+    """Return the orthonormal DCT-II, shape (n_mels, n_mfcc): column k is coefficient k."""
     band, k = np.arange(n_mels)[:, np.newaxis], np.arange(n_mfcc)
     matrix = np.sqrt(2 / n_mels) * np.cos(np.pi * (2 * band + 1) * k / (2 * n_mels))
     matrix[:, 0] = math.sqrt(1 / n_mels)
@@ -362,7 +321,7 @@ def _usable_segments(segments: Array, params: FeatureParams) -> Array:
 
 
 class _Plan(NamedTuple):
-    """What `params` fixes once: the window, the mel bands in narrow products, the DCT."""
+    """Arrays that depend on `params` alone: the window, the mel bands in groups, the DCT."""
 
     window: Array
     products: list[tuple[slice, slice, Array]]
@@ -387,7 +346,7 @@ def _plan(params: FeatureParams) -> _Plan:
 
 def _power_spectrum(windowed: Array) -> Array:
     """Squared magnitude of the one-sided spectrum along the last axis."""
-    import scipy.fft  # a fifth of a second to import: not before there is something to transform
+    import scipy.fft  # takes 0.2 s, so only when needed
 
     spectrum = scipy.fft.rfft(windowed)
     return spectrum.real**2 + spectrum.imag**2

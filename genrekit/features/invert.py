@@ -1,12 +1,11 @@
-"""Back from numbers to sound: what a spectrogram, a mel spectrogram or MFCCs have kept.
+"""Turn a spectrogram, a mel spectrogram or MFCCs back into sound, to hear what they keep.
 
-Each step of the analysis is undone as far as it can be. The DCT's inverse is its transpose; the
-coefficients left out count as zero, which smooths the spectrum. The mel bands' inverse is the
-non-negative spectrum that gives those bands (multiplicative updates, Lee and Seung 2001). The
-phase, which all of them have thrown away, is estimated (Griffin and Lim 1984, with the momentum
-of Perraudin et al. 2013): the result sounds like the original, and is not the original.
+The inverse of the DCT is its transpose, with zeros for the missing coefficients, which smooths the
+spectrum. The inverse of the mel bands is a non-negative spectrum with those bands (multiplicative
+updates, Lee and Seung 2001). The phase, which all of them discard, is estimated (Griffin and Lim
+1984, with the momentum of Perraudin et al. 2013): the result only sounds like the original.
 
-A clip is one segment, shape (params.segment_samples,); spectra are (frames, bins).
+A clip is one segment, shape (params.segment_samples,); spectra have shape (frames, bins).
 """
 
 from typing import Final, Literal, get_args
@@ -14,7 +13,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -49,7 +48,7 @@ def resynthesise(
     seed: int = 0,
     gain: float = 1.0,
 ) -> Array:
-    """The clip as it survives one stage of the analysis.
+    """Return a clip rebuilt from one stage of its analysis.
 
     Parameters
     ----------
@@ -57,8 +56,8 @@ def resynthesise(
     stage : "spectrogram" (only the phase is lost), "mel" or "mfcc"
     n_coefficients : int, in [1, params.n_mels]; None means params.n_mfcc. Only for "mfcc".
     iterations : int, >= 1, of the phase estimate
-    seed : int, of the random phases it starts from
-    gain : float, > 0, the result's level relative to the original's, linear
+    seed : int, of the initial phases
+    gain : float, > 0, level relative to the original, linear
 
     Returns
     -------
@@ -78,43 +77,21 @@ def resynthesise(
         log_mel = extraction.log_mel(samples[np.newaxis], params)[0]
         if stage == "mfcc":
             keep = params.n_mfcc if n_coefficients is None else n_coefficients
-            log_mel = log_mel_from_mfcc(_mfcc(log_mel, keep), params.n_mels)
+            check_whole("n_coefficients", keep, 1, params.n_mels)
+            mfcc = log_mel @ extraction.dct_matrix(keep, params.n_mels)
+            log_mel = log_mel_from_mfcc(mfcc, params.n_mels)
         power = power_from_log_mel(log_mel, params)
     sound = griffin_lim(np.sqrt(power), params, iterations=iterations, seed=seed)
     return match_level(sound, samples * np.float32(gain))
 
 
-def _mfcc(log_mel: Array, keep: int) -> Array:
-    n_mels = log_mel.shape[1]
-    check_whole("n_coefficients", keep, 1, n_mels)
-    return log_mel @ extraction.dct_matrix(keep, n_mels)
-
-
 def log_mel_from_mfcc(mfcc: Array, n_mels: int) -> Array:
-    """The smooth mel spectra that a few MFCCs describe.
-
-    Parameters
-    ----------
-    mfcc : ndarray, shape (frames, n_mfcc), n_mfcc <= n_mels
-
-    Returns
-    -------
-    ndarray, float32, shape (frames, n_mels), dB
-    """
+    """Return the smooth mel spectra, dB, (frames, n_mels), of MFCCs, (frames, n_mfcc)."""
     return mfcc @ extraction.dct_matrix(mfcc.shape[1], n_mels).T
 
 
 def power_from_log_mel(log_mel: Array, params: FeatureParams) -> Array:
-    """A power spectrum whose mel bands are the given ones.
-
-    Parameters
-    ----------
-    log_mel : ndarray, shape (frames, n_mels), dB re 1.0
-
-    Returns
-    -------
-    ndarray, float32, shape (frames, 1 + n_fft // 2), >= 0
-    """
+    """Return power spectra, (frames, 1 + n_fft // 2), with these mel bands, dB re 1.0."""
     from scipy import sparse
 
     bank = mel_filterbank(
@@ -123,7 +100,7 @@ def power_from_log_mel(log_mel: Array, params: FeatureParams) -> Array:
     bands, back = sparse.csr_matrix(bank), sparse.csr_matrix(bank.T)
     target = (10 ** (log_mel.T / 10)).astype(np.float32)
     wanted = back @ target
-    # Start from each bin's share of its bands; bins under no band stay zero.
+    # Start from each bin's share of its bands; bins outside all bands stay zero.
     coverage = (bank.T @ bank.sum(axis=1))[:, np.newaxis]
     power: Array = wanted / np.maximum(coverage, np.float32(1e-12))
     for _ in range(_MEL_ITERATIONS):
@@ -134,22 +111,12 @@ def power_from_log_mel(log_mel: Array, params: FeatureParams) -> Array:
 def griffin_lim(
     magnitude: Array, params: FeatureParams, *, iterations: int = 32, seed: int = 0
 ) -> Array:
-    """A sound with these magnitudes, its phase estimated.
-
-    Parameters
-    ----------
-    magnitude : ndarray, shape (params.frames, 1 + n_fft // 2), >= 0
-    iterations : int, >= 1
-    seed : int, of the random phases it starts from
-
-    Returns
-    -------
-    ndarray, float32, shape (params.segment_samples,)
+    """Return a clip with these magnitudes, (params.frames, 1 + n_fft // 2), estimating its phase.
 
     Raises
     ------
     SettingsError
-        There are no iterations to do.
+        There are less than one iterations, or the seed is negative.
     """
     check_whole("iterations", iterations, 1)
     check_whole("seed", seed, 0)
@@ -166,7 +133,7 @@ def griffin_lim(
 
 
 def _istft(spectrum: NDArray[np.complex64], params: FeatureParams) -> Array:
-    """The clip whose frames are nearest to these spectra, by weighted overlap-add."""
+    """The clip whose frames are closest to these spectra, by weighted overlap-add."""
     import scipy.fft
 
     window = extraction.hann_window(params.n_fft)
@@ -185,10 +152,7 @@ def _istft(spectrum: NDArray[np.complex64], params: FeatureParams) -> Array:
 
 
 def match_level(sound: Array, reference: Array) -> Array:
-    """`sound` at the power of `reference`, or as near as a peak of 0.8 allows.
-
-    Both of shape (samples,); so that stages are compared by what they keep, not by loudness.
-    """
+    """Return `sound` with the power of `reference`, as far as a peak of 0.8 allows."""
     sound, reference = usable_samples(sound), usable_samples(reference)
     power = float(np.mean(sound.astype(np.float64) ** 2))
     if power == 0:

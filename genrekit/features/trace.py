@@ -1,8 +1,6 @@
-"""Where one MFCC comes from: the frame, its spectrum, the mel bands, and one row of the DCT.
+"""Trace one MFCC back to its frame, spectrum, mel bands and DCT; find empty mel bands.
 
-A clip is analysed as one segment (see `features`): `clip_params` makes the settings whose segment
-is exactly the clip. `trace_cell` then walks one number back through the steps that made it, with
-the functions that make all of them. `inspect_bank` tells which mel bands no FFT bin falls into.
+A clip is analysed as one segment: `clip_params` returns settings with a segment of its length.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import AudioError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -30,15 +28,11 @@ __all__ = [
 
 Array = NDArray[np.float32]
 MIN_CLIP_SECONDS: Final = 0.3
-_SILENCE_PEAK: Final = 1e-4  # -80 dBFS: below the noise of any microphone that is switched on
+_SILENCE_PEAK: Final = 1e-4  # -80 dBFS: below the noise of any microphone
 
 
 def clip_params(samples: Array, params: FeatureParams) -> FeatureParams:
-    """`params` with a segment as long as this clip.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (samples,), at params.sample_rate
+    """Return `params` with a segment as long as this clip, which is at params.sample_rate.
 
     Raises
     ------
@@ -53,21 +47,12 @@ def clip_params(samples: Array, params: FeatureParams) -> FeatureParams:
         )
     if np.abs(samples).max() < _SILENCE_PEAK:
         raise AudioError("It is silent: check the microphone, or choose another sound.")
-    # Half a sample more, so that rounding down gives the length back.
+    # Half a sample more, so that rounding down gives the exact length.
     return replace(params, segment_seconds=(len(samples) + 0.5) / params.sample_rate)
 
 
 def stft(samples: Array, params: FeatureParams) -> NDArray[np.complex64]:
-    """Complex spectra of the clip's windowed frames.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (params.segment_samples,)
-
-    Returns
-    -------
-    ndarray, complex64, shape (params.frames, 1 + n_fft // 2)
-    """
+    """Return the spectra of a clip's windowed frames, shape (params.frames, 1 + n_fft // 2)."""
     import scipy.fft
 
     framed = extraction.frames(usable_samples(samples)[np.newaxis], params)[0]
@@ -76,7 +61,7 @@ def stft(samples: Array, params: FeatureParams) -> NDArray[np.complex64]:
 
 
 def power_spectrogram(samples: Array, params: FeatureParams) -> Array:
-    """Squared magnitudes of `stft`, shape (params.frames, 1 + n_fft // 2)."""
+    """Return the squared magnitudes of `stft`."""
     spectrum = stft(samples, params)
     power: Array = spectrum.real**2 + spectrum.imag**2
     return power
@@ -84,22 +69,21 @@ def power_spectrogram(samples: Array, params: FeatureParams) -> Array:
 
 @dataclass(frozen=True)
 class CellTrace:
-    """One MFCC and everything it was made of.
+    """One MFCC and all intermediate results.
 
     Attributes
     ----------
-    frame : int, which spectrum, from 0
-    coefficient : int, which MFCC, from 0
+    frame, coefficient : int, from 0
     seconds : float, s, the middle of the frame
-    samples : ndarray, shape (n_fft,), the frame, not yet windowed
+    samples : ndarray, shape (n_fft,), the frame before windowing
     window : ndarray, shape (n_fft,), the Hann window
     power : ndarray, shape (1 + n_fft // 2,), the spectrum's squared magnitude
     frequencies : ndarray, shape (1 + n_fft // 2,), Hz, of the spectrum
     centres : ndarray, shape (n_mels,), Hz, the peak of each mel band
     band_power : ndarray, shape (n_mels,), the bands' sums over the spectrum
-    floor_db : float, dB, 80 below the clip's loudest band: what is fainter is raised to it
-    log_mel : ndarray, shape (n_mels,), dB, the bands as the DCT takes them
-    dct : ndarray, shape (n_mels,), the DCT's row for this coefficient
+    floor_db : float, dB, 80 below the clip's loudest band; lower levels are raised to it
+    log_mel : ndarray, shape (n_mels,), dB, the input of the DCT
+    dct : ndarray, shape (n_mels,), the DCT's weights for this coefficient
     value : float, the MFCC as `extraction.mfcc` computes it
     """
 
@@ -119,7 +103,7 @@ class CellTrace:
 
     @property
     def products(self) -> NDArray[np.float64]:
-        """Band level times DCT weight, band by band, shape (n_mels,); their sum is the MFCC."""
+        """Level times DCT weight of each band, shape (n_mels,); their sum is the MFCC."""
         return self.log_mel.astype(np.float64) * self.dct
 
     @property
@@ -129,24 +113,15 @@ class CellTrace:
 
 
 def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: int) -> CellTrace:
-    """Follow one MFCC back to the samples.
-
-    Parameters
-    ----------
-    samples : ndarray, float32, shape (params.segment_samples,)
-    frame : int, in [0, params.frames)
-    coefficient : int, in [0, params.n_mfcc)
+    """Trace one MFCC of a clip back to the samples.
 
     Raises
     ------
     SettingsError
         There is no such frame or coefficient.
     """
-    for name, value, count in (
-        ("frame", frame, params.frames),
-        ("coefficient", coefficient, params.n_mfcc),
-    ):
-        check_whole(name, value, 0, count - 1)
+    check_whole("frame", frame, 0, params.frames - 1)
+    check_whole("coefficient", coefficient, 0, params.n_mfcc - 1)
     segment = usable_samples(samples)[np.newaxis]
     log_mel = extraction.log_mel(segment, params)[0]
     power = power_spectrogram(samples, params)[frame]
@@ -173,7 +148,7 @@ def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: i
 
 @dataclass(frozen=True)
 class BankReport:
-    """A filter bank, its edges, and what is wrong with it.
+    """A mel filter bank, its empty bands and their remedies.
 
     Attributes
     ----------
@@ -181,9 +156,9 @@ class BankReport:
     edges : ndarray, shape (n_mels + 2,), Hz; band k spans edges k to k + 2, with its peak at k + 1
     peaks : ndarray, shape (n_mels,), the height of each triangle
     frequencies : ndarray, shape (1 + n_fft // 2,), Hz, of the FFT bins
-    empty : ndarray of int, the bands no bin falls into, from 0
-    n_fft_needed : int or None, the smallest power of two, samples, that would fill every band
-    n_mels_possible : int, the most bands this n_fft fills; 0 when it cannot fill one
+    empty : ndarray of int, the bands without a bin, from 0
+    n_fft_needed : int or None, the smallest power of two, samples, that fills all bands
+    n_mels_possible : int, the most bands that this n_fft fills; 0 if it cannot fill one
     """
 
     bands: NDArray[np.float64]
@@ -205,22 +180,18 @@ def inspect_bank(
     formula: MelFormula = "htk",
     norm: FilterNorm = "slaney",
 ) -> BankReport:
-    """A mel filter bank with its empty bands and their remedies.
-
-    The parameters and errors are those of `mel.mel_filterbank`.
-    """
+    """Make a filter bank and find its empty bands; parameters and errors as `mel_filterbank`."""
     top = sample_rate / 2 if fmax is None else fmax
     shared: dict[str, Any] = {"fmin": fmin, "fmax": top, "formula": formula}
     bands = mel_filterbank(sample_rate, n_fft, n_mels, norm=norm, **shared)
     edges = mel_frequencies(n_mels + 2, fmin, top, formula)
-    ones = np.ones(n_mels)
     empty = _empty(bands)
     larger = [2**power for power in range(5, 18) if 2**power > n_fft]
     fills = (n for n in larger if not _empty(mel_filterbank(sample_rate, n, n_mels, **shared)).size)
     return BankReport(
         bands=bands,
         edges=edges,
-        peaks=2 / (edges[2:] - edges[:-2]) if norm == "slaney" else ones,
+        peaks=2 / (edges[2:] - edges[:-2]) if norm == "slaney" else np.ones(n_mels),
         frequencies=np.arange(bands.shape[1]) * sample_rate / n_fft,
         empty=empty,
         n_fft_needed=next(fills, None) if empty.size else n_fft,
@@ -233,8 +204,7 @@ def _empty(bands: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _most_bands(sample_rate: float, n_fft: int, n_mels: int, shared: dict[str, Any]) -> int:
-    """The largest count below `n_mels` without an empty band, by trying downwards."""
-    for count in range(n_mels - 1, 0, -1):
-        if not _empty(mel_filterbank(sample_rate, n_fft, count, **shared)).size:
-            return count
-    return 0
+    """The largest count below `n_mels` without an empty band."""
+    counts = range(n_mels - 1, 0, -1)
+    fills = (n for n in counts if not _empty(mel_filterbank(sample_rate, n_fft, n, **shared)).size)
+    return next(fills, 0)

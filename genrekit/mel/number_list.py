@@ -1,8 +1,7 @@
-"""Lists of frequencies or mel values, as people paste them, to a table.
+"""Pasted lists of frequencies or mel values, converted to a table.
 
-A pasted list holds numbers between commas, semicolons, spaces, tabs or line breaks, with a
-decimal point; each number may carry its unit ("440 Hz"). What is no usable number is named, with
-its place in the list, and does not stop the others.
+A list has numbers with a decimal point, separated by commas, semicolons or whitespace; each may
+have its unit ("440 Hz"). Unusable entries are reported with their position; the others are used.
 """
 
 import re
@@ -30,19 +29,19 @@ _SEPARATORS: Final = re.compile(r"[\s,;]+")
 
 @dataclass(frozen=True)
 class BadEntry:
-    """An entry that was left out: its place (from 1), its text, and why."""
+    """An entry that was left out: its position (from 1), its text, and the reason."""
 
-    place: int
+    position: int
     text: str
     reason: str
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """The table of a list: one row a number, each array of shape (numbers,).
+    """The table of a list; each column has shape (numbers,).
 
     `hz` in Hz; `htk` and `slaney` in the mel of that formula; `note` the nearest note's name;
-    `cents` above that note, in [-50, 50], NaN where there is no note.
+    `cents` above that note, in [-50, 50], NaN if there is no note.
     """
 
     hz: NDArray[np.float64]
@@ -52,7 +51,7 @@ class Conversion:
     cents: NDArray[np.float64]
 
     def to_csv(self) -> str:
-        """The table as comma-separated values with a heading line and a decimal point."""
+        """Return comma-separated values with a header line."""
         lines = ["hz,mel_htk,mel_slaney,note,cents"]
         for hz, htk, slaney, note, cents in zip(
             self.hz, self.htk, self.slaney, self.note, self.cents, strict=True
@@ -65,37 +64,31 @@ class Conversion:
 def parse_numbers(
     text: str, unit: InputUnit, formula: MelFormula = "htk"
 ) -> tuple[list[float], list[BadEntry], int]:
-    """The numbers of a pasted list.
-
-    Parameters
-    ----------
-    text : str
-    unit : "hz" or "mel", what the numbers are
-    formula : "htk" or "slaney", whose mel they are; bounds them
+    """Parse a pasted list of numbers in `unit`; for mel, `formula` limits their size.
 
     Returns
     -------
     numbers : list of float, in `unit`, at most `MAX_NUMBERS`
     bad : list of BadEntry
     left_over : int
-        Entries after the first `MAX_NUMBERS`, which were not read.
+        Number of entries after the first `MAX_NUMBERS`, which were not read.
     """
     without_units = re.sub(rf"(?<=[\d.])\s*{unit}s?\b", " ", text, flags=re.IGNORECASE)
     entries = [entry for entry in _SEPARATORS.split(without_units) if entry]
     largest = MAX_HZ if unit == "hz" else float(hz_to_mel(MAX_HZ, formula))
     numbers: list[float] = []
     bad: list[BadEntry] = []
-    for place, entry in enumerate(entries[:MAX_NUMBERS], start=1):
-        reason = _fault(entry, largest, unit)
+    for position, entry in enumerate(entries[:MAX_NUMBERS], start=1):
+        reason = _problem(entry, largest, unit)
         if reason:
-            bad.append(BadEntry(place, entry, reason))
+            bad.append(BadEntry(position, entry, reason))
         else:
             numbers.append(float(entry))
     return numbers, bad, max(0, len(entries) - MAX_NUMBERS)
 
 
-def _fault(entry: str, largest: float, unit: str) -> str:
-    """Why an entry cannot be used; empty when it can."""
+def _problem(entry: str, largest: float, unit: str) -> str:
+    """The reason why an entry cannot be used; empty if it can."""
     if not _NUMBER.fullmatch(entry):
         return "is not a number"
     value = float(entry)
@@ -108,13 +101,7 @@ def _fault(entry: str, largest: float, unit: str) -> str:
 
 
 def convert(numbers: Sequence[float], unit: InputUnit, formula: MelFormula = "htk") -> Conversion:
-    """Convert numbers to the other scale, both formulas, and the nearest note.
-
-    Parameters
-    ----------
-    numbers : sequence of float, >= 0, in `unit`
-    unit : "hz" or "mel"
-    formula : "htk" or "slaney"; whose mel the numbers are, when they are mel
+    """Convert numbers in `unit` to all columns; `formula` is that of numbers in mel.
 
     Raises
     ------

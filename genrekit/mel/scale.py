@@ -1,13 +1,13 @@
-"""The mel scale: equal steps in mel are heard as about equal steps in pitch.
+"""The mel scale: equal steps in mel sound like about equal steps in pitch.
 
-Two formulas share the name, and their numbers must never be mixed:
+Two formulas share the name, and their values must never be mixed:
 
 - ``"htk"``: ``2595 log10(1 + f / 700)`` (O'Shaughnessy 1987; also written ``1127 ln(...)``).
   1000 Hz is 1000 mel. The formula of textbooks, HTK and Kaldi.
 - ``"slaney"``: linear below 1 kHz (3 mel per 200 Hz), logarithmic above (27 mel per factor 6.4),
   from Slaney's Auditory Toolbox (1998). 1000 Hz is 15 mel. The default of librosa.
 
-Frequencies are in Hz, sample rates in Hz; arrays of any shape are mapped element by element.
+Arrays of any shape are mapped element by element.
 """
 
 from typing import Literal, get_args
@@ -37,16 +37,7 @@ _SLANEY_LOG_STEP = np.log(6.4) / 27
 
 
 def hz_to_mel(frequency: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64]:
-    """Map frequencies to mel.
-
-    Parameters
-    ----------
-    frequency : array_like, any shape, Hz, >= 0
-    formula : "htk" or "slaney"
-
-    Returns
-    -------
-    ndarray, same shape, mel; a scalar for a scalar
+    """Convert frequencies in Hz, >= 0, to mel; a scalar gives a scalar.
 
     Raises
     ------
@@ -68,22 +59,12 @@ def hz_to_mel(frequency: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.f
 
 
 def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64]:
-    """Map mel to frequencies; the inverse of `hz_to_mel`.
-
-    Parameters
-    ----------
-    mel : array_like, any shape, mel, >= 0
-    formula : "htk" or "slaney"
-
-    Returns
-    -------
-    ndarray, same shape, Hz; a scalar for a scalar
+    """Convert mel to frequencies in Hz; the inverse of `hz_to_mel`.
 
     Raises
     ------
     SettingsError
-        A value is negative, not finite or too large for any frequency, or the formula is
-        unknown.
+        A value is negative, not finite or too large, or the formula is unknown.
     """
     m = _checked(mel, "mel value", "mel")
     with np.errstate(over="ignore"):
@@ -93,26 +74,14 @@ def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64
             log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
             hz = np.minimum(m, _SLANEY_KNEE_MEL) * 200 / 3 * log_part
     if not np.isfinite(hz).all():
-        raise SettingsError(
-            f"{numeral(m.max())} mel is no frequency a computer can write: use less."
-        )
+        raise SettingsError(f"{numeral(m.max())} mel is too large for a frequency: use less.")
     return hz
 
 
 def mel_frequencies(
     count: int, fmin: float, fmax: float, formula: MelFormula = "htk"
 ) -> NDArray[np.float64]:
-    """Frequencies equally spaced in mel.
-
-    Parameters
-    ----------
-    count : int, >= 1
-    fmin, fmax : float, Hz, 0 <= fmin < fmax
-    formula : "htk" or "slaney"
-
-    Returns
-    -------
-    ndarray, shape (count,), Hz, rising from fmin to fmax
+    """Return `count` frequencies in Hz from `fmin` to `fmax`, equally spaced in mel.
 
     Raises
     ------
@@ -141,33 +110,29 @@ def mel_filterbank(
     formula: MelFormula = "htk",
     norm: FilterNorm = "slaney",
 ) -> NDArray[np.float64]:
-    """Triangular bands, equally spaced in mel, that sum a power spectrum.
+    """Return the triangular bands, equally spaced in mel, that sum a power spectrum.
 
     Band k rises from edge k to edge k+1 and falls to edge k+2 of ``n_mels + 2`` edges. A band
-    narrower than one FFT bin can miss every bin and stay all zero.
+    narrower than one FFT bin can miss every bin and be all zero.
 
     Parameters
     ----------
     sample_rate : float, Hz, > 0
     n_fft : int, samples, >= 2
     n_mels : int, >= 1
-    fmin, fmax : float, Hz; fmax None means half the sample rate, and may not exceed it
-    formula : "htk" or "slaney"
+    fmin, fmax : float, Hz; fmax is at most half the sample rate, which None means
     norm : "slaney" (each triangle has area 1 over Hz) or "peak" (each triangle reaches 1)
 
     Returns
     -------
     ndarray, shape (n_mels, 1 + n_fft // 2)
+        Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
+        ``norm=None``.
 
     Raises
     ------
     SettingsError
-        A parameter is outside its range.
-
-    Notes
-    -----
-    Equal to ``librosa.filters.mel`` with ``htk=(formula == "htk")`` and, for "peak",
-    ``norm=None``.
+        A parameter is out of range.
     """
     check_number("sample_rate", sample_rate, 0, unit="Hz", above=True)
     check_whole("n_fft", n_fft, 2)
@@ -195,7 +160,6 @@ def mel_filterbank(
 
 
 def _checked(values: ArrayLike, what: str, unit: str) -> NDArray[np.float64]:
-    """`values` as float64, refused when negative or not finite."""
     array = np.asarray(values, dtype=np.float64)
     bad = array[~(np.isfinite(array) & (array >= 0))]
     if bad.size:

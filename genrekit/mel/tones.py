@@ -1,8 +1,8 @@
-"""Tones for the ear: notes, steps, staircases, and the plain clips the demonstrations start from.
+"""Notes and steps of pitch as numbers, and tones as sound: melodies, glides, chords.
 
-Frequencies are in Hz, durations in s, levels in dB re full scale (0 dBFS is a peak of 1.0).
-Audio is float32, shape (samples,). Every tone starts and ends with a raised-cosine fade, so that
-nothing clicks, and no sequence made here peaks above `PEAK_DBFS`.
+Frequencies are in Hz, > 0, and below half the sample rate where they become sound; durations are
+in s, levels in dB re full scale (0 dBFS is a peak of 1.0). Audio is float32, shape (samples,).
+Each tone starts and ends with a raised-cosine fade, and nothing peaks above `PEAK_DBFS`.
 """
 
 import math
@@ -45,7 +45,7 @@ _MAX_CUT_DB: Final = 15.0
 
 
 def nearest_note(frequency: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-    """The nearest note of the piano's scale (A4 = 440 Hz) and how far above it one is.
+    """Return the nearest note of the piano's scale (A4 = 440 Hz) and the distance above it.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def nearest_note(frequency: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.flo
 
     Returns
     -------
-    names : ndarray of str, same shape; "A4" for 440 Hz, "" for 0 Hz, which is no pitch
-    cents : ndarray, same shape, hundredths of a semitone in [-50, 50]; NaN for 0 Hz
+    names : ndarray of str; "A4" for 440 Hz, "" for 0 Hz, which has no pitch
+    cents : ndarray, in [-50, 50]; NaN for 0 Hz
     """
     f = np.asarray(frequency, dtype=np.float64)
     pitched = f > 0
@@ -66,44 +66,31 @@ def nearest_note(frequency: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.flo
 
 
 def note_frequency(midi: ArrayLike) -> NDArray[np.float64]:
-    """Frequency of MIDI note numbers in equal temperament, Hz; 69 is 440 Hz."""
+    """Return the frequency of MIDI note numbers in equal temperament, Hz; 69 is 440 Hz."""
     return _A4_HZ * 2 ** ((np.asarray(midi, dtype=np.float64) - _A4_MIDI) / 12)
 
 
-# -- steps ------------------------------------------------------------------------------------
-
-
 def step_size(start: float, stop: float, unit: StepUnit, formula: MelFormula = "htk") -> float:
-    """How large the step from `start` to `stop` (Hz) is, in `unit`; negative downwards."""
+    """Return the size of the step from `start` to `stop` (Hz) in `unit`; negative if it falls."""
     low, high = _position(np.array([start, stop]), unit, formula)
     return float(high - low)
 
 
 def step_from(start: float, size: float, unit: StepUnit, formula: MelFormula = "htk") -> float:
-    """The frequency, in Hz, a step of `size` (in `unit`) above `start` (Hz)."""
-    there = _position(np.array([start]), unit, formula) + size
-    return float(_frequency(there, unit, formula)[0])
+    """Return the frequency, in Hz, that is `size` (in `unit`) above `start` (Hz)."""
+    stop = _position(np.array([start]), unit, formula) + size
+    return float(_frequency(stop, unit, formula)[0])
 
 
 def equal_steps(
     start: float, stop: float, steps: int, unit: StepUnit, formula: MelFormula = "htk"
 ) -> NDArray[np.float64]:
-    """A staircase of `steps` equal steps in `unit`.
-
-    Parameters
-    ----------
-    start, stop : float, Hz, > 0
-    steps : int, >= 1
-    unit : "hz", "mel" or "semitones"
-
-    Returns
-    -------
-    ndarray, shape (steps + 1,), Hz, from start to stop
+    """Return the frequencies of `steps` equal steps in `unit`, shape (steps + 1,), Hz.
 
     Raises
     ------
     SettingsError
-        There is no step to take, or a frequency is not positive.
+        There is no step, or a frequency is not positive.
     """
     check_whole("steps", steps, 1)
     low, high = _position(np.array([start, stop]), unit, formula)
@@ -114,10 +101,10 @@ def equal_steps(
 def _position(
     frequency: NDArray[np.float64], unit: StepUnit, formula: MelFormula
 ) -> NDArray[np.float64]:
-    """Where frequencies lie on the scale on which steps of `unit` are equal."""
+    """Map frequencies to the scale on which steps of `unit` are equal."""
     if not (frequency > 0).all():
         raise SettingsError(
-            f"A tone of {numeral(frequency.min())} Hz cannot be heard: use a positive frequency."
+            f"A tone of {numeral(frequency.min())} Hz is impossible: use a positive frequency."
         )
     if unit == "mel":
         return hz_to_mel(frequency, formula)
@@ -142,23 +129,10 @@ def _checked_unit(unit: str, values: NDArray[np.float64]) -> NDArray[np.float64]
     return values
 
 
-# -- sound ------------------------------------------------------------------------------------
-
-
 def a_weighting(frequency: ArrayLike) -> NDArray[np.float64]:
-    """How much fainter the ear takes a quiet tone than one of 1 kHz, in dB.
+    """Return the A-weighting of frequencies (IEC 61672-1), dB: how sensitive the ear is.
 
-    Parameters
-    ----------
-    frequency : array_like, any shape, Hz, > 0
-
-    Returns
-    -------
-    ndarray, same shape, dB; 0 at 1 kHz, negative where the ear is less sensitive
-
-    Notes
-    -----
-    The A curve of IEC 61672-1.
+    It is 0 at 1 kHz and negative where the ear is less sensitive to quiet tones.
     """
     f2 = np.asarray(frequency, dtype=np.float64) ** 2
     response = (12194.217**2 * f2**2) / (
@@ -177,21 +151,17 @@ def melody(
     even_with: Sequence[float] | NDArray[np.float64] = (),
     sample_rate: int = SAMPLE_RATE,
 ) -> Samples:
-    """Pure tones one after the other, at a safe level.
+    """Return pure tones in sequence, at a safe level.
 
     Parameters
     ----------
-    frequencies : sequence of float, Hz, > 0, below half the sample rate
+    frequencies : sequence of float, Hz
     tone_seconds, gap_seconds : float, s; the tone at least 0.05, the gap at least 0
-    even_with : sequence of float, Hz, > 0
-        Other tones that will be compared with these. Of all of them, those to which the ear is
-        more sensitive are turned down (A-weighting, at most 15 dB), so that pitch is compared and
-        not loudness.
+    even_with : sequence of float, Hz
+        Other tones to be compared with these. Of all of them, those to which the ear is more
+        sensitive are turned down (A-weighting, at most 15 dB), so that they differ in pitch and
+        not in loudness.
     sample_rate : int, Hz
-
-    Returns
-    -------
-    ndarray, float32, shape (samples,); peak at most `PEAK_DBFS`
 
     Raises
     ------
@@ -214,17 +184,7 @@ def melody(
 
 
 def glide(start: float, stop: float, seconds: float, *, sample_rate: int = SAMPLE_RATE) -> Samples:
-    """A tone rising (or falling) evenly in semitones, with a few overtones.
-
-    Parameters
-    ----------
-    start, stop : float, Hz, > 0, below half the sample rate
-    seconds : float, s, >= 0.05
-
-    Returns
-    -------
-    ndarray, float32, shape (samples,); peak at most `PEAK_DBFS`
-    """
+    """Return a tone that rises or falls evenly in semitones, with a few overtones."""
     _check_playable(np.array([start, stop]), seconds, sample_rate)
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     octaves = math.log2(stop / start) / seconds
@@ -232,7 +192,7 @@ def glide(start: float, stop: float, seconds: float, *, sample_rate: int = SAMPL
     phase = 2 * np.pi * np.cumsum(frequency) / sample_rate
     wave = np.zeros_like(time)
     for harmonic in (1, 2, 3, 4):
-        # An overtone leaves before it would fold back below half the sample rate.
+        # Each overtone fades out before it would alias.
         room = np.clip((0.45 * sample_rate - harmonic * frequency) / 500, 0, 1)
         wave += room * np.sin(harmonic * phase) / harmonic**1.5
     return _finished(wave, sample_rate)
@@ -241,17 +201,7 @@ def glide(start: float, stop: float, seconds: float, *, sample_rate: int = SAMPL
 def chord(
     frequencies: Sequence[float], seconds: float, *, sample_rate: int = SAMPLE_RATE
 ) -> Samples:
-    """Notes with eight overtones each, entering one after the other and held to the end.
-
-    Parameters
-    ----------
-    frequencies : sequence of float, Hz, > 0, below half the sample rate
-    seconds : float, s, >= 0.05
-
-    Returns
-    -------
-    ndarray, float32, shape (samples,); peak at most `PEAK_DBFS`
-    """
+    """Return notes with eight overtones each, which enter in turn and are held to the end."""
     _check_playable(np.asarray(frequencies, dtype=np.float64), seconds, sample_rate)
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     wave = np.zeros_like(time)
@@ -265,14 +215,14 @@ def chord(
 
 
 def _finished(wave: NDArray[np.float64], sample_rate: int) -> Samples:
-    """Faded at both ends and brought to `PEAK_DBFS`."""
+    """Fade both ends and set the peak to `PEAK_DBFS`."""
     wave = wave * _fade(len(wave), sample_rate)
     wave *= 10 ** (PEAK_DBFS / 20) / float(np.abs(wave).max())
     return wave.astype(np.float32)
 
 
 def _fade(samples: int, sample_rate: int) -> NDArray[np.float64]:
-    """An envelope of ones with raised-cosine ends that start and stop at exactly 0."""
+    """An envelope of ones with raised-cosine ends that are exactly 0."""
     length = round(_FADE_SECONDS * sample_rate)
     ramp = 0.5 - 0.5 * np.cos(np.pi * np.arange(length) / length)
     envelope = np.ones(samples)

@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
-from genrekit.audio.decoder import AudioSource, Decoded, decode, resampled, usable_samples
+from genrekit.audio.decoder import Decoded, decode
+from genrekit.audio.samples import resampled, usable_samples
+from genrekit.audio.source import AudioSource
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE

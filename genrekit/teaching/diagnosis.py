@@ -1,4 +1,4 @@
-"""What goes wrong in a run, told early: what happened, and the likely remedy."""
+"""Problems of a run, found early, with their likely remedy."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SAMPLE: Final = 200
 
 @dataclass(frozen=True)
 class Finding:
-    """Something is going wrong: what happened, and the likely remedy."""
+    """A problem of a run: what happened, and the likely remedy."""
 
     kind: str
     message: str
@@ -30,22 +30,22 @@ class Finding:
 
 
 def diagnose(run: Run) -> list[Finding]:
-    """What is going wrong, the most urgent first; empty when all is well."""
+    """Find the problems of a run, the most urgent first; none where all is well."""
     if run.broken:
         return [_OVERFLOW]
     net = run.network()
     net.forward(run.inputs[:: max(1, len(run.inputs) // SAMPLE)])
-    found = [
-        *_exploding(run),
-        *_unreachable(run.settings, run.targets),
-        *_no_slope(net),
-        *_dead(run, net),
-        *_saturated(net),
-        *_twins(run.settings, net),
+    checks = [
+        _exploding(run),
+        _unreachable(run.settings, run.targets),
+        _no_slope(net),
+        _dead(run, net),
+        _saturated(net),
+        _twins(run.settings, net),
     ]
-    if not found or found[0].kind == "saturated":
-        found += _no_progress(run)
-    return found
+    found = [finding for finding in checks if finding]
+    stuck = _no_progress(run) if not found or found[0].kind == "saturated" else None
+    return [*found, stuck] if stuck else found
 
 
 _OVERFLOW: Final = Finding(
@@ -54,7 +54,7 @@ _OVERFLOW: Final = Finding(
     "Lower the learning rate, then reset.",
 )
 
-# The values an activation can come near to, and a tolerance for targets on the very edge.
+# The range of each activation.
 _REACH: Final = {
     "sigmoid": (0.0, 1.0),
     "tanh": (-1.0, 1.0),
@@ -67,41 +67,37 @@ _REACH: Final = {
 _FLAT_BEYOND: Final = {"sigmoid": 5.3, "tanh": 2.65}
 
 
-def _exploding(run: Run) -> list[Finding]:
+def _exploding(run: Run) -> Finding | None:
     # Editing a weight raises the error, too: only later epochs are compared.
     edits = [change.seen for change in run.changes if change.weight is not None]
     errors = [r.mse for r in run.history[math.ceil(max(edits, default=0) / len(run.inputs)) :]]
     best = min(errors, default=math.inf)
     if not errors or errors[-1] <= max(4 * best, 1e-3):
-        return []
-    return [
-        Finding(
-            "exploding",
-            f"The error rose from {numeral(best, 3)} to {numeral(errors[-1], 3)}: "
-            "each step jumps past the goal.",
-            "Lower the learning rate.",
-        )
-    ]
+        return None
+    return Finding(
+        "exploding",
+        f"The error rose from {numeral(best, 3)} to {numeral(errors[-1], 3)}: "
+        "each step jumps past the goal.",
+        "Lower the learning rate.",
+    )
 
 
-def _unreachable(settings: RunSettings, targets: Array) -> list[Finding]:
+def _unreachable(settings: RunSettings, targets: Array) -> Finding | None:
     output = settings.output_activation or settings.activation
     low, high = _REACH[output]
     beyond = float(np.mean((targets < low - 1e-9) | (targets > high + 1e-9)))
-    # Noise pushes a few targets over the edge; that alone is no obstacle.
+    # Noise may push a few targets over the edge.
     if beyond <= 0.02:
-        return []
+        return None
     span = (
         f"between {numeral(low)} and {numeral(high)}" if math.isfinite(high) else "of 0 and above"
     )
-    return [
-        Finding(
-            "unreachable",
-            f"{beyond:.0%} of the targets cannot be reached: "
-            f"a {output} output only gives numbers {span}.",
-            "Choose an identity output, or a range whose answers fit.",
-        )
-    ]
+    return Finding(
+        "unreachable",
+        f"{beyond:.0%} of the targets cannot be reached: "
+        f"a {output} output only gives numbers {span}.",
+        "Choose an identity output, or a range whose answers fit.",
+    )
 
 
 def _layers(net: MLP) -> list[tuple[str, Array]]:
@@ -111,89 +107,78 @@ def _layers(net: MLP) -> list[tuple[str, Array]]:
 
 
 def _share(count: int, net: MLP) -> str:
-    """So many of the network's units, with their verb: "1 of 6 units is"."""
+    """Count units with their verb: "1 of 6 units is"."""
     units = counted(sum(h.shape[1] for h in net.net_inputs), "unit")
     return f"{count} of {units} {agree(count, 'is', 'are')}"
 
 
-def _no_slope(net: MLP) -> list[Finding]:
+def _no_slope(net: MLP) -> Finding | None:
     if not any(kind == "step" for kind, _ in _layers(net)):
-        return []
-    return [
-        Finding(
-            "no slope",
-            "A step is flat everywhere, so no error passes back and no weight moves.",
-            "Choose sigmoid, tanh or ReLU.",
-        )
-    ]
+        return None
+    return Finding(
+        "no slope",
+        "A step is flat everywhere, so no error passes back and no weight moves.",
+        "Choose sigmoid, tanh or ReLU.",
+    )
 
 
 def _silent(net: MLP) -> int:
     return sum(int((h <= 0).all(axis=0).sum()) for kind, h in _layers(net) if kind == "relu")
 
 
-def _dead(run: Run, net: MLP) -> list[Finding]:
-    if not _silent(net):
-        return []
-    net.forward(run.inputs)  # the sample may lack the example that a unit answers to
+def _dead(run: Run, net: MLP) -> Finding | None:
+    if _silent(net):
+        net.forward(run.inputs)  # the sample may lack the example that a unit answers to
     dead = _silent(net)
     if not dead:
-        return []
-    return [
-        Finding(
-            "dead",
-            f"{_share(dead, net)} dead: a ReLU that answers 0 to every example has slope 0 and "
-            "cannot learn its way back.",
-            "Reset with a lower learning rate, another seed or tanh.",
-        )
-    ]
+        return None
+    return Finding(
+        "dead",
+        f"{_share(dead, net)} dead: a ReLU that answers 0 to every example has slope 0 and "
+        "cannot learn its way back.",
+        "Reset with a lower learning rate, another seed or tanh.",
+    )
 
 
-def _saturated(net: MLP) -> list[Finding]:
+def _saturated(net: MLP) -> Finding | None:
     stuck = sum(
         int(((np.abs(h) > _FLAT_BEYOND[kind]).mean(axis=0) > 0.95).sum())
         for kind, h in _layers(net)
         if kind in _FLAT_BEYOND
     )
     if not stuck:
-        return []
-    return [
-        Finding(
-            "saturated",
-            f"{_share(stuck, net)} saturated: on the flat end of the curve hardly any error passes "
-            "back.",
-            "Reset with smaller weights (Xavier), a lower learning rate or smaller inputs.",
-        )
-    ]
+        return None
+    return Finding(
+        "saturated",
+        f"{_share(stuck, net)} saturated: on the flat end of the curve hardly any error passes "
+        "back.",
+        "Reset with smaller weights (Xavier), a lower learning rate or smaller inputs.",
+    )
 
 
-def _twins(settings: RunSettings, net: MLP) -> list[Finding]:
+def _twins(settings: RunSettings, net: MLP) -> Finding | None:
     for layer, size in enumerate(settings.hidden, start=1):
         a, w = net.activations[layer], net.weights[layer]
         if size > 1 and np.ptp(a, axis=1).max() < 1e-12 and np.ptp(w, axis=0).max() < 1e-12:
-            return [
-                Finding(
-                    "twins",
-                    f"The {size} units of hidden layer {layer} all do the same: they started "
-                    "alike and get the same corrections for ever.",
-                    "Start from random weights.",
-                )
-            ]
-    return []
+            return Finding(
+                "twins",
+                f"The {size} units of hidden layer {layer} all do the same: they started "
+                "alike and get the same corrections for ever.",
+                "Start from random weights.",
+            )
+    return None
 
 
-def _no_progress(run: Run) -> list[Finding]:
+def _no_progress(run: Run) -> Finding | None:
     if run.epoch < 12:
-        return []
+        return None
     before, now = run.history[-11].mse, run.history[-1].mse
     guess = float(np.var(run.targets))
     if now < 0.5 * guess or now < 0.98 * before:
-        return []
-    return [
-        Finding(
-            "no progress",
-            f"Ten epochs brought next to nothing: error {numeral(now, 3)}, where always giving the "
-            f"average answer gets {numeral(guess, 3)}.",
-            "Try a higher learning rate, a hidden layer or more units, or a bias.",
-        )
-    ]
+        return None
+    return Finding(
+        "no progress",
+        f"Ten epochs brought next to nothing: error {numeral(now, 3)}, where always giving the "
+        f"average answer gets {numeral(guess, 3)}.",
+        "Try a higher learning rate, a hidden layer or more units, or a bias.",
+    )

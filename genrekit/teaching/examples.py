@@ -1,4 +1,4 @@
-"""The examples a run learns from: drawn for a task, or read from somebody's own numbers.
+"""The examples of a run: drawn for a task, or read from a visitor's own numbers.
 
 Inputs have shape (n, inputs), targets (n, 1), both float64.
 """
@@ -20,13 +20,13 @@ __all__ = ["HELD_OUT", "Examples", "Table", "make_examples", "parse_table"]
 Array = NDArray[np.float64]
 
 HELD_OUT: Final = 200
-# With fewer own rows than this, none can be spared for holding out.
+# With fewer own rows, none is held out.
 ROWS_TO_SPARE: Final = 10
 
 
 @dataclass(frozen=True)
 class Table:
-    """Somebody's own examples: inputs of shape (n, inputs), targets of shape (n, 1)."""
+    """A visitor's own examples: inputs of shape (n, inputs), targets of shape (n, 1)."""
 
     inputs: Array
     targets: Array
@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Examples:
-    """What is learned from, in the order of learning, and what is held out; possibly nothing."""
+    """The examples learned from, in order, and those held out, possibly none."""
 
     inputs: Array
     targets: Array
@@ -43,7 +43,7 @@ class Examples:
 
 
 def make_examples(settings: RunSettings) -> Examples:
-    """The examples that `settings` ask for; every fifth of somebody's own rows is held out.
+    """Make the examples of `settings`; every fifth of a visitor's own rows is held out.
 
     Raises
     ------
@@ -75,13 +75,13 @@ def _draw(settings: RunSettings, count: int, stream: int) -> tuple[Array, Array]
 def parse_table(text: str) -> Table:
     """Read pasted rows of numbers, the last column being the target.
 
-    Columns are parted by commas, semicolons, tabs or spaces; beside semicolons or tabs a comma
-    is a decimal comma. A first line without any number is taken as a heading.
+    Columns are separated by commas, semicolons, tabs or spaces; beside semicolons or tabs a comma
+    is a decimal comma. A first line without any number is a heading.
 
     Raises
     ------
     SettingsError
-        Naming the line, when it is not numbers or differs in length, or a limit is exceeded.
+        Naming the line, if it is not numbers or differs in length, or if a limit is exceeded.
     """
     if len(text) > LIMITS.table_characters:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Taking a run away: its network, its history, and a script that repeats it."""
+"""Exports of a run: its network, its history, and a script that repeats it."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ __all__ = ["history_csv", "network_json", "run_script"]
 
 
 def network_json(run: Run) -> str:
-    """The trained network: layer i maps ``a`` to ``activation(a @ weights[i] + biases[i])``."""
+    """Export the network; layer i maps ``a`` to ``activation(a @ weights[i] + biases[i])``."""
     net = run.mlp
     hidden = [net.activation] * (len(net.weights) - 1)
     card = {
@@ -33,7 +33,7 @@ def network_json(run: Run) -> str:
 
 
 def history_csv(run: Run) -> str:
-    """One line an epoch: epoch, mse (mean squared error), held_out_mse, learning_rate."""
+    """Export one line per epoch: epoch, mse (mean squared error), held_out_mse, learning_rate."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f.name for f in fields(EpochRecord)])
@@ -44,7 +44,7 @@ def history_csv(run: Run) -> str:
 
 
 def run_script(run: Run) -> str:
-    """A Python script that repeats this run, with every change made on the way."""
+    """Write a Python script that repeats the run with every change made in it."""
     settings = ",\n    ".join(
         f"{f.name}={getattr(run.settings, f.name)!r}" for f in fields(run.settings)
     )

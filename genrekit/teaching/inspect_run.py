@@ -1,7 +1,6 @@
-"""Looking inside a run without disturbing it: what one example does, what it answers, and proof.
+"""Inspecting a run: one example's numbers, answers to questions, and a check of the gradients.
 
-Everything works on `Run.network`, a copy of the weights, so that looking never changes a number
-of the run itself.
+Everything works on `Run.network`, a copy of the weights, and never changes the run itself.
 """
 
 import math
@@ -34,7 +33,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExampleTrace:
-    """What one example does inside a network; lists run from the first layer to the last."""
+    """The numbers of one example in a network; lists run from the first layer to the last."""
 
     activations: list[Array]
     deltas: list[Array]
@@ -42,14 +41,14 @@ class ExampleTrace:
     bias_gradients: list[Array]
 
     def flat(self) -> Array:
-        """Everything in one row: activations, deltas, gradients, bias gradients."""
+        """Concatenate activations, deltas, gradients and bias gradients."""
         return _flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
 
 
 def inspect_example(
     run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None
 ) -> ExampleTrace:
-    """What an example of shape (inputs,) does inside the network, now or in `snapshot`."""
+    """Trace an example of shape (inputs,) through the network as it is, or through `snapshot`."""
     net = run.network(None if snapshot is None else snapshot.parameters)
     output = net.forward(np.asarray(inputs, dtype=np.float64))
     net.backward(target - output)
@@ -62,12 +61,12 @@ def inspect_example(
 
 
 def dry_run(run: Run, inputs: ArrayLike, target: float) -> Step:
-    """One example in slow motion: what learning from it would do, without doing it."""
+    """Compute what learning from an example would do, without doing it."""
     return run.network().step(np.asarray(inputs, float), [target], run.learning_rate)
 
 
 def answer_after(run: Run, step: Step) -> float:
-    """The answer to a rehearsed example, had the step been taken."""
+    """Return the answer to the example of a dry run after its step."""
     net = run.network(_flat([*step.weights_after, *step.biases_after]))
     return float(net.forward(step.activations[0])[0, 0])
 
@@ -77,10 +76,10 @@ def answer_after(run: Run, step: Step) -> float:
 
 @dataclass(frozen=True)
 class Answer:
-    """The network's answer to a question, None where its numbers have overflowed.
+    """The answer to a question, None where it overflowed.
 
-    `truth` is None where nobody knows it, and `error`, truth - answer, where there is not both.
-    `outside` says whether an input lies beyond the range that was learned from.
+    `truth` is None for a visitor's own numbers; `error` is truth - answer, None without either.
+    `outside` is true if an input lies outside the range learned from.
     """
 
     answer: float | None
@@ -90,22 +89,18 @@ class Answer:
 
 
 def ask(run: Run, inputs: ArrayLike) -> Answer:
-    """Put a question of shape (inputs,) to the network."""
+    """Ask the network a question of shape (inputs,)."""
     x = np.asarray(inputs, dtype=np.float64)
-    said = float(run.network().forward(x)[0])
-    answer = said if math.isfinite(said) else None
+    output = float(run.network().forward(x)[0])
+    answer = output if math.isfinite(output) else None
     right = truth(run, x)
+    error = None if right is None or answer is None else right - answer
     low, high = run.trained_range()
-    return Answer(
-        answer,
-        right,
-        None if right is None or answer is None else right - answer,
-        bool(((x < low) | (x > high)).any()),
-    )
+    return Answer(answer, right, error, bool(((x < low) | (x > high)).any()))
 
 
 def truth(run: Run, inputs: ArrayLike) -> float | None:
-    """What the task says the answer is; None for own numbers."""
+    """Return the right answer; None for a visitor's own numbers."""
     if run.settings.task == OWN:
         return None
     a, b = np.asarray(inputs, dtype=np.float64)
@@ -114,7 +109,7 @@ def truth(run: Run, inputs: ArrayLike) -> float | None:
 
 
 def nearest_target(run: Run, inputs: ArrayLike) -> float:
-    """The true answer, or for own numbers that of the nearest example."""
+    """Return the right answer, or for a visitor's own numbers that of the nearest example."""
     right = truth(run, inputs)
     if right is not None:
         return right
@@ -122,12 +117,12 @@ def nearest_target(run: Run, inputs: ArrayLike) -> float:
     return float(run.targets[np.argmin(distance), 0])
 
 
-# -- the proof ----------------------------------------------------------------------------
+# -- the gradients ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """Gradients from backpropagation and from nudging each weight, in the same order."""
+    """Gradients from backpropagation and from central differences, in the same order."""
 
     weights: list[Weight]
     backpropagated: Array
@@ -135,12 +130,12 @@ class GradientCheck:
 
     @property
     def largest_difference(self) -> float:
-        """The largest absolute difference between the two."""
+        """The largest absolute difference between both."""
         return float(np.max(np.abs(self.backpropagated - self.numerical)))
 
 
 def check_gradient(run: Run, inputs: ArrayLike, target: float) -> GradientCheck:
-    """Every gradient twice: by backpropagation, and from the loss with each weight nudged."""
+    """Compute every gradient by backpropagation and by central differences of the loss."""
     x = np.atleast_2d(np.asarray(inputs, dtype=np.float64))
     net = run.network()
     with np.errstate(over="ignore", invalid="ignore"):

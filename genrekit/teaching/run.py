@@ -1,13 +1,11 @@
-"""A training run one can stop, change and look into.
+"""A training run that can be stopped, changed and inspected.
 
-NumPy only. A `Run` owns a network, its examples and its history, and moves by whole batches: how
-its work is cut into portions never changes the numbers, so a run watched live and the same run
-repeated by its script (`genrekit.teaching.export`) agree. `mse` is the mean squared error; the
-networks have one output, so it is twice the loss that the gradients belong to, `MLP.loss`. Units
-are counted from 0 here and from 1 in messages to people.
+A `Run` owns a network, its examples and its history, and learns whole batches. How the work is cut
+into portions never changes the numbers, so that a run watched live agrees with the same run
+repeated by its script (`genrekit.teaching.export`). `mse` is the mean squared error; the networks
+have one output, so it is twice the loss of the gradients, `MLP.loss`. Units are counted from 0.
 """
 
-import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ __all__ = ["MAX_SNAPSHOTS", "Change", "EpochRecord", "Run", "Snapshot", "Weight"
 Array = NDArray[np.float64]
 
 MAX_SNAPSHOTS: Final = 400
-# Examples learned from before the clock is looked at again.
+# Examples between two checks of the clock.
 PORTION: Final = 256
 
 
@@ -35,9 +33,8 @@ PORTION: Final = 256
 class EpochRecord:
     """One pass over the data.
 
-    `mse` is the mean squared error, each example's taken just before its update; `held_out_mse`
-    is taken at the end of the epoch on examples never learned from; None where there are none, or
-    where it is beyond the numbers that a computer can hold.
+    `mse` takes each example's squared error just before its update; `held_out_mse` is measured at
+    the end of the epoch on examples never learned from, None if there are none or it overflowed.
     """
 
     epoch: int
@@ -48,8 +45,8 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Weight:
-    """One adjustable number: the weight from unit `source` into unit `target` of `layer`,
-    counted from 0, or that unit's bias where `source` is None."""
+    """The weight from unit `source` into unit `target` of `layer`, or the unit's bias where
+    `source` is None."""
 
     layer: int
     source: int | None
@@ -58,7 +55,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Change:
-    """A hand on the run after `seen` examples: a new learning rate, or one weight's new value."""
+    """A new learning rate, or a new value of one weight, after `seen` examples."""
 
     seen: int
     value: float
@@ -67,10 +64,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The network after `seen` examples, which is `epoch` epochs.
+    """The network after `seen` examples, which are `epoch` epochs.
 
-    `mse` is the mean squared error of the last epoch or, between two epochs, of the examples of
-    the one under way; NaN where nothing was measured.
+    `mse` is that of the last epoch or, within an epoch, of its examples so far; NaN before.
     """
 
     seen: int
@@ -81,7 +77,7 @@ class Snapshot:
 
 
 class Run:
-    """A network learning from its examples, a portion at a time.
+    """A network that learns from its examples in portions.
 
     Parameters
     ----------
@@ -138,11 +134,11 @@ class Run:
             seed=rng,
         )
 
-    # -- where it stands ------------------------------------------------------------------
+    # -- progress -------------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> float:
-        """The length of each step; setting it takes effect at once, and is remembered."""
+        """The learning rate of the next steps; `changes` records each new value."""
         return self._rate
 
     @learning_rate.setter
@@ -158,24 +154,24 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """Completed epochs."""
+        """The number of completed epochs."""
         return len(self.history)
 
     @property
     def broken(self) -> bool:
-        """Whether the numbers have left the range a computer can hold."""
+        """Return True if the numbers have overflowed."""
         return not np.isfinite(self.snapshots[-1].parameters).all() or not np.isfinite(
             self._squares
         )
 
     @property
     def finished(self) -> bool:
-        """Whether `advance` has nothing left to do."""
+        """Return True if `advance` has nothing left to do."""
         return self.epoch >= self.epochs or self.broken
 
     @property
     def next_example(self) -> tuple[Array, Array]:
-        """Input (inputs,) and target (1,) of the example that is learned from next."""
+        """The input, shape (inputs,), and the target, shape (1,), of the next example."""
         return self.inputs[self._position], self.targets[self._position]
 
     # -- learning -------------------------------------------------------------------------
@@ -183,12 +179,8 @@ class Run:
     def advance(self, examples: int, seconds: float = math.inf) -> int:
         """Learn from `examples` examples, rounded up to whole batches, for at most `seconds`.
 
-        Stops at the end of the last epoch, or when the numbers overflow.
-
-        Returns
-        -------
-        int
-            How many examples were learned from.
+        Stops at the end of the last epoch, or when the numbers overflow. Returns the number of
+        examples learned from.
         """
         deadline = time.perf_counter() + seconds
         done = 0
@@ -201,7 +193,7 @@ class Run:
         return done
 
     def _portion(self, wanted: int) -> int:
-        """The next examples to learn from at once: whole batches, up to `PORTION` or one."""
+        """Return how many examples to learn from at once: whole batches, up to `PORTION` or one."""
         batch = self.settings.batch_size
         room = len(self.inputs) - self._position
         wanted = min(wanted, max(PORTION, batch))
@@ -239,7 +231,7 @@ class Run:
         return mse if math.isfinite(mse) else None
 
     def set_weight(self, weight: Weight, value: float) -> None:
-        """Put `value` in the place of a weight or bias.
+        """Change a weight or bias.
 
         Raises
         ------
@@ -255,28 +247,22 @@ class Run:
         self._record_snapshot()
 
     def _changed(self, change: Change) -> None:
-        """Remember a change; of several of one thing between two examples the last counts."""
+        """Record a change; of several of the same number between two examples the last counts."""
         before = [c for c in self.changes if (c.seen, c.weight) != (change.seen, change.weight)]
         self.changes = [*before, change]
 
     def get_weight(self, weight: Weight) -> float:
-        """The present value of a weight or bias."""
+        """Return the current value of a weight or bias."""
         array, at = _slot(self.mlp, weight)
         return float(array[at])
 
     def all_weights(self) -> list[Weight]:
-        """Every weight, layer by layer and row by row, then every bias."""
-        sizes = self.mlp.layer_sizes
-        pairs = list(enumerate(itertools.pairwise(sizes)))
-        weights = [
-            Weight(i, source, target)
-            for i, (n_in, n_out) in pairs
-            for source in range(n_in)
-            for target in range(n_out)
+        """List every weight, layer by layer and row by row, then every bias."""
+        net = self.mlp
+        weights = [Weight(i, *at) for i, w in enumerate(net.weights) for at in np.ndindex(w.shape)]
+        return weights + [
+            Weight(i, None, j) for i, b in enumerate(net.biases) for j in range(b.size)
         ]
-        if self.mlp.biases:
-            weights += [Weight(i, None, target) for i, (_, n) in pairs for target in range(n)]
-        return weights
 
     # -- recording ------------------------------------------------------------------------
 
@@ -285,13 +271,14 @@ class Run:
 
     def _record_snapshot(self) -> None:
         part = self._position / len(self.inputs)
+        last = self.history[-1] if self.history else None
         mse = self._squares / self._position if self._position else math.nan
-        held = self.history[-1].held_out_mse if self.history else None
-        if not part and self.history:
-            mse = self.history[-1].mse
+        if last and not part:
+            mse = last.mse
+        held = last.held_out_mse if last else None
         snapshot = Snapshot(
             self.seen,
-            self.epoch + (part if part < 1 else 0.0),
+            self.epoch + part % 1,
             mse,
             math.nan if held is None else held,
             self._parameters(),
@@ -301,13 +288,13 @@ class Run:
         else:
             self.snapshots.append(snapshot)
         if len(self.snapshots) > MAX_SNAPSHOTS:
-            # Every second one goes, but the first and the last stay.
+            # Drop every second one, but neither the first nor the last.
             self.snapshots = self.snapshots[:-1:2] + self.snapshots[-1:]
 
     def network(self, parameters: Array | None = None) -> MLP:
-        """A copy to look into: the network as it is, or with a snapshot's `parameters`.
+        """Return a copy of the network to inspect, as it is or with a snapshot's `parameters`.
 
-        The same object is lent again and again, so take what is needed before asking for another.
+        The next call reuses the same object.
         """
         flat = self._parameters() if parameters is None else parameters
         start = 0
@@ -317,7 +304,7 @@ class Run:
         return self._probe
 
     def trained_range(self) -> tuple[Array, Array]:
-        """Lowest and highest value of each input the network learns from."""
+        """Return the lowest and the highest value of each input learned from."""
         if self.settings.task == OWN:
             return self.inputs.min(axis=0), self.inputs.max(axis=0)
         return np.full(2, self.settings.low), np.full(2, self.settings.high)

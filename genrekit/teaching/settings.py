@@ -1,14 +1,13 @@
-"""What decides a run of the backprop playground, and how much of it one visitor may ask for."""
+"""The settings of a run in the backprop playground, and their limits."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from genrekit.errors import SettingsError
-from genrekit.ranges import check_choice, check_number, check_switch, check_whole
+from genrekit.ranges import check_choice, check_switch, check_whole
 from genrekit.teaching.mlp import INITIALISERS
 from genrekit.teaching.neuron import ACTIVATIONS
-from genrekit.teaching.tasks import TASKS
-from genrekit.wording import counted, numeral
+from genrekit.teaching.tasks import TASKS, check_distribution
 
 __all__ = ["LIMITS", "OWN", "Limits", "RunSettings"]
 
@@ -17,7 +16,7 @@ OWN: Final = "own"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one visitor may ask of a machine shared with others."""
+    """The limits of what one visitor of a shared machine may ask for."""
 
     layers: int = 3
     units: int = 8
@@ -34,7 +33,7 @@ LIMITS: Final = Limits()
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What decides a run's network and data; the defaults are the course's.
+    """The network and the data of a run; the defaults are the course's.
 
     Parameters
     ----------
@@ -45,8 +44,8 @@ class RunSettings:
     init : a key of `genrekit.teaching.mlp.INITIALISERS`
     batch_size, examples : int, 1 to 5000
     low, high : float, low < high; inputs are uniform in [low, high)
-    noise : float, >= 0, standard deviation of what is added to the targets
-    seed : int, >= 0; 11 is one of the seeds whose run comes close to the course's figures
+    noise : float, >= 0, standard deviation of the noise added to the targets
+    seed : int, >= 0; a run of seed 11 comes close to the course's figures
     table : str, rows of numbers for task "own", the last column the target
 
     Raises
@@ -74,34 +73,14 @@ class RunSettings:
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("output activation", self.output_activation or self.activation, ACTIVATIONS)
         check_choice("weight initialisation", self.init, INITIALISERS)
-        for name, value in vars(self).items():
-            if name in ("examples", "batch_size", "seed"):
-                check_whole(name.replace("_", " "), value)
-            elif name in ("low", "high", "noise"):
-                check_number(name, value)
+        check_whole("examples", self.examples, 1, LIMITS.examples)
+        check_whole("batch size", self.batch_size, 1, LIMITS.examples)
+        check_whole("seed", self.seed, 0)
+        check_distribution(self.low, self.high, self.noise)
         check_switch("bias", self.bias)
         if not isinstance(self.hidden, tuple | list):
             raise SettingsError(f"hidden is {self.hidden!r:.40}: use a list of layers' sizes.")
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for units in self.hidden:
-            check_whole("A hidden layer's size", units)
-        if len(self.hidden) > LIMITS.layers or any(not 1 <= n <= LIMITS.units for n in self.hidden):
-            raise SettingsError(
-                f"Hidden layers {self.hidden} are out of range: use up to "
-                f"{counted(LIMITS.layers, 'layer')} of 1 to {counted(LIMITS.units, 'unit')}."
-            )
-        for name, value in (("examples", self.examples), ("batch size", self.batch_size)):
-            if not 1 <= value <= LIMITS.examples:
-                raise SettingsError(
-                    f"{value} is out of range for the {name}: use 1 to {LIMITS.examples}."
-                )
-        if self.seed < 0 or self.noise < 0:
-            raise SettingsError(
-                f"A seed of {self.seed} with a noise of {numeral(self.noise)} cannot be used: each "
-                "must be 0 or more."
-            )
-        if not self.low < self.high:
-            raise SettingsError(
-                f"The range from {numeral(self.low)} to {numeral(self.high)} is empty: "
-                "set the lower end below the upper one."
-            )
+            check_whole("A hidden layer's size", units, 1, LIMITS.units)
+        check_whole("The number of hidden layers", len(self.hidden), 0, LIMITS.layers)

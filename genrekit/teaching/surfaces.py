@@ -1,4 +1,4 @@
-"""Answers over the plane of two inputs: of a whole network, and of a single neuron."""
+"""Answers over the plane of two inputs, of a network and of a single neuron."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 class ErrorMap:
     """Answers over the plane of two inputs: rows follow b, columns follow a.
 
-    `axis` has shape (size,); `answer` and `truth` have shape (size, size), `truth` being None
-    for own numbers.
+    `axis` has shape (size,), `answer` and `truth` (size, size); `truth` is None for a visitor's
+    own numbers.
     """
 
     axis: Array
@@ -31,7 +31,7 @@ class ErrorMap:
 
 
 def error_map(run: Run, size: int = 41, reach: float = 1.0) -> ErrorMap:
-    """Answers for every pair of inputs, from half of `reach` ranges below to `reach` above.
+    """Compute answers from half of `reach` ranges below the trained range to `reach` above it.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def neuron_surface(
     high: float = 2.0,
     size: int = 61,
 ) -> tuple[Array, Array]:
-    """What one neuron of two inputs answers over their plane.
+    """Compute the answers of a neuron over the plane of its two inputs.
 
     Returns
     -------

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from genrekit.errors import SettingsError
 from genrekit.ranges import check_choice, check_number, check_whole
-from genrekit.wording import counted, numeral
+from genrekit.wording import numeral
 
-__all__ = ["TASKS", "make_task"]
+__all__ = ["TASKS", "check_distribution", "make_task"]
 
 Array = NDArray[np.float64]
 
@@ -55,19 +55,28 @@ def make_task(
         The task is unknown, or a number is out of range.
     """
     check_choice("task", name, TASKS)
-    check_whole("count", count)
-    for name_of_number, number in (("low", low), ("high", high), ("noise", noise)):
-        check_number(name_of_number, number)
-    if count < 1 or not low < high or noise < 0:
-        raise SettingsError(
-            f"{counted(count, 'example')} from {numeral(low)} to {numeral(high)} with a noise of "
-            f"{numeral(noise)} cannot be drawn: "
-            "use at least 1 example, a lower end below the upper, and noise of at least 0, "
-            "all of them finite."
-        )
+    check_whole("count", count, 1)
+    check_distribution(low, high, noise)
     rng = np.random.default_rng(seed)
     inputs = rng.uniform(low, high, (count, 2))
     targets = TASKS[name](inputs[:, 0], inputs[:, 1], (low + high) / 2)
     if noise:
         targets = targets + rng.normal(0, noise, count)
     return inputs, targets[:, np.newaxis]
+
+
+def check_distribution(low: float, high: float, noise: float) -> None:
+    """Refuse inputs from an empty range and noise below 0.
+
+    Raises
+    ------
+    SettingsError
+    """
+    check_number("low", low)
+    check_number("high", high)
+    check_number("noise", noise, 0)
+    if not low < high:
+        raise SettingsError(
+            f"The range from {numeral(low)} to {numeral(high)} is empty: set the lower end below "
+            "the upper one."
+        )

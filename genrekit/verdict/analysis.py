@@ -1,8 +1,9 @@
 """The questions that a page or a program asks about one song: verdict, reasons, neighbours, stress.
 
 Each function takes a `Song` and a `ModelFile` and returns plain frozen values that can be sent to
-another process. The decoded samples, the features and the models stay in the memory of the process
-that worked on them, within bounds: a song is decoded once, not once for each question.
+another process. It raises AudioError where the song cannot be used, and ModelError where the model
+cannot. The decoded samples and the models stay in the memory of the process that worked on them,
+within bounds: a song is decoded once, not once for each question.
 
 Samples are float32, mono, full scale is 1.0, at the model's sample rate. Times are in seconds.
 """
@@ -20,16 +21,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AudioInfo, Decoded, decode, probe
+from genrekit.audio.decoder import Decoded, decode, probe
 from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.source import AudioInfo
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
 from genrekit.system.remote import local_path
-from genrekit.verdict.cache import SizedCache
+from genrekit.verdict.cache import SongCache
 from genrekit.verdict.occlusion import describe, occlusion, song_map
 from genrekit.verdict.picture import Picture, mel_picture
 from genrekit.verdict.playback import browser_type
@@ -66,7 +68,6 @@ EXPLAINED_SEGMENTS: Final = 20
 
 # Two songs of a quarter of an hour, or a dozen of usual length.
 _SAMPLES_BYTES: Final = 192 << 20
-_FEATURES_BYTES: Final = 48 << 20
 _MODELS_KEPT: Final = 6
 _PLAYABLE_RATE_HZ: Final = 8000
 
@@ -117,13 +118,7 @@ class ModelFile:
             return {}
 
     def load(self) -> GenreModel:
-        """Return the model, which stays in memory while it is among the last few used.
-
-        Raises
-        ------
-        ModelError
-            As `GenreModel.load`.
-        """
+        """Return the model, which stays in memory while it is among the last few used."""
         return _load(self)
 
 
@@ -152,6 +147,11 @@ class SongResult:
     cut: bool
     picture: Picture
     mime: str | None
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The start of each segment, s."""
+        return tuple(segment.start for segment in self.verdict.segments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ class StressTest:
 
     @property
     def holds(self) -> bool:
-        """Whether the verdict is the same; "not sure" differs from any genre."""
+        """True if the verdict stays the same; "not sure" differs from any genre."""
         return self.before.genre == self.after.genre
 
 
@@ -195,15 +195,7 @@ class StressTest:
 
 
 def analyse(song: Song, model: ModelFile) -> SongResult:
-    """Decode a song, classify it and draw its spectrogram.
-
-    Raises
-    ------
-    AudioError
-        The song cannot be used.
-    ModelError
-        The model cannot be used.
-    """
+    """Decode a song, classify it and draw its spectrogram."""
     network = model.load()
     rate = network.params.sample_rate
     decoded = _decoded(song, rate)
@@ -219,32 +211,15 @@ def analyse(song: Song, model: ModelFile) -> SongResult:
 
 
 def judge(song: Song, model: ModelFile) -> Verdict:
-    """Return the verdict alone, as `GenreModel.classify_file` does.
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
-    """
+    """Return the verdict alone, as `GenreModel.classify_file` does."""
     network = model.load()
     return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
 
 
 def segment_probabilities(features: Array, model: ModelFile) -> Array:
-    """Return a model's calibrated probabilities for segments.
+    """Return a model's calibrated probabilities, shape (n, genres), for features of segments.
 
-    Parameters
-    ----------
-    features : ndarray, float32, shape (n, frames, coefficients), by the model's own parameters
-
-    Returns
-    -------
-    ndarray, float32, shape (n, genres)
-
-    Raises
-    ------
-    ModelError
-        The model cannot be used, or takes other features.
+    The features, shape (n, frames, coefficients), are computed with the model's own parameters.
     """
     return model.load().probabilities(features).astype(np.float32)
 
@@ -252,11 +227,7 @@ def segment_probabilities(features: Array, model: ModelFile) -> Array:
 def segments_to_explain(count: int, around: int | None = None) -> tuple[int, ...]:
     """Choose `EXPLAINED_SEGMENTS` of `count` segments, or all where there are no more.
 
-    Parameters
-    ----------
-    count : int, >= 0
-    around : int or None
-        The segment in the middle of those chosen; None spreads them over the song.
+    They surround the segment `around`; None spreads them over the song.
     """
     if count <= EXPLAINED_SEGMENTS:
         return tuple(range(count))
@@ -274,13 +245,8 @@ def explain(
     Parameters
     ----------
     genre : str, one of the model's
-    starts : sequence of float, s, where each segment of the verdict begins
+    starts : sequence of float, s, as `SongResult.starts`
     which : sequence of int, at least one, rising: the segments to explain
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
     """
     network = model.load()
     params = network.params
@@ -293,32 +259,20 @@ def explain(
 
 
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
-    """Find the training segments most similar to the song's; None where the model keeps none.
+    """Find the `k` training segments most similar to each of the song's segments.
 
-    Parameters
-    ----------
-    starts : sequence of float, s, where each segment of the verdict begins
-    k : int, >= 1, how many for each segment
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
+    `starts` are `SongResult.starts`. None where the model keeps no training segments.
     """
     network = model.load()
     if network.neighbours is None:
         return None
-    return network.nearest(_features(song, network.params, tuple(starts)), k)
+    params = network.params
+    segments = _cut(_decoded(song, params.sample_rate).samples, starts, params)
+    return network.nearest(extract(segments, params), k)
 
 
 def stress_test(song: Song, model: ModelFile, degradation: Degradation) -> StressTest:
-    """Classify a song, or the middle `STRESS_SECONDS` of it, before and after a degradation.
-
-    Raises
-    ------
-    AudioError, ModelError
-        As `analyse`.
-    """
+    """Classify a song, or the middle `STRESS_SECONDS` of it, before and after a degradation."""
     network = model.load()
     rate = network.params.sample_rate
     samples, start = _middle(_decoded(song, rate).samples, network.params)
@@ -331,25 +285,16 @@ def stress_test(song: Song, model: ModelFile, degradation: Degradation) -> Stres
 
 
 def samples_of(song: Song, rate: int) -> Array:
-    """Decode a song at `rate` Hz, at most `Song.max_seconds` of it.
-
-    Raises
-    ------
-    AudioError
-        As `analyse`.
-    """
+    """Decode a song at `rate` Hz, at most `Song.max_seconds` of it."""
     return _decoded(song, rate).samples
 
 
 def excerpt_sound(
     song: Song, rate: int, start: float, seconds: float, degradation: Degradation
 ) -> bytes:
-    """Return an excerpt of a song as WAV, after a degradation.
+    """Return an excerpt of a song as WAV at `rate` Hz, after a degradation.
 
-    Parameters
-    ----------
-    rate : int, Hz
-    start, seconds : float, s; clipped to the song's length
+    It begins at `start` and lasts `seconds`, both in s and clipped to the song's length.
     """
     samples = _decoded(song, rate).samples
     length = round(seconds * rate)
@@ -360,14 +305,7 @@ def excerpt_sound(
 def wav_rendering(song: Song, rate: int) -> bytes:
     """Return what was analysed as 16-bit mono WAV, which every browser plays.
 
-    Parameters
-    ----------
-    rate : int, Hz; below 8000, which browsers need not play, 22050 is used
-
-    Raises
-    ------
-    AudioError
-        As `analyse`.
+    Where `rate` is below 8000 Hz, which browsers need not play, 22050 Hz is used.
     """
     rate = rate if rate >= _PLAYABLE_RATE_HZ else 22050
     return wav_bytes(_decoded(song, rate).samples, rate)
@@ -391,11 +329,9 @@ def warm_up() -> None:
 def clear_caches() -> None:
     """Drop the songs in memory, for a process that has been idle."""
     _songs.clear()
-    _feature_sets.clear()
 
 
-_songs: Final[SizedCache[Decoded]] = SizedCache(_SAMPLES_BYTES)
-_feature_sets: Final[SizedCache[Array]] = SizedCache(_FEATURES_BYTES)
+_songs: Final = SongCache(_SAMPLES_BYTES)
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
@@ -415,20 +351,8 @@ def _decoded(song: Song, rate: int) -> Decoded:
             )
         decoded = decode(song.content, rate, song.max_seconds)
         decoded.samples.flags.writeable = False
-        _songs.put(key, decoded.samples.nbytes, decoded)
+        _songs.put(key, decoded)
     return decoded
-
-
-def _features(song: Song, params: FeatureParams, starts: tuple[float, ...]) -> Array:
-    """Return the features of the segments that begin at `starts`, shared by models alike."""
-    key = (song.digest, song.max_seconds, params, starts)
-    features = _feature_sets.get(key)
-    if features is None:
-        samples = _decoded(song, params.sample_rate).samples
-        features = extract(_cut(samples, starts, params), params)
-        features.flags.writeable = False
-        _feature_sets.put(key, features.nbytes, features)
-    return features
 
 
 def _cut(samples: Array, starts: Sequence[float], params: FeatureParams) -> Array:

@@ -30,11 +30,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.features.extraction import DYNAMIC_RANGE_DB, FeatureParams, dct_matrix, log_mel
 from genrekit.mel.scale import mel_frequencies
 from genrekit.model.bundle import GenreModel
 from genrekit.ranges import check_whole
+from genrekit.verdict.picture import MAX_COLUMNS
 
 __all__ = ["SOFTER_DB", "SongMap", "band_edges", "describe", "occlusion", "song_map"]
 
@@ -44,7 +45,6 @@ SOFTER_DB: Final = 20.0
 _SEGMENTS_AT_ONCE: Final = 32
 # A convolution keeps dozens of numbers for each one it is given.
 _VALUES_AT_ONCE: Final = 1 << 20
-_COLUMNS_MAX: Final = 1200
 # Evidence is worth a word from 5% of the odds on, when it is twice its own uncertainty.
 _LEAST: Final = 0.05
 _ERRORS: Final = 2.0
@@ -118,12 +118,7 @@ class SongMap:
 
 
 def song_map(
-    maps: Array,
-    starts: NDArray[np.floating],
-    params: FeatureParams,
-    *,
-    seconds: float,
-    columns: int | None = None,
+    maps: Array, starts: NDArray[np.floating], params: FeatureParams, seconds: float
 ) -> SongMap:
     """Lay the segments' maps side by side, averaged where they overlap.
 
@@ -133,17 +128,16 @@ def song_map(
     starts : ndarray, shape (n,), s, where each segment begins, >= 0
     params : FeatureParams of the model
     seconds : float, s, > 0, the song's length
-    columns : int, >= 1, or None for about one for each moment, at most 1200
 
     Returns
     -------
     SongMap
-        Each column is the mean of its moments, weighted by the time they share with it.
+        About one column for each moment, at most 1200; each is the mean of its moments, weighted
+        by the time they share with it.
     """
     n, bands, moments = maps.shape
     length = params.segment_step / moments
-    if columns is None:
-        columns = min(_COLUMNS_MAX, max(1, round(seconds / length)))
+    columns = min(MAX_COLUMNS, max(1, round(seconds / length)))
     begins = (starts[:, np.newaxis] + length * np.arange(moments)).ravel()
     flat = maps.transpose(1, 0, 2).reshape(bands, n * moments).astype(np.float64)
     values = np.full((bands, columns), np.nan, np.float32)

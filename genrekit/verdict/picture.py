@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import usable_samples
+from genrekit.audio.samples import usable_samples
 from genrekit.errors import AudioError
 from genrekit.features.extraction import hann_window
 from genrekit.mel.scale import MelFormula, mel_filterbank, mel_frequencies

@@ -1,4 +1,4 @@
-"""Which sound files browsers play as they are; all others are rendered anew as WAV.
+"""The kinds of sound file that browsers play; all others are rendered as WAV.
 
 Chromium 156 played each pair of container and codec listed here. It also played 32-bit PCM and MP3
 in WAV, Vorbis and PCM in MP4, and much in Matroska, which other browsers need not play; it refused
@@ -7,7 +7,7 @@ AC-3, E-AC-3, ALAC, DTS, TrueHD and ADPCM in any container, MP2, and free-format
 
 from typing import Final
 
-from genrekit.audio.decoder import AudioInfo
+from genrekit.audio.source import AudioInfo
 
 __all__ = ["PLAYED", "browser_type"]
 

@@ -1,19 +1,19 @@
-"""The backprop playground: a network learns before one's eyes, and can be looked into."""
+"""The backprop playground: a network that learns, and that can be inspected on the way."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import page_header, plain_errors
-from genrekit.app.playground.network_view import network_view, unit_names, weight_names
+from genrekit.app.kit.widgets import URL, choice, page_header, plain_errors
+from genrekit.app.playground.network_view import network_view
 from genrekit.app.playground.pace import SPEEDS
+from genrekit.app.playground.packing import unit_names, weight_names
 from genrekit.app.playground.panels import closer
-from genrekit.app.playground.settings import URL, apply, settings_panel
+from genrekit.app.playground.settings import apply, settings_panel
 from genrekit.app.playground.state import Playground, current, playground
 from genrekit.teaching.diagnosis import diagnose
-from genrekit.teaching.inspect_run import ask, nearest_target
+from genrekit.teaching.inspect_run import ask
 from genrekit.teaching.presets import EXPERIMENTS
 from genrekit.teaching.run import Run
 from genrekit.wording import numeral
@@ -47,20 +47,17 @@ def controls(state: Playground) -> None:
         st.select_slider(
             "Speed", list(SPEEDS), "5 epochs a second", key="bp_speed", width=320, **URL
         )
-        st.segmented_control(
+        choice(
             "Lines show",
             ["weights", "gradients"],
-            default="weights",
-            required=True,
-            key="bp_lines",
+            "bp_lines",
             help="A weight says how much an input counts. Its gradient says how fast the loss for "
             "the question below grows with the weight; a step goes against it.",
-            **URL,
         )
 
 
 def question_boxes(run: Run) -> list[float]:
-    """The question put to the network; the drawing shows how it is answered."""
+    """Ask for the question whose answer the drawing shows."""
     names = unit_names(run.mlp.layer_sizes)[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         return [
@@ -84,7 +81,7 @@ def answer_line(run: Run, question: Sequence[float]) -> str:
         return "It has no answer: its numbers have grown beyond what a computer can hold."
     text = f"It answers **{reply.answer:.4f}**"
     if reply.truth is not None:
-        # Of the two numbers as they stand there, so that they give it to whoever checks.
+        # The difference of the two numbers as they are shown.
         off = round(reply.answer, 4) - round(reply.truth, 4)
         text += f". Right is **{reply.truth:.4f}**, so it is off by {off:+.4f}"
     text += "."
@@ -98,29 +95,12 @@ def answer_line(run: Run, question: Sequence[float]) -> str:
 
 
 def live(state: Playground, question: list[float]) -> None:
-    """Learn what is due, then show where the run stands. Repeats itself while training."""
+    """Learn what is due, then show the run. A fragment that repeats itself while training."""
     with plain_errors(), state.lock:
         state.tick(st.session_state["bp_speed"])
         run = state.run
         st.markdown(answer_line(run, question))
-        labels = weight_names(run)
-        chosen = st.session_state.get("bp_weight")
-        network_view(
-            run,
-            state.packer,
-            question=question,
-            target=nearest_target(run, question),
-            run_number=state.number,
-            stamp=state.next_stamp(),
-            training=state.training,
-            lines=st.session_state["bp_lines"],
-            logarithmic=bool(st.session_state.get("bp_log")),
-            selected=labels.index(chosen) if chosen in labels else 0,
-            earlier=state.earlier,
-            key="network",
-            on_edit=partial(on_edit, state),
-            on_select=partial(on_select, state),
-        )
+        network_view(state, question, on_edit=on_edit, on_select=on_select)
         for finding in diagnose(run):
             st.warning(f"{finding.message} **{finding.remedy}**", icon=":material/warning:")
     if (state.training and run.finished) or state.refresh:
@@ -129,7 +109,7 @@ def live(state: Playground, question: list[float]) -> None:
 
 
 def on_edit(state: Playground) -> None:
-    """A weight was given another value in the drawing."""
+    """Handle an edit of a weight in the drawing."""
     edit = st.session_state["network"].edit
     weights = state.run.all_weights()
     if edit and 0 <= int(edit["weight"]) < len(weights):
@@ -139,7 +119,7 @@ def on_edit(state: Playground) -> None:
 
 
 def on_select(state: Playground) -> None:
-    """A weight was chosen in the drawing."""
+    """Handle the choice of a weight in the drawing."""
     index = st.session_state["network"].select
     labels = weight_names(state.run)
     if index is not None and 0 <= int(index) < len(labels):

@@ -1,8 +1,6 @@
 """The mel scale: convert, see, hear, and follow a sound until it is an MFCC."""
 
-import streamlit as st
-
-from genrekit.app.kit.widgets import plain_errors
+from genrekit.app.kit.widgets import choice, plain_errors
 from genrekit.app.mel.calculator import calculator
 from genrekit.app.mel.ear_test import ear_test
 from genrekit.app.mel.filter_bank import filter_bank
@@ -19,15 +17,11 @@ SECTIONS = {
 }
 
 with plain_errors():
-    section = st.segmented_control(
+    section = choice(
         "Section of this page",
-        list(SECTIONS),
-        default="calculator",
-        required=True,
+        {name: title for name, (title, _) in SECTIONS.items()},
+        "mel_view",
         wrap=True,
-        format_func=lambda name: SECTIONS[name][0],
-        key="mel_view",
-        bind="query-params",
         label_visibility="collapsed",
     )
     SECTIONS[section][1]()

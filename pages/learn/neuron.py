@@ -1,29 +1,38 @@
 """One artificial neuron, with its arithmetic written out."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app.kit.charts import BLUE, GREY, ORANGE, figure
+from genrekit.app.kit.charts import BLUE, GREY, ORANGE, add_contour, figure, mark, plane
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import chart, page_header, plain_errors
+from genrekit.app.kit.widgets import URL, chart, choice, page_header, plain_errors
 from genrekit.app.neuron.view import neuron_view
-from genrekit.app.playground.formulas import number
+from genrekit.app.playground.formulas import CURVES, number, two_a_line
 from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
 from genrekit.teaching.surfaces import neuron_surface
 
+
+class Parts(NamedTuple):
+    """A neuron; `bias` is None where it has none."""
+
+    inputs: Sequence[float]
+    weights: Sequence[float]
+    bias: float | None
+    activation: str
+
+
 INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)
 WEIGHTS = (0.4, 0.7, 0.2, -0.5, 1.0)
-URL = {"bind": "query-params"}
-
-# Inputs, weights, bias and activation to put into the sliders with one press.
+# To put into the widgets with one press.
 EXAMPLES = {
-    "The course's neuron": ((0.5, 0.3, 0.2), (0.4, 0.7, 0.2), None, "sigmoid"),
-    "AND": ((1.0, 1.0), (1.0, 1.0), -1.5, "step"),
-    "OR": ((1.0, 0.0), (1.0, 1.0), -0.5, "step"),
-    "NOT": ((1.0,), (-1.0,), 0.5, "step"),
+    "The course's neuron": Parts((0.5, 0.3, 0.2), (0.4, 0.7, 0.2), None, "sigmoid"),
+    "AND": Parts((1.0, 1.0), (1.0, 1.0), -1.5, "step"),
+    "OR": Parts((1.0, 0.0), (1.0, 1.0), -0.5, "step"),
+    "NOT": Parts((1.0,), (-1.0,), 0.5, "step"),
 }
 SAYS = {
     "sigmoid": "The sigmoid squeezes any sum into 0 to 1, gently.",
@@ -33,87 +42,64 @@ SAYS = {
 }
 
 
-def apply(name: str) -> None:
-    """Put an example into the sliders."""
-    inputs, weights, bias, activation = EXAMPLES[name]
-    st.session_state["nr_n"] = len(inputs)
-    st.session_state["nr_bias"] = bias is not None
-    st.session_state["nr_b"] = bias or 0.0
-    st.session_state["nr_act"] = activation
-    for i, (x, w) in enumerate(zip(inputs, weights, strict=True), start=1):
-        st.session_state[f"nr_x{i}"] = x
-        st.session_state[f"nr_w{i}"] = w
+def apply(parts: Parts) -> None:
+    """Put an example into the widgets."""
+    values: dict[str, Any] = {
+        "n": len(parts.inputs),
+        "bias": parts.bias is not None,
+        "b": parts.bias or 0.0,
+    }
+    values["act"] = parts.activation
+    for i, (x, w) in enumerate(zip(parts.inputs, parts.weights, strict=True), start=1):
+        values |= {f"x{i}": x, f"w{i}": w}
+    for name, value in values.items():
+        st.session_state[f"nr_{name}"] = value
 
 
-def settings() -> tuple[list[float], list[float], float | None, str]:
-    """Inputs, weights, bias (None without one) and activation."""
+def settings() -> Parts:
     with st.container(horizontal=True):
-        for name in EXAMPLES:
-            st.button(name, key=f"example {name}", on_click=apply, args=(name,))
+        for name, parts in EXAMPLES.items():
+            st.button(name, key=f"example {name}", on_click=apply, args=(parts,))
     count = st.slider("Number of inputs", 1, 5, 3, key="nr_n", **URL)
     inputs, weights = [], []
-    for i in range(1, count + 1):
+    for i, (x, w) in enumerate(zip(INPUTS[:count], WEIGHTS, strict=False), start=1):
         left, right = st.columns(2)
-        inputs.append(
-            left.slider(f"Input x{i}", -2.0, 2.0, INPUTS[i - 1], 0.05, key=f"nr_x{i}", **URL)
-        )
-        weights.append(
-            right.slider(f"Weight w{i}", -3.0, 3.0, WEIGHTS[i - 1], 0.05, key=f"nr_w{i}", **URL)
-        )
+        inputs.append(left.slider(f"Input x{i}", -2.0, 2.0, x, 0.05, key=f"nr_x{i}", **URL))
+        weights.append(right.slider(f"Weight w{i}", -3.0, 3.0, w, 0.05, key=f"nr_w{i}", **URL))
     bias = None
     if st.toggle("Bias: a number added to the sum", key="nr_bias", **URL):
         bias = st.slider("Bias b", -3.0, 3.0, 0.0, 0.05, key="nr_b", **URL)
-    activation = st.segmented_control(
-        "Activation function", list(SAYS), default="sigmoid", required=True, key="nr_act", **URL
-    )
-    return inputs, weights, bias, activation
+    return Parts(inputs, weights, bias, choice("Activation function", list(SAYS), "nr_act"))
 
 
-def exact(
-    inputs: Sequence[float], weights: Sequence[float], bias: float | None, activation: str
-) -> NeuronOutput:
-    """The neuron's output, with a sum of 0 where 0.1 + 0.2 − 0.3 leaves a computer a speck.
+def exact(parts: Parts) -> NeuronOutput:
+    """Compute the neuron, with a sum of 0 where 0.1 + 0.2 − 0.3 leaves a rounding error.
 
     Sliders have two decimals, their products four.
     """
-    result = neuron(inputs, weights, bias or 0.0, activation)
+    result = neuron(parts.inputs, parts.weights, parts.bias or 0.0, parts.activation)
     h = round(result.net_input, 6) + 0.0
-    return NeuronOutput(result.products, h, float(ACTIVATIONS[activation](h)))
+    return NeuronOutput(result.products, h, float(ACTIVATIONS[parts.activation](h)))
 
 
-def arithmetic(
-    inputs: Sequence[float],
-    weights: Sequence[float],
-    bias: float | None,
-    activation: str,
-    result: NeuronOutput,
-) -> None:
-    """The sum and the bend, with the numbers of this moment, two terms a line for a phone."""
-    terms = [rf"{bracket(x)} \cdot {bracket(w)}" for x, w in zip(inputs, weights, strict=True)]
-    products = [bracket(p) for p in result.products]
-    if bias is not None:
-        terms.append(bracket(bias))
-        products.append(bracket(bias))
+def arithmetic(parts: Parts, result: NeuronOutput) -> None:
+    """Write out the sum and the activation with the current numbers."""
+    pairs = zip(parts.inputs, parts.weights, strict=True)
+    bias = [] if parts.bias is None else [bracket(parts.bias)]
+    terms = two_a_line([*(rf"{bracket(x)} \cdot {bracket(w)}" for x, w in pairs), *bias])
+    products = two_a_line([*map(bracket, result.products), *bias])
     h = f"{result.net_input:.6g}"
-    bent = {
-        "sigmoid": rf"\frac{{1}}{{1 + e^{{-({h})}}}}",
-        "tanh": rf"\tanh({h})",
-        "relu": rf"\max(0, {h})",
-        "step": rf"1 \text{{ if }} {h} > 0 \text{{, else }} 0",
-    }[activation]
-    general = r"\sum x_i w_i" + (" + b" if bias is not None else "")
+    general = r"\sum x_i w_i" + (" + b" if bias else "")
+    curve = CURVES[parts.activation].formula.format(
+        f"({h})" if parts.activation == "sigmoid" else h
+    )
     st.latex(
-        rf"\begin{{aligned}} h &= {general} \\ &= {rows(terms)} \\ &= {rows(products)} \\ "
-        rf"&= {h} \\[6pt] s(h) &= {bent} \\ &= {number(result.activation, digits=6)} "
+        rf"\begin{{aligned}} h &= {general} \\ &= {terms} \\ &= {products} \\ "
+        rf"&= {h} \\[6pt] s(h) &= {curve} \\ &= {number(result.activation, digits=6)} "
         r"\end{aligned}"
     )
     st.markdown("The neuron's answer, to the last digit:")
     st.code(np.format_float_positional(result.activation, trim="0"), language=None)
-
-
-def rows(terms: Sequence[str]) -> str:
-    pairs = [" + ".join(terms[i : i + 2]) for i in range(0, len(terms), 2)]
-    return r" \\ &\quad + ".join(pairs)
 
 
 def bracket(value: float) -> str:
@@ -122,7 +108,7 @@ def bracket(value: float) -> str:
 
 
 def curve(activation: str, result: NeuronOutput) -> None:
-    """The activation function, and where this neuron stands on it."""
+    """Draw the activation function, and mark this neuron on it."""
     reach = max(6.0, abs(result.net_input) * 1.15)
     # Two points just beside zero keep the step's edge upright.
     h = np.sort(np.append(np.linspace(-reach, reach, 241), [-1e-6, 1e-6]))
@@ -149,42 +135,38 @@ def curve(activation: str, result: NeuronOutput) -> None:
     st.caption(SAYS[activation])
 
 
-def surface(
-    inputs: Sequence[float], weights: Sequence[float], bias: float | None, activation: str
-) -> None:
-    """The answer over both inputs, the line where the sum is 0, and the four corners 0 and 1."""
-    axis, answer = neuron_surface(weights, bias or 0.0, activation)
-    _, h = neuron_surface(weights, bias or 0.0, "identity")
+def surface(parts: Parts) -> None:
+    """Draw the answer over both inputs, the line where the sum is 0, and the corners 0 and 1."""
+    bias = parts.bias or 0.0
+    axis, answer = neuron_surface(parts.weights, bias, parts.activation)
+    _, h = neuron_surface(parts.weights, bias, "identity")
     corners = [(a, b) for a in (0.0, 1.0) for b in (0.0, 1.0)]
-    says = [exact(c, weights, bias, activation).activation for c in corners]
-    x = axis.astype(np.float32)
-    picture = figure(
-        go.Heatmap(x=x, y=x, z=answer.astype(np.float32), colorscale="Cividis",
-                   colorbar={"title": {"text": "answer", "side": "top"}, "orientation": "h",
-                             "y": 1.02, "yanchor": "bottom", "thickness": 12},
-                   hovertemplate="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}<extra></extra>"),
-        go.Contour(x=x, y=x, z=h.astype(np.float32), showscale=False, hoverinfo="skip",
-                   contours={"start": 0, "end": 0, "size": 1, "coloring": "none"},
-                   line={"color": "white", "dash": "dash", "width": 2}),
-        go.Scatter(x=[c[0] for c in corners], y=[c[1] for c in corners], mode="markers",
-                   marker={"color": "white", "size": 8, "line": {"color": "black", "width": 1}},
-                   hovertemplate="x1 %{x}, x2 %{y}<extra></extra>"),
-        go.Scatter(x=[inputs[0]], y=[inputs[1]], mode="markers",
-                   marker={"symbol": "x", "size": 13, "color": ORANGE,
-                           "line": {"color": "black", "width": 1}},
-                   hovertemplate="your inputs<extra></extra>"),
+    answers = [exact(parts._replace(inputs=corner)).activation for corner in corners]
+    picture = plane(
+        axis,
+        answer,
+        "answer",
         x="input x1",
         y="input x2",
+        hover="x1 %{x:.2f}, x2 %{y:.2f}: %{z:.3f}",
         height=450,
-        showlegend=False,
-    )  # fmt: skip
-    for (a, b), said in zip(corners, says, strict=True):
-        picture.add_annotation(
-            x=a, y=b, text=f"{said:.2f}", showarrow=False, yshift=17,
-            font={"color": "white"}, bgcolor="rgba(0, 0, 0, 0.65)",
-        )  # fmt: skip
-    picture.update_xaxes(constrain="domain", range=[-2, 2])
-    picture.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top", range=[-2, 2])
+    )
+    add_contour(picture, axis, h, 0, "dash")
+    edge = {"color": "black", "width": 1}
+    x, y = zip(*corners, strict=True)
+    mark(picture, x, y, "x1 %{x}, x2 %{y}", color="white", size=8, line=edge)
+    x, y = ([value] for value in parts.inputs)
+    mark(picture, x, y, "your inputs", symbol="x", size=13, color=ORANGE, line=edge)
+    label = {
+        "showarrow": False,
+        "yshift": 17,
+        "font_color": "white",
+        "bgcolor": "rgba(0, 0, 0, 0.65)",
+    }
+    for (x, y), corner_answer in zip(corners, answers, strict=True):
+        picture.add_annotation(x=x, y=y, text=f"{corner_answer:.2f}", **label)
+    for update in (picture.update_xaxes, picture.update_yaxes):
+        update(range=[-2, 2])
     chart(
         picture,
         "The answer for every pair of inputs; a dashed line marks where the sum is 0.",
@@ -209,19 +191,19 @@ def main() -> None:
     # The drawing comes first, so that a phone shows it above the sliders.
     left, right = st.columns(2, gap="large")
     with right:
-        inputs, weights, bias, activation = settings()
-    result = exact(inputs, weights, bias, activation)
+        parts = settings()
+    result = exact(parts)
     with left:
-        neuron_view(inputs, weights, bias, activation, result)
-        arithmetic(inputs, weights, bias, activation, result)
+        neuron_view(*parts, result)
+        arithmetic(parts, result)
     left, right = st.columns(2, gap="large")
     with left:
         st.header("The bend", anchor=False)
-        curve(activation, result)
+        curve(parts.activation, result)
     with right:
         st.header("The decision", anchor=False)
-        if len(inputs) == 2:
-            surface(inputs, weights, bias, activation)
+        if len(parts.inputs) == 2:
+            surface(parts)
         else:
             st.info(
                 "Set the number of inputs to 2, or press AND, to see the answer for every pair "

@@ -5,16 +5,18 @@ from bisect import bisect_right
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.classify import inputs
-from genrekit.app.classify import overview as views
-from genrekit.app.classify.inputs import ModelChoice, Outcome
+from genrekit.app.classify import compare, download, inputs, overview, questions, stress, why
+from genrekit.app.classify.inputs import ModelChoice, Sound
+from genrekit.app.classify.questions import Outcome
 from genrekit.app.kit.glossary import page_words
 from genrekit.app.kit.widgets import first_step, page_header, plain_errors
 from genrekit.verdict.analysis import SongResult
 
+LOOKS = WHY, STRESS, COMPARE, TAKE = "Why", "Stress test", "Compare models", "Take it away"
+
 
 def nothing_yet() -> None:
-    """What to do first, and what there will be to see."""
+    """Say what to do first, and what there will be to see."""
     st.info(
         "Nothing to hear yet. Drop in a song above, or choose **An example**: then there will be "
         "the verdict here, the song as a spectrogram with every segment's verdict to click "
@@ -23,45 +25,51 @@ def nothing_yet() -> None:
     )
 
 
-def song(one: Outcome, listener: ModelChoice, found: list[ModelChoice]) -> None:
-    """Everything about one song; the closer look is computed when it is chosen."""
-    heard = views.show_song(one, listener)
-    if heard is None:
+def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:
+    """Show one song; the closer look is computed when it is chosen."""
+    overview.show_song(outcome, model)
+    sound, result = outcome.sound, outcome.result
+    if result is None:
+        return
+    if not outcome.is_judged:
+        overview.show_evidence(sound, result, None)
         return
     evidence = st.container()
-    if not heard.verdict.probabilities:
-        with evidence:
-            views.show_evidence(one, heard, None)
-        return
-    look = views.choose_look()
-    segment = chosen_segment(one, heard)
-    why = views.ask_why(one, heard, listener, segment) if look == views.WHY else None
+    look = st.segmented_control(
+        "Look closer",
+        LOOKS,
+        key="look",
+        bind="query-params",
+        help="Each is computed when you choose it.",
+    )
+    segment = chosen_segment(sound, result)
+    explanation = why.explain(sound, result, model, segment) if look == WHY else None
     with evidence:
-        clicked = views.show_evidence(one, heard, why)
+        clicked = overview.show_evidence(sound, result, explanation)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)
-        if why is not None:  # computed for the segment before
+        if explanation is not None:  # computed for the segment before
             st.rerun()
-    if why is not None:
-        views.show_reasons(one, heard, listener, segment, why)
-    elif look == views.STRESS:
-        views.show_stress(one, heard, listener, segment)
-    elif look == views.COMPARE:
-        views.show_comparison(one, heard, found)
-    elif look == views.TAKE:
-        views.show_take_away(one, listener)
+    if explanation is not None:
+        why.show(sound, result, model, segment, explanation)
+    elif look == STRESS:
+        stress.show(sound, result, model, segment)
+    elif look == COMPARE:
+        compare.show(sound, models)
+    elif look == TAKE:
+        download.show(outcome, model)
 
 
-def chosen_segment(one: Outcome, heard: SongResult) -> int:
-    """The segment in the address, counted from 0; the first where it names none of this song.
+def chosen_segment(sound: Sound, result: SongResult) -> int:
+    """Return the segment in the address, from 0; the first where the song has no such segment.
 
-    Under a model that cuts the song otherwise, the segment at the same moment.
+    When another model divides the song otherwise, return the segment at the same moment.
     """
-    starts = tuple(part.start for part in heard.verdict.segments)
+    starts = result.starts
     text = st.query_params.get("segment", "1")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-    now = (one.sound.song.digest, starts)
+    now = (sound.song.digest, starts)
     song, cut = st.session_state.get("segment_of", now)
     st.session_state["segment_of"] = now
     if (song, cut) != now:
@@ -81,16 +89,16 @@ page_header(
 page_words("classify")
 with plain_errors():
     session.sync()
-    found = inputs.model_choices()
-    if not found:
+    models = inputs.model_choices()
+    if not models:
         st.info("There is no model yet: train one first.")
         first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
-        listener = inputs.choose_listener(found)
+        model = inputs.choose_model(models)
         sounds = inputs.choose_sounds()
         if not sounds:
             nothing_yet()
         else:
-            results = inputs.hear_all(sounds, listener)
-            one = views.show_table(results) if len(results) > 1 else results[0]
-            song(one, listener, found)
+            outcomes = questions.classify(sounds, model)
+            chosen = overview.show_table(outcomes) if len(outcomes) > 1 else outcomes[0]
+            song(chosen, model, models)

@@ -32,7 +32,7 @@ def test_what_a_visitor_brought_goes_some_time_after_him(tmp_path):
             await tab.go("train")
             await tab.upload("data.npz", bytes(100_000))
             until = time.monotonic() + PATIENCE
-            while not kept(url, "inputs._heard"):  # the home page's verdict, on its way
+            while not kept(url, "questions._value"):  # the home page's verdict, on its way
                 assert time.monotonic() < until, "the home page has no verdict"
                 await asyncio.sleep(0.1)
             return kept(url, "UploadedFile"), kept(url, "st_cache_data")

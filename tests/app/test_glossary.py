@@ -42,7 +42,12 @@ SOURCES = {
     "classify": [
         "listen/classify.py",
         "app/classify/inputs.py",
+        "app/classify/questions.py",
         "app/classify/overview.py",
+        "app/classify/why.py",
+        "app/classify/stress.py",
+        "app/classify/compare.py",
+        "app/classify/download.py",
         "app/browser/evidence_player.html",
         "app/browser/evidence_player.js",
     ],

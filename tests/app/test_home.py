@@ -11,6 +11,7 @@ from page_tools import texts
 from genrekit.app import settled
 from genrekit.app.home import story
 from genrekit.app.kit.clips import CLIPS
+from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams
 from genrekit.isolation.pool import WorkerBusy
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
@@ -42,7 +43,7 @@ def test_a_tone_is_one_bright_row_and_a_higher_one_a_higher_row():
     assert rows == sorted(set(rows))
 
 
-def test_what_grows_louder_grows_in_the_wave():
+def test_a_crescendo_grows_in_the_wave():
     sound = tone(440) * np.linspace(0, 1, len(tone(440)), dtype=np.float32)
     low, high = story.pictures(sound, PARAMS)["wave"].T.astype(int)
     assert high[-1] == 127
@@ -53,16 +54,16 @@ def test_what_grows_louder_grows_in_the_wave():
 
 def test_the_verdict_is_the_default_models():
     clip = next(clip for clip in CLIPS if clip.name == "jazz")
-    heard = analyse(Song(clip.path.read_bytes(), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
+    result = analyse(Song(clip.path.read_bytes(), 60.0), ModelFile.at(MODELS / DEFAULT_MODEL))
     answer = Future()
-    answer.set_result(heard)
+    answer.set_result(result)
     told = story._verdict(answer)
-    assert told["genre"] == heard.verdict.genre
-    assert told["probabilities"] == heard.verdict.probabilities
-    assert told["colours"].keys() == heard.verdict.probabilities.keys()
-    assert len(told["segments"]) == len(heard.verdict.segments)
+    assert told["genre"] == result.verdict.genre
+    assert told["probabilities"] == result.verdict.probabilities
+    assert told["colours"].keys() == result.verdict.probabilities.keys()
+    assert len(told["segments"]) == len(result.verdict.segments)
     start, end, values = told["segments"][0]
-    assert (start, end) == (heard.verdict.segments[0].start, heard.verdict.segments[0].end)
+    assert (start, end) == (result.verdict.segments[0].start, result.verdict.segments[0].end)
     assert sum(values) == pytest.approx(1, abs=1e-3)
     json.dumps(told, allow_nan=False)
 
@@ -91,19 +92,18 @@ def test_the_network_that_is_drawn_is_the_one_that_gives_the_verdict():
     assert 2.5 < model.params.segment_seconds < 3.5  # "three seconds of the picture"
 
 
-@pytest.mark.parametrize("failure", [WorkerBusy("Too many."), ValueError("secret"), "No sound."])
-def test_a_model_that_cannot_answer_is_said_plainly(failure):
+@pytest.mark.parametrize(
+    "failure", [WorkerBusy("Too many."), ValueError("secret"), AudioError("No sound.")]
+)
+def test_a_model_that_cannot_answer_is_reported_plainly(failure):
     answer = Future()
-    if isinstance(failure, str):
-        answer.set_result(failure)
-    else:
-        answer.set_exception(failure)
+    answer.set_exception(failure)
     (problem,) = story._verdict(answer).values()
     assert "Reload the page" in problem
     assert "secret" not in problem
 
 
-def test_home_shows_the_rest_at_once_where_no_model_can_be_asked(app):
+def test_home_shows_the_rest_where_no_model_can_be_asked(app):
     at = app("start/home.py")
     assert not at.error
     assert "Sound becomes a picture" in texts(at)
@@ -111,7 +111,7 @@ def test_home_shows_the_rest_at_once_where_no_model_can_be_asked(app):
 
 
 def test_the_first_look_is_small():
-    """What travels for the pictures, in bytes."""
+    """The pictures are sent in few bytes."""
     clip = next(clip for clip in CLIPS if clip.name == "jazz")
     assert sum(map(len, story._cached_pictures(clip).values())) < 30_000
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit.app.playground import state as playground
 from genrekit.app.playground.formulas import STAGES, stage_formulas
-from genrekit.app.playground.network_view import (
+from genrekit.app.playground.packing import (
     BUDGET,
     LIVE_BUDGET,
     Packer,

@@ -12,13 +12,19 @@ from page_tools import button, texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import session
-from genrekit.app.classify import inputs, overview
+from genrekit.app.classify import inputs
+from genrekit.app.classify.compare import agreement
+from genrekit.app.classify.download import command, verdicts_json
+from genrekit.app.classify.overview import clock
+from genrekit.app.classify.questions import Outcome
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
+from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
 from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.verdicts import Verdict
 from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
 from genrekit.verdict import analysis
@@ -85,7 +91,7 @@ def test_without_any_model_the_page_leads_to_training(app, monkeypatch, tmp_path
     assert at.get("page_link")
 
 
-def test_the_answer_is_the_library_s(app, own_model):
+def test_the_verdict_is_the_library_s(app, own_model):
     content = jazz()
     at = upload(app(PAGE, model=own_model.id), ("my *song*.wav", content))
     assert not at.exception
@@ -99,14 +105,14 @@ def test_the_answer_is_the_library_s(app, own_model):
     assert "WAV · 22.05 kHz · mono · heard: 7 s" in shown
 
 
-def test_the_verdict_is_never_without_what_the_model_was_measured_at(app, own_model):
+def test_the_verdict_comes_with_the_model_s_accuracy(app, own_model):
     card = GenreModel.load(own_model.folder / "model").card
     shown = texts(example(app, own_model))
     assert card["split"]["worth"] in shown
     assert f"split by {card['split']['kind']}" in shown
 
 
-def test_an_example_needs_no_file_and_its_settings_stand_in_the_address(app, own_model):
+def test_an_example_needs_no_file_and_its_settings_are_in_the_address(app, own_model):
     at = example(app, own_model, style="reggae", take="7", length="9")
     assert at.header[0].value.endswith(r"reggae\-7\.wav")
     content = inputs._composed("reggae", 7, 9)
@@ -127,7 +133,7 @@ def test_a_link_opens_a_clip_with_its_verdict(app, own_model, clip):
     assert "OGG · 44.1 kHz · stereo" in shown
 
 
-def test_a_clip_is_chosen_first_and_can_be_taken_away(app, own_model):
+def test_a_clip_is_chosen_first_and_can_be_downloaded(app, own_model):
     at = app(PAGE, model=own_model.id, source="An example", look="Take it away")
     assert at.header[0].value.endswith(r"jazz\.ogg")
     labels = [b.label for b in at.get("download_button")]
@@ -161,7 +167,7 @@ def test_two_models_of_one_name_can_both_be_chosen(app, own_model, monkeypatch):
     assert at.selectbox(key="listener").options[:2] == ["Yours: Mine", "Yours: Mine (2)"]
 
 
-def test_sounds_survive_a_look_at_another_page(app, own_model):
+def test_sounds_survive_a_visit_to_another_page(app, own_model):
     at = upload(app(PAGE, model=own_model.id), ("a song.wav", jazz()))
     at.switch_page("start/home.py").run()
     at.switch_page(PAGE).run()
@@ -173,7 +179,7 @@ def test_sounds_survive_a_look_at_another_page(app, own_model):
     assert "Nothing to hear yet" in texts(at)
 
 
-def test_a_file_that_is_taken_away_is_gone(app, own_model):
+def test_a_file_that_is_removed_is_gone(app, own_model):
     at = upload(app(PAGE, model=own_model.id), ("a song.wav", jazz()))
     at.file_uploader[0].set_value([])
     at.run()
@@ -201,7 +207,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 200_000)
     # Not by what is in them: a WAV file has the time in it, and names are the same everywhere.
     ids=lambda value: "content" if isinstance(value, bytes) else None,
 )
-def test_bad_input_is_answered_in_plain_words_and_does_not_stop_the_rest(
+def test_bad_input_gets_a_plain_sentence_and_does_not_stop_the_rest(
     app, own_model, name, content, says
 ):
     at = app(PAGE, model=own_model.id)
@@ -224,13 +230,13 @@ def test_bad_input_is_answered_in_plain_words_and_does_not_stop_the_rest(
     [wav(np.stack([NOISE] * 8, 1)), wav(NOISE[:40_000], 8000), wav(np.tile(NOISE, 4), 192_000)],
     ids=["8 channels", "8 kHz", "192 kHz"],
 )
-def test_unusual_sounds_are_heard(app, own_model, content):
+def test_unusual_sounds_are_classified(app, own_model, content):
     at = upload(app(PAGE, model=own_model.id), ("odd.wav", content))
     assert not at.error
     assert at.header[1:], "a verdict below the name"
 
 
-def test_only_the_start_of_a_long_song_is_heard_and_that_is_said(app, own_model, monkeypatch):
+def test_only_the_start_of_a_long_song_is_used_and_the_page_says_so(app, own_model, monkeypatch):
     monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
     inputs.settings.cache_clear()
     at = upload(app(PAGE, model=own_model.id), ("long.wav", jazz(10)))
@@ -257,7 +263,7 @@ def test_too_much_at_once_is_refused(app, own_model, monkeypatch):
         ("é" * 300 + ".wav", "é" * 87 + "…" + "é" * 8 + ".wav"),
     ],
 )
-def test_names_are_shown_without_folders_and_signs_nobody_can_see(name, shown):
+def test_names_are_shown_without_folders_and_invisible_characters(name, shown):
     assert inputs.plain_name(name) == shown
 
 
@@ -289,13 +295,13 @@ def test_several_files_make_a_table_with_the_library_s_verdicts(app, own_model):
     assert [b.label for b in at.get("download_button")] == ["All as CSV", "All as JSON"]
 
 
-def test_the_json_to_take_away_is_the_command_line_s(own_model):
+def test_the_json_to_download_is_the_command_line_s(own_model):
     content = jazz(4)
     song = analysis.Song(content, 900)
-    listener = ModelFile.at(own_model.folder / "model")
-    good = inputs.Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, listener))
-    bad = inputs.Outcome(inputs.Sound("b.wav", song), "It is empty.")
-    first, second = json.loads(overview._json([good, bad]))
+    model = ModelFile.at(own_model.folder / "model")
+    good = Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, model))
+    bad = Outcome(inputs.Sound("b.wav", song), None, "It is empty.")
+    first, second = json.loads(verdicts_json([good, bad]))
     verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
     assert first["file"] == "a.wav"
     assert first["probabilities"] == verdict.probabilities
@@ -303,7 +309,7 @@ def test_the_json_to_take_away_is_the_command_line_s(own_model):
     assert second == {"file": "b.wav", "error": "It is empty."}
 
 
-def test_what_a_piece_was_composed_as_stands_beside_what_is_heard(app, own_model):
+def test_the_genre_of_a_composed_piece_stands_beside_the_verdict(app, own_model):
     for choice, meant in (("Freshly composed", "reggae"), ("Hip hop", "hip hop")):
         at = example(app, own_model, choice, style="reggae", length="6")
         said = re.search(r"Composed as \*\*(.*?)\*\*; the model (.*)\.", texts(at))
@@ -316,7 +322,7 @@ def test_what_a_piece_was_composed_as_stands_beside_what_is_heard(app, own_model
 # -- the closer looks -------------------------------------------------------------------------
 
 
-def test_nothing_expensive_is_computed_before_it_is_asked_for(app, own_model, monkeypatch):
+def test_nothing_expensive_is_computed_in_advance(app, own_model, monkeypatch):
     asked = []
     for name in ("explain", "nearest", "stress_test", "excerpt_sound", "judge"):
         monkeypatch.setattr(analysis, name, lambda *args, name=name: asked.append(name))
@@ -325,7 +331,7 @@ def test_nothing_expensive_is_computed_before_it_is_asked_for(app, own_model, mo
     assert asked == []
 
 
-def test_why_shows_the_evidence_and_what_was_heard_in_training(app, own_model):
+def test_why_shows_the_evidence_and_the_nearest_training_segments(app, own_model):
     at = example(app, own_model, look="Why", segment="2")
     shown = texts(at)
     assert "What it heard in training that sounds alike" in shown
@@ -364,7 +370,7 @@ def test_the_evidence_is_for_the_song_and_the_model_on_the_screen(app, own_model
     assert at.query_params.get("why_genre") in (None, likeliest)
 
 
-def test_a_genre_to_explain_stays_while_one_looks_at_the_song(app, own_model):
+def test_the_genre_to_explain_stays_while_the_song_does(app, own_model):
     at = example(app, own_model, look="Why", length="6", why_genre="metal", segment="2")
     assert explained(at) == "metal"
     at.run()
@@ -372,23 +378,23 @@ def test_a_genre_to_explain_stays_while_one_looks_at_the_song(app, own_model):
     assert "Nearest to segment 2" in texts(at).replace("*", "")
 
 
-def test_a_chosen_segment_stays_at_its_moment_under_a_model_that_cuts_otherwise(
+def test_a_chosen_segment_keeps_its_time_under_a_model_with_other_segments(
     app, own_model, monkeypatch
 ):
     at = example(app, own_model, look="Why", length="9", segment="3")
     assert "Nearest to segment 3" in texts(at).replace("*", "")
-    hear = analysis.analyse
+    analyse = analysis.analyse
 
     def in_halves(song, model):
-        heard = hear(song, model)
+        result = analyse(song, model)
         halves = tuple(
             replace(part, start=start, end=start + 1.5)
-            for part in heard.verdict.segments
+            for part in result.verdict.segments
             for start in (part.start, part.start + 1.5)
         )
-        return replace(heard, verdict=replace(heard.verdict, segments=halves))
+        return replace(result, verdict=replace(result.verdict, segments=halves))
 
-    monkeypatch.setattr(analysis, "hear", in_halves)
+    monkeypatch.setattr(analysis, "analyse", in_halves)
     at.selectbox(key="listener").select("Shipped: course-mlp").run()
     assert at.query_params["segment"] == "5"
     at.number_input(key="take").set_value(2).run()
@@ -400,13 +406,13 @@ def test_why_of_a_model_without_neighbours_says_so(app, own_model):
     assert "does not carry the segments" in texts(example(app, own_model, look="Why", take="5"))
 
 
-def test_of_a_long_song_some_segments_are_asked_for_their_reasons(app, own_model):
+def test_some_segments_of_a_long_song_are_explained(app, own_model):
     at = upload(app(PAGE, model=own_model.id, look="Why", segment="25"), ("a.wav", jazz(80)))
     assert not at.exception
     assert "20 of the 26 segments were asked" in texts(at)
 
 
-def test_stress_holds_or_flips_and_says_which(app, own_model):
+def test_a_stress_test_says_whether_the_verdict_holds(app, own_model):
     at = example(app, own_model, look="Stress test")
     assert "Nothing is changed yet" in texts(at)
     at.slider(key="level").set_value(-40).run()
@@ -415,7 +421,7 @@ def test_stress_holds_or_flips_and_says_which(app, own_model):
     test = analysis.stress_test(
         analysis.Song(content, 900),
         ModelFile.at(own_model.folder / "model"),
-        overview.Degradation(level_db=-40, low_pass_hz=500),
+        Degradation(level_db=-40, low_pass_hz=500),
     )
     assert ("It holds" if test.holds else "It flips") in texts(at)
     assert len(at.get("audio")) == 2
@@ -423,20 +429,20 @@ def test_stress_holds_or_flips_and_says_which(app, own_model):
     assert "Nothing is changed yet" in texts(at)
 
 
-def test_stress_is_in_the_address(app, own_model):
+def test_a_degradation_is_in_the_address(app, own_model):
     at = example(app, own_model, look="Stress test", noise="0", phone="0.5", level="-6")
     assert "Nothing is changed yet" not in texts(at)
     assert (at.slider(key="level").value, at.select_slider(key="noise").value) == (-6, "0")
 
 
-def test_silence_under_stress_is_a_verdict_that_is_gone(app, own_model):
+def test_silence_after_a_degradation_flips_the_verdict(app, own_model):
     quiet = wav(0.003 * render("jazz", seed=1, seconds=4))
     at = upload(app(PAGE, model=own_model.id, look="Stress test", level="-40"), ("q.wav", quiet))
     assert "It flips" in texts(at)
     assert "Silence" in texts(at)
 
 
-def test_all_models_are_asked_with_what_each_was_measured_at(app, own_model):
+def test_all_models_are_compared_with_their_accuracy(app, own_model):
     at = example(app, own_model, look="Compare models")
     shown = texts(at)
     shipped = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
@@ -450,7 +456,7 @@ def test_all_models_are_asked_with_what_each_was_measured_at(app, own_model):
 
 
 def verdict(genre):
-    return analysis.Verdict(genre, 0.9, {"a": 0.9, "b": 0.1}, (), "")
+    return Verdict(genre, 0.9, {"a": 0.9, "b": 0.1}, (), "")
 
 
 @pytest.mark.parametrize(
@@ -465,7 +471,7 @@ def verdict(genre):
     ],
 )
 def test_the_models_agreement_in_words(verdicts, says):
-    text = overview._agreement([verdict(genre) for genre in verdicts])
+    text = agreement([verdict(genre) for genre in verdicts])
     assert says in text.replace("*", "")
 
 
@@ -479,13 +485,13 @@ def test_the_command_gives_the_same_verdict(app, own_model):
 @pytest.mark.parametrize(
     ("name", "quoted"), [("-rf.wav", "./-rf.wav"), ("a; b$(c).mp3", "'a; b$(c).mp3'")]
 )
-def test_a_hostile_name_is_one_harmless_word_of_the_command(own_model, name, quoted):
+def test_a_hostile_name_is_one_quoted_word_of_the_command(own_model, name, quoted):
     own = inputs.ModelChoice("Yours: Mine", "Mine", ModelFile("x", 0), True)
-    assert overview.command(name, own) == (f"python -m genrekit classify {quoted} --model my-model")
+    assert command(name, own) == (f"python -m genrekit classify {quoted} --model my-model")
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(3, "3 s"), (8.54, "8.5 s"), (59.99, "1:00 min"), (187.2, "3:07 min")]
 )
 def test_times_are_written_as_people_write_them(seconds, text):
-    assert overview.clock(seconds) == text
+    assert clock(seconds) == text

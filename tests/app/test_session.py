@@ -1,4 +1,4 @@
-"""Who a visitor is, as far as quotas need to know, and what of others is out of reach."""
+"""A visitor's name for quotas, and the jobs of others, which are out of reach."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ def test_a_browser_keeps_its_name_over_reloads():
     assert f"{secret:08x}" not in _browser(FIRST)
 
 
-def test_what_is_no_token_names_nobody():
+def test_an_invalid_token_identifies_nobody():
     for token in ("", "x", "1|a|b|c", "2|zz|zz|1", "2||00|1", "2|7f9314b7||1", "2|7f|c1|d|e"):
         assert _browser(token) is None
 
@@ -46,7 +46,7 @@ def finished(kind):
     return visit.jobs().add(folder, kind, "Private", [], "they")
 
 
-def test_without_their_links_nobody_meets_the_jobs_of_others(app):
+def test_other_visitors_jobs_are_invisible_without_their_links(app):
     theirs = [finished(kind) for kind in visit.KINDS]
     for page in ("build/dataset.py", "build/train.py", "listen/classify.py"):
         at = app(page)

@@ -1,4 +1,4 @@
-"""Songs heard by the server's pool of processes: the same answers, and no harm from bad files."""
+"""Songs analysed by the pool of processes: the same answers, and no harm from bad files."""
 
 import ast
 import inspect
@@ -7,7 +7,6 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 import streamlit as st
@@ -20,7 +19,6 @@ from genrekit.app.classify import inputs
 from genrekit.app.settings import settings
 from genrekit.audio.decoder import decode
 from genrekit.audio.degradation import Degradation
-from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy, Workers
@@ -39,7 +37,7 @@ def song(seconds=7.0, suffix="WAV") -> Song:
 
 
 def aac() -> Song:
-    """What FFmpeg has to decode."""
+    """A song that FFmpeg decodes."""
     import av
 
     file = io.BytesIO()
@@ -71,23 +69,19 @@ def pool():
     settings.cache_clear()
 
 
-def starts(heard):
-    return tuple(segment.start for segment in heard.verdict.segments)
-
-
-def test_every_question_is_answered_as_it_would_be_here(pool):
+def test_every_answer_is_the_same_as_in_this_process(pool):
     one = song()
     here = analysis.analyse(one, MODEL)
     assert len(here.verdict.segments) == 2
     genre = next(iter(here.verdict.probabilities))
-    stress = Degradation(noise_db=10.0)
+    degradation = Degradation(noise_db=10.0)
     for question, *rest in (
         (analysis.analyse, MODEL),
         (analysis.judge, MODEL),
-        (analysis.explain, MODEL, genre, starts(here), (0, 1)),
-        (analysis.nearest, MODEL, starts(here)),
-        (analysis.stress_test, MODEL, stress),
-        (analysis.excerpt_sound, here.rate, 1.0, 2.0, stress),
+        (analysis.explain, MODEL, genre, here.starts, (0, 1)),
+        (analysis.nearest, MODEL, here.starts),
+        (analysis.stress_test, MODEL, degradation),
+        (analysis.excerpt_sound, here.rate, 1.0, 2.0, degradation),
         (analysis.wav_rendering, here.rate),
     ):
         there = song_workers.ask(question, one, *rest, about=one.digest)
@@ -95,21 +89,21 @@ def test_every_question_is_answered_as_it_would_be_here(pool):
 
 
 @pytest.mark.parametrize("make", [lambda: song(suffix="MP3"), lambda: song(suffix="OGG"), aac])
-def test_every_decoder_works_where_little_is_allowed(pool, make):
+def test_every_decoder_works_in_a_confined_process(pool, make):
     one = make()
-    heard = song_workers.ask(analysis.analyse, one, MODEL, about=one.digest)
-    assert_alike(analysis.analyse(one, MODEL), heard)
+    result = song_workers.ask(analysis.analyse, one, MODEL, about=one.digest)
+    assert_alike(analysis.analyse(one, MODEL), result)
 
 
-def test_neighbours_pass_through(pool, demo_bundle):
+def test_neighbours_are_sent_back_unchanged(pool, demo_bundle):
     model, one = ModelFile.at(demo_bundle), song()
-    where = starts(analysis.analyse(one, model))
+    where = analysis.analyse(one, model).starts
     here = analysis.nearest(one, model, where)
     assert here is not None
     assert_alike(here, song_workers.ask(analysis.nearest, one, model, where, about=one.digest))
 
 
-def test_faults_of_a_file_are_told_as_they_are(pool):
+def test_a_bad_file_has_the_same_message(pool):
     bad = Song(b"RIFF" + bytes(100), 60.0)
     with pytest.raises(AudioError) as here:
         analysis.analyse(bad, MODEL)
@@ -118,7 +112,7 @@ def test_faults_of_a_file_are_told_as_they_are(pool):
     assert str(there.value) == str(here.value)
 
 
-def test_a_pool_that_was_closed_says_so(monkeypatch):
+def test_a_closed_pool_says_so(monkeypatch):
     monkeypatch.setenv("GENREKIT_LISTENERS", "1")
     settings.cache_clear()
     song_workers._workers.clear()
@@ -131,7 +125,7 @@ def test_a_pool_that_was_closed_says_so(monkeypatch):
     settings.cache_clear()
 
 
-def test_the_pool_is_bounded_as_the_host_has_set(monkeypatch):
+def test_the_pool_has_the_hosts_limits(monkeypatch):
     class Noted(Workers):
         def __init__(self, *given, **named):
             self.given = inspect.signature(Workers).bind(*given, **named).arguments
@@ -150,11 +144,11 @@ def test_the_pool_is_bounded_as_the_host_has_set(monkeypatch):
     settings.cache_clear()
 
 
-def test_a_song_is_bounded_as_the_host_has_set(monkeypatch):
+def test_a_song_has_the_hosts_limits(monkeypatch):
     monkeypatch.setenv("GENREKIT_SONG_MINUTES", "0.1")
     monkeypatch.setenv("GENREKIT_SONG_CHANNELS", "2")
     settings.cache_clear()
-    one = inputs._song(song(10.0).content)
+    one = inputs.bounded_song(song(10.0).content)
     settings.cache_clear()
     assert (one.max_seconds, one.max_channels) == (6.0, 2)
     asked = []
@@ -166,13 +160,6 @@ def test_a_song_is_bounded_as_the_host_has_set(monkeypatch):
     monkeypatch.setattr(analysis, "decode", counted)
     assert len(analysis.samples_of(one, 8000)) == 6 * 8000
     assert asked == [6.0]
-
-
-def test_what_is_kept_of_one_song_is_not_used_for_another():
-    params = MODEL.load().params
-    low, high = (Song(wav_bytes(np.sin(np.arange(90_000) * f), 22050), 60.0) for f in (0.1, 0.9))
-    first, second = (analysis._features(one, params, (0.0,)) for one in (low, high))
-    assert not np.array_equal(first, second)
 
 
 def test_ffmpeg_is_told_which_of_its_formats_to_read(monkeypatch):
@@ -189,7 +176,7 @@ def test_ffmpeg_is_told_which_of_its_formats_to_read(monkeypatch):
     assert set(asked) == {"mov"}
 
 
-def test_a_question_is_asked_in_its_visitors_turn(monkeypatch):
+def test_a_call_waits_in_its_visitors_turn(monkeypatch):
     class Recorder:
         def call(self, *_, **named):
             return named
@@ -201,7 +188,7 @@ def test_a_question_is_asked_in_its_visitors_turn(monkeypatch):
     assert song_workers.ask(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
 
 
-def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
+def test_a_file_that_crashes_the_decoder_is_one_plain_sentence_on_the_page(app, monkeypatch):
     monkeypatch.setenv("GENREKIT_LISTENERS", "1")
     settings.cache_clear()
     song_workers._workers.clear()
@@ -225,7 +212,7 @@ def test_on_a_page_a_file_that_crashes_is_one_plain_sentence(app, monkeypatch):
         settings.cache_clear()
 
 
-def test_only_our_own_clip_is_decoded_by_the_server_itself():
+def test_the_server_itself_decodes_only_bundled_clips():
     root = Path(__file__).parents[2]
     files = [*root.glob("genrekit/app/**/*.py"), *root.glob("pages/*/*.py")]
     decoding = {

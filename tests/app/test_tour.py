@@ -18,12 +18,13 @@ def links(at):
 
 
 def test_the_tour_visits_every_page_of_the_navigation_in_its_order():
-    pages = re.findall(r'HERE / "([^"]+)"', FRAME)
+    pages = re.findall(r'page\("([^"]+)"', FRAME)
     visited = list(dict.fromkeys(stop.page for stop in STOPS))
     assert visited == [page for page in pages if page != "start/glossary.py"]
     for stop in STOPS:
         assert (REPOSITORY / "pages" / stop.page).is_file()
-        assert not stop.address or f'url_path="{stop.address}"' in FRAME
+        address = f', "{stop.address}"' if stop.address else ""
+        assert re.search(rf'page\("{stop.page}", "[^"]+", "\w+"{address}\)', FRAME)
 
 
 def test_the_tour_takes_ten_minutes():

@@ -27,8 +27,10 @@ from coded_sounds import (
     tone,
 )
 
-from genrekit.audio import decoder as audio
-from genrekit.audio.decoder import AUDIO_SUFFIXES, AudioInfo, decode, load_audio, probe
+from genrekit import audio
+from genrekit.audio import sndfile
+from genrekit.audio.decoder import AUDIO_SUFFIXES, decode, load_audio, probe
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, SettingsError
 
@@ -130,7 +132,7 @@ def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
     soundfile.write(path, music(32000, 3, 2), 32000, subtype="FLOAT")
     whole = load_audio(path)
-    monkeypatch.setattr(audio, "_BLOCK_VALUES", 4321)
+    monkeypatch.setattr(sndfile, "_BLOCK_VALUES", 4321)
     pieces = load_audio(path)
     np.testing.assert_allclose(pieces, whole, atol=1e-6)
     np.testing.assert_allclose(pieces, librosas(path, 22050)[0][: len(pieces)], atol=1e-5)
@@ -159,7 +161,7 @@ def stereo_file(*channels, rate=22050):
 @pytest.mark.parametrize("others", [[-0.9], [-1.0], [-1.1, -0.1], [-0.3, -0.4, -0.5]])
 @pytest.mark.parametrize("rate", [22050, 16000])
 def test_channels_that_cancel_are_heard_by_the_loudest(others, rate, monkeypatch):
-    monkeypatch.setattr(audio, "_BLOCK_VALUES", 5000)
+    monkeypatch.setattr(sndfile, "_BLOCK_VALUES", 5000)
     one = music(22050, 1.5)[:, 0]
     channels = [one, *(gain * one for gain in others)]
     loudest = max(channels, key=lambda channel: np.square(channel).sum())
@@ -396,7 +398,7 @@ def test_a_film_without_sound():
             picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    refuses(file.getvalue(), "holds no audio track: choose another file")
+    refuses(file.getvalue(), "has no audio track: choose another file")
 
 
 def test_places_that_hold_no_file(tmp_path):
@@ -417,7 +419,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("error", "match"),
     [
-        (PermissionError(13, "Permission denied"), "may not be read by this user"),
+        (PermissionError(13, "Permission denied"), "This user may not read it"),
         (OSError(5, "Input/output error"), "cannot be opened .Input/output error."),
     ],
 )
@@ -437,7 +439,7 @@ def test_files_without_permission(tmp_path):
     path = tmp_path / "x.wav"
     shutil.copy(__file__, path)
     path.chmod(0)
-    refuses(path, "may not be read by this user: change its permissions")
+    refuses(path, "This user may not read it: change its permissions")
 
 
 @pytest.mark.parametrize("suffix", EVERY)

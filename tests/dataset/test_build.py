@@ -14,9 +14,11 @@ import pytest
 import soundfile
 
 from genrekit.audio.decoder import load_audio
-from genrekit.dataset import build as preprocess
-from genrekit.dataset.build import TRACK_SECONDS, build_dataset, find_tracks
+from genrekit.dataset import build as module
+from genrekit.dataset import parquet, parts
+from genrekit.dataset.build import TRACK_SECONDS, build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.find import find_tracks
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, mfcc, split_segments
 from genrekit.system import processes
@@ -61,13 +63,13 @@ def build(small, output):
 def computed(monkeypatch):
     """The names of the files whose features are computed, in order."""
     names = []
-    original = preprocess.track_features
+    original = module.track_features
 
     def noting(path, *rest, **more):
         names.append(path.name)
         return original(path, *rest, **more)
 
-    monkeypatch.setattr(preprocess, "track_features", noting)
+    monkeypatch.setattr(module, "track_features", noting)
     return names
 
 
@@ -182,7 +184,7 @@ def test_what_is_left_out_and_why(demo_folder, tmp_path, build, output):
     assert files[f"{genre}/short"].startswith("It lasts 0.40 s, less than one segment of 1 s")
     assert files[f"{genre}/silent"] == "It is silent."
     assert files[f"{genre}/notes.txt"] == "It is not an audio file by its name."
-    assert files["stray.wav"] == "It stands outside every genre folder: move it."
+    assert files["stray.wav"] == "It is outside all genre folders: move it."
     pauses = [s for s in data.skipped if s.track == f"{genre}/pause"]
     assert [(s.segment, s.reason) for s in pauses] == [(1, "It is silent.")]
     assert data.segments[data.tracks == f"{genre}/pause"].tolist() == [0, 2]
@@ -225,7 +227,7 @@ def test_a_name_that_is_no_text(music, build, output):
     data = Dataset.read(output)
     assert len(data) == 12
     assert [(s.track, s.reason) for s in data.skipped] == [
-        ("rock/bad\ufffd.wav", "Its name is no text: rename it.")
+        ("rock/bad\ufffd.wav", "Its name is not text: rename it.")
     ]
 
 
@@ -456,7 +458,7 @@ def test_failed_files_are_tried_again(music, build, output, small, computed):
 def kept(output):
     """How many parts lie beside the output."""
     files = output.with_name(output.name + ".parts").glob("*.parts")
-    return sum(len(list(preprocess._parts_in(file))) for file in files)
+    return sum(len(list(parts.parts_in(file))) for file in files)
 
 
 def cut(content):
@@ -503,7 +505,7 @@ def test_damaged_parts_are_computed_again(
 
 
 def test_a_part_that_cannot_be_read_back(music, build, output, monkeypatch):
-    monkeypatch.setattr(preprocess, "_read_part", lambda *_: None)
+    monkeypatch.setattr(parts, "read_part", lambda *_: None)
     with pytest.raises(DatasetError, match="A part in .* was damaged: run again"):
         build(music)
     assert not output.exists()
@@ -591,18 +593,18 @@ def test_a_full_disk_keeps_the_old_file_and_the_parts(music, build, output, smal
 
 def test_a_disk_that_fills_up_with_parts(music, build, output, small, monkeypatch):
     calls = []
-    write = preprocess._append_part
+    write = module.append_part
 
-    def third_fails(file, *rest):
+    def third_fails(task, track):
         calls.append(1)
-        place = write(file, *rest)
+        at = write(task, track)
         if len(calls) == 3:
-            os.truncate(file, place.start + 100)
+            os.truncate(at.file, at.start + 100)
             no_space()
-        return place
+        return at
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "_append_part", third_fails)
+        patch.setattr(module, "append_part", third_fails)
         with pytest.raises(DatasetError, match="the disk is full; free some space and run again"):
             build(music)
     assert kept(output) == 2
@@ -645,12 +647,12 @@ def killing_make_part(task, params, track_seconds):
     return original_make_part(task, params, track_seconds)
 
 
-original_make_part = preprocess.make_part
+original_make_part = module.make_part
 
 
 @pytest.mark.usefixtures("threads")
 def test_a_file_that_kills_its_process_costs_that_file_only(music, build, output, monkeypatch):
-    monkeypatch.setattr(preprocess, "make_part", killing_make_part)
+    monkeypatch.setattr(module, "make_part", killing_make_part)
     steps = build(music, workers=2)
     failed = [s for s in steps if s.failed]
     assert [s.track for s in failed] == ["rock/rock.0"]
@@ -687,12 +689,10 @@ def test_a_file_that_goes_before_it_is_read(music, build, output, small):
 def test_parts_are_joined_group_by_group(tmp_path, build, output, small, monkeypatch):
     import tracemalloc
 
-    from genrekit.dataset import dataset
-
     # 1200 segments, 1.1 MB in all, of which the parts are joined in groups of 60 kB.
     for i in range(20):
         write(tmp_path / "m" / ("rock", "jazz")[i % 2] / f"{i}.wav", seconds=60)
-    monkeypatch.setattr(dataset, "_ROWS_PER_GROUP", 64)
+    monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 64)
     build(tmp_path / "m", tmp_path / "warm.parquet", track_seconds=1)
     steps = build_dataset(tmp_path / "m", output, small, track_seconds=None, workers=1)
     for _ in range(20):

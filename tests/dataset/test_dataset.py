@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from genrekit.dataset import dataset as module
-from genrekit.dataset.dataset import Dataset, ParquetRows, Skipped, TrackRecord, make_card
+from genrekit.dataset import parquet
+from genrekit.dataset.dataset import Dataset, Skipped, TrackRecord, make_card
+from genrekit.dataset.parquet import ParquetRows
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
+from genrekit.system.files import atomic_write
 
 
 def same(one, other):
@@ -107,8 +109,8 @@ def changed(full, **changes):
         (lambda d: {"segments": d.segments[1:]}, "12 segments but 11 segments"),
         (lambda d: {"segments": d.tracks}, "segments are not whole numbers"),
         (lambda d: {"artists": d.segments}, "artists are not text"),
-        (lambda d: {"features": np.full_like(d.features, np.nan)}, "not numbers"),
-        (lambda d: {"features": np.full_like(d.features, np.inf)}, "not numbers"),
+        (lambda d: {"features": np.full_like(d.features, np.nan)}, "NaN or infinite"),
+        (lambda d: {"features": np.full_like(d.features, np.inf)}, "NaN or infinite"),
     ],
 )
 def test_parts_that_do_not_fit(full, change, match):
@@ -151,7 +153,7 @@ def test_names_of_all_kinds(full, tmp_path):
 
 def test_group_by_group(full, tmp_path, monkeypatch):
     full.write(tmp_path / "one.parquet")
-    monkeypatch.setattr(module, "_ROWS_PER_GROUP", 5)
+    monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 5)
     full.write(tmp_path / "many.parquet")
     assert pq.ParquetFile(tmp_path / "one.parquet").num_row_groups == 1
     assert pq.ParquetFile(tmp_path / "many.parquet").num_row_groups == 3
@@ -160,7 +162,7 @@ def test_group_by_group(full, tmp_path, monkeypatch):
 
 def test_some_rows_after_the_other(full, tmp_path, monkeypatch):
     full.write(tmp_path / "d.parquet")
-    monkeypatch.setattr(module, "_ROWS_PER_READ", 5)
+    monkeypatch.setattr(parquet, "_ROWS_PER_READ", 5)
     same(Dataset.read(tmp_path / "d.parquet"), full)
 
 
@@ -177,7 +179,7 @@ def test_writing_and_reading_import_no_more_than_they_need(full, tmp_path, run_p
 
 
 def test_rows_wait_for_a_full_group_and_no_longer(full, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_ROWS_PER_GROUP", 4)
+    monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 4)
     written = []
     original = pq.ParquetWriter.write_table
     monkeypatch.setattr(
@@ -186,7 +188,10 @@ def test_rows_wait_for_a_full_group_and_no_longer(full, tmp_path, monkeypatch):
         lambda self, table, **k: (written.append(len(table)), original(self, table, **k)),
     )
     path = tmp_path / "d.parquet"
-    with ParquetRows.atomic_write(path, full.params, full.genres) as rows:
+    with (
+        atomic_write(path) as temporary,
+        ParquetRows.writing(temporary, full.params, full.genres) as rows,
+    ):
         for i in range(0, 12, 3):
             part = slice(i, i + 3)
             rows.add(full.features[part], full.labels[part], full.tracks[part], None, None)
@@ -243,13 +248,13 @@ def rewrite(path, card=None, table=None, key=b"genrekit"):
 @pytest.mark.parametrize(
     ("card", "match"),
     [
-        (lambda c: c | {"format": 2}, "of format 2, this GenreKit reads 1: update GenreKit"),
+        (lambda c: c | {"format": 2}, "has format 2, this GenreKit reads 1: update GenreKit"),
         (lambda c: {k: v for k, v in c.items() if k != "genres"}, "card is damaged"),
         (lambda c: c | {"tracks": [{"id": 3}]}, "card is damaged"),
         (lambda c: c | {"tracks": 5}, "card is damaged"),
         (lambda c: c | {"skipped": ["x"]}, "card is damaged"),
         (lambda c: c | {"genres": ["a"]}, "label is outside"),
-        (lambda c: {k: v for k, v in c.items() if k != "params"}, "no GenreKit dataset"),
+        (lambda c: {k: v for k, v in c.items() if k != "params"}, "not a GenreKit dataset"),
         (lambda c: c | {"params": None}, "not a readable Parquet file"),
         (lambda c: c | {"params": c["params"] | {"n_mfcc": 6}}, "not a readable Parquet file"),
         (lambda c: c | {"params": c["params"] | {"sample_rate": -1}}, "not a readable Parquet"),
@@ -333,7 +338,7 @@ def test_ragged_rows_are_told_from_whole_ones(full, tmp_path):
 def test_parquet_of_others(tmp_path):
     path = tmp_path / "theirs.parquet"
     pandas.DataFrame({"a": [1, 2]}).to_parquet(path)
-    with pytest.raises(DatasetError, match="is a Parquet file but no GenreKit dataset: make one"):
+    with pytest.raises(DatasetError, match="a Parquet file but not a GenreKit dataset: make one"):
         Dataset.read(path)
 
 

@@ -86,29 +86,29 @@ def ragged(depth):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"mapping": None}, "does not hold"),
-        ({"mapping": "ab"}, "does not hold"),
+        ({"mapping": None}, "does not have"),
+        ({"mapping": "ab"}, "does not have"),
         ({"mapping": ["a", "a"]}, "Two genres share a name"),
         ({"mapping": ["a"]}, "label is outside 0 to 0"),
-        ({"mfcc": ragged(1)}, "does not hold one frames-by-coefficients table"),
-        ({"mfcc": ragged(2)}, "does not hold"),
-        ({"mfcc": np.zeros((2, 130)).tolist()}, "does not hold"),
+        ({"mfcc": ragged(1)}, "does not have one frames-by-coefficients table"),
+        ({"mfcc": ragged(2)}, "does not have"),
+        ({"mfcc": np.zeros((2, 130)).tolist()}, "does not have"),
         ({"mfcc": np.zeros((2, 130, 14)).tolist()}, "do not fit the parameters"),
         ({"mfcc": np.zeros((3, 130, 13)).tolist()}, "3 segments but 2 labels"),
-        ({"mfcc": []}, "does not hold"),
-        ({"mfcc": {}}, "does not hold"),
-        ({"mfcc": None}, "does not hold"),
-        ({"mfcc": [[["x"] * 13] * 130] * 2}, "does not hold"),
-        ({"mfcc": [[[None] * 13] * 130] * 2}, "not numbers"),
-        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "not numbers"),
+        ({"mfcc": []}, "does not have"),
+        ({"mfcc": {}}, "does not have"),
+        ({"mfcc": None}, "does not have"),
+        ({"mfcc": [[["x"] * 13] * 130] * 2}, "does not have"),
+        ({"mfcc": [[[None] * 13] * 130] * 2}, "NaN or infinite"),
+        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "NaN or infinite"),
         ({"labels": [0, 2]}, "label is outside 0 to 1"),
         ({"labels": [-1, 0]}, "label is outside 0 to 1"),
         ({"labels": [0]}, "2 segments but 1 label"),
-        ({"labels": [0.0, 1.0]}, "does not hold"),
-        ({"labels": ["a", "b"]}, "does not hold"),
-        ({"labels": [True, False]}, "does not hold"),
+        ({"labels": [0.0, 1.0]}, "does not have"),
+        ({"labels": ["a", "b"]}, "does not have"),
+        ({"labels": [True, False]}, "does not have"),
         ({"labels": [[0], [1]]}, "2 segments but 2 labels|does not hold"),
-        ({"labels": [0, 10**30]}, "does not hold|not valid JSON"),
+        ({"labels": [0, 10**30]}, "does not have|not valid JSON"),
     ],
 )
 def test_json_of_another_shape(tmp_path, change, match):
@@ -191,7 +191,7 @@ class Evil:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"card": None}, "is damaged, or is no NPZ file of GenreKit's"),
+        ({"card": None}, "is damaged, or is not an NPZ file of GenreKit"),
         ({"features": None}, "card is damaged|is damaged"),
         ({"labels": None}, "card is damaged|is damaged"),
         ({"card": "{"}, "is damaged"),
@@ -201,7 +201,7 @@ class Evil:
         ({"features": np.array([Evil()], dtype=object)}, "is damaged"),
         ({"tracks": np.array([Evil()] * 36, dtype=object)}, "is damaged"),
         ({"features": np.zeros((36, 32, 7), np.float64)}, "features are float64"),
-        ({"features": np.full((36, 32, 7), np.nan, np.float32)}, "not numbers"),
+        ({"features": np.full((36, 32, 7), np.nan, np.float32)}, "NaN or infinite"),
         ({"features": np.zeros((36, 7, 32), np.float32)}, "do not fit the parameters"),
         ({"features": np.zeros((36, 32), np.float32)}, "do not fit the parameters"),
         ({"features": np.float32(3)}, "is damaged|do not fit"),
@@ -290,9 +290,9 @@ def test_no_other_error_escapes_from_a_mutated_npz(demo, tmp_path, save):
 
 @pytest.mark.parametrize("name", ["data.csv", "data", "json", ".json"])
 def test_suffixes(demo, tmp_path, name):
-    with pytest.raises(SettingsError, match=r"ends in neither .json nor .npz: name it so"):
+    with pytest.raises(SettingsError, match=r"must end in .json or .npz: rename it"):
         export_dataset(demo, tmp_path / name)
-    with pytest.raises(SettingsError, match=r"ends in none of .json, .npz, .parquet: name it so"):
+    with pytest.raises(SettingsError, match=r"must end in .json, .npz or .parquet: rename it"):
         import_dataset(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

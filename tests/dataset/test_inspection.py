@@ -225,7 +225,7 @@ def test_channels_that_cancel(tmp_path):
 
 def test_one_channel_only(tmp_path):
     left = song(seconds=4.0)
-    only = "Only one of its 2 channels carries sound"
+    only = "Only one of its 2 channels has sound"
     assert only in one_problem(tmp_path, stereo(left, 0 * left))
     assert only in one_problem(tmp_path, stereo(0.001 * left, left))
     assert one_problem(tmp_path, stereo(0.1 * left, left)) is None
@@ -466,7 +466,7 @@ def test_files_that_are_no_inspection(inspection, tmp_path):
     with pytest.raises(DatasetError, match="not an inspection in JSON"):
         Inspection.read(path)
     path.write_text(json.dumps(inspection.to_dict() | {"format": 9}))
-    with pytest.raises(DatasetError, match="of format 9, this GenreKit reads 1"):
+    with pytest.raises(DatasetError, match="has format 9, this GenreKit reads 1"):
         Inspection.read(path)
     with pytest.raises(DatasetError, match="cannot be written"):
         inspection.write(tmp_path / "none" / "x.json")

@@ -146,7 +146,7 @@ def test_files_that_are_none(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, **parts(genre=None))
     assert not is_mel_file(path)
-    with pytest.raises(DatasetError, match=r"x\.npz is damaged, or is no file of mel"):
+    with pytest.raises(DatasetError, match=r"x\.npz is damaged, or is not a file of mel"):
         read_mel_file(path, PARAMS)
     np.savez(path, **parts(track=np.array([{}, {}])))  # a pickle: never opened
     with pytest.raises(DatasetError, match="is damaged"):

@@ -43,7 +43,7 @@ def test_a_short_line_has_no_entry(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "track\na\n", "artist\nAnn\n", "name;artist\n1;2\n"])
 def test_missing_columns(tmp_path, content):
-    with pytest.raises(DatasetError, match="needs the columns track and artist named"):
+    with pytest.raises(DatasetError, match="needs the columns track and artist, named"):
         table(tmp_path, content)
 
 

@@ -204,9 +204,7 @@ def test_an_empty_target_is_used_and_another_is_not_touched(box):
     target.mkdir()
     unpack_zip(io.BytesIO(zipped(GOOD)), target)
     assert contents(target) == GOOD
-    with pytest.raises(
-        DatasetError, match=r"in is in use already: name a new or an empty folder\."
-    ):
+    with pytest.raises(DatasetError, match=r"in is already in use: name a new or empty folder\."):
         unpack_zip(io.BytesIO(zipped({"new/x.wav": b"x"})), target)
     assert contents(target) == GOOD
     with pytest.raises(DatasetError, match="there is no such file or folder"):
@@ -243,7 +241,7 @@ HOSTILE_NAMES = [
     ("blues/myIcon\r", CONTROL),
     ("blues/" + "x" * 201, r"^\"blues/x+ … x+\" has too long a name, over 200 letters: shorten"),
     ("blues/" + "東" * 90, "has too long a name"),
-    ("a/b/c/d/e/f/evil.wav", r"lies too deep, below 6 folders: use genre folders alone\."),
+    ("a/b/c/d/e/f/evil.wav", r"is too deep, below 6 folders: use only genre folders\."),
 ]
 
 
@@ -259,7 +257,7 @@ def test_hostile_folders_are_met_too(box):
     refuse_zip(box, raw_zip(Member(), Member(b"../out/", b"")), LEADS_OUT)
 
 
-NO_TEXT = r'^"blues/\ufffd\.wav" has a name that is no text: rename it and try again\.$'
+NO_TEXT = r'^"blues/\ufffd\.wav" has a name that is not text: rename it and try again\.$'
 
 
 def test_names_that_are_no_text(box):
@@ -283,7 +281,7 @@ def test_names_that_are_no_text(box):
     ],
 )
 def test_names_that_clash(box, names):
-    match = r"^\"[^\"]*\" stands there twice, or beside a name that many computers take"
+    match = r"^\"[^\"]*\" is there twice, or beside a name that many computers treat as equal"
     members = [Member(name.encode(), str(i).encode()) for i, name in enumerate(names)]
     refuse_zip(box, raw_zip(*members), match)
     with pytest.raises(DatasetError, match=match):
@@ -379,7 +377,7 @@ def test_no_zip_at_all(box):
 
 def test_nothing_in_it(box):
     for files in ({}, {"blues/": b""}, {"__MACOSX/a": b"x", "blues/.DS_Store": b"x"}):
-        refuse_zip(box, zipped(files), "^The upload holds no files: put the tracks of each genre")
+        refuse_zip(box, zipped(files), "^The upload has no files: put the tracks of each genre")
 
 
 @pytest.mark.parametrize("method", [1, 9, 12, 14, 93, 99])
@@ -436,7 +434,7 @@ def refuse_bomb(box, data, match, peak=8e6, **limits):
 
 
 RATIO = r"unpacks to over 100 times its size, as a zip bomb or pure silence does: leave it out\."
-OTHER_SIZE = '^"[^"]*a.wav" unpacks to another size than the zip file says: pack anew'
+OTHER_SIZE = '^"[^"]*a.wav" unpacks to another size than the zip file says: pack it again'
 ZEROS = bytes(10_000_000)
 
 
@@ -492,7 +490,7 @@ def test_a_table_of_contents_is_not_read_whole_to_count_it(box):
     refuse_bomb(box, data, "^There are too many files, over 5:", peak=1e6, files=5)
 
 
-OVERLAP = r"overlaps with other parts of the zip file, by damage or as a bomb: pack anew\."
+OVERLAP = r"overlaps with other parts of a damaged or hostile zip file: pack again\."
 
 
 def test_members_at_the_same_place(box):
@@ -692,7 +690,7 @@ def test_limits_of_files(box, limits, match):
 
 @pytest.mark.parametrize("store", [store_files, store_folder])
 def test_no_files(box, store):
-    with pytest.raises(DatasetError, match=r"^The upload holds no files: put the tracks"):
+    with pytest.raises(DatasetError, match=r"^The upload has no files: put the tracks"):
         store([], box / "in")
     assert_nothing_left(box)
 

@@ -20,10 +20,14 @@ SCRIPT = """
 import numpy as np
 import streamlit as st
 from genrekit.app.classify.player import evidence_player
+from genrekit.app.kit.media import media_url
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.encode import wav_bytes
-from genrekit.model.verdicts import SegmentVerdict
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
+from genrekit.model.verdicts import SegmentVerdict, Verdict
+from genrekit.verdict.analysis import Explanation, SongResult
+from genrekit.verdict.picture import Picture
 
 query = st.query_params
 seconds = 4.0 if st.checkbox("Other song") else float(query.get("seconds", 8))
@@ -47,22 +51,22 @@ if "floor" in query:
     picture[:8] = 255
 st.button("Again")
 place = st.tabs(["First", "Second"])[1] if "tab" in query else st.container()
-audio = {"broken": b"FORM nothing that plays" * 99, "none": b""}.get(query.get("audio"))
+content = b"FORM nothing that plays" * 99 if query.get("audio") == "broken" else sound(seconds)
+segments = [SegmentVerdict(float(s), float(s + wide), says(i)) for i, s in enumerate(starts)]
+result = SongResult(
+    verdict=Verdict(query.get("verdict", "ska") or None, 0.7, says(0), tuple(segments), ""),
+    info=AudioInfo("wav", 22050, 1, seconds, "pcm_16"),
+    seconds=seconds,
+    rate=22050,
+    cut=False,
+    picture=Picture(picture, tuple(np.geomspace(60, 9000, 64).tolist())),
+    mime="audio/wav",
+)
+why = Explanation("dub", np.array([[1, -1]], np.float32), "", (0,)) if "why" in query else None
 with place:
   if not st.checkbox("Without"):
-    chosen = evidence_player(
-        sound(seconds) if audio is None else audio,
-        "audio/wav",
-        picture=picture,
-        seconds=seconds,
-        band_hz=np.geomspace(60, 9000, 64),
-        segments=[SegmentVerdict(float(s), float(s + wide), says(i)) for i, s in enumerate(starts)],
-        verdict=query.get("verdict", "ska") or None,
-        colours={"ska": "#0072B2", "dub": "#E69F00", "pop": "#009E73"},
-        why=np.array([[1, -1]], np.float32) if "why" in query else None,
-        explained="dub" if "why" in query else None,
-        key="player",
-    )
+    url = None if query.get("audio") == "none" else media_url(content, "audio/wav", "player")
+    chosen = evidence_player(url, result, why, key="player")
     if chosen is not None:
         st.session_state.heard = [*st.session_state.get("heard", []), chosen]
 st.write(f"Chosen so far: {st.session_state.get('heard', [])}.")

@@ -314,7 +314,7 @@ def test_plain_values_and_back(name):
         ({"n_mels": 0}, "n_mels is 0"),
         ({"n_mfcc": 0}, "n_mfcc is 0"),
         ({"n_mfcc": 41, "n_mels": 40}, "raise n_mels or lower n_mfcc"),
-        ({"ref": "min"}, 'reference "min" of decibels: use one or max'),
+        ({"ref": "min"}, 'decibel reference "min": use one or max'),
         ({"center": 1}, "center is 1: use true or false"),
         ({"mel_formula": "bark"}, 'mel formula "bark": use slaney or htk'),
     ],

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrekit.audio import decoder, degradation
+from genrekit.audio import decoder, degradation, robustness
+from genrekit.audio.samples import resampled, usable_samples
 from genrekit.audio.synth.demo import write_demo_dataset
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset import (
     build,
     duplicates,
     file_check,
+    find,
     formats,
     inspection,
     mel_archive,
@@ -38,7 +40,7 @@ SOUND = np.random.default_rng(0).uniform(-0.4, 0.4, 8000).astype(np.float32)
 
 # Each takes one channel of a second at 8 kHz, and gives something that shows what it heard.
 OF_SAMPLES = {
-    "usable_samples": decoder.usable_samples,
+    "usable_samples": usable_samples,
     "split_segments": lambda x: extraction.split_segments(x, PARAMS),
     "fingerprint": lambda x: duplicates.fingerprint(x, 8000),
     "clip_params": lambda x: trace.clip_params(x, PARAMS).segment_seconds,
@@ -49,8 +51,8 @@ OF_SAMPLES = {
     "match_level": lambda x: invert.match_level(SOUND, x),
     "mel_picture": lambda x: mel_picture(x, 8000).values,
     "apply": lambda x: degradation.degrade(x, 8000, degradation.Degradation(level_db=-6)),
-    "mp3_bytes": degradation.mp3_bytes,
-    **degradation.ROBUSTNESS,
+    "mp3_bytes": robustness.mp3_bytes,
+    **robustness.ROBUSTNESS,
 }
 # And these segments.
 OF_SEGMENTS = {
@@ -124,19 +126,19 @@ def test_samples_of_other_types_are_heard_as_they_are_meant(name, kind, asked):
 
 def test_one_of_two_channels_is_asked_for_by_name():
     with pytest.raises(SettingsError, match=r"such as samples\.mean\(axis=0\)\."):
-        decoder.usable_samples(np.stack([SOUND, SOUND]))
+        usable_samples(np.stack([SOUND, SOUND]))
     with pytest.raises(SettingsError, match=r"such as samples\.mean\(axis=1\)\."):
-        decoder.usable_samples(np.stack([SOUND, SOUND], axis=1))
+        usable_samples(np.stack([SOUND, SOUND], axis=1))
 
 
 def test_usable_samples_are_not_copied():
-    assert np.shares_memory(decoder.usable_samples(SOUND), SOUND)
+    assert np.shares_memory(usable_samples(SOUND), SOUND)
 
 
 @pytest.mark.parametrize("rate", [44100, 16000.0, np.int64(22050)])
 def test_an_array_of_another_rate_is_judged_as_its_file(demo_model, rate):
     song = render("jazz", seed=1, seconds=3.5, sample_rate=44100)
-    song = decoder.resampled(song, 44100, rate)
+    song = resampled(song, 44100, rate)
     file = io.BytesIO()
     soundfile.write(file, song, int(rate), format="WAV", subtype="FLOAT")
     verdict = demo_model.classify(song, sample_rate=rate)
@@ -225,7 +227,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         lambda p: track_table.read_track_table(p, "artist"),
         lambda p: splits.from_file(demo, p),
         lambda p: splits.by_fold(demo, p, "fold", "1"),
-        build.find_tracks,
+        find.find_tracks,
         lambda p: build.build_dataset(p, tmp_path / "a.parquet"),
         lambda p: build.build_dataset(tmp_path, p),
         inspection.inspect_folder,

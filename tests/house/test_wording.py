@@ -34,10 +34,10 @@ NOUNS = (
 NEVER_ONE = {
     "app/mel/ear_test.py: count steps",  # a slider from 4 on
     "app/build/dataset_views.py: len(dataset) segments",  # more than are drawn
-    "app/classify/overview.py: len(starts) segments",  # more than are asked
-    "app/classify/overview.py: total segments",
-    "app/classify/overview.py: count models",  # two who agree
-    "app/classify/overview.py: len(verdicts) models",  # two who do not
+    "app/classify/why.py: len(starts) segments",  # more than are asked
+    "app/classify/why.py: total segments",
+    "app/classify/compare.py: count models",  # two who agree
+    "app/classify/compare.py: len(verdicts) models",  # two who do not
     "app/mel/sound.py: MAX_CLIP_SECONDS seconds",
     "training/commentary.py: points points",  # a gap of ten or more
     "training/leak.py: 100 * high points",  # the end of an interval

@@ -32,7 +32,7 @@ def test_the_wrong_unit_is_named_and_not_ignored() -> None:
 def test_bad_entries_are_named_with_their_place() -> None:
     numbers, bad, _ = parse_numbers("440, -3, abc, nan, inf, 1_000, 2e9, 0", "hz")
     assert numbers == [440.0, 0.0]
-    assert [(b.place, b.text) for b in bad] == [
+    assert [(b.position, b.text) for b in bad] == [
         (2, "-3"), (3, "abc"), (4, "nan"), (5, "inf"), (6, "1_000"), (7, "2e9"),
     ]  # fmt: skip
     assert [b.reason.split(",")[0] for b in bad] == [

@@ -20,6 +20,7 @@ from genrekit.cli.main import main
 from genrekit.dataset import build
 from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.parts import Task
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.system import cluster
 
@@ -220,8 +221,8 @@ def test_options_that_contradict_each_other(music, tmp_path, capsys, options, ma
 
 
 def test_a_worker_that_does_not_see_the_folder(music, small, tmp_path):
-    task = build._Task(tmp_path / "no" / "x.wav", tmp_path / "no", b"", tmp_path, "run")
-    with pytest.raises(DatasetError, match="is no folder on the worker .*: mount it there"):
+    task = Task(tmp_path / "no" / "x.wav", tmp_path / "no", b"", tmp_path, "run")
+    with pytest.raises(DatasetError, match="is not a folder on the worker .*: mount it there"):
         build.read_track_elsewhere(task, small, None)
     seen = task._replace(root=music)
     assert "no such file" in build.read_track_elsewhere(seen, small, None)

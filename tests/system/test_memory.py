@@ -13,10 +13,11 @@ from alike import SAME_RUN, apart, assert_alike
 
 from genrekit.audio.decoder import load_audio
 from genrekit.cli.main import main
-from genrekit.dataset import dataset as module
+from genrekit.dataset import parquet
 from genrekit.dataset.build import build_dataset
-from genrekit.dataset.dataset import Dataset, ParquetRows
+from genrekit.dataset.dataset import Dataset, make_card
 from genrekit.dataset.formats import export_dataset
+from genrekit.dataset.parquet import ParquetRows
 from genrekit.dataset.projection import genre_averages, segment_map
 from genrekit.dataset.splits import by_track
 from genrekit.errors import DatasetError
@@ -90,7 +91,7 @@ def test_the_same_model_from_disk_as_from_memory(both, change, monkeypatch):
 def test_free_memory_decides_whether_to_map(both, tmp_path, monkeypatch):
     size = both[0].features.nbytes
     for free, mapped in ((4 * size, False), (4 * size - 4, True)):
-        monkeypatch.setattr(module, "free_memory", lambda free=free: free)
+        monkeypatch.setattr(parquet, "free_memory", lambda free=free: free)
         assert Dataset.read(tmp_path / "d.parquet").mapped is mapped
 
 
@@ -138,7 +139,7 @@ def test_the_folder_for_large_files(tmp_path, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
 def test_no_room_on_disk(both, tmp_path, monkeypatch):
     full = open("/dev/full", "wb")  # noqa: PTH123, SIM115
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **_: full)
+    monkeypatch.setattr(parquet.tempfile, "TemporaryFile", lambda **_: full)
     with pytest.raises(DatasetError, match="tmp cannot be written: the disk is full; free some"):
         Dataset.read(tmp_path / "d.parquet", mapped=True)
     assert full.closed
@@ -150,12 +151,12 @@ def mapped(small, tmp_path_factory):
     params = dataclasses.replace(small, kind="log_mel")
     path = tmp_path_factory.mktemp("mapped") / "d.parquet"
     rng = np.random.default_rng(0)
-    with ParquetRows.atomic_write(path, params, ("a", "b")) as writer:
+    with ParquetRows.writing(path, params, ("a", "b")) as writer:
         for track in range(40):
             features = rng.random((40, *params.shape), dtype=np.float32) + track % 2
             names = np.full(40, f"{track:02}")
             writer.add(features, np.full(40, track % 2), names, np.arange(40), names)
-        writer.card = module.make_card(("a", "b"), params, 30.0, (), ())
+        writer.card = make_card(("a", "b"), params, 30.0, (), ())
     return Dataset.read(path, mapped=True)
 
 
@@ -183,7 +184,7 @@ def judge(mapped):
 )
 def test_nothing_loads_a_mapped_dataset_whole(mapped, judge, use, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_ROWS_AT_ONCE", 64)
-    monkeypatch.setattr(module, "_ROWS_PER_GROUP", 64)
+    monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 64)
     use(mapped, judge, tmp_path)  # loads what there is to load
     tracemalloc.start()
     try:
@@ -233,12 +234,12 @@ def test_a_dataset_twice_as_large_as_the_memory(small, tmp_path, run_python, mon
     params = dataclasses.replace(small, kind="log_mel")
     rng = np.random.default_rng(0)
     for name, tracks in (("tiny", 2), ("large", 340)):
-        with ParquetRows.atomic_write(tmp_path / name, params, ("a", "b")) as writer:
+        with ParquetRows.writing(tmp_path / name, params, ("a", "b")) as writer:
             for track in range(tracks):
                 features = rng.random((100, *params.shape), dtype=np.float32) + track % 2
                 names = np.full(100, f"{track:05}")
                 writer.add(features, np.full(100, track % 2), names, np.arange(100), None)
-            writer.card = module.make_card(("a", "b"), params, 30.0, (), ())
+            writer.card = make_card(("a", "b"), params, 30.0, (), ())
     limit = 48 << 20
     assert (tmp_path / "large").stat().st_size > 2 * limit
     results = []

@@ -142,7 +142,7 @@ def test_npz_files_whose_headers_are_no_literals(name, member, tmp_path, small):
     with pytest.raises(DatasetError, match="is damaged, or is no|do not fit each other"):
         read_mel_file(path, params)
     npz_of(parts | {"card": member}, path)
-    with pytest.raises(DatasetError, match="is damaged, or is no NPZ|card is damaged"):
+    with pytest.raises(DatasetError, match="is damaged, or is not an NPZ|card is damaged"):
         import_dataset(path)
 
 
@@ -167,7 +167,7 @@ def test_an_npz_that_is_locked(demo, tmp_path):
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="is damaged, or is no NPZ file"):
+    with pytest.raises(DatasetError, match="is damaged, or is not an NPZ file"):
         import_dataset(path)
 
 
@@ -246,5 +246,5 @@ def test_letters_beyond_the_last_one(demo, tmp_path):
     for number in (0x110000, 0x9C3B002F, 0xD800):
         tracks.view(np.uint32)[0] = number
         np.savez(path, **(parts | {"tracks": tracks}))
-        with pytest.raises(DatasetError, match="is damaged, or is no NPZ file"):
+        with pytest.raises(DatasetError, match="is damaged, or is not an NPZ file"):
             import_dataset(path)

@@ -11,8 +11,9 @@ from alike import assert_alike
 from coded_sounds import KINDS, free_format_mp3
 from coded_sounds import coded as coded_sound
 
-from genrekit.audio.decoder import AudioInfo, decode, load_audio
+from genrekit.audio.decoder import decode, load_audio
 from genrekit.audio.degradation import Degradation
+from genrekit.audio.source import AudioInfo
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
@@ -66,10 +67,6 @@ def decodings(monkeypatch):
     return rates
 
 
-def starts(result):
-    return tuple(part.start for part in result.verdict.segments)
-
-
 # -- the verdict ------------------------------------------------------------------------------
 
 
@@ -82,7 +79,7 @@ def test_the_verdict_is_that_of_the_library(song, model):
     assert_alike(analysis.judge(song, model), result.verdict)
 
 
-def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
+def test_a_song_whose_channels_cancel_is_classified_with_a_note(model):
     one = music(4.5)
     song = Song(coded(np.stack([one, -one], axis=1), subtype="FLOAT"), 60)
     result = analysis.analyse(song, model)
@@ -94,14 +91,14 @@ def test_a_song_whose_channels_cancel_is_judged_and_that_is_said(model):
     assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
 
 
-def test_prepared_segments_are_answered_as_by_the_library(model):
+def test_segment_probabilities_are_those_of_the_library(model):
     features = np.random.default_rng(0).normal(0, 1, (5, *model.load().params.shape))
     features = features.astype(np.float32)
     expected = model.load().probabilities(features)
     assert_alike(analysis.segment_probabilities(features, model), expected)
 
 
-def test_of_a_long_song_the_start_is_heard_and_that_is_said(song, model):
+def test_only_the_start_of_a_long_song_is_analysed_and_the_note_says_so(song, model):
     short = Song(song.content, 3.0)
     result = analysis.analyse(short, model)
     assert result.cut
@@ -115,21 +112,21 @@ def test_a_song_is_decoded_once_for_all_questions(song, model, decodings):
     result = analysis.analyse(song, model)
     analysis.judge(song, model)
     analysis.stress_test(song, model, Degradation(level_db=-6))
-    analysis.explain(song, model, result.verdict.segments and "blues", starts(result), (0, 1))
+    analysis.explain(song, model, result.verdict.segments and "blues", result.starts, (0, 1))
     analysis.excerpt_sound(song, result.rate, 0, 2, Degradation())
     analysis.wav_rendering(song, result.rate)
-    analysis.nearest(song, model, starts(result))
+    analysis.nearest(song, model, result.starts)
     assert decodings == [RATE]
 
 
-def test_a_process_at_rest_keeps_no_songs(song, model, decodings):
+def test_an_idle_process_keeps_no_songs(song, model, decodings):
     analysis.analyse(song, model)
     analysis.clear_caches()
     analysis.samples_of(song, RATE)
     assert decodings == [RATE, RATE]
 
 
-def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
+def test_another_rate_limit_or_content_is_decoded_again(song, model, decodings):
     analysis.analyse(song, model)
     analysis.analyse(Song(song.content, 5), model)
     analysis.analyse(Song(coded(music(7.5, seed=2)), 60), model)
@@ -138,7 +135,7 @@ def test_another_rate_limit_or_content_is_decoded_anew(song, model, decodings):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, hello, hello", b"fLaC" + bytes(40)])
-def test_a_bad_file_is_refused_in_the_words_of_the_decoder(content, model):
+def test_a_bad_file_is_refused_with_the_decoders_message(content, model):
     with pytest.raises(AudioError) as refused:
         analysis.analyse(Song(content, 60), model)
     with pytest.raises(AudioError) as expected:
@@ -153,10 +150,10 @@ def test_a_host_may_allow_fewer_channels(model):
         analysis.analyse(Song(content, 60, max_channels=2), model)
 
 
-def test_questions_and_answers_travel_between_processes(song, model):
+def test_questions_and_answers_can_be_pickled(song, model):
     result = analysis.analyse(song, model)
     test = analysis.stress_test(song, model, Degradation(noise_db=10))
-    why = analysis.explain(song, model, "blues", starts(result), (0,))
+    why = analysis.explain(song, model, "blues", result.starts, (0,))
     for value in (song, model, test):
         assert pickle.loads(pickle.dumps(value)) == value
     assert pickle.loads(pickle.dumps(song)).content == song.content
@@ -164,7 +161,7 @@ def test_questions_and_answers_travel_between_processes(song, model):
     assert (pickle.loads(pickle.dumps(why)).values == why.values).all()
 
 
-def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
+def test_a_retrained_model_is_loaded_again(demo_model, tmp_path):
     demo_model.save(tmp_path)
     first = ModelFile.at(tmp_path)
     assert first.load() is first.load()
@@ -177,7 +174,7 @@ def test_a_model_that_is_trained_again_is_another_one(demo_model, tmp_path):
 # -- what is kept -----------------------------------------------------------------------------
 
 
-def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
+def test_cached_samples_are_read_only(song, model):
     analysis.analyse(song, model)
     kept = analysis._decoded(song, RATE).samples
     with pytest.raises(ValueError, match="read-only"):
@@ -204,7 +201,7 @@ def test_what_is_kept_cannot_be_changed_by_who_uses_it(song, model):
         ("AU", "PCM_16", 44100, 1, None),
     ],
 )
-def test_what_browsers_play_is_left_as_it_is(kind, subtype, rate, channels, mime, model):
+def test_a_file_that_browsers_play_is_not_rendered(kind, subtype, rate, channels, mime, model):
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * rate, channels))
     result = analysis.analyse(Song(coded(noise, rate, kind, subtype), 60), model)
     assert result.mime == mime
@@ -231,17 +228,17 @@ def test_codecs_that_browsers_refuse_are_rendered(model):
         assert browser_type(b"", AudioInfo("m4a", 8000, 1, None, codec)) is None
 
 
-def test_the_rendering_is_what_was_heard(song):
+def test_the_rendering_is_what_was_analysed(song):
     samples, rate = soundfile.read(io.BytesIO(analysis.wav_rendering(song, RATE)))
     assert rate == RATE
     assert np.abs(samples - load_audio(song.content, RATE)).max() < 1 / 32000
 
 
-def test_a_rendering_has_a_rate_that_browsers_know(song):
+def test_a_rendering_has_a_rate_that_browsers_play(song):
     assert soundfile.info(io.BytesIO(analysis.wav_rendering(song, 2000))).samplerate == 22050
 
 
-def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
+def test_an_excerpt_has_its_position_and_its_degradation(song):
     whole = load_audio(song.content, RATE)
     piece, _ = soundfile.read(io.BytesIO(analysis.excerpt_sound(song, RATE, 2, 3, Degradation())))
     assert np.abs(piece - whole[2 * RATE : 5 * RATE]).max() < 1 / 32000
@@ -256,7 +253,7 @@ def test_an_excerpt_is_cut_where_it_is_asked_for_and_stressed(song):
 # -- stress -----------------------------------------------------------------------------------
 
 
-def test_without_stress_the_verdict_holds(song, model):
+def test_without_a_degradation_the_verdict_holds(song, model):
     test = analysis.stress_test(song, model, Degradation())
     assert test.holds
     assert_alike(test.after, test.before)
@@ -264,7 +261,7 @@ def test_without_stress_the_verdict_holds(song, model):
     assert (test.start, test.seconds) == (0, 7.5)
 
 
-def test_stress_is_put_on_what_the_model_hears(song, model):
+def test_the_models_input_is_degraded(song, model):
     stress = Degradation(noise_db=0, level_db=-10)
     test = analysis.stress_test(song, model, stress)
     network = GenreModel.load(model.folder)
@@ -273,7 +270,7 @@ def test_stress_is_put_on_what_the_model_hears(song, model):
     assert test.after.probabilities != test.before.probabilities
 
 
-def test_of_a_long_song_the_middle_is_stressed(model):
+def test_the_middle_of_a_long_song_is_tested(model):
     song = Song(coded(np.tile(music(10), 20)), 600)
     test = analysis.stress_test(song, model, Degradation())
     assert (test.start, test.seconds) == (40, 120)
@@ -282,7 +279,7 @@ def test_of_a_long_song_the_middle_is_stressed(model):
     assert test.before.segments[0].probabilities == pytest.approx(whole[40].probabilities, abs=1e-5)
 
 
-def test_it_flips_when_sureness_goes_too():
+def test_the_verdict_flips_when_it_becomes_unsure():
     sure = Verdict("jazz", 0.9, {"jazz": 0.9}, (), "")
     unsure = Verdict(None, 0.4, {"jazz": 0.4}, (), "")
     assert not analysis.StressTest(sure, unsure, 0, 1).holds
@@ -292,7 +289,7 @@ def test_it_flips_when_sureness_goes_too():
 # -- why --------------------------------------------------------------------------------------
 
 
-def test_few_segments_are_all_asked_and_of_many_some():
+def test_few_segments_are_all_explained_and_some_of_many():
     most = analysis.EXPLAINED_SEGMENTS
     assert analysis.segments_to_explain(0) == ()
     assert analysis.segments_to_explain(7, 3) == tuple(range(7))
@@ -305,15 +302,15 @@ def test_few_segments_are_all_asked_and_of_many_some():
         assert part == tuple(range(part[0], part[0] + most))
 
 
-def test_the_map_lies_over_the_whole_song(song, model):
+def test_the_explanation_covers_the_whole_song(song, model):
     result = analysis.analyse(song, model)
-    why = analysis.explain(song, model, "blues", starts(result), tuple(range(7)))
+    why = analysis.explain(song, model, "blues", result.starts, tuple(range(7)))
     columns_a_second = why.values.shape[1] / result.seconds
     assert columns_a_second == pytest.approx(6, rel=0.05)
     assert "blues" in why.sentence
     assert np.isfinite(why.values).all()
 
-    some = analysis.explain(song, model, "blues", starts(result), (2, 3))
+    some = analysis.explain(song, model, "blues", result.starts, (2, 3))
     at = slice(round(2.2 * columns_a_second), round(3.8 * columns_a_second))
     assert some.values[:, at] == pytest.approx(why.values[:, at], abs=1e-4)
     outside = np.delete(some.values, np.r_[11 : 11 + 14], axis=1)
@@ -341,7 +338,7 @@ def uneven_model(make_dataset, tmp_path_factory):
     return ModelFile.at(folder)
 
 
-def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model, monkeypatch):
+def test_explanations_and_neighbours_take_the_segments_of_the_verdict(uneven_model, monkeypatch):
     given = {}
 
     def remembered(name):
@@ -358,7 +355,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     song = Song(coded(music(18.5), subtype="FLOAT"), 60)
     judged = split_segments(load_audio(song.content, RATE), UNEVEN)
     result = analysis.analyse(song, uneven_model)
-    every = starts(result)
+    every = result.starts
     assert len(every) == 61
     which = tuple(range(len(every)))
     why = analysis.explain(song, uneven_model, "a", every, which)
@@ -375,7 +372,7 @@ def test_what_is_asked_about_a_segment_is_asked_of_what_was_judged(uneven_model,
     assert why.values.shape[1] == pytest.approx(6 * 18.5 / 0.3, abs=1)
 
 
-def test_a_song_the_model_was_trained_on_is_found_out(demo, demo_model, demo_folder, tmp_path):
+def test_a_training_song_is_recognised(demo, demo_model, demo_folder, tmp_path):
     bare, model = tmp_path / "bare", ModelFile.at(tmp_path)
     replace(demo_model, neighbours=None).save(bare)
     demo_model.save(tmp_path)

@@ -1,28 +1,39 @@
-"""The cache that the questions about one song share."""
+"""The decoded songs that a process keeps."""
 
+import numpy as np
+
+from genrekit.audio.decoder import AudioInfo, Decoded
 from genrekit.verdict import cache as cache_module
-from genrekit.verdict.cache import MAX_IDLE_SECONDS, SizedCache
+from genrekit.verdict.cache import MAX_IDLE_SECONDS, SongCache
 
 
-def test_the_least_recently_used_item_is_evicted_first():
-    cache = SizedCache(100)
+def song(size):
+    samples = np.zeros(size // 4, np.float32)
+    return Decoded(samples, AudioInfo("wav", 8000, 1, None, "pcm_16"), cut=False, cancelled=False)
+
+
+def kept(cache, names):
+    return [cache.get(name) is not None for name in names]
+
+
+def test_the_least_recently_used_song_is_evicted_first():
+    cache = SongCache(100)
     for name in "abc":
-        cache.put(name, 40, name)
-    assert [cache.get(name) for name in "abc"] == [None, "b", "c"]
+        cache.put(name, song(40))
+    assert kept(cache, "abc") == [False, True, True]
     cache.get("b")
-    cache.put("d", 40, "d")
-    assert [cache.get(name) for name in "bcd"] == ["b", None, "d"]
-    cache.put("too large", 101, "x")
-    assert cache.get("too large") is None
-    assert cache.get("b") == "b"
+    cache.put("d", song(40))
+    assert kept(cache, "bcd") == [True, False, True]
+    cache.put("too large", song(104))
+    assert kept(cache, ["too large", "b"]) == [False, True]
 
 
-def test_an_idle_item_is_evicted(monkeypatch):
+def test_an_idle_song_is_evicted(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(cache_module.time, "monotonic", lambda: now[0])
-    cache = SizedCache(100)
-    cache.put("a", 10, "a")
+    cache = SongCache(100)
+    cache.put("a", song(8))
     now[0] += MAX_IDLE_SECONDS - 1
-    assert cache.get("a") == "a"
+    assert kept(cache, "a") == [True]
     now[0] += MAX_IDLE_SECONDS + 1
-    assert cache.get("a") is None
+    assert kept(cache, "a") == [False]

@@ -55,7 +55,7 @@ def sounds(small):
     return (level * swell * rng.normal(size=(3, len(t)))).astype(np.float32)
 
 
-def places(params):
+def areas(params):
     """Row and column edges, as anyone would draw them."""
     rows = [round(params.n_mels * i / BANDS) for i in range(BANDS + 1)]
     columns = [round(params.frames * i / MOMENTS) for i in range(MOMENTS + 1)]
@@ -71,7 +71,7 @@ def turned_down(mel):
 # -- one band by hand -------------------------------------------------------------------------
 
 
-def test_a_network_that_hears_one_band_lights_up_that_band_only(mel_params, sounds):
+def test_a_network_that_uses_one_band_has_evidence_in_that_band_only(mel_params, sounds):
     """Log-odds of two genres are the difference of the logits: the loss is a sum by hand."""
     weights = np.zeros((2, *mel_params.shape))
     weights[1, :, 13] = np.linspace(0.5, 1.5, mel_params.frames)  # the third of four bands
@@ -82,7 +82,7 @@ def test_a_network_that_hears_one_band_lights_up_that_band_only(mel_params, soun
     mel = log_mel(sounds, mel_params).astype(np.float64)
     change = (mel - turned_down(mel))[:, :, 13] * weights[1, :, 13] / 8 / 2
     expected = np.zeros_like(maps)
-    for b, m, _, columns in places(mel_params):
+    for b, m, _, columns in areas(mel_params):
         if b == 2:
             expected[:, b, m] = change[:, columns].sum(axis=1)
     assert np.abs(expected[:, 2]).min() > 0.01
@@ -100,8 +100,8 @@ def test_a_tone_shows_in_the_band_that_holds_it(mel_params, hertz):
     tone = (0.3 * np.sin(2 * np.pi * hertz * t) * (t > 0.7)).astype(np.float32)
     weights = np.zeros((2, *params.shape))
     weights[1] = 1
-    place = occlusion(linear_model(params, weights), tone[np.newaxis], 1, BANDS, MOMENTS)[0]
-    band, moment = np.unravel_index(place.argmax(), place.shape)
+    evidence = occlusion(linear_model(params, weights), tone[np.newaxis], 1, BANDS, MOMENTS)[0]
+    band, moment = np.unravel_index(evidence.argmax(), evidence.shape)
     assert edges[band] <= hertz < edges[band + 1]
     assert moment == 2
 
@@ -110,7 +110,7 @@ def test_a_tone_shows_in_the_band_that_holds_it(mel_params, hertz):
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "log_mel"])
-def test_every_place_the_long_way_round(small, sounds, kind):
+def test_every_area_equals_a_full_recomputation(small, sounds, kind):
     params = replace(small, kind=kind)
     rng = np.random.default_rng(6)
     model = linear_model(params, rng.normal(size=(5, *params.shape)) / 40, 0.7)
@@ -124,7 +124,7 @@ def test_every_place_the_long_way_round(small, sounds, kind):
         return np.log(p / (1 - p))
 
     maps = occlusion(model, sounds, 3, BANDS, MOMENTS)
-    for b, m, rows, columns in places(params):
+    for b, m, rows, columns in areas(params):
         without = mel.copy()
         without[:, columns, rows] = other[:, columns, rows]
         np.testing.assert_allclose(maps[:, b, m], log_odds(mel) - log_odds(without), atol=2e-3)
@@ -142,7 +142,7 @@ def test_certainty_does_not_hide_evidence(mel_params, sounds):
     assert maps[0, 2].sum() == pytest.approx(-SOFTER_DB * len(mel) / 8, rel=0.02)
 
 
-def test_blocks_do_not_show(demo_model, sounds, small, monkeypatch):
+def test_the_block_size_does_not_matter(demo_model, sounds, small, monkeypatch):
     whole = occlusion(demo_model, sounds, 1)
     assert whole.shape == (3, 8, 6)
     monkeypatch.setattr(module, "_VALUES_AT_ONCE", 7 * small.frames * small.n_mfcc)
@@ -165,7 +165,7 @@ def test_no_segments_and_silence(demo_model, small):
         ({"moments": 0}, "moments is 0: use a whole number from 1 to 32"),
     ],
 )
-def test_places_that_are_not_there(demo_model, sounds, wrong, match):
+def test_areas_that_do_not_exist_are_refused(demo_model, sounds, wrong, match):
     with pytest.raises(SettingsError, match=match):
         occlusion(demo_model, sounds, **({"genre_index": 0} | wrong))
 
@@ -180,16 +180,18 @@ def test_maps_side_by_side(small):
     np.testing.assert_allclose(picture.hertz, band_edges(small, 4))
 
 
-def test_overlapping_maps_are_averaged(small):
+def test_overlapping_maps_are_averaged(small, monkeypatch):
     maps = np.zeros((2, 1, 2), np.float32)
     maps[0], maps[1] = [1, 2], [6, 9]
     picture = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(picture.values, [[1, (2 + 6) / 2, 9]])
     # One column over all: each moment weighs by its length.
-    whole = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5, columns=1)
+    monkeypatch.setattr(module, "MAX_COLUMNS", 1)
+    whole = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(whole.values, [[(1 + 2 + 6 + 9) / 4]])
     # Columns that cut moments: 1.5 s in two columns of 0.75 s.
-    halves = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5, columns=2)
+    monkeypatch.setattr(module, "MAX_COLUMNS", 2)
+    halves = song_map(maps, np.array([0.0, 0.5]), small, seconds=1.5)
     np.testing.assert_allclose(
         halves.values,
         [[(0.5 * 1 + 0.25 * 2 + 0.25 * 6) / 1.0, (0.25 * 2 + 0.25 * 6 + 0.5 * 9) / 1.0]],
@@ -197,7 +199,7 @@ def test_overlapping_maps_are_averaged(small):
     )
 
 
-def test_where_no_segment_reaches_there_is_nothing(small):
+def test_columns_without_a_segment_are_nan(small):
     picture = song_map(np.ones((2, 1, 2), np.float32), np.array([0.0, 2.0]), small, seconds=3)
     np.testing.assert_array_equal(picture.values, [[1, 1, np.nan, np.nan, 1, 1]])
 
@@ -260,11 +262,11 @@ ALL = slice(None)
         ([(0, 7, 3.0)], "No range of pitch decided: "),
     ],
 )
-def test_words(patches, said):
+def test_description(patches, said):
     assert describe(painted(*patches), "jazz").startswith(said)
 
 
-def test_a_flat_picture_is_called_flat():
+def test_weak_evidence_is_called_weak():
     flat = "No single area decided: turning any one down changes the odds for jazz by less than 5"
     assert describe(painted(noise=0.01), "jazz").startswith(flat)
     assert describe(painted(noise=0), "jazz").startswith(flat)
@@ -272,7 +274,7 @@ def test_a_flat_picture_is_called_flat():
     assert describe(gaps, "jazz").startswith(flat)
 
 
-def test_gaps_do_not_change_the_words():
+def test_gaps_do_not_change_the_description():
     patches = [(0, slice(20), np.log(2)), (slice(6, 8), ALL, -0.4)]
     gaps = painted(*patches)
     values = np.concatenate([gaps.values, np.full((8, 10), np.nan, np.float32)], axis=1)

@@ -1,21 +1,17 @@
 // A song with its evidence: sound, spectrogram and segments on one time axis.
 //
 // The plot is as wide as its scroller, or a few times that when zoomed; a time t stands at
-// t / seconds of its width, in every part of it. The sound's clock is the only clock: all that
-// moves is placed from it, once per animation frame, and nothing is asked of the server.
+// t / seconds of its width, in every part of it. The sound's clock is the only clock: whatever
+// moves is placed by it, once per animation frame, without asking the server.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make, paint, percent } from "./drawing.js";
+
 const players = new WeakMap();
 
 const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
 const GUTTER = 50;
-// Narrower cells cannot be hit with a finger, so zooming is offered.
+// Narrower cells are hard to hit with a finger, so zooming is offered.
 const NARROW = 28;
-// Dark to bright in even steps of lightness, so that it reads in grey as well.
-const LOUDNESS = [
-  [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
-  [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
-];
 // One pattern per genre, drawn in a tile of 8 by 8.
 const PATTERNS = [
   "", "M-2 2 2-2M0 8 8 0M6 10 10 6", "M4 4h.01", "M0 4H8", "M-2 6 2 10M0 0 8 8M6-2 10 2", "M4 0V8",
@@ -38,45 +34,31 @@ export default function (component) {
 
 // -- small tools ---------------------------------------------------------------------------
 
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function element(name, content, className = "") {
-  const node = document.createElement(name);
-  node.className = className;
-  node.append(content);
+function item(...content) {
+  const node = document.createElement("li");
+  node.append(...content);
   return node;
 }
 
 function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const bands = head.hz.length;
-  const from = 4 + length, to = from + bands * head.columns;
-  head.picture = { values: bytes.subarray(from, to), bands, columns: head.columns };
+  const from = 4 + length, to = from + head.hz.length * head.columns;
+  head.picture = bytes.subarray(from, to);
   if (head.why) {
-    const values = Int8Array.from(bytes.subarray(to), (byte) => (byte << 24) >> 24);
-    head.why = { values, bands: head.why[0], columns: head.why[1] };
+    head.why = { values: new Int8Array(bytes.slice(to).buffer), bands: head.why[0], columns: head.why[1] };
   }
   return head;
 }
 
 const same = (a, b) => a && a.length === b.length && a.every((byte, i) => byte === b[i]);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-const percent = (p) => `${Math.round(100 * p)}%`;
 
 function hertz(hz) {
   return hz < 1000 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(2))} kHz`;
 }
 
-function plain(seconds) {
-  const rounded = Math.round(seconds * 10) / 10;
-  return Number.isInteger(rounded) ? String(rounded) : rounded.toFixed(1);
-}
+const plain = (seconds) => String(Number(seconds.toFixed(1)));
 
 // 75.5 as 1:15.5, or as 1:15 with no digits.
 function clock(seconds, digits = 0) {
@@ -84,14 +66,6 @@ function clock(seconds, digits = 0) {
   const whole = Math.floor(seconds * scale + 1e-6) / scale;
   const minutes = Math.floor(whole / 60);
   return `${minutes}:${(whole - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
-}
-
-function colourTable() {
-  const last = LOUDNESS.length - 1;
-  return Array.from({ length: 256 }, (_, i) => {
-    const at = (i / 255) * last, low = Math.min(last - 1, Math.floor(at));
-    return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
-  });
 }
 
 class Player {
@@ -112,7 +86,7 @@ class Player {
 
   rest() { this.watcher.disconnect(); }
 
-  // All that belongs to one song.
+  // The state that belongs to one song.
   reset() {
     this.silent = null; // the time of the cursor where there is no sound
     this.alone = null; // the segment that is played by itself
@@ -122,7 +96,7 @@ class Player {
     this.touched = -Infinity;
   }
 
-  // -- what arrives from the server ---------------------------------------------------------
+  // -- messages from the server ---------------------------------------------------------
 
   receive(bytes) {
     if (!(bytes instanceof Uint8Array)) return;
@@ -134,11 +108,11 @@ class Player {
     const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
     if (newSong) this.open();
     else if (!same(before.edges, this.data.edges)) this.alone = this.hovered = null;
-    // A map arrives because it was asked for; later ones leave the visitor's choice alone.
+    // The first map is shown, since the visitor asked for it; later ones keep the choice.
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
     this.drawLegend();
-    this.drawSpectrogram();
+    paint(this.find("spectrogram"), this.data.picture, this.data.hz.length);
     this.layout();
   }
 
@@ -149,7 +123,7 @@ class Player {
     else this.fallSilent("The sound is not to be had here. Choose a segment to read about it.");
   }
 
-  // The address as the server has it, and below this page's folder for a proxy in between.
+  // Try the server's address and, for a proxy in between, one below this page's folder, in turns.
   load(time = 0) {
     const here = new URL(`.${this.data.url.slice(this.data.url.lastIndexOf("/media/"))}`, location.href);
     const there = new URL(this.data.url, location.origin);
@@ -213,7 +187,7 @@ class Player {
     if (this.silent !== null) return;
     if (this.finishedAlone) this.alone = null;
     if (this.atEnd) this.audio.currentTime = 0;
-    // A refusal leaves it paused, which the button shows.
+    // Where the browser refuses, it stays paused, and the button says so.
     this.audio.play().catch(() => this.tick());
   }
 
@@ -222,14 +196,14 @@ class Player {
     else this.play();
   }
 
-  // A file may end a little before what was heard of it, which decoders pad.
+  // A file may end a little before the decoded sound, which decoders pad.
   get atEnd() { return this.time >= this.data.seconds - 0.02 || this.audio.ended; }
 
   get finishedAlone() {
     return this.alone !== null && (this.atEnd || this.time >= this.data.segments[this.alone][1] - 0.02);
   }
 
-  // Stops at the end of a segment that plays alone, and at the end of what was heard.
+  // Stop at the end of a segment that plays alone, and at the end of what was analysed.
   keepWithin() {
     if (!this.playing) return;
     const end = this.alone === null ? this.data.seconds : this.data.segments[this.alone][1];
@@ -272,7 +246,7 @@ class Player {
       part.addEventListener("pointermove", (event) => this.hover(event, part === picture));
       part.addEventListener("pointerleave", () => this.unhover());
     }
-    // Whoever moves the plot by hand looks elsewhere for a while.
+    // A plot moved by hand does not follow the cursor for a while.
     for (const name of ["wheel", "pointerdown", "touchmove"]) {
       scroller.addEventListener(name, () => { this.touched = performance.now(); }, { passive: true });
     }
@@ -284,25 +258,22 @@ class Player {
   }
 
   segmentAt(time) {
-    const { edges, segments } = this.data;
-    let i = 0;
-    while (i < segments.length - 1 && edges[i + 1] <= time) i += 1;
-    return i;
+    return Math.max(0, this.data.edges.slice(0, -1).findLastIndex((edge) => edge <= time));
   }
 
-  // The segment spoken of: the one played alone, else the one under the cursor.
+  // The current segment: the one played alone, else the one under the cursor.
   get segment() { return this.alone ?? this.segmentAt(this.time); }
 
   choose(index, play) {
     if (!this.data.segments.length) return;
     this.alone = play ? index : null;
     this.hovered = null;
-    // Overlapping segments begin in a neighbour's cell: then the cell's own start is meant.
+    // An overlapping segment begins in its neighbour's cell: then take the start of its own.
     const start = this.data.segments[index][0];
     this.seek(play ? start : Math.max(start, this.data.edges[index]));
     if (play) this.play();
     this.reveal();
-    // Held-down keys pass many segments; the page hears of the last.
+    // A held key passes many segments; only the last is sent to the page.
     clearTimeout(this.sending);
     this.sending = setTimeout(() => this.send("segment", index), 250);
   }
@@ -378,7 +349,7 @@ class Player {
     return narrow >= NARROW ? 1 : 2 ** Math.ceil(Math.log2((1.4 * NARROW) / narrow));
   }
 
-  // Brings the cursor into sight, with what comes after it.
+  // Scroll the cursor into view, with room after it.
   reveal() {
     const scroller = this.find("scroller"), x = this.x(this.time), seen = scroller.clientWidth;
     if (this.zoom === 1) return;
@@ -413,24 +384,7 @@ class Player {
     this.tick();
   }
 
-  drawSpectrogram() {
-    const { values, bands, columns } = this.data.picture;
-    const canvas = this.find("spectrogram");
-    [canvas.width, canvas.height] = [columns, bands];
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(columns, bands);
-    const table = colourTable();
-    for (let band = 0; band < bands; band++) {
-      for (let column = 0; column < columns; column++) {
-        const at = 4 * ((bands - 1 - band) * columns + column);
-        image.data.set(table[values[band * columns + column]], at);
-        image.data[at + 3] = 255;
-      }
-    }
-    context.putImageData(image, 0, 0);
-  }
-
-  // Colour and strength from the map; what spoke against is striped as well.
+  // Colour and opacity come from the map; evidence against the genre is striped as well.
   drawWhy() {
     const canvas = this.find("why"), { why } = this.data;
     const on = Boolean(why) && this.find("show").checked;
@@ -543,7 +497,7 @@ class Player {
     return group;
   }
 
-  // One name for neighbours that say the same, where there is room for it.
+  // One name for a run of segments with the same genre, where there is room for it.
   runNames() {
     const { edges, genres, segments } = this.data, names = [];
     for (let from = 0, i = 1; i <= segments.length; i++) {
@@ -579,12 +533,10 @@ class Player {
       const swatch = make("svg", { width: 26, height: 16, "aria-hidden": "true" }), box = { width: 26, height: 16, rx: 3 };
       swatch.append(this.pattern(genre, "key"), make("rect", { ...box, fill: genres[genre][1] }),
         make("rect", { ...box, fill: `url(#key-${genre})` }));
-      const item = element("li", swatch);
-      item.append(`${genres[genre][0]} ${count} of ${segments.length}`);
-      return item;
+      return item(swatch, `${genres[genre][0]} ${count} of ${segments.length}`);
     });
     if (segments.some((_, i) => this.disagrees(i))) {
-      items.push(element("li", "≠ or a bar beneath: disagrees with the verdict"));
+      items.push(item("≠ or a bar beneath: disagrees with the verdict"));
     }
     this.find("legend").replaceChildren(...items);
   }
@@ -600,7 +552,7 @@ class Player {
     this.find("cursor").style.transform = `translateX(${this.x(shown)}px)`;
     const moment = performance.now();
     if (this.playing && moment - this.touched > 4000) this.reveal();
-    // A pointer at rest does not keep the readout from the music.
+    // A resting pointer does not hold the readout for long.
     if (this.playing && this.hovered !== null && moment - this.pointed > 2500) this.unhover();
     const digits = seconds < 60 ? 1 : 0;
     this.write("clock", `${clock(time, digits)} / ${clock(seconds, digits)}`);
@@ -615,7 +567,7 @@ class Player {
     if (node.textContent !== text) node.textContent = text;
   }
 
-  // What changes from segment to segment only.
+  // Update what changes only with the segment or the state.
   showState() {
     const { segments } = this.data, none = !segments.length;
     this.find("icon").setAttribute("d", this.playing ? ICONS.pause : ICONS.play);
@@ -655,7 +607,6 @@ class Player {
     const span = seconds >= 60
       ? `${clock(start, start % 1 ? 1 : 0)} to ${clock(end, end % 1 ? 1 : 0)}`
       : `${plain(start)} to ${plain(end)} s`;
-    if (second === null) return `${span}: ${genres[first][0]} ${percent(p)}`;
     const margin = Math.round(100 * p) - Math.round(100 * q);
     return `${span}: ${genres[first][0]} ${percent(p)}, then ${genres[second][0]} ${percent(q)} ` +
       `(margin ${margin} ${margin === 1 ? "point" : "points"})`;

@@ -1,11 +1,13 @@
 // The live network: its drawing, its error curve, and a replay that needs no server.
 //
-// Each update brings snapshots (a snapshot is the network after so many examples). They are kept
-// here by the number of examples seen, and thinned to a number that does not grow.
-// A snapshot's numbers lie in one float32 row: weights, biases, activations, deltas, gradients of
-// weights, gradients of biases; layer by layer, rows before columns.
+// Each update brings snapshots of the network. They are kept here by the number of examples seen,
+// and thinned so that their number stays bounded.
+// A snapshot's numbers are one float32 row: weights, biases, activations, deltas, gradients of
+// weights, gradients of biases; layer by layer, rows before columns. So the i-th of the weights
+// and biases is the i-th number, and its gradient the i-th of the last ones.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make } from "./drawing.js";
+
 const SNAPSHOTS_KEPT = 800;
 const views = new WeakMap();
 
@@ -20,13 +22,6 @@ export default function (component) {
   view.receive(component.data);
   view.find("view").inert = false;
   return () => view.stop();
-}
-
-function make(name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
 }
 
 function number(value, digits = 3) {
@@ -48,22 +43,8 @@ function decode(text) {
   return new Float32Array(bytes.buffer);
 }
 
-// Where each kind of number starts in a snapshot, for a network of these sizes.
-function layout(sizes, bias) {
-  let at = 0;
-  const take = (counts) => counts.map((n) => { const start = at; at += n; return start; });
-  const pairs = sizes.slice(1).map((n, i) => n * sizes[i]);
-  const units = sizes.slice(1);
-  const none = [];
-  return {
-    weights: take(pairs),
-    biases: bias ? take(units) : none,
-    activations: take(sizes),
-    deltas: take(units),
-    gradients: take(pairs),
-    biasGradients: bias ? take(units) : none,
-  };
-}
+const range = (count) => [...Array(count).keys()];
+const sum = (counts) => counts.reduce((a, b) => a + b, 0);
 
 class View {
   constructor(root) {
@@ -130,14 +111,14 @@ class View {
       this.selected = data.selected;
     }
     this.updates += 1;
-    // Read by tests, and by whoever wonders how smooth it is.
-    this.find("view").dataset.updates = this.updates;
-    this.find("view").dataset.seen = this.order[this.order.length - 1];
-    this.find("view").dataset.training = data.training;
+    // Read by tests.
+    Object.assign(this.find("view").dataset, {
+      updates: this.updates, seen: this.order[this.order.length - 1], training: data.training,
+    });
     if (shape !== this.shape) {
       this.shape = shape;
-      this.places = layout(data.sizes, data.bias);
       this.weightList = this.listWeights();
+      this.starts = this.layout();
       this.fillPicker();
       this.rebuild();
     } else {
@@ -145,42 +126,36 @@ class View {
     }
   }
 
-  // Every second snapshot goes, but the first, the last and the one that is looked at stay.
+  // Drop every second snapshot, but not the first, the last or the one on display.
   thin() {
-    const looked = this.at === null ? null : this.order[this.at];
+    const shown = this.at === null ? null : this.order[this.at];
     this.order = [...this.snapshots.keys()].sort((a, b) => a - b);
     if (this.order.length > SNAPSHOTS_KEPT) {
       const last = this.order.length - 1;
-      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === looked);
+      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === shown);
       this.snapshots = new Map(this.order.map((seen) => [seen, this.snapshots.get(seen)]));
     }
-    if (looked !== null) this.at = this.order.indexOf(looked);
+    if (shown !== null) this.at = this.order.indexOf(shown);
     this.find("view").dataset.snapshots = this.order.length;
   }
 
   listWeights() {
     const { sizes, bias } = this.data;
-    const list = [];
-    for (let layer = 0; layer + 1 < sizes.length; layer++) {
-      for (let from = 0; from < sizes[layer]; from++) {
-        for (let to = 0; to < sizes[layer + 1]; to++) {
-          const offset = from * sizes[layer + 1] + to;
-          list.push({ layer, from, to,
-            value: this.places.weights[layer] + offset,
-            gradient: this.places.gradients[layer] + offset });
-        }
-      }
-    }
-    if (bias) {
-      for (let layer = 0; layer + 1 < sizes.length; layer++) {
-        for (let to = 0; to < sizes[layer + 1]; to++) {
-          list.push({ layer, from: null, to,
-            value: this.places.biases[layer] + to,
-            gradient: this.places.biasGradients[layer] + to });
-        }
-      }
-    }
-    return list;
+    const layers = range(sizes.length - 1);
+    const biases = layers.flatMap((layer) =>
+      range(sizes[layer + 1]).map((to) => ({ layer, from: null, to })));
+    const weights = layers.flatMap((layer) => range(sizes[layer]).flatMap((from) =>
+      range(sizes[layer + 1]).map((to) => ({ layer, from, to }))));
+    return bias ? [...weights, ...biases] : weights;
+  }
+
+  // Where each kind of number starts in a row; the first layer has neither biases nor deltas.
+  layout() {
+    const { sizes } = this.data;
+    const activations = this.weightList.length;
+    const deltas = activations + sum(sizes);
+    const biases = sum(sizes.slice(1).map((count, i) => count * sizes[i]));
+    return { biases, activations, deltas, gradients: deltas + sum(sizes.slice(1)) };
   }
 
   name(layer, unit) { return this.data.names[layer][unit]; }
@@ -191,13 +166,8 @@ class View {
   }
 
   fillPicker() {
-    const picker = this.find("pick");
-    picker.replaceChildren(...this.weightList.map((weight, i) => {
-      const option = document.createElement("option");
-      option.value = String(i);
-      option.textContent = this.label(weight);
-      return option;
-    }));
+    this.find("pick").replaceChildren(
+      ...this.weightList.map((weight, i) => new Option(this.label(weight), i)));
   }
 
   // -- what the visitor does --------------------------------------------------------------
@@ -289,11 +259,11 @@ class View {
       hit.addEventListener("click", () => this.select(i));
       lines.append(line, hit);
       labels.append(text.node);
-      this.edges.push({ weight, line, text });
+      this.edges.push({ line, text });
     });
     this.units = [];
     sizes.forEach((count, layer) => {
-      for (let unit = 0; unit < count; unit++) units.append(this.buildUnit(layer, unit));
+      for (const unit of range(count)) units.append(this.buildUnit(layer, unit));
     });
     this.halo = make("line", { class: "halo" });
     svg.replaceChildren(this.halo, lines, labels, units);
@@ -307,9 +277,10 @@ class View {
     // Right above its circle no line passes: those that end nearby are hidden by the circles.
     const name = make("text", { x, y: y - this.radius - 5, class: "name" }, this.name(layer, unit));
     group.append(circle, value, name);
-    group.addEventListener("pointerenter", () => { this.hovered = { layer, unit }; this.describe(); });
+    const hovered = { name: this.name(layer, unit), index: this.units.length };
+    group.addEventListener("pointerenter", () => { this.hovered = hovered; this.describe(); });
     group.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
-    this.units.push({ layer, unit, circle, value });
+    this.units.push({ circle, value });
     return group;
   }
 
@@ -317,12 +288,12 @@ class View {
     const snapshot = this.snapshot;
     if (!snapshot || !this.edges) return;
     this.drawEdges(snapshot.row);
-    for (const { layer, unit, circle, value } of this.units) {
-      const a = snapshot.row[this.places.activations[layer] + unit];
+    this.units.forEach(({ circle, value }, unit) => {
+      const a = snapshot.row[this.starts.activations + unit];
       const strength = Number.isFinite(a) ? Math.min(1, Math.abs(a)) : 0;
       circle.style.setProperty("--strength", `${Math.round(strength * 40)}%`);
       value.textContent = Number.isFinite(a) ? (Math.abs(a) < 10 ? a.toFixed(2) : a.toPrecision(2)).replace("-", "−") : "?";
-    }
+    });
     this.describe();
     this.drawEditor(snapshot);
     this.drawCurve(snapshot);
@@ -330,14 +301,15 @@ class View {
   }
 
   drawEdges(row) {
-    const pick = (weight) => row[this.data.lines === "weights" ? weight.value : weight.gradient];
-    const sizes = this.edges.map(({ weight }) => Math.abs(pick(weight))).filter(Number.isFinite);
+    const start = this.data.lines === "weights" ? 0 : this.starts.gradients;
+    const values = this.edges.map((_, i) => row[start + i]);
+    const sizes = values.map(Math.abs).filter(Number.isFinite);
     const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
     const { positive, negative } = this.data.colours;
     const thickest = this.edges.length <= 24 ? 7 : this.edges.length <= 80 ? 5 : 3;
     this.halo.style.display = this.selected < this.edges.length ? "" : "none";
-    this.edges.forEach(({ weight, line, text }, i) => {
-      const value = pick(weight);
+    this.edges.forEach(({ line, text }, i) => {
+      const value = values[i];
       const size = Number.isFinite(value) ? Math.abs(value) / largest : 1;
       line.setAttribute("stroke", value < 0 ? negative : positive);
       line.setAttribute("stroke-width", (0.8 + thickest * size).toFixed(2));
@@ -353,24 +325,22 @@ class View {
   describe() {
     const snapshot = this.snapshot;
     if (!snapshot) return;
-    const out = this.find("readout");
-    const at = this.hovered;
-    if (at !== null && typeof at === "object") {
-      const a = snapshot.row[this.places.activations[at.layer] + at.unit];
-      const parts = [`${this.name(at.layer, at.unit)}: gives ${number(a, 4)}`];
-      if (at.layer > 0) {
-        parts.push(`delta ${number(snapshot.row[this.places.deltas[at.layer - 1] + at.unit], 4)}`);
-        if (this.data.bias) {
-          parts.push(`bias ${number(snapshot.row[this.places.biases[at.layer - 1] + at.unit], 4)}`);
-        }
+    const at = this.hovered, { row } = snapshot;
+    const unit = at?.index;
+    if (unit !== undefined) {
+      const parts = [`${at.name}: gives ${number(row[this.starts.activations + unit], 4)}`];
+      const learning = unit - this.data.sizes[0];
+      if (learning >= 0) {
+        parts.push(`delta ${number(row[this.starts.deltas + learning], 4)}`);
+        if (this.data.bias) parts.push(`bias ${number(row[this.starts.biases + learning], 4)}`);
       }
-      out.textContent = parts.join(", ");
+      this.find("readout").textContent = parts.join(", ");
       return;
     }
-    const weight = this.weightList[at === null ? this.selected : at];
-    if (!weight) return;
-    out.textContent = `${this.label(weight)}: weight ${number(snapshot.row[weight.value], 4)}, ` +
-      `gradient ${number(snapshot.row[weight.gradient], 4)}`;
+    const index = at ?? this.selected;
+    if (!this.weightList[index]) return;
+    this.find("readout").textContent = `${this.label(this.weightList[index])}: weight ` +
+      `${number(row[index], 4)}, gradient ${number(row[this.starts.gradients + index], 4)}`;
   }
 
   drawEditor(snapshot) {
@@ -379,8 +349,8 @@ class View {
     const picker = this.find("pick"), slider = this.find("slide"), box = this.find("value");
     const focus = picker.getRootNode().activeElement;
     picker.value = String(this.selected);
-    const value = snapshot.row[weight.value];
-    // What the visitor is typing or dragging is never overwritten.
+    const value = snapshot.row[this.selected];
+    // Never overwrite what the visitor is typing or dragging.
     if (focus !== slider || this.data.training) slider.value = String(value);
     if (focus !== box) box.value = Number.isFinite(value) ? value.toFixed(4) : "";
     slider.setAttribute("aria-label", `Value of ${this.label(weight)}`);

@@ -1,6 +1,7 @@
 // One neuron: sign by colour, dash and figure, size by thickness. Numbers come from the server.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make } from "./drawing.js";
+
 const ROW = 66, INPUT = 23, SUM = 38, ANSWER = 30, BOX = 66;
 const drawn = new WeakMap();
 
@@ -41,13 +42,6 @@ function draw(svg, data) {
     ...lines.flatMap((line) => ending(line, place)),
     ...body(place, data),
   );
-}
-
-function make(name, attributes, content) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (content !== undefined) node.textContent = content;
-  return node;
 }
 
 function text(value, digits = 2) {

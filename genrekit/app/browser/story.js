@@ -1,20 +1,16 @@
 // One clip of music, from its sound wave to a verdict.
 //
-// While it plays, the sound's clock is the only clock: the line, the levels of the moment and its
-// probabilities are placed from it, and the server is not asked.
+// While it plays, the sound's clock is the only clock: it places the line and chooses the levels
+// and the probabilities to show, without asking the server.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { make, paint, percent } from "./drawing.js";
+
 const stories = new WeakMap();
 
 const ICONS = { play: "M3 1.5v13l11-6.5z", stop: "M3 3h10v10H3z" };
 const BANDS = 64;
 const GENRES = 10;
 const SHOWN = 6;
-// Dark to bright in even steps of lightness, so that it reads in grey as well.
-const LOUDNESS = [
-  [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
-  [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
-];
 
 export default function ({ parentElement, data }) {
   let story = stories.get(parentElement);
@@ -23,32 +19,7 @@ export default function ({ parentElement, data }) {
   return () => story.part.sound.pause();
 }
 
-function make(name, attributes) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  return node;
-}
-
 const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) => s.charCodeAt(0)).buffer);
-const percent = (p) => `${Math.round(100 * p)}%`;
-const mixed = (a, b, t) => a.map((x, i) => x + t * (b[i] - x));
-
-function loudness(byte) {
-  const place = (byte / 255) * (LOUDNESS.length - 1), low = Math.min(Math.floor(place), LOUDNESS.length - 2);
-  return mixed(LOUDNESS[low], LOUDNESS[low + 1], place - low);
-}
-
-// Rows of bytes, the lowest first, painted from the bottom up, one pixel each.
-function paint(canvas, values, rows, colour) {
-  const columns = values.length / rows;
-  Object.assign(canvas, { width: columns, height: rows });
-  const image = new ImageData(columns, rows);
-  values.forEach((value, i) => {
-    const at = (rows - 1 - Math.floor(i / columns)) * columns + (i % columns);
-    image.data.set([...colour(value), 255], 4 * at);
-  });
-  canvas.getContext("2d").putImageData(image, 0, 0);
-}
 
 class Story {
   constructor(root) {
@@ -68,7 +39,7 @@ class Story {
     const { wave, mel } = data.pictures;
     this.levels = decode(mel, Uint8Array);
     this.drawWave(decode(wave, Int8Array));
-    paint(this.part.mel, this.levels, BANDS, loudness);
+    paint(this.part.mel, this.levels, BANDS);
     this.drawNetwork(data.path);
     if (data.sound && this.part.sound.getAttribute("src") !== data.sound) this.part.sound.src = data.sound;
     this.part.play.disabled = !data.sound;
@@ -145,7 +116,7 @@ class Story {
     const columns = this.levels.length / BANDS, column = Math.min(columns - 1, Math.floor(at * columns));
     const values = Array.from({ length: BANDS }, (_, band) => this.levels[band * columns + column]);
     const bars = values.flatMap((value) => Array.from({ length: 100 }, (_, i) => (i < (100 * value) / 255 ? value : 0)));
-    paint(this.part.levels, bars, BANDS, loudness);
+    paint(this.part.levels, bars, BANDS);
     const loudest = values.indexOf(Math.max(...values));
     const below = Math.round(this.data.floor * (1 - values[loudest] / 255));
     const moment = `Second ${Math.round(at * this.data.seconds)}: a level in decibels for each of ${this.data.path[0][1]} ` +
@@ -173,7 +144,7 @@ class Story {
     this.shown = state;
     const order = names.map((name, i) => [name, values[i]]).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
     this.part.bars.replaceChildren(...order.map(([name, p], i) => this.bar(name, p, i === 0)));
-    // The bars say whose they are: a verdict is the whole clip's.
+    // The heading says what the bars belong to: only the whole clip has a verdict.
     if (part) {
       this.say(
         `Seconds ${Math.round(part[0])} to ${Math.round(part[1])}`,

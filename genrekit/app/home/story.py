@@ -1,8 +1,8 @@
 """The story on the home page: one clip of music, from its sound wave to a verdict.
 
-The pictures are computed from the clip and kept small. The verdict is the default model's, asked
-for as the classify page asks, by a thread: nobody's first look at the page waits for a model. What
-is drawn between them is that model's own path, from the levels that it reads to its genres.
+The pictures are computed from the clip and kept small. The verdict is the default model's, from
+the same cache as on the classify page; a thread asks for it, so that the page does not wait for a
+model. The network between them has that model's own layers.
 """
 
 import base64
@@ -14,31 +14,30 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from genrekit.app.classify import inputs
+from genrekit.app.classify.inputs import bounded_song
+from genrekit.app.classify.questions import ask
 from genrekit.app.kit.charts import genre_colours
 from genrekit.app.kit.clips import Clip
 from genrekit.app.kit.component import component
 from genrekit.app.kit.media import media_url
-from genrekit.app.settings import settings
 from genrekit.app.settled import when_settled
 from genrekit.audio.decoder import load_audio
 from genrekit.features.extraction import FeatureParams, log_mel
 from genrekit.features.trace import clip_params
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
-from genrekit.verdict.analysis import ModelFile, Song, SongResult
+from genrekit.verdict.analysis import ModelFile, SongResult, analyse
 
 __all__ = ["PATH", "pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
-Answer = Future[SongResult | str]
+Answer = Future[SongResult]
 
-# As much as a picture a few centimetres wide can show.
+# As fine as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
 BANDS: Final = 64
 _FLOOR_DB: Final = 60.0
-# The default model's path, (channels, bands, moments): the picture of a segment, and what becomes
-# of it after each stage of filters. Written down because the server never loads PyTorch; a test
-# compares with the model itself.
+# The sizes of the default model's layers, (channels, bands, moments), beginning with the input.
+# They are written down because the server never loads PyTorch; a test compares with the model.
 PATH: Final = ((1, 128, 37), (32, 64, 19), (32, 32, 19), (64, 16, 10), (96, 8, 5), (96, 4, 5))
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
@@ -47,14 +46,14 @@ _mount: Final = component("story")
 
 
 def story(clip: Clip) -> None:
-    """Draw the story of a clip; the verdict joins the pictures when the model has answered."""
+    """Draw the story of a clip; the verdict joins the pictures once the model has answered."""
     answer = _asked(clip)
     waiting = answer is not None and not answer.done()
     st.fragment(_draw, run_every=_POLL_SECONDS if waiting else None)(clip, answer, waiting)
 
 
 def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
-    told = answer is not None and answer.done()
+    answered = answer is not None and answer.done()
     _mount(
         key="story",
         data={
@@ -64,11 +63,11 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
             "seconds": clip.seconds,
             "floor": _FLOOR_DB,
             "pictures": _cached_pictures(clip),
-            "sound": _sound(clip) if told else None,
-            "verdict": _verdict(answer) if answer is not None and told else None,
+            "sound": media_url(clip.path.read_bytes(), "audio/ogg", "story") if answered else None,
+            "verdict": _verdict(answer) if answer is not None and answered else None,
         },
     )
-    if waiting and told:
+    if waiting and answered:
         st.rerun()  # nothing is left to ask for
 
 
@@ -85,7 +84,7 @@ def _cached_pictures(clip: Clip) -> dict[str, str]:
 
 
 def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
-    """What the story draws of a sound, one byte a value.
+    """Return the story's pictures of a sound, one byte for each value.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
     Returns
     -------
     wave : int8, shape (COLUMNS, 2)
-        Lowest and highest sample of each moment; 127 is the loudest of the clip.
+        Lowest and highest sample of each moment; 127 is the clip's peak.
     mel : uint8, shape (BANDS, COLUMNS)
         Level of each mel band, lowest band first; 255 is the loudest, 0 is 60 dB below it.
 
@@ -117,7 +116,7 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
 
 
 def _columns(frames: Array) -> Array:
-    """Frames, shape (frames, rows), averaged to `COLUMNS` of them, or repeated."""
+    """Average or repeat frames, shape (frames, rows), to `COLUMNS` of them."""
     edges = np.linspace(0, len(frames), COLUMNS + 1).astype(int)
     return np.array([frames[a : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)])
 
@@ -127,29 +126,25 @@ def _columns(frames: Array) -> Array:
 
 @st.cache_resource(max_entries=16, ttl=_HOUR, show_spinner=False)
 def _asked(clip: Clip) -> Answer | None:
-    """The default model's answer, now or soon; None where no server runs that could give one."""
+    """Return the default model's answer, now or later; None where no server runs."""
     answer: Answer = Future()
-    limits = settings()
 
-    def ask() -> None:
+    def work() -> None:
         try:
-            content = clip.path.read_bytes()
-            song = Song(content, 60 * limits.song_minutes, max_channels=limits.song_channels)
-            answer.set_result(inputs.hear(song, ModelFile.at(MODELS / DEFAULT_MODEL)))
+            song = bounded_song(clip.path.read_bytes())
+            answer.set_result(ask(analyse, song, ModelFile.at(MODELS / DEFAULT_MODEL)))
         except Exception as error:
             answer.set_exception(error)
 
-    return answer if when_settled(ask) else None
+    return answer if when_settled(work) else None
 
 
 def _verdict(answer: Answer) -> dict[str, Any]:
-    """For the drawing: the verdict of the whole clip and of each segment, or why there is none."""
-    if answer.exception() is not None or isinstance(answer.result(), str):
+    """Return the verdicts on the clip and on each segment, or why there are none."""
+    if answer.exception() is not None:
         _asked.clear()  # the cause may pass
         return {"problem": "The model cannot answer just now. Reload the page to ask again."}
-    heard = answer.result()
-    assert not isinstance(heard, str)
-    verdict = heard.verdict
+    verdict = answer.result().verdict
     return {
         "genre": verdict.genre,
         "probabilities": verdict.probabilities,
@@ -158,7 +153,3 @@ def _verdict(answer: Answer) -> dict[str, Any]:
             [part.start, part.end, list(part.probabilities.values())] for part in verdict.segments
         ],
     }
-
-
-def _sound(clip: Clip) -> str | None:
-    return media_url(clip.path.read_bytes(), "audio/ogg", "story")

@@ -1,8 +1,8 @@
-"""One look for every chart: one template, and for each genre the same colour everywhere.
+"""The common style of all charts, and the colour of each genre.
 
-The palette is that of Okabe and Ito (2008), told apart with every common colour blindness; its
-light colours are darkened until each stands out on white as well as on the dark theme's
-background, at a contrast of 3 or more. Streamlit's theme adds text and grid in light or dark.
+The palette is that of Okabe and Ito (2008), distinguishable with every common colour blindness.
+Its light colours are darkened to a contrast of at least 3 on white and on the dark theme's
+background. Streamlit's theme adds text and grid in light or dark.
 """
 
 import zlib
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
 __all__ = [
     "CONFIG",
@@ -18,10 +20,14 @@ __all__ = [
     "NEGATIVE",
     "PALETTE",
     "POSITIVE",
+    "add_contour",
     "dressed",
     "figure",
     "genre_colours",
     "genre_symbol",
+    "mark",
+    "panels",
+    "plane",
 ]
 
 BLUE: Final = "#0072B2"
@@ -37,8 +43,8 @@ PALETTE: Final = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 POSITIVE: Final = BLUE
 NEGATIVE: Final = VERMILION
 
-# Found by search for the largest least distance between any two, in OKLab, as people with normal
-# sight, without red and without green cones see them, at a contrast of 3 on both backgrounds.
+# Found by a search for the largest minimum distance in OKLab between any two, for normal sight and
+# for sight without red or green cones, at a contrast of 3 on both backgrounds.
 _GENRES: Final = {
     "blues": "#2462ED",
     "classical": "#7094B6",
@@ -56,7 +62,7 @@ _GENRES: Final = {
     "drumandbass": "#867E42",
 }
 _OTHERS: Final = (*_GENRES.values(), "#C43EAA", "#D36EA5")
-# Seven, so that no two colours that look somewhat alike share one.
+# Seven, so that no two similar colours share one.
 _SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star")
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -77,44 +83,101 @@ pio.templates["genrekit"] = go.layout.Template(
 )
 
 
+# Streamlit's theme would overrule margins in the template.
+_MARGIN: Final = {"l": 8, "r": 8, "t": 28, "b": 8}
+
+
 def figure(*traces: Any, x: str = "", y: str = "", height: int = 320, **layout: Any) -> go.Figure:
-    """A figure with axis titles `x` and `y` (with their units) in the common look."""
-    chart = go.Figure(data=list(traces))
-    chart.update_layout(
-        height=height,
-        # Streamlit's theme would overrule margins in the template.
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        xaxis_title=x,
-        yaxis_title=y,
-        **layout,
-    )
+    """Return a figure with axis titles `x` and `y` (with their units) in the common style."""
+    layout = {"height": height, "margin": _MARGIN, "xaxis_title": x, "yaxis_title": y, **layout}
+    return go.Figure(list(traces), layout)
+
+
+def panels(titles: Sequence[str], *, height: int, **grid: Any) -> go.Figure:
+    """Return an empty figure of charts in a grid, by default one below the other.
+
+    Parameters
+    ----------
+    titles : one for each chart
+    **grid : arguments of `plotly.subplots.make_subplots`
+    """
+    chart = make_subplots(**{"rows": len(titles), "subplot_titles": titles, **grid})
+    chart.update_layout(height=height, margin=_MARGIN, showlegend=False)
+    if "cols" not in grid:
+        chart.update_annotations(x=0, xanchor="left", font={"size": 14})
     return chart
 
 
-def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
-    """The chart in the common template; where `large`, with letters for the back of a room."""
-    chart.update_layout(template="genrekit")
-    return _enlarged(chart) if large else chart
+def plane(
+    axis: NDArray[Any], z: Any, name: str, *, x: str, y: str, hover: str, **more: Any
+) -> go.Figure:
+    """Return a heat map of `z`, shape (size, size), over two inputs that share an axis.
 
-
-def _enlarged(chart: go.Figure) -> go.Figure:
-    large = {"size": _LARGE_FONT}
-    chart.update_layout(
-        font=large,
-        legend_font=large,
-        hoverlabel_font=large,
-        height=None if chart.layout.height is None else round(_LARGER * chart.layout.height),
+    `name` stands at the colour bar, `hover` is the template of a point's label, and `more` are
+    further arguments of `figure`.
+    """
+    short = axis.astype("float32")
+    heat = go.Heatmap(
+        x=short,
+        y=short,
+        z=z.astype("float32"),
+        colorscale="Cividis",
+        colorbar={
+            "title": {"text": name, "side": "top"},
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "thickness": 12,
+        },
+        hovertemplate=hover + "<extra></extra>",
     )
+    chart = figure(heat, x=x, y=y, showlegend=False, **more)
+    chart.update_xaxes(constrain="domain")
+    return chart.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top")
+
+
+def add_contour(
+    chart: go.Figure, axis: NDArray[Any], z: Any, level: float, dash: str, **contours: Any
+) -> None:
+    """Draw the line where `z` is `level` on a plane."""
+    short = axis.astype("float32")
+    chart.add_contour(
+        x=short,
+        y=short,
+        z=z.astype("float32"),
+        contours={"start": level, "end": level, "size": 1, "coloring": "none", **contours},
+        line={"color": "white", "dash": dash, "width": 2},
+        showscale=False,
+        hoverinfo="skip",
+    )
+
+
+def mark(chart: go.Figure, x: Sequence[float], y: Sequence[float], hover: str, **look: Any) -> None:
+    """Add points to a chart; `hover` is the template of their labels, `look` their marker."""
+    chart.add_scatter(
+        x=x, y=y, mode="markers", marker=look, hovertemplate=hover + "<extra></extra>"
+    )
+
+
+def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
+    """Apply the common template; `large` enlarges the type for the back of a room."""
+    chart.update_layout(template="genrekit")
+    if not large:
+        return chart
+    font = {"size": _LARGE_FONT}
+    chart.update_layout(font=font, legend_font=font, hoverlabel_font=font)
+    if chart.layout.height is not None:
+        chart.update_layout(height=round(_LARGER * chart.layout.height))
     for update in (chart.update_xaxes, chart.update_yaxes):
-        update(tickfont=large, title_font=large)
-    return chart.update_annotations(font=large)
+        update(tickfont=font, title_font=font)
+    return chart.update_annotations(font=font)
 
 
 def genre_colours(genres: Sequence[str]) -> dict[str, str]:
-    """A colour for each genre: its own for the known ones, and for others one by their name.
+    """Return a colour for each genre: fixed for known genres, by a hash of the name for others.
 
-    "hip-hop" and "Hip hop" are "hiphop". Where others would share a colour, as long as there
-    are free ones, the later in the alphabet moves on to the next.
+    "hip-hop" and "Hip hop" are "hiphop". Of others that would share a colour, the later in the
+    alphabet takes the next free one.
     """
     plain = {genre: "".join(filter(str.isalnum, genre.lower())) for genre in genres}
     colours = {genre: _GENRES[name] for genre, name in plain.items() if name in _GENRES}
@@ -127,5 +190,5 @@ def genre_colours(genres: Sequence[str]) -> dict[str, str]:
 
 
 def genre_symbol(colour: str) -> str:
-    """The symbol that goes with one of `genre_colours`, so that it is not told by colour alone."""
+    """Return the marker symbol of one of `genre_colours`, for those who cannot see the colour."""
     return _SYMBOLS[_OTHERS.index(colour) % len(_SYMBOLS)]

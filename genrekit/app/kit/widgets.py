@@ -1,10 +1,10 @@
-"""What every page is made of: its heading, its errors, its sounds."""
+"""The parts that every page is made of: heading, choices, charts, errors."""
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -18,7 +18,10 @@ from genrekit.errors import GenreKitError
 from genrekit.wording import counted
 
 __all__ = [
+    "URL",
     "chart",
+    "choice",
+    "clamp",
     "escape",
     "first_step",
     "list_skipped",
@@ -28,35 +31,60 @@ __all__ = [
     "show_failure",
 ]
 
+# Keeps a widget's value in the address, so that links and reloads bring it back.
+URL: Final[dict[str, Any]] = {"bind": "query-params"}
+
 
 def page_header(title: str, see: str, try_: str) -> None:
-    """The heading of a page: what one sees, in two sentences, and what to try."""
+    """Show the heading of a page: what there is to see, and what to try."""
     st.title(title, anchor=False)
     st.markdown(see)
     st.markdown(f":material/lightbulb: **Try:** {try_}")
 
 
 def first_step(page: str, label: str, icon: str) -> None:
-    """The way to what must come first, on a page that cannot begin without it."""
+    """Link to the page whose result this page needs."""
     with st.container(key="first_step"):
         st.page_link(page, label=label, icon=icon)
 
 
+def choice(label: str, options: Mapping[str, str] | Iterable[str], key: str, **more: Any) -> Any:
+    """Offer options in a row, one of which is always chosen: the first, unless `default` is given.
+
+    Parameters
+    ----------
+    options : mapping from each value to its label, or values that are their own labels
+    **more : further arguments of `st.segmented_control`
+    """
+    labels = options if isinstance(options, Mapping) else {name: name for name in options}
+    more = {"default": next(iter(labels)), **more}
+    return st.segmented_control(
+        label, list(labels), required=True, format_func=labels.__getitem__, key=key, **URL, **more
+    )
+
+
+def clamp(key: str, low: float, high: float) -> None:
+    """Pull a widget's remembered value into a range that another setting has moved."""
+    value = st.session_state.get(key)
+    if isinstance(value, int | float) and not low <= value <= high:
+        st.session_state[key] = min(max(value, low), high)
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Show an error as one plain sentence; nobody meets a traceback."""
+    """Show an error as one plain sentence instead of a traceback."""
     try:
         yield
     except GenreKitError as error:
         event("refused", error=error)
         show_error(str(error))
     except Exception as error:
-        # Streamlit steers by exceptions of its own, which are BaseException and pass through.
+        # Streamlit's own control flow raises BaseException, which passes through.
         show_failure(error)
 
 
 def show_failure(error: Exception) -> None:
-    """Say that something failed that nobody foresaw; the log tells where."""
+    """Report an unexpected failure; the log has the details."""
     event("page failed", level=logging.ERROR, error=error)
     st.error(
         "Something went wrong on our side, and your input was not the cause. "
@@ -66,18 +94,18 @@ def show_failure(error: Exception) -> None:
 
 
 def show_error(message: str) -> None:
-    """An error's sentence as it is: no Markdown in it is obeyed, no place on the server shown."""
+    """Show an error message literally, without Markdown and without paths on the server."""
     inside = re.escape(str(settings().jobs_folder)) + r"/(?:[\w-]{22}/)?|\.\./[\w-]{22}/"
     st.error(escape(re.sub(inside, "", message)), icon=":material/error:")
 
 
 def escape(text: str) -> str:
-    """`text` such that Markdown shows every character of it and obeys none."""
+    """Escape `text` so that Markdown shows every character literally."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$:~&@=^])", r"\\\1", text)
 
 
 def list_skipped(skipped: Sequence[Skipped]) -> None:
-    """What was left out of a dataset, folded away, with the reasons."""
+    """List the files and segments left out of a dataset, with the reasons."""
     count = counted(len(skipped), "file or segment was", "files or segments were")
     with st.expander(f"{count} left out, and why"):
         st.dataframe(
@@ -94,6 +122,6 @@ def list_skipped(skipped: Sequence[Skipped]) -> None:
 
 
 def chart(figure: go.Figure, alt: str, *, key: str | None = None, **options: Any) -> Any:
-    """Draw a Plotly figure in the common way; `alt` tells a screen reader what it shows."""
+    """Draw a Plotly figure in the common style; `alt` describes it to screen readers."""
     figure = dressed(figure, large=tour.is_on(tour.PRESENT))
     return st.plotly_chart(figure, key=key, config=CONFIG, alt=alt, **options)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import chart, page_header
+from genrekit.app.kit.widgets import URL, chart, choice, page_header
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -31,29 +31,15 @@ def calculator() -> None:
 
 
 def _frequency_inputs() -> tuple[float, MelFormula]:
-    """Three ways to set one frequency; the URL keeps it in hertz."""
+    """Offer three ways to set one frequency, which the address keeps in hertz."""
     notes = {i: float(np.round(tones.note_frequency(i), 2)) for i in range(16, 136)}
     names = {i: f"{tones.nearest_note(f)[0]} · {f:.5g} Hz" for i, f in notes.items()}
-    left, choice, middle, right = st.columns([3, 3, 3, 4])
+    left, second, middle, right = st.columns([3, 3, 3, 4])
     hz = left.number_input(
-        "Frequency, Hz",
-        0.0,
-        96_000.0,
-        440.0,
-        10.0,
-        key="mel_hz",
-        bind="query-params",
-        format="%.6g",
+        "Frequency, Hz", 0.0, 96_000.0, 440.0, 10.0, key="mel_hz", format="%.6g", **URL
     )
-    formula: MelFormula = choice.segmented_control(
-        "Mel formula",
-        ["htk", "slaney"],
-        default="htk",
-        required=True,
-        format_func=views.FORMULA_NAMES.__getitem__,
-        key="mel_formula",
-        bind="query-params",
-    )
+    with second:
+        formula: MelFormula = choice("Mel formula", views.FORMULA_NAMES, "mel_formula")
 
     def from_mel() -> None:
         st.session_state.mel_hz = round(float(mel_to_hz(st.session_state.mel_of, formula)), 4)
@@ -113,13 +99,10 @@ def _formulas(hz: float) -> None:
 
 
 def _curve(hz: float) -> None:
-    axis = st.segmented_control(
+    axis = choice(
         "Frequency axis",
         ["linear", "logarithmic"],
-        default="linear",
-        required=True,
-        key="mel_axis",
-        bind="query-params",
+        "mel_axis",
         help="Logarithmic: every octave, a doubling of the frequency, is equally wide.",
     )
     chart(

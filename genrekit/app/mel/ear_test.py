@@ -1,11 +1,11 @@
-"""Section of the mel scale page: steps and staircases to judge by ear, told only afterwards."""
+"""Section of the mel scale page: steps and staircases to judge by ear before the answer."""
 
 from typing import Final, NamedTuple
 
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import chart, page_header
+from genrekit.app.kit.widgets import URL, chart, choice, page_header
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -14,17 +14,13 @@ __all__ = ["ear_test"]
 
 
 class Test(NamedTuple):
-    """Which steps are equal, and whether the low one is called A."""
+    """The unit in which both steps are equal, and whether the low one is called A."""
 
     unit: tones.StepUnit
     low_first: bool
 
 
-TESTS: Final = {
-    "1": Test("hz", True),
-    "2": Test("mel", False),
-    "3": Test("semitones", True),
-}
+TESTS: Final = {"1": Test("hz", True), "2": Test("mel", False), "3": Test("semitones", True)}
 
 
 def ear_test() -> None:
@@ -35,15 +31,8 @@ def ear_test() -> None:
         "go through tests 1 to 3, then the staircases. Start with the volume low.",
     )
     page_words("ear")
-    which = st.segmented_control(
-        "Test",
-        [*TESTS, "stairs"],
-        default="1",
-        required=True,
-        format_func=lambda name: "Staircases" if name == "stairs" else f"Test {name}",
-        key="mel_test",
-        bind="query-params",
-    )
+    names = {**{name: f"Test {name}" for name in TESTS}, "stairs": "Staircases"}
+    which = choice("Test", names, "mel_test")
     low, top, high = _ear_settings()
     if top <= low:
         st.error(
@@ -62,17 +51,11 @@ def _ear_settings() -> tuple[float, float, float]:
     with st.expander("Change the tones (this gives away where they start)"):
         left, middle, right = st.columns(3)
         low = left.number_input(
-            "The low step goes from, Hz", 50, 2000, 200, 50, key="mel_low", bind="query-params"
+            "The low step goes from, Hz", 50, 2000, 200, 50, key="mel_low", **URL
         )
-        top = middle.number_input("to, Hz", 60, 4000, 400, 50, key="mel_top", bind="query-params")
+        top = middle.number_input("to, Hz", 60, 4000, 400, 50, key="mel_top", **URL)
         high = right.number_input(
-            "The high step starts at, Hz",
-            500,
-            5000,
-            4000,
-            100,
-            key="mel_high",
-            bind="query-params",
+            "The high step starts at, Hz", 500, 5000, 4000, 100, key="mel_high", **URL
         )
     return float(low), float(top), float(high)
 
@@ -100,7 +83,7 @@ def _two_steps(test: Test, low: float, top: float, high: float) -> None:
         return
     st.markdown(f"You said: **{guess}**. " + _verdict(test, low, top, pairs))
     chart(
-        views.steps_figure(pairs, "htk"),
+        views.steps_figure(pairs),
         alt="The two steps on three rulers. "
         + " ".join(
             f"Step {name}: {b - a:.0f} hertz, {tones.step_size(a, b, 'mel'):.0f} mel, "
@@ -138,7 +121,7 @@ def _verdict(test: Test, low: float, top: float, pairs: dict[str, tuple[float, f
 
 
 def _staircases(low: float, high: float) -> None:
-    count = st.slider("Steps", 4, 16, 8, key="mel_stairs", bind="query-params")
+    count = st.slider("Steps", 4, 16, 8, key="mel_stairs", **URL)
     stairs = {
         "Staircase A": tones.equal_steps(low, high, count, "mel"),
         "Staircase B": tones.equal_steps(low, high, count, "hz"),
@@ -185,7 +168,7 @@ def _melody(
 def _listen_and_guess(
     sounds: dict[str, bytes], question: str, answers: list[str], key: str, noun: str
 ) -> str | None:
-    """Players, then the question; a new test starts unanswered. Guesses stay out of the URL."""
+    """Show players and a question; guesses stay out of the address."""
     for column, (name, wav) in zip(st.columns(len(sounds)), sounds.items(), strict=True):
         column.markdown(f"**{noun} {name}**")
         column.audio(wav, alt=f"{noun} {name}")

@@ -1,11 +1,10 @@
-"""Formulas and drawings of the mel scale page: calculator, ear test and filter bank."""
+"""Formulas and figures of the mel scale page: calculator, ear test and filter bank."""
 
 from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from genrekit.app.kit import charts
 from genrekit.features.trace import BankReport
@@ -32,21 +31,19 @@ _AXIS_HZ: Final = {20: "20", 100: "100", 500: "500", 1000: "1k", 5000: "5k", 20_
 
 
 def note_label(frequency: float) -> str:
-    """ "A4 + 3 cents", the nearest note in words; for 0 Hz, that there is none."""
-    names, cents = nearest_note(frequency)
-    if not str(names):
+    """Return the nearest note, such as "A4 + 3 cents", or "no pitch" for 0 Hz."""
+    name, cents = nearest_note(frequency)
+    if not str(name):
         return "no pitch"
     offset = round(float(cents))
-    if offset == 0:
-        return str(names)
-    return f"{names} {'+' if offset > 0 else '−'} {abs(offset)} cents"
+    return f"{name} {'+' if offset > 0 else '−'} {abs(offset)} cents" if offset else str(name)
 
 
 # -- formulas with their numbers ----------------------------------------------------------------
 
 
 def formula_latex(hz: float, formula: MelFormula) -> str:
-    """Hz to mel, with the numbers in it."""
+    """Write out the conversion from Hz to mel."""
     mel = float(hz_to_mel(hz, formula))
     if formula == "htk":
         return _two_lines(
@@ -58,7 +55,7 @@ def formula_latex(hz: float, formula: MelFormula) -> str:
 
 
 def inverse_latex(hz: float, formula: MelFormula) -> str:
-    """Mel to Hz, with the numbers in it."""
+    """Write out the conversion from mel to Hz."""
     mel = float(hz_to_mel(hz, formula))
     if formula == "htk":
         return _two_lines("f", rf"700\left(10^{{\,{mel:.2f}/2595}}-1\right)", f"{hz:.7g}")
@@ -68,12 +65,12 @@ def inverse_latex(hz: float, formula: MelFormula) -> str:
 
 
 def _two_lines(name: str, formula: str, result: str) -> str:
-    """The result below the formula: on one line they are wider than a phone."""
+    """Put the result below the formula: on one line they are wider than a phone."""
     return rf"\begin{{aligned}}{name}&={_STRUT}{formula}\\&={result}\end{{aligned}}"
 
 
 def constants_latex() -> str:
-    """Why 2595 with one logarithm is 1127 with the other."""
+    """Write out why 2595 with one logarithm is 1127 with the other."""
     quotient = 2595 / np.log(10)
     return rf"{_STRUT}\frac{{2595}}{{\ln 10}}=\frac{{2595}}{{2.302585}}={quotient:.2f}\approx 1127"
 
@@ -82,19 +79,18 @@ def constants_latex() -> str:
 
 
 def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
-    """Both formulas over frequency, each with its own ruler, and the chosen point."""
+    """Draw both formulas over frequency, each on its own axis, and mark one frequency."""
     top = max(8000.0, min(1.25 * hz, 96_000.0))
     f = np.geomspace(20, top, 300) if logarithmic else np.linspace(0, top, 300)
     chart = charts.figure(x="frequency, Hz", y="mel (HTK)", height=400)
-    looks: tuple[tuple[MelFormula, str, str, str], ...] = (
+    styles: tuple[tuple[MelFormula, str, str, str], ...] = (
         ("htk", charts.BLUE, "solid", "y"),
         ("slaney", charts.ORANGE, "dash", "y2"),
     )
-    for formula, colour, dash, axis in looks:
-        mel = hz_to_mel(f, formula)
+    for formula, colour, dash, axis in styles:
         chart.add_scatter(
             x=f.astype(np.float32),
-            y=mel.astype(np.float32),
+            y=hz_to_mel(f, formula).astype(np.float32),
             mode="lines",
             name=FORMULA_NAMES[formula],
             line={"color": colour, "width": 3, "dash": dash},
@@ -102,9 +98,8 @@ def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
             hovertemplate="%{x:.0f} Hz is %{y:.2f} mel<extra></extra>",
         )
     height = float(hz_to_mel(hz, "htk"))
-    start = float(f[0])
     chart.add_scatter(
-        x=[hz, hz, start],
+        x=[hz, hz, float(f[0])],
         y=[0, height, height],
         mode="lines",
         line={"color": charts.GREY, "dash": "dot", "width": 1.5},
@@ -151,42 +146,33 @@ def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
 # -- the ear test -------------------------------------------------------------------------------
 
 
-def steps_figure(pairs: dict[str, tuple[float, float]], formula: MelFormula) -> go.Figure:
-    """The size of each named step on three rulers: hertz, mel, semitones."""
-    chart = make_subplots(
-        rows=1,
-        cols=3,
-        subplot_titles=("in hertz", "in mel", "in semitones"),
-        horizontal_spacing=0.1,
-    )
-    names = list(pairs)
+def steps_figure(pairs: dict[str, tuple[float, float]]) -> go.Figure:
+    """Draw the size of each named step in hertz, mel and semitones."""
     units: tuple[StepUnit, ...] = ("hz", "mel", "semitones")
+    titles = ("in hertz", "in mel", "in semitones")
+    chart = charts.panels(titles, height=260, rows=1, cols=3, horizontal_spacing=0.1)
     for column, unit in enumerate(units, start=1):
-        sizes = [step_size(low, high, unit, formula) for low, high in pairs.values()]
+        sizes = [step_size(low, high, unit) for low, high in pairs.values()]
         chart.add_bar(
-            x=names,
+            x=list(pairs),
             y=sizes,
             text=[f"{size:.3g}" if size < 100 else f"{size:.0f}" for size in sizes],
             textposition="outside",
             cliponaxis=False,
-            marker={
-                "color": [charts.BLUE, charts.ORANGE],
-                "pattern": {"shape": ["", "/"]},
-            },
+            marker={"color": [charts.BLUE, charts.ORANGE], "pattern": {"shape": ["", "/"]}},
             hovertemplate="step %{x}: %{y:.1f} " + unit + "<extra></extra>",
             row=1,
             col=column,
         )
         chart.update_yaxes(range=[0, 1.2 * max(sizes)], showticklabels=False, row=1, col=column)
-    chart.update_layout(height=260, margin={"l": 8, "r": 8, "t": 36, "b": 8}, showlegend=False)
     return chart
 
 
 def staircase_figure(stairs: dict[str, NDArray[np.float64]], seconds: float) -> go.Figure:
-    """Named staircases, frequency over time."""
+    """Draw named staircases, frequency over time."""
     chart = charts.figure(x="time, s", y="frequency, Hz", height=320)
-    looks = ((charts.BLUE, "solid", "circle"), (charts.ORANGE, "dash", "square"))
-    for (name, f), (colour, dash, symbol) in zip(stairs.items(), looks, strict=True):
+    styles = ((charts.BLUE, "solid", "circle"), (charts.ORANGE, "dash", "square"))
+    for (name, f), (colour, dash, symbol) in zip(stairs.items(), styles, strict=True):
         chart.add_scatter(
             x=(np.arange(len(f)) * seconds).astype(np.float32),
             y=f.astype(np.float32),
@@ -203,16 +189,15 @@ def staircase_figure(stairs: dict[str, NDArray[np.float64]], seconds: float) -> 
 
 
 def bank_figure(report: BankReport, *, chosen: int, zoom: tuple[float, float]) -> go.Figure:
-    """The triangles, the FFT bins they catch, the empty ones and the chosen one picked out."""
+    """Draw the triangles, empty and chosen ones marked, and the FFT bins below them."""
     chart = charts.figure(x="frequency, Hz", y="weight of the band", height=400)
     bands = np.arange(len(report.peaks))
     full = np.setdiff1d(bands, report.empty)
     _add_triangles(chart, report, full[full % 2 == 0], "bands", charts.BLUE, "solid", 1.5)
     _add_triangles(chart, report, full[full % 2 == 1], "", charts.SKY, "solid", 1.5)
     _add_triangles(chart, report, report.empty, "empty bands", charts.VERMILION, "dot", 2.5)
-    _add_triangles(
-        chart, report, np.array([chosen]), f"band {chosen + 1}", charts.ORANGE, "solid", 4
-    )
+    one = bands[[chosen]]
+    _add_triangles(chart, report, one, f"band {chosen + 1}", charts.ORANGE, "solid", 4)
     inside = (report.frequencies >= zoom[0]) & (report.frequencies <= zoom[1])
     band, column = np.nonzero(report.bands * inside)
     if len(band) <= _BIN_DOTS:
@@ -245,13 +230,11 @@ def _add_triangles(
     dash: str,
     width: float,
 ) -> None:
-    """All triangles of one look in one trace, separated by gaps."""
+    """Draw all triangles of one style in one trace, separated by gaps."""
     if not bands.size:
         return
-    gap = np.full(len(bands), np.nan)
-    zero = np.zeros(len(bands))
-    e = report.edges
-    x = np.stack([e[bands], e[bands + 1], e[bands + 2], gap], axis=1).ravel()
+    gap, zero = np.full(len(bands), np.nan), np.zeros(len(bands))
+    x = np.stack([*(report.edges[bands + i] for i in range(3)), gap], axis=1).ravel()
     y = np.stack([zero, report.peaks[bands], zero, gap], axis=1).ravel()
     chart.add_scatter(
         x=x.astype(np.float32),

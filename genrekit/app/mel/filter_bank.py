@@ -4,13 +4,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from genrekit.app.kit.glossary import page_words, tip
-from genrekit.app.kit.widgets import chart, page_header
+from genrekit.app.kit.widgets import URL, chart, choice, clamp, page_header
 from genrekit.app.mel import figures as views
-from genrekit.app.mel.sound import clamp
-from genrekit.features.trace import inspect_bank
+from genrekit.features.trace import BankReport, inspect_bank
 from genrekit.mel.scale import FilterNorm, MelFormula
 from genrekit.wording import agree, counted
 
@@ -20,6 +18,8 @@ N_FFTS: Final = [128, 256, 512, 1024, 2048, 4096, 8192]
 
 
 class BankSettings(NamedTuple):
+    """The arguments of `inspect_bank`."""
+
     sample_rate: int
     n_fft: int
     n_mels: int
@@ -46,38 +46,16 @@ def filter_bank() -> None:
             icon=":material/error:",
         )
         return
-    report = inspect_bank(
-        settings.sample_rate,
-        settings.n_fft,
-        settings.n_mels,
-        fmin=settings.fmin,
-        fmax=settings.fmax,
-        formula=settings.formula,
-        norm=settings.norm,
-    )
-    bin_hz = settings.sample_rate / settings.n_fft
-    _bank_verdict(settings, report.empty + 1, bin_hz, report.n_fft_needed, report.n_mels_possible)
+    report = inspect_bank(**settings._asdict())
+    _bank_verdict(settings, report)
     clamp("mel_band", 1, settings.n_mels)
     left, right = st.columns(2)
     band = 1
     if settings.n_mels > 1:
-        band = left.slider(
-            "Look at band",
-            1,
-            settings.n_mels,
-            min(20, settings.n_mels),
-            key="mel_band",
-            bind="query-params",
-        )
-    zoom = right.segmented_control(
-        "Show",
-        ["all", "low"],
-        default="all",
-        required=True,
-        format_func={"all": "the whole range", "low": "its lowest part"}.__getitem__,
-        key="mel_zoom",
-        bind="query-params",
-    )
+        middle = min(20, settings.n_mels)
+        band = left.slider("Look at band", 1, settings.n_mels, middle, key="mel_band", **URL)
+    with right:
+        zoom = choice("Show", {"all": "the whole range", "low": "its lowest part"}, "mel_zoom")
     low, centre, high = report.edges[band - 1 : band + 2]
     caught = int(np.count_nonzero(report.bands[band - 1]))
     st.markdown(
@@ -97,14 +75,9 @@ def filter_bank() -> None:
 
 def _bank_settings() -> BankSettings:
     one, two, three = st.columns(3)
-    n_mels = one.slider("Number of bands", 1, 256, 40, key="mel_bands", bind="query-params")
+    n_mels = one.slider("Number of bands", 1, 256, 40, key="mel_bands", **URL)
     n_fft = two.select_slider(
-        "n_fft: samples in one spectrum",
-        N_FFTS,
-        2048,
-        help=tip("Window"),
-        key="mel_n_fft",
-        bind="query-params",
+        "n_fft: samples in one spectrum", N_FFTS, 2048, help=tip("Window"), key="mel_n_fft", **URL
     )
     rate = three.selectbox(
         "Sample rate",
@@ -112,52 +85,36 @@ def _bank_settings() -> BankSettings:
         2,
         key="mel_rate",
         format_func=lambda r: f"{r} Hz",
-        bind="query-params",
         help=tip("Sample rate"),
+        **URL,
     )
     four, five, six, seven = st.columns([3, 3, 3, 4])
     nyquist = rate // 2
     clamp("mel_fmin", 0, nyquist)
     clamp("mel_fmax", 0, nyquist)
-    fmin = four.number_input("From, Hz", 0, nyquist, 0, 50, key="mel_fmin", bind="query-params")
-    fmax = five.number_input(
-        "to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax", bind="query-params"
-    )
-    formula: MelFormula = six.segmented_control(
-        "Formula",
-        ["slaney", "htk"],
-        default="slaney",
-        required=True,
-        format_func=views.FORMULA_NAMES.__getitem__,
-        key="mel_bank_formula",
-        bind="query-params",
-    )
-    norm: FilterNorm = seven.segmented_control(
-        "Heights",
-        ["slaney", "peak"],
-        default="slaney",
-        required=True,
-        format_func={"slaney": "equal areas", "peak": "equal peaks"}.__getitem__,
-        key="mel_norm",
-        bind="query-params",
-        help="Equal areas (librosa's default) keeps wide bands from shouting down narrow ones; "
-        "equal peaks lets every triangle reach 1.",
-    )
+    fmin = four.number_input("From, Hz", 0, nyquist, 0, 50, key="mel_fmin", **URL)
+    fmax = five.number_input("to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax", **URL)
+    with six:
+        formula = choice("Formula", views.FORMULA_NAMES, "mel_bank_formula", default="slaney")
+    with seven:
+        norm = choice(
+            "Heights",
+            {"slaney": "equal areas", "peak": "equal peaks"},
+            "mel_norm",
+            help="Equal areas (librosa's default) keeps wide bands from shouting down narrow ones; "
+            "equal peaks lets every triangle reach 1.",
+        )
     return BankSettings(rate, n_fft, n_mels, int(fmin), int(fmax), formula, norm)
 
 
-def _bank_verdict(
-    settings: BankSettings,
-    empty: NDArray[np.intp],
-    bin_hz: float,
-    n_fft: int | None,
-    n_mels: int,
-) -> None:
-    """Are there empty bands, why, and what helps."""
+def _bank_verdict(settings: BankSettings, report: BankReport) -> None:
+    """Say whether bands are empty, why, and how to fill them."""
+    bin_hz = settings.sample_rate / settings.n_fft
     spacing = (
         f"With n_fft {settings.n_fft} at {settings.sample_rate:,} Hz the spectrum has one value "
         f"(an FFT *bin*) every {settings.sample_rate:,} ÷ {settings.n_fft} = **{bin_hz:.1f} Hz**."
     )
+    empty = report.empty + 1
     if not empty.size:
         st.success(f"{spacing} Every band catches at least one.", icon=":material/check_circle:")
         return
@@ -170,14 +127,12 @@ def _bank_verdict(
         icon=":material/warning:",
     )
     left, right = st.columns(2)
-    if n_fft is not None and n_fft in N_FFTS:
+    n_fft, n_mels = report.n_fft_needed, report.n_mels_possible
+    if n_fft in N_FFTS:
         left.button(f"Remedy: raise n_fft to {n_fft}", on_click=_set, args=("mel_n_fft", n_fft))
     if n_mels:
-        right.button(
-            f"Remedy: take {counted(n_mels, 'band')}",
-            on_click=_set,
-            args=("mel_bands", n_mels),
-        )
+        label = f"Remedy: take {counted(n_mels, 'band')}"
+        right.button(label, on_click=_set, args=("mel_bands", n_mels))
 
 
 def _set(key: str, value: object) -> None:

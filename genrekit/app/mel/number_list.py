@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import escape, page_header
+from genrekit.app.kit.widgets import choice, escape, page_header
 from genrekit.app.mel import figures as views
 from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel.scale import MelFormula
@@ -15,6 +15,7 @@ from genrekit.wording import counted
 __all__ = ["number_list"]
 
 DEFAULT_LIST: Final = "27.5 110 220 440 880 1000 1760 4186"
+DECIMALS: Final = {"Hz": 2, "mel (HTK)": 2, "mel (Slaney)": 3, "cents above it": 1}
 MAX_LINK_CHARACTERS: Final = 1500
 MAX_LIST_CHARACTERS: Final = 250_000
 
@@ -28,26 +29,12 @@ def number_list() -> None:
         "paste a column from a spreadsheet, or switch the list to mel.",
     )
     page_words("list")
-    unit: Literal["hz", "mel"] = st.segmented_control(
-        "The numbers are",
-        ["hz", "mel"],
-        default="hz",
-        required=True,
-        format_func={"hz": "hertz", "mel": "mel"}.__getitem__,
-        key="mel_unit",
-        bind="query-params",
+    unit: Literal["hz", "mel"] = choice(
+        "The numbers are", {"hz": "hertz", "mel": "mel"}, "mel_unit"
     )
     formula: MelFormula = "htk"
     if unit == "mel":
-        formula = st.segmented_control(
-            "mel of",
-            ["htk", "slaney"],
-            default="htk",
-            required=True,
-            format_func=views.FORMULA_NAMES.__getitem__,
-            key="mel_list_formula",
-            bind="query-params",
-        )
+        formula = choice("mel of", views.FORMULA_NAMES, "mel_list_formula")
     text = _list_input()
     numbers, bad, left_over = parse_numbers(text, unit, formula)
     _list_warnings(bad, left_over)
@@ -68,10 +55,8 @@ def number_list() -> None:
         hide_index=True,
         height=min(420, 38 + 35 * len(numbers)),
         column_config={
-            "Hz": st.column_config.NumberColumn(format="%.2f"),
-            "mel (HTK)": st.column_config.NumberColumn(format="%.2f"),
-            "mel (Slaney)": st.column_config.NumberColumn(format="%.3f"),
-            "cents above it": st.column_config.NumberColumn(format="%.1f"),
+            name: st.column_config.NumberColumn(format=f"%.{decimals}f")
+            for name, decimals in DECIMALS.items()
         },
     )
     st.download_button(
@@ -85,7 +70,7 @@ def number_list() -> None:
 
 
 def _list_input() -> str:
-    """The pasted text; in the URL too while it is short enough for a link."""
+    """Return the pasted text; the address keeps it, too, if it is short enough for a link."""
     if "mel_text" not in st.session_state:
         saved = st.query_params.get("mel_list", DEFAULT_LIST)
         st.session_state.mel_text = saved[:MAX_LIST_CHARACTERS]
@@ -108,7 +93,7 @@ def _list_input() -> str:
 
 def _list_warnings(bad: list[BadEntry], left_over: int) -> None:
     if bad:
-        shown = [f"- entry {e.place}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
+        shown = [f"- entry {e.position}, “{escape(e.text[:24])}”, {e.reason}" for e in bad[:8]]
         more = f"\n- and {len(bad) - 8:,} more" if len(bad) > 8 else ""
         st.warning(
             f"{counted(len(bad), 'entry was', 'entries were')} left out; correct "

@@ -1,4 +1,4 @@
-"""The two sections of the mel scale page about one clip: its four stages, and one number of it."""
+"""Sections of the mel scale page on one clip: its four stages, and one of its numbers."""
 
 import hashlib
 from typing import Final, NamedTuple
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from genrekit.app import song_workers
 from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import chart, escape, page_header, show_error
+from genrekit.app.kit.widgets import URL, chart, clamp, escape, page_header, show_error
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio.decoder import AUDIO_SUFFIXES
 from genrekit.audio.encode import wav_bytes
+from genrekit.audio.rendering import render
 from genrekit.audio.synth.chart import STYLES
-from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
@@ -25,7 +25,7 @@ from genrekit.mel.scale import mel_frequencies
 from genrekit.verdict.analysis import Song, samples_of
 from genrekit.wording import counted
 
-__all__ = ["clamp", "sound_to_mfcc", "trace"]
+__all__ = ["sound_to_mfcc", "trace"]
 
 Samples = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ CLIPS: Final = {
 
 
 class Clip(NamedTuple):
-    """A sound at PARAMS.sample_rate, its settings, and a digest of its samples as cache key."""
+    """A sound at PARAMS.sample_rate, its settings, and a digest of its samples as a cache key."""
 
     samples: Samples
     params: FeatureParams
@@ -54,7 +54,7 @@ class Clip(NamedTuple):
 
 
 def sound_to_mfcc() -> None:
-    """Section: one sound in four stages, to see and to play."""
+    """Show one sound in four stages, and play each."""
     page_header(
         "From sound to MFCC",
         "One sound, four pictures over one time axis: each step keeps less of it, and what is "
@@ -85,17 +85,11 @@ def sound_to_mfcc() -> None:
 def _players(clip: Clip) -> None:
     st.header("Hear what each step keeps", anchor=False)
     keep = st.slider(
-        "Coefficients kept in step 4",
-        1,
-        40,
-        clip.params.n_mfcc,
-        key="mel_keep",
-        bind="query-params",
+        "Coefficients kept in step 4", 1, 40, clip.params.n_mfcc, key="mel_keep", **URL
     )
-    frames, seconds = clip.params.frames, len(clip.samples) / clip.params.sample_rate
-    per_second = frames / seconds
+    per_second = clip.params.frames * clip.params.sample_rate / len(clip.samples)
     # Two rows of two, not two columns: on a phone they then stack in order.
-    places = [*st.columns(2), *st.columns(2)]
+    columns = [*st.columns(2), *st.columns(2)]
     steps: list[tuple[str, Stage | None, str]] = [
         ("1 · The sound itself", None, f"{clip.params.sample_rate:,} numbers a second."),
         (
@@ -117,13 +111,11 @@ def _players(clip: Clip) -> None:
             f"into whispers. {per_second * keep:,.0f} numbers a second.",
         ),
     ]
-    for place, (title, stage, text) in zip(places, steps, strict=True):
-        with place.container(border=True):
+    for column, (title, stage, text) in zip(columns, steps, strict=True):
+        with column.container(border=True):
             st.markdown(f"**{title}**")
-            wav = _playable(
-                clip.digest, clip.samples, clip.params, stage, keep if stage == "mfcc" else 0
-            )
-            st.audio(wav, alt=title)
+            kept = keep if stage == "mfcc" else None
+            st.audio(_playable(clip.digest, clip.samples, clip.params, stage, kept), alt=title)
             st.caption(text)
     st.caption(
         "Steps 2 to 4 are rebuilt from their numbers: the MFCCs' sums undone, a spectrum that fits "
@@ -133,7 +125,7 @@ def _players(clip: Clip) -> None:
 
 
 def trace() -> None:
-    """Section: one MFCC, followed back to the samples."""
+    """Trace one MFCC back to the samples."""
     page_header(
         "Trace a number",
         "An MFCC looks like a number from nowhere; here is where one comes from, step by step, "
@@ -148,11 +140,9 @@ def trace() -> None:
     last = round((clip.params.frames - 1) * hop, 2)
     left, right = st.columns(2)
     clamp("mel_moment", 0, last)
-    moment = left.slider(
-        "Moment, s", 0.0, last, min(1.0, last), 0.01, key="mel_moment", bind="query-params"
-    )
+    moment = left.slider("Moment, s", 0.0, last, min(1.0, last), 0.01, key="mel_moment", **URL)
     coefficient = right.slider(
-        "Coefficient", 0, clip.params.n_mfcc - 1, 1, key="mel_coefficient", bind="query-params"
+        "Coefficient", 0, clip.params.n_mfcc - 1, 1, key="mel_coefficient", **URL
     )
     frame = min(round(moment / hop), clip.params.frames - 1)
     cell = trace_cell(clip.samples, clip.params, frame, coefficient)
@@ -161,9 +151,9 @@ def trace() -> None:
         st.metric(f"The MFCC, frame {frame}", views.signed(cell.value), border=True, width=165)
         st.metric("Middle of the frame", f"{cell.seconds:.3f} s", border=True, width=165)
     st.latex(views.sum_latex(cell))
-    stages = _stages(clip.digest, clip.samples, clip.params)
+    mfcc = _stages(clip.digest, clip.samples, clip.params)[2]
     chart(
-        views.cell_map(stages[2], clip.params, frame, coefficient),
+        views.cell_map(mfcc, clip.params, frame, coefficient),
         alt=f"All MFCCs of the clip over time; a ring marks coefficient {coefficient} at "
         f"{cell.seconds:.2f} s.",
         key="mel_cell_map",
@@ -216,31 +206,24 @@ def _products_table(cell: CellTrace) -> None:
 
 
 def _clip() -> Clip | None:
-    """The chosen sound, or None while there is none."""
+    """Return the chosen sound, or None while there is none."""
     left, right = st.columns([3, 1])
     kind = left.selectbox(
         "Sound",
         list(CLIPS),
         format_func=CLIPS.__getitem__,
-        key="mel_clip",
-        bind="query-params",
         index=list(CLIPS).index("jazz"),
+        key="mel_clip",
+        **URL,
     )
     if kind in ("upload", "record"):
         samples = _own_sound(kind)
     else:
         take = 1
         if kind in STYLES:
-            take = right.number_input(
-                "Take",
-                1,
-                999,
-                1,
-                key="mel_take",
-                bind="query-params",
-                help="Each take is another piece in the same style.",
-            )
-        samples = _generated(kind, int(take))
+            about = "Each take is another piece in the same style."
+            take = right.number_input("Take", 1, 999, 1, key="mel_take", help=about, **URL)
+        samples = _generated(kind, take)
     if samples is None:
         return None
     digest = hashlib.sha256(samples.tobytes()).hexdigest()
@@ -248,7 +231,7 @@ def _clip() -> Clip | None:
 
 
 def _own_sound(kind: str) -> Samples | None:
-    """An uploaded or recorded sound; kept while other sections are looked at."""
+    """Return an uploaded or recorded sound; it is kept while other sections are shown."""
     kept, had, was_here = f"mel_kept_{kind}", f"mel_had_{kind}", f"mel_{kind}" in st.session_state
     if kind == "upload":
         file = st.file_uploader(
@@ -266,7 +249,7 @@ def _own_sound(kind: str) -> Samples | None:
             key="mel_record",
         )
     if file is None and was_here and st.session_state.get(had):
-        st.session_state.pop(kept, None)  # taken away by its owner
+        st.session_state.pop(kept, None)  # removed by the visitor
     st.session_state[had] = file is not None
     if file is not None:
         name = "The recording" if kind == "record" else file.name
@@ -281,11 +264,16 @@ def _own_sound(kind: str) -> Samples | None:
     name, samples = st.session_state[kept]
     seconds = len(samples) / PARAMS.sample_rate
     st.caption(f"{escape(name)}, its first {seconds:.1f} s.")
-    return np.asarray(samples, np.float32)
+    return samples
 
 
 def _accepted(data: bytes) -> Samples:
-    """The first seconds of an uploaded sound, or an error that says why not."""
+    """Return the first seconds of an uploaded sound.
+
+    Raises
+    ------
+    AudioError
+    """
     if len(data) > MAX_UPLOAD_MB * 1_000_000:
         raise AudioError(f"It is larger than {MAX_UPLOAD_MB} MB: cut it, or save it as MP3.")
     samples = _decoded(hashlib.sha256(data).hexdigest(), data)
@@ -314,37 +302,20 @@ def _decoded(digest: str, _data: bytes) -> Samples:
 def _stages(
     digest: str, _samples: Samples, params: FeatureParams
 ) -> tuple[Samples, Samples, Samples, NDArray[np.float64]]:
-    """Spectrogram and mel spectrogram in dB, MFCCs, each (frames, rows), and band centres, Hz."""
+    """Return (frames, rows) of spectrogram, dB, mel spectrogram, dB, and MFCCs; centres in Hz."""
     segment = _samples[np.newaxis]
     spectrum = extraction.power_to_db(power_spectrogram(_samples, params)[np.newaxis])[0]
+    mel, mfcc = extraction.log_mel(segment, params)[0], extraction.mfcc(segment, params)[0]
     edges = mel_frequencies(params.n_mels + 2, 0, params.sample_rate / 2, params.mel_formula)
-    return (
-        spectrum,
-        extraction.log_mel(segment, params)[0],
-        extraction.mfcc(segment, params)[0],
-        edges[1:-1],
-    )
+    return spectrum, mel, mfcc, edges[1:-1]
 
 
 @st.cache_data(max_entries=64, show_spinner="Rebuilding the sound …")
 def _playable(
-    digest: str, _samples: Samples, params: FeatureParams, stage: Stage | None, keep: int
+    digest: str, _samples: Samples, params: FeatureParams, stage: Stage | None, keep: int | None
 ) -> bytes:
-    """WAV of one stage; `keep` counts for the MFCCs only, and is 0 for the others."""
+    """Return WAV of the sound, or of a stage of it; `keep` is the number of MFCCs."""
     if stage is None:
         return wav_bytes(_samples * PLAYBACK_GAIN, params.sample_rate)
-    sound = resynthesise(
-        _samples,
-        params,
-        stage,
-        n_coefficients=keep if stage == "mfcc" else None,
-        gain=PLAYBACK_GAIN,
-    )
+    sound = resynthesise(_samples, params, stage, n_coefficients=keep, gain=PLAYBACK_GAIN)
     return wav_bytes(sound, params.sample_rate)
-
-
-def clamp(key: str, low: float, high: float) -> None:
-    """Pull a remembered value into a range that another setting has moved."""
-    value = st.session_state.get(key)
-    if isinstance(value, int | float) and not low <= value <= high:
-        st.session_state[key] = min(max(value, low), high)

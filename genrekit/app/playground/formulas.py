@@ -1,21 +1,23 @@
-"""One example in slow motion, as formulas with the numbers of this moment in them (LaTeX).
+"""One example in slow motion, as LaTeX formulas with the current numbers in them.
 
-Numbers are rounded, and yet whoever takes a pencil gets what stands there: operands are written
-with as many digits as it takes for them to give the result that is shown.
+Numbers are rounded, yet the formulas can be checked by hand: operands are written with as many
+digits as they need to give the result that is shown.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from genrekit.teaching.inspect_run import answer_after
 from genrekit.teaching.mlp import Step
+from genrekit.teaching.neuron import ACTIVATIONS
 from genrekit.teaching.run import Run, Weight
 
-__all__ = ["STAGES", "digits_for", "number", "stage_formulas"]
+__all__ = ["CURVES", "STAGES", "digits_for", "number", "stage_formulas", "two_a_line"]
 
 STAGES: Final = ("1 Forward", "2 Loss", "3 Backward", "4 Update")
-# Significant digits of a result, and what a float64 holds.
+# Significant digits of a result, and those of a float64.
 DIGITS: Final = 4
 _ALL_DIGITS: Final = 17
 
@@ -23,61 +25,98 @@ Lines = list[tuple[str, str]]
 Names = Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Curve:
+    """An activation function as LaTeX of its sum, and its slope as LaTeX of its value, ``{1}``.
+
+    A ReLU has its slope in the place of its value.
+    """
+
+    formula: str
+    slope_formula: str
+    slope: Callable[[float], float]
+
+
+CURVES: Final = {
+    "sigmoid": Curve(r"\frac{{1}}{{1 + e^{{-{}}}}}", r"{1} \cdot (1 - {1})", lambda a: a * (1 - a)),
+    "tanh": Curve(r"\tanh({})", "(1 - {1}^2)", lambda a: 1 - a * a),
+    "relu": Curve(r"\max(0, {})", "{1}", lambda slope: slope),
+    "identity": Curve("{}", "1", lambda a: 1.0),
+    "step": Curve(r"1 \text{{ if }} {} > 0 \text{{, else }} 0", "0", lambda a: 0.0),
+}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A weight in a rehearsed example, and the unit that it leads into."""
+
+    step: Step
+    weight: Weight
+    run: Run
+    names: Names
+    is_last: bool
+    kind: str
+    name: str
+    unit: str
+    h: float
+    a: float
+    delta: float
+
+
 def stage_formulas(stage: str, step: Step, weight: Weight, run: Run, names: Names) -> Lines:
-    """One stage of a rehearsed example around one weight: (sentence, LaTeX) pairs."""
-    write = {
-        STAGES[0]: _forward,
-        STAGES[1]: _loss,
-        STAGES[2]: _backward,
-        STAGES[3]: _update,
-    }[stage]
-    return write(step, weight, run, names)
+    """Return the (sentence, LaTeX) pairs of one stage of a rehearsed example, for one weight."""
+    layer, target = weight.layer, weight.target
+    is_last = layer == len(step.deltas) - 1
+    name = names[layer + 1][target]
+    case = _Case(
+        step,
+        weight,
+        run,
+        names,
+        is_last,
+        kind=run.mlp.output_activation if is_last else run.mlp.activation,
+        name=name,
+        unit=rf"\text{{{name}}}",
+        h=float(step.net_inputs[layer][0, target]),
+        a=float(step.activations[layer + 1][0, target]),
+        delta=float(step.deltas[layer][0, target]),
+    )
+    return dict(zip(STAGES, (_forward, _loss, _backward, _update), strict=True))[stage](case)
 
 
-def _forward(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
-    layer, j = weight.layer, weight.target
-    a, w = step.activations[layer][0], step.weights_before[layer][:, j]
-    h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
+def _forward(case: _Case) -> Lines:
+    step, layer, j = case.step, case.weight.layer, case.weight.target
     bias = [step.biases_before[layer][j]] if step.biases_before else []
-    unit, kind = _text(names[layer + 1][j]), _kind(run, layer)
+    operands = [*_interleaved(step.activations[layer][0], step.weights_before[layer][:, j]), *bias]
     lines = [
         (
-            f"Unit {names[layer + 1][j]} multiplies what comes in by its weights and adds up:",
-            _worked([rf"h_{{{unit}}}"], [*_mixed(a, w), *bias], _products, _written_products, h),
+            f"Unit {case.name} multiplies what comes in by its weights and adds up:",
+            _sum_of_products([rf"h_{{{case.unit}}}"], operands, case.h),
         ),
         (
             "Its activation function bends the sum:",
             _worked(
-                [rf"a_{{{unit}}}"],
-                [h],
-                lambda v: _CURVES[kind](v[0]),
-                lambda v: _bent(kind, v[0]),
-                out,
+                [rf"a_{{{case.unit}}}"],
+                [case.h],
+                lambda h: float(ACTIVATIONS[case.kind](h)),
+                CURVES[case.kind].formula,
+                case.a,
             ),
         ),
     ]
-    if layer + 1 < len(step.activations) - 1:
-        lines.append(
-            (
-                "The layers after it do the same, up to the network's answer:",
-                rf"y = {number(step.output[0, 0])}",
-            )
-        )
+    if not case.is_last:
+        answer = rf"y = {number(step.output[0, 0])}"
+        lines.append(("The layers after it do the same, up to the network's answer:", answer))
     return lines
 
 
-def _loss(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
+def _loss(case: _Case) -> Lines:
+    step = case.step
     t, y, e = step.target[0, 0], step.output[0, 0], step.error[0, 0]
     return [
         (
             "The error is how far the answer y is from the target t:",
-            _worked(
-                ["e", "t - y"],
-                [t, y],
-                lambda v: v[0] - v[1],
-                lambda v: f"{v[0]} - {v[1]}",
-                e,
-            ),
+            _worked(["e", "t - y"], [t, y], lambda t, y: t - y, "{} - {}", e),
         ),
         (
             "The loss is half its square, so that big misses count more; the half makes the "
@@ -85,8 +124,8 @@ def _loss(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
             _worked(
                 ["L", r"\tfrac{1}{2} e^2"],
                 [e],
-                lambda v: v[0] ** 2 / 2,
-                lambda v: rf"\tfrac{{1}}{{2}} \cdot {v[0]}^2",
+                lambda e: e**2 / 2,
+                r"\tfrac{{1}}{{2}} \cdot {}^2",
                 step.loss,
             ),
         ),
@@ -98,104 +137,96 @@ def _loss(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
     ]
 
 
-def _backward(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
-    layer, j = weight.layer, weight.target
-    name = names[layer + 1][j]
-    unit = _text(name)
-    if layer == len(step.deltas) - 1:
-        felt, by = -step.error[0, 0], r"\frac{\partial L}{\partial y}"
+def _backward(case: _Case) -> Lines:
+    step, layer = case.step, case.weight.layer
+    if case.is_last:
+        by_output, symbol = -step.error[0, 0], r"\frac{\partial L}{\partial y}"
         passed = (
             "How the loss changes with the answer, the derivative of ½ (t − y)² by y, is minus the "
             "error:",
-            _worked([by, "-e"], [-felt], lambda v: -v[0], lambda v: f"-{v[0]}", felt),
+            _worked([symbol, "-e"], [-by_output], lambda e: -e, "-{}", by_output),
         )
     else:
-        back, ahead = step.deltas[layer + 1][0], step.weights_before[layer + 1][j]
-        felt, by = float(back @ ahead), rf"\frac{{\partial L}}{{\partial a_{{{unit}}}}}"
+        back, ahead = step.deltas[layer + 1][0], step.weights_before[layer + 1][case.weight.target]
+        by_output, symbol = back @ ahead, rf"\frac{{\partial L}}{{\partial a_{{{case.unit}}}}}"
         passed = (
-            f"How the loss changes with what unit {name} sends out: the deltas of the next layer "
-            "come back through the weights it sends it out by:",
-            _worked([by], _mixed(back, ahead), _products, _written_products, felt),
+            f"How the loss changes with what unit {case.name} sends out: the deltas of the next "
+            "layer come back through the weights it sends it out by:",
+            _sum_of_products([symbol], _interleaved(back, ahead), by_output),
         )
-    return [passed, _delta(step, weight, run, felt, unit), _gradient(step, weight, names)]
+    return [passed, _delta(case, by_output), _gradient(case)]
 
 
-def _delta(step: Step, weight: Weight, run: Run, felt: float, unit: str) -> tuple[str, str]:
-    layer, j = weight.layer, weight.target
-    kind = _kind(run, layer)
-    h, out = step.net_inputs[layer][0, j], step.activations[layer + 1][0, j]
-    slope = float(h > 0) if kind == "relu" else float(out)
+def _delta(case: _Case, by_output: float) -> tuple[str, str]:
+    curve = CURVES[case.kind]
+    slope = float(case.h > 0) if case.kind == "relu" else case.a
     return (
         "Times the slope of its curve at this point, that is the unit's delta, how the loss "
         "changes with the unit's sum h:",
         _worked(
-            [rf"\delta_{{{unit}}}", rf"\frac{{\partial L}}{{\partial h_{{{unit}}}}}"],
-            [felt, slope],
-            lambda v: v[0] * _SLOPES[kind](v[1]),
-            lambda v: rf"{v[0]} \cdot {_slope(kind, v[1])}",
-            step.deltas[layer][0, j],
+            [rf"\delta_{{{case.unit}}}", rf"\frac{{\partial L}}{{\partial h_{{{case.unit}}}}}"],
+            [by_output, slope],
+            lambda by_output, a: by_output * curve.slope(a),
+            r"{0} \cdot " + curve.slope_formula,
+            case.delta,
         ),
     )
 
 
-def _gradient(step: Step, weight: Weight, names: Names) -> tuple[str, str]:
-    delta = step.deltas[weight.layer][0, weight.target]
-    unit = _text(names[weight.layer + 1][weight.target])
-    if weight.source is None:
+def _gradient(case: _Case) -> tuple[str, str]:
+    layer, source = case.weight.layer, case.weight.source
+    if source is None:
         return (
             "The bias's gradient, how the loss changes with the bias, is the delta as it is:",
-            rf"\frac{{\partial L}}{{\partial b}} = \delta_{{{unit}}} = {number(delta)}",
+            rf"\frac{{\partial L}}{{\partial b}} = \delta_{{{case.unit}}} = {number(case.delta)}",
         )
-    a = step.activations[weight.layer][0, weight.source]
-    source = _text(names[weight.layer][weight.source])
+    a = case.step.activations[layer][0, source]
+    product = rf"a_{{\text{{{case.names[layer][source]}}}}} \cdot \delta_{{{case.unit}}}"
     return (
         "The weight's gradient, how the loss changes with the weight: what came in along it, "
         "times the delta:",
-        _worked(
-            [r"\frac{\partial L}{\partial w}", rf"a_{{{source}}} \cdot \delta_{{{unit}}}"],
-            [a, delta],
-            _products,
-            _written_products,
-            a * delta,
+        _sum_of_products(
+            [r"\frac{\partial L}{\partial w}", product], [a, case.delta], a * case.delta
         ),
     )
 
 
-def _update(step: Step, weight: Weight, run: Run, names: Names) -> Lines:
-    layer, bias = weight.layer, weight.source is None
-    at = weight.target if bias else (weight.source, weight.target)
-    before = float((step.biases_before if bias else step.weights_before)[layer][at])
-    after = float((step.biases_after if bias else step.weights_after)[layer][at])
-    gradient = float((step.bias_gradients if bias else step.gradients)[layer][at])
-    what, w = ("bias", "b") if bias else ("weight", "w")
+def _update(case: _Case) -> Lines:
+    step, weight = case.step, case.weight
+    at: tuple[int, ...] = (weight.target,)
+    values, what, w = (step.biases_before, step.biases_after, step.bias_gradients), "bias", "b"
+    if weight.source is not None:
+        at = weight.source, weight.target
+        values, what, w = (step.weights_before, step.weights_after, step.gradients), "weight", "w"
+    before, after, gradient = (float(arrays[weight.layer][at]) for arrays in values)
     return [
         (
             f"The {what} takes a step against its gradient, which is downhill; the learning rate η "
             "decides how long a step:",
             _worked(
                 [rf"{w}_\text{{new}}", rf"{w} - \eta \cdot \frac{{\partial L}}{{\partial {w}}}"],
-                [before, run.learning_rate, gradient],
-                lambda v: v[0] - v[1] * v[2],
-                lambda v: rf"{v[0]} - {v[1]} \cdot {v[2]}",
+                [before, case.run.learning_rate, gradient],
+                lambda w, rate, gradient: w - rate * gradient,
+                r"{} - {} \cdot {}",
                 after,
                 _digits_apart(before, after),
             ),
         ),
-        _moved(step.output[0, 0], answer_after(run, step), step.target[0, 0]),
+        _moved(step.output[0, 0], answer_after(case.run, step), step.target[0, 0]),
     ]
 
 
 def _moved(before: float, after: float, target: float) -> tuple[str, str]:
-    told = rf"\qquad (t = {number(target)})"
+    goal = rf"\qquad (t = {number(target)})"
     if before == after:
         return (
             "All weights take their steps at once. The answer to this example stays:",
-            rf"y = {number(before)} {told}",
+            rf"y = {number(before)} {goal}",
         )
     digits = _digits_apart(before, after)
     return (
         "All weights take their steps at once, and the answer to this example moves:",
-        rf"y: {number(before, digits=digits)} \rightarrow {number(after, digits=digits)} {told}",
+        rf"y: {number(before, digits=digits)} \rightarrow {number(after, digits=digits)} {goal}",
     )
 
 
@@ -205,41 +236,57 @@ def _moved(before: float, after: float, target: float) -> tuple[str, str]:
 def _worked(
     symbols: Sequence[str],
     operands: Sequence[float],
-    compute: Callable[[Sequence[float]], float],
-    write: Callable[[Sequence[str]], str],
+    compute: Callable[..., float],
+    template: str,
     result: float,
     digits: int = DIGITS,
 ) -> str:
-    """``symbol = formula of operands = result``, each on a line of its own."""
-    operands, result = [float(v) for v in operands], float(result)
-    shown = number(result, digits=digits)
+    """Write ``symbol = formula of operands = result``, each on a line of its own."""
     enough = digits_for(operands, compute, result, digits)
-    formula = write([number(v, True, enough) for v in operands])
+    formula = template.format(*(number(v, True, enough) for v in operands))
     sign = "=" if _rounded(result, digits) == result else r"\approx"
     body = r" \\ &= ".join([*symbols[1:], formula])
+    shown = number(result, digits=digits)
     return rf"\begin{{aligned}} {symbols[0]} &= {body} \\ &{sign} {shown} \end{{aligned}}"
+
+
+def _sum_of_products(symbols: Sequence[str], operands: Sequence[float], result: float) -> str:
+    """Work out ``v0 v1 + v2 v3 + ...``; a last operand without a partner is added as it is."""
+    count = len(operands)
+    terms = [r"{} \cdot {}"] * (count // 2) + ["{}"] * (count % 2)
+
+    def compute(*v: float) -> float:
+        return math.fsum(math.prod(v[i : i + 2]) for i in range(0, count, 2))
+
+    return _worked(symbols, operands, compute, two_a_line(terms), result)
+
+
+def two_a_line(terms: Sequence[str]) -> str:
+    """Join the terms of a sum, two to a line, which fits on a phone."""
+    rows = [" + ".join(terms[i : i + 2]) for i in range(0, len(terms), 2)]
+    return r" \\ &\quad + ".join(rows)
 
 
 def digits_for(
     operands: Sequence[float],
-    compute: Callable[[Sequence[float]], float],
+    compute: Callable[..., float],
     result: float,
     digits: int = DIGITS,
 ) -> int:
-    """How many digits operands need to give `result` to `digits` digits when they are rounded."""
+    """Count the digits that operands need to give `result` to `digits` digits when rounded."""
     for enough in range(digits, _ALL_DIGITS):
-        again = compute([_rounded(v, enough) for v in operands])
+        again = compute(*(_rounded(v, enough) for v in operands))
         if _rounded(again, digits) == _rounded(result, digits):
             return enough
     return _ALL_DIGITS
 
 
 def _digits_apart(before: float, after: float) -> int:
-    """How many digits show that a number has moved, and a little of how far."""
+    """Count the digits that show that a number has moved, and roughly how far."""
     if before == after:
         return DIGITS
-    place = math.floor(math.log10(max(abs(before), abs(after))))
-    digits = math.ceil(place + 2 - math.log10(abs(after - before)))
+    magnitude = math.floor(math.log10(max(abs(before), abs(after))))
+    digits = math.ceil(magnitude + 2 - math.log10(abs(after - before)))
     return min(max(DIGITS, digits), _ALL_DIGITS)
 
 
@@ -248,7 +295,10 @@ def _rounded(value: float, digits: int) -> float:
 
 
 def number(value: float, bracket: bool = False, digits: int = DIGITS) -> str:
-    """A finite number as LaTeX, with `digits` significant; in brackets where it needs them."""
+    """Write a finite number as LaTeX with `digits` significant digits.
+
+    With `bracket`, negative numbers and powers of ten are put in brackets.
+    """
     text = f"{value + 0.0:.{digits}g}"  # which makes 0 of -0
     if "e" in text:
         mantissa, exponent = text.split("e")
@@ -256,72 +306,5 @@ def number(value: float, bracket: bool = False, digits: int = DIGITS) -> str:
     return f"({text})" if bracket and (value < 0 or "cdot" in text) else text
 
 
-# -- formulas, as arithmetic and as LaTeX ---------------------------------------------------------
-
-
-def _mixed(a: Iterable[float], b: Iterable[float]) -> list[float]:
-    return [v for pair in zip(a, b, strict=True) for v in pair]
-
-
-def _products(values: Sequence[float]) -> float:
-    """``v0 v1 + v2 v3 + ...``; a last one without a partner is added as it is."""
-    pairs = zip(values[::2], values[1::2], strict=False)
-    return math.fsum([*(a * b for a, b in pairs), *values[len(values) // 2 * 2 :]])
-
-
-def _written_products(texts: Sequence[str]) -> str:
-    """Two terms a line, which is what a phone shows."""
-    terms = [r" \cdot ".join(texts[i : i + 2]) for i in range(0, len(texts), 2)]
-    rows = [" + ".join(terms[i : i + 2]) for i in range(0, len(terms), 2)]
-    return r" \\ &\quad + ".join(rows)
-
-
-def _text(name: str) -> str:
-    return rf"\text{{{name}}}"
-
-
-def _kind(run: Run, layer: int) -> str:
-    net = run.mlp
-    return net.output_activation if layer == len(net.weights) - 1 else net.activation
-
-
-def _sigmoid(h: float) -> float:
-    return 1 / (1 + math.exp(-h)) if h > -700 else 0.0
-
-
-_CURVES: Final[dict[str, Callable[[float], float]]] = {
-    "sigmoid": _sigmoid,
-    "tanh": math.tanh,
-    "relu": lambda h: max(0.0, h),
-    "identity": lambda h: h,
-    "step": lambda h: float(h > 0),
-}
-
-# Slopes, of the activation a; ReLU's is given as it is.
-_SLOPES: Final[dict[str, Callable[[float], float]]] = {
-    "sigmoid": lambda a: a * (1 - a),
-    "tanh": lambda a: 1 - a * a,
-    "relu": lambda slope: slope,
-    "identity": lambda a: 1.0,
-    "step": lambda a: 0.0,
-}
-
-
-def _bent(kind: str, h: str) -> str:
-    return {
-        "sigmoid": rf"\frac{{1}}{{1 + e^{{-{h}}}}}",
-        "tanh": rf"\tanh({h})",
-        "relu": rf"\max(0, {h})",
-        "identity": h,
-        "step": rf"\text{{1 if }} {h} > 0 \text{{ else }} 0",
-    }[kind]
-
-
-def _slope(kind: str, a: str) -> str:
-    return {
-        "sigmoid": rf"{a} \cdot (1 - {a})",
-        "tanh": rf"(1 - {a}^2)",
-        "relu": a,
-        "identity": "1",
-        "step": "0",
-    }[kind]
+def _interleaved(a: Iterable[float], b: Iterable[float]) -> list[float]:
+    return [float(v) for pair in zip(a, b, strict=True) for v in pair]

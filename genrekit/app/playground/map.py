@@ -1,14 +1,13 @@
-"""The error map of the backprop page: every pair of inputs, the training square and beyond."""
+"""The error map of the backprop page: answers over both inputs, beyond the training square, too."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
-from genrekit.app.kit.charts import figure
+from genrekit.app.kit.charts import add_contour, mark, plane
 from genrekit.app.kit.widgets import chart
 from genrekit.app.playground.state import Playground
 from genrekit.teaching.run import Run
@@ -18,8 +17,6 @@ from genrekit.wording import numeral
 
 __all__ = ["TOO_LARGE", "map_panel", "shown_kinds"]
 
-Array = NDArray[np.float64]
-
 TOO_LARGE: Final = (
     "The network's numbers have grown beyond what a computer can hold, so there is nothing to "
     "calculate with. Lower the learning rate, then reset."
@@ -27,7 +24,7 @@ TOO_LARGE: Final = (
 
 
 def shown_kinds(task: str) -> list[str]:
-    """What a map can show: nobody knows the true answer between own numbers, nor the error."""
+    """Return what a map can show: truth and error are unknown between a visitor's own numbers."""
     return ["answer"] if task == OWN else ["error", "answer", "truth"]
 
 
@@ -41,35 +38,21 @@ def map_panel(state: Playground, shown: str, reach: float, question: Sequence[fl
         st.warning(TOO_LARGE, icon=":material/warning:")
         return
     error = None if drawn.truth is None else np.abs(drawn.truth - drawn.answer)
-    z = {"error": error, "answer": drawn.answer, "truth": drawn.truth}[shown]
-    axis = drawn.axis.astype(np.float32)
-    picture = figure(
-        go.Heatmap(
-            x=axis,
-            y=axis,
-            z=np.asarray(z, np.float32),
-            colorscale="Cividis",
-            zmin=0 if shown == "error" else None,
-            colorbar={
-                "title": {"text": shown, "side": "top"},
-                "orientation": "h",
-                "y": 1.02,
-                "yanchor": "bottom",
-                "thickness": 12,
-            },
-            hovertemplate="a %{x:.2f}, b %{y:.2f}: " + shown + " %{z:.3f}<extra></extra>",
-        ),
+    picture = plane(
+        drawn.axis,
+        {"error": error, "answer": drawn.answer, "truth": drawn.truth}[shown],
+        shown,
         x="input a",
         y="input b",
+        hover="a %{x:.2f}, b %{y:.2f}: " + shown + " %{z:.3f}",
         height=470,
-        showlegend=False,
+        meta=state.next_stamp(),
     )
-    picture.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top")
-    picture.update_xaxes(constrain="domain")
-    _mark_map(picture, run, drawn.truth, axis, question)
+    if shown == "error":
+        picture.update_traces(zmin=0)
+    _mark_map(picture, run, drawn, question)
     left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
-        picture.update_layout(meta=state.next_stamp())
         chart(
             picture,
             f"Map of the {shown} over both inputs; the training square is outlined.",
@@ -80,7 +63,7 @@ def map_panel(state: Playground, shown: str, reach: float, question: Sequence[fl
 
 
 def _map_words(run: Run, drawn: ErrorMap) -> None:
-    """What the map says, in numbers."""
+    """Sum up the map in numbers."""
     st.markdown("Each point is a question: a to the right, b upwards. The cross is yours.")
     if drawn.truth is not None:
         error = np.abs(drawn.truth - drawn.answer)
@@ -92,7 +75,7 @@ def _map_words(run: Run, drawn: ErrorMap) -> None:
             f"on average; over the whole map by **{numeral(error.mean())}**. A network answers any "
             "question, also those it knows nothing about."
         )
-        if drawn.truth.min() < 1 < drawn.truth.max() and run.settings.task != "xor":
+        if _has_line_at_1(run, drawn):
             st.markdown(
                 "On the dotted line the right answer is 1. A sigmoid output can never say more, "
                 "so beyond that line it must fail."
@@ -101,46 +84,21 @@ def _map_words(run: Run, drawn: ErrorMap) -> None:
             )
 
 
-def _mark_map(
-    picture: go.Figure,
-    run: Run,
-    truth: Array | None,
-    axis: NDArray[np.float32],
-    question: Sequence[float],
-) -> None:
-    """The training square, the line where the right answer is 1, and the question."""
+def _mark_map(picture: go.Figure, run: Run, drawn: ErrorMap, question: Sequence[float]) -> None:
+    """Mark the training square, the line where the right answer is 1, and the question."""
     low, high = run.trained_range()
-    picture.add_shape(
-        type="rect",
-        x0=low[0],
-        x1=high[0],
-        y0=low[1],
-        y1=high[1],
-        line={"color": "white", "width": 3},
-    )
-    picture.add_annotation(
-        x=low[0], y=high[1], text="trained here", showarrow=False, xanchor="left",
-        yanchor="bottom", font={"color": "white"},
-    )  # fmt: skip
-    if truth is not None and run.settings.task != "xor" and truth.min() < 1 < truth.max():
-        picture.add_trace(
-            go.Contour(
-                x=axis,
-                y=axis,
-                z=truth.astype(np.float32),
-                contours={"start": 1, "end": 1, "size": 1, "coloring": "none", "showlabels": True},
-                line={"color": "white", "dash": "dot", "width": 2},
-                showscale=False,
-                hoverinfo="skip",
-            )
-        )
-    if axis[0] <= min(question) and max(question) <= axis[-1]:
-        picture.add_trace(
-            go.Scatter(
-                x=[question[0]],
-                y=[question[1]],
-                mode="markers",
-                marker={"symbol": "x", "size": 11, "color": "white", "line": {"width": 1}},
-                hovertemplate="your question<extra></extra>",
-            )
-        )
+    outline = {"color": "white", "width": 3}
+    picture.add_shape(type="rect", x0=low[0], x1=high[0], y0=low[1], y1=high[1], line=outline)
+    place: dict[str, Any] = {"x": low[0], "y": high[1], "xanchor": "left", "yanchor": "bottom"}
+    picture.add_annotation(text="trained here", showarrow=False, font_color="white", **place)
+    if _has_line_at_1(run, drawn):
+        add_contour(picture, drawn.axis, drawn.truth, 1, "dot", showlabels=True)
+    if drawn.axis[0] <= min(question) and max(question) <= drawn.axis[-1]:
+        x, y = question
+        mark(picture, [x], [y], "your question", symbol="x", size=11, color="white", line_width=1)
+
+
+def _has_line_at_1(run: Run, drawn: ErrorMap) -> bool:
+    if drawn.truth is None or run.settings.task == "xor":
+        return False
+    return bool(drawn.truth.min() < 1 < drawn.truth.max())

@@ -1,6 +1,7 @@
-"""Looking closer at the run of the backprop page: map, slow motion, proof, taking it away."""
+"""The panels below the network of the backprop page: map, slow motion, proof, downloads."""
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -9,15 +10,13 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.kit.charts import GREY, figure
-from genrekit.app.kit.widgets import chart, plain_errors
+from genrekit.app.kit.widgets import URL, chart, choice, plain_errors
 from genrekit.app.playground.formulas import STAGES, digits_for, stage_formulas
 from genrekit.app.playground.map import TOO_LARGE, map_panel, shown_kinds
-from genrekit.app.playground.network_view import unit_names, weight_names
-from genrekit.app.playground.settings import URL
+from genrekit.app.playground.packing import unit_names, weight_names
 from genrekit.app.playground.state import Playground
 from genrekit.teaching.export import history_csv, network_json, run_script
 from genrekit.teaching.inspect_run import GradientCheck, check_gradient, dry_run, nearest_target
@@ -29,18 +28,12 @@ __all__ = ["closer", "gradient_table", "proof_table"]
 
 
 def closer(state: Playground, question: list[float]) -> None:
-    """The chosen panel below the network; it repeats itself while training."""
-    look = st.segmented_control(
-        "Look closer", list(LOOKS), default="Error map", required=True, key="bp_look", **URL
-    )
-    LOOKS[look](state, question)
+    """Show the chosen panel; it refreshes itself while training."""
+    LOOKS[choice("Look closer", list(LOOKS), "bp_look")](state, question)
 
 
 def _repeat(state: Playground, draw: Callable[[], None]) -> None:
-    """Draw now, and again and again while training.
-
-    Charts redraw in the browser at some cost: more often would make the network stutter.
-    """
+    """Draw now, and every two seconds while training: more often makes the network stutter."""
 
     @st.fragment(run_every=2.0 if state.training else None)
     def panel() -> None:
@@ -56,15 +49,10 @@ def _repeat(state: Playground, draw: Callable[[], None]) -> None:
 def _map(state: Playground, question: list[float]) -> None:
     with st.container(horizontal=True):
         kinds = shown_kinds(state.run.settings.task)
-        shown = st.segmented_control(
-            "Show", kinds, default=kinds[0], required=True, key="bp_map", **URL
-        )
+        shown = choice("Show", kinds, "bp_map")
+        reaches = [0.0, 0.5, 1.0, 2.0, 4.0]
         reach = st.select_slider(
-            "How far beyond the training square",
-            [0.0, 0.5, 1.0, 2.0, 4.0],
-            1.0,
-            key="bp_reach",
-            **URL,
+            "How far beyond the training square", reaches, 1.0, key="bp_reach", **URL
         )
     _repeat(state, lambda: map_panel(state, shown, reach, question))
 
@@ -74,24 +62,15 @@ def _map(state: Playground, question: list[float]) -> None:
 
 def _slow_motion(state: Playground, question: list[float]) -> None:
     with st.container(horizontal=True):
-        stage = st.segmented_control(
-            "Stage", STAGES, default=STAGES[0], required=True, key="bp_stage", **URL
-        )
-        example = st.segmented_control(
-            "Example",
-            ["next training example", "my question"],
-            default="next training example",
-            required=True,
-            key="bp_ex",
-            **URL,
-        )
+        stage = choice("Stage", STAGES, "bp_stage")
+        example = choice("Example", ["next training example", "my question"], "bp_ex")
     label = st.selectbox("Weight", weight_names(state.run), key="bp_weight", **URL)
     asked = question if example == "my question" else None
     _repeat(state, lambda: _slow_panel(state.run, stage, label, asked))
 
 
 def _slow_panel(run: Run, stage: str, label: str, question: list[float] | None) -> None:
-    """One stage of learning from `question`, or from the next example where it is None."""
+    """Show one stage of learning from `question`, or from the next example if it is None."""
     names = unit_names(run.mlp.layer_sizes)
     x, t = run.next_example[0], float(run.next_example[1][0])
     if question is not None:
@@ -118,35 +97,19 @@ def _slow_panel(run: Run, stage: str, label: str, question: list[float] | None) 
 
 
 def gradient_table(step: Step, layer: int, names: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """Every delta and every weight's gradient, the products of what else stands there."""
+    """Tabulate every delta and every weight's gradient, the product of its row and column."""
     deltas, values = step.deltas[layer][0], step.activations[layer][0]
-    digits = max(
-        digits_for([float(a), float(d)], math.prod, float(a * d)) for a in values for d in deltas
-    )
-    return pd.DataFrame(
-        [
-            [numeral(d, digits) for d in deltas],
-            *([numeral(a * d) for d in deltas] for a in values),
-        ],
-        index=[
-            "δ",
-            *(
-                f"∂L/∂w from {n} = {numeral(a, digits)}"
-                for n, a in zip(names[layer], values, strict=True)
-            ),
-        ],
-        columns=list(names[layer + 1]),
-    )
+    digits = max(digits_for([a, d], operator.mul, a * d) for a in values for d in deltas)
+    rows = {"δ": [numeral(d, digits) for d in deltas]}
+    for name, a in zip(names[layer], values, strict=True):
+        rows[f"∂L/∂w from {name} = {numeral(a, digits)}"] = [numeral(a * d) for d in deltas]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(names[layer + 1]))
 
 
 # -- proof -----------------------------------------------------------------------------------
 
 
-def _proof(state: Playground, question: list[float]) -> None:
-    _repeat(state, lambda: _proof_panel(state))
-
-
-def _proof_panel(state: Playground) -> None:
+def _proof(state: Playground) -> None:
     run = state.run
     x, t = run.next_example
     check = check_gradient(run, x, float(t[0]))
@@ -172,28 +135,32 @@ def _proof_panel(state: Playground) -> None:
             icon=":material/warning:",
         )
     ends = [float(check.numerical.min()), float(check.numerical.max())]
+    picture = figure(
+        x="measured by nudging", y="by backpropagation", height=320, meta=state.next_stamp()
+    )
+    line = {"color": GREY, "dash": "dot"}
+    picture.add_scatter(x=ends, y=ends, mode="lines", line=line, name="equal")
+    picture.add_scatter(
+        x=check.numerical,
+        y=check.backpropagated,
+        mode="markers",
+        text=labels,
+        marker={"size": 9},
+        name="a weight",
+        customdata=[numeral(v) for v in check.backpropagated],
+        hovertemplate="%{text}: %{customdata}<extra></extra>",
+    )
     chart(
-        figure(
-            go.Scatter(x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"},
-                       name="equal"),
-            go.Scatter(x=check.numerical, y=check.backpropagated, mode="markers", text=labels,
-                       marker={"size": 9}, name="a weight",
-                       customdata=[numeral(v) for v in check.backpropagated],
-                       hovertemplate="%{text}: %{customdata}<extra></extra>"),
-            x="measured by nudging",
-            y="by backpropagation",
-            height=320,
-            meta=state.next_stamp(),
-        ),
+        picture,
         "Gradient of each weight by backpropagation against measured, with the line where they are "
         "equal.",
         key="bp_proof_chart",
-    )  # fmt: skip
+    )
     st.dataframe(proof_table(check, labels), hide_index=True)
 
 
 def proof_table(check: GradientCheck, labels: Sequence[str]) -> pd.DataFrame:
-    """Both gradients of each weight, with all decimals in which they may differ."""
+    """Tabulate both gradients of each weight, with all decimals in which they may differ."""
     scale = float(np.max(np.abs(check.backpropagated)))
     places = max(0, 13 - max(0, math.floor(math.log10(scale or 1))))
     pairs = [
@@ -210,15 +177,13 @@ def proof_table(check: GradientCheck, labels: Sequence[str]) -> pd.DataFrame:
     )
 
 
-# -- taking it away --------------------------------------------------------------------------
+# -- downloads -------------------------------------------------------------------------------
 
 
-def _take_away(state: Playground, question: list[float]) -> None:
+def _downloads(state: Playground) -> None:
+    run = state.run
     with state.lock:
-        _downloads(state.run)
-
-
-def _downloads(run: Run) -> None:
+        script = run_script(run)
     st.markdown(
         "The script needs only Python with `genrekit`, and repeats this run number for number, "
         "with every change you made on the way."
@@ -234,7 +199,7 @@ def _downloads(run: Run) -> None:
             )
     st.markdown("A link to these settings:")
     query = urlencode([(k, v) for k in st.query_params for v in st.query_params.get_all(k)])
-    link, script = f"{st.context.url}{'?' + query if query else ''}", run_script(run)
+    link = f"{st.context.url}{'?' + query if query else ''}"
     if len(link) + len(script) > 8000:
         st.caption("Your table makes link and script long: copy the link from the address bar.")
         return
@@ -247,6 +212,6 @@ def _downloads(run: Run) -> None:
 LOOKS: Final[dict[str, Callable[[Playground, list[float]], None]]] = {
     "Error map": _map,
     "Slow motion": _slow_motion,
-    "Prove the gradient": _proof,
-    "Take away": _take_away,
+    "Prove the gradient": lambda state, _: _repeat(state, lambda: _proof(state)),
+    "Take away": lambda state, _: _downloads(state),
 }

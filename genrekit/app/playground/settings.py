@@ -1,15 +1,16 @@
-"""The settings of the backprop page, each of them in the page's address."""
+"""The settings of the backprop page, all of them kept in the page's address."""
 
 from typing import Any, Final
 
 import streamlit as st
 
 from genrekit.app.kit.glossary import tip
+from genrekit.app.kit.widgets import URL
 from genrekit.app.playground.state import Playground
 from genrekit.teaching.presets import Experiment
 from genrekit.teaching.settings import LIMITS, RunSettings
 
-__all__ = ["URL", "apply", "settings_panel"]
+__all__ = ["apply", "settings_panel"]
 
 TASKS: Final = {
     "sum": "The answer to learn is a + b.",
@@ -26,11 +27,10 @@ INITS: Final = ["uniform", "symmetric", "xavier", "he", "zeros"]
 RATES: Final = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0]
 SAMPLE: Final = "a,b,target\n0.1,0.2,0.15\n0.9,0.3,0.6\n0.4,0.4,0.4\n0.7,0.1,0.4"
 DEFAULTS: Final = RunSettings()
-URL: Final[dict[str, Any]] = {"bind": "query-params"}
 
 
 def settings_panel() -> tuple[RunSettings, float, int]:
-    """Everything that decides a run: settings, learning rate and epochs."""
+    """Show the settings of a run; return them, the learning rate and the number of epochs."""
     task = st.selectbox("Task", list(TASKS), key="bp_task", **URL)
     st.caption(TASKS[task])
     table = _own_table() if task == "own" else ""
@@ -50,14 +50,8 @@ def settings_panel() -> tuple[RunSettings, float, int]:
         ),
         **URL,
     )
-    rate = st.select_slider(
-        "Learning rate",
-        RATES,
-        0.1,
-        key="bp_lr",
-        help=tip("Learning rate", "Changing it does not restart the run."),
-        **URL,
-    )
+    about = tip("Learning rate", "Changing it does not restart the run.")
+    rate = st.select_slider("Learning rate", RATES, 0.1, key="bp_lr", help=about, **URL)
     with st.expander("More settings"):
         more, epochs = _more_settings(task)
     return RunSettings(task, hidden, activation, table=table, **more), rate, epochs
@@ -89,13 +83,7 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         "Seed", 0, 999_999, DEFAULTS.seed, key="bp_seed", help=tip("Seed"), **URL
     )
     more["batch_size"] = st.number_input(
-        "Batch size",
-        1,
-        LIMITS.examples,
-        1,
-        key="bp_batch",
-        help=tip("Batch"),
-        **URL,
+        "Batch size", 1, LIMITS.examples, 1, key="bp_batch", help=tip("Batch"), **URL
     )
     if task != "own":
         more["examples"] = st.number_input(
@@ -129,22 +117,17 @@ def _own_table() -> str:
 
 
 def apply(state: Playground, experiment: Experiment) -> None:
-    """Put an experiment into the widgets; the run restarts with them."""
-    s = experiment.settings
+    """Put an experiment into the widgets and restart the run with it."""
+    settings = experiment.settings
+    fields = ("task", "bias", "init", "low", "high", "noise", "seed")
     values = {
-        "task": s.task,
-        "layers": len(s.hidden),
-        **{f"h{i}": n for i, n in enumerate(s.hidden, start=1)},
-        "act": s.activation,
-        "out": s.output_activation or "same",
-        "bias": s.bias,
-        "init": s.init,
-        "batch": s.batch_size,
-        "n": s.examples,
-        "low": s.low,
-        "high": s.high,
-        "noise": s.noise,
-        "seed": s.seed,
+        **{name: getattr(settings, name) for name in fields},
+        "layers": len(settings.hidden),
+        **{f"h{i}": n for i, n in enumerate(settings.hidden, start=1)},
+        "act": settings.activation,
+        "out": settings.output_activation or "same",
+        "batch": settings.batch_size,
+        "n": settings.examples,
         "lr": experiment.learning_rate,
         "epochs": experiment.epochs,
     }
@@ -153,4 +136,4 @@ def apply(state: Playground, experiment: Experiment) -> None:
             state.put_widget(f"bp_{name}", value)
         state.run.learning_rate = experiment.learning_rate
         state.run.epochs = experiment.epochs
-        state.restart(s, training=True)
+        state.restart(settings, training=True)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from genrekit.app.playground.network_view import Packer
 from genrekit.app.playground.pace import SPEEDS, Pacer
+from genrekit.app.playground.packing import Packer
 from genrekit.teaching.run import EpochRecord, Run
 from genrekit.teaching.settings import RunSettings
 

@@ -1,0 +1,34 @@
+// What the drawings share: SVG nodes, and pictures of sound.
+
+const SVG = "http://www.w3.org/2000/svg";
+// Dark to bright in even steps of lightness, so that it reads in grey as well.
+const LOUDNESS = [
+  [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
+  [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
+];
+const COLOURS = Array.from({ length: 256 }, (_, byte) => {
+  const at = (byte / 255) * (LOUDNESS.length - 1), low = Math.min(LOUDNESS.length - 2, Math.floor(at));
+  return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
+});
+
+export function make(name, attributes = {}, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+export const percent = (p) => `${Math.round(100 * p)}%`;
+
+// Rows of bytes, the lowest first, painted as loudness from the bottom up, one pixel each.
+export function paint(canvas, values, rows) {
+  const columns = values.length / rows;
+  Object.assign(canvas, { width: columns, height: rows });
+  const image = new ImageData(columns, rows);
+  values.forEach((value, i) => {
+    const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + (i % columns));
+    image.data.set(COLOURS[value], at);
+    image.data[at + 3] = 255;
+  });
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}

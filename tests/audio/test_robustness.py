@@ -1,0 +1,148 @@
+"""The fixed changes of robustness tests: levels and spectra measured by other means."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import welch
+
+from genrekit.audio import robustness as module
+from genrekit.audio.robustness import (
+    ROBUSTNESS,
+    SAMPLE_RATE,
+    late_start,
+    louder,
+    mild_equaliser,
+    mp3_64k,
+    mp3_bytes,
+    phone_bandwidth,
+    quieter,
+    stereo_44k,
+    stereo_48k,
+)
+from genrekit.audio.synth.rendering import render
+from genrekit.errors import AudioError
+
+RATE = SAMPLE_RATE
+
+
+@pytest.fixture(scope="module")
+def hiss():
+    """Eight seconds of white noise, far below full scale."""
+    return (0.05 * np.random.default_rng(1).normal(size=8 * RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def tune():
+    """Thirty seconds of a composed piece."""
+    return np.asarray(render("blues", seconds=30, seed=1)[: 30 * RATE], np.float32)
+
+
+def gain_db(before, after, hertz):
+    """Gain at some frequencies, from two power spectra."""
+    f, p = welch(before, RATE, nperseg=2048)
+    _, q = welch(after, RATE, nperseg=2048)
+    return np.interp(hertz, f, 10 * np.log10(q / p))
+
+
+def decibels(samples):
+    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
+
+
+@pytest.mark.parametrize("name", ROBUSTNESS)
+def test_every_change_keeps_the_kind_of_sound_and_its_input(name, tune):
+    before = tune.copy()
+    changed = ROBUSTNESS[name](tune)
+    np.testing.assert_array_equal(tune, before)
+    assert changed.dtype == np.float32
+    assert changed.ndim == 1
+    assert np.isfinite(changed).all()
+    assert np.abs(changed).max() <= 1.01
+    assert ROBUSTNESS[name].__doc__
+    assert not np.array_equal(changed, tune)
+    if name != "cut 1.3 s later":
+        assert changed.shape == tune.shape
+
+
+def test_softer_and_louder(hiss):
+    np.testing.assert_allclose(quieter(hiss), hiss * 10 ** (-0.6), rtol=1e-6)
+    assert np.abs(louder(hiss * 10)).max() == 1
+    np.testing.assert_allclose(louder(hiss / 20), hiss / 20 * 10**0.6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_equaliser_is_mild_but_not_nothing(hiss, seed):
+    curve = gain_db(hiss, mild_equaliser(hiss, seed), np.geomspace(40, 10000, 60))
+    assert 3 < np.ptp(curve) < 20
+    assert decibels(mild_equaliser(hiss, seed)) == pytest.approx(decibels(hiss), abs=0.01)
+
+
+def test_the_equaliser_follows_its_seed(hiss):
+    np.testing.assert_array_equal(mild_equaliser(hiss), mild_equaliser(hiss, 0))
+    assert not np.allclose(mild_equaliser(hiss, 1), mild_equaliser(hiss, 2))
+
+
+def test_the_band_of_a_telephone(hiss):
+    low, edge, inside, top, high = gain_db(
+        hiss, phone_bandwidth(hiss), [120, 300, 1000, 3400, 6800]
+    )
+    assert low < -25
+    assert edge == pytest.approx(-3, abs=1.0)
+    assert inside == pytest.approx(0, abs=0.2)
+    assert top == pytest.approx(-3, abs=0.6)
+    assert high < -40
+
+
+def test_a_late_start():
+    count = np.arange(2 * RATE, dtype=np.float32)
+    assert late_start(count)[0] == round(1.3 * RATE)
+    np.testing.assert_array_equal(late_start(count[:RATE]), count[:RATE])
+
+
+@pytest.mark.parametrize("change", [stereo_48k, stereo_44k])
+def test_stereo_and_back_is_nearly_the_same(change, tune):
+    back = change(tune)
+    assert np.corrcoef(tune, back)[0, 1] > 0.99
+    # The mean of the channel and of one 1 dB softer.
+    assert decibels(back) - decibels(tune) == pytest.approx(
+        20 * np.log10((1 + 10 ** (-1 / 20)) / 2), abs=0.1
+    )
+
+
+def test_an_mp3_of_64_kilobits_a_second(tune):
+    content = mp3_bytes(tune)
+    assert len(content) * 8 / (len(tune) / RATE) == pytest.approx(64_000, rel=0.01)
+    # The second frame's header (ISO 13818-3): MPEG-2, layer III, and index 8, which is 64 kbit/s.
+    frame = 72 * 64_000 // RATE
+    header = content[frame : frame + 4]
+    if header[0] != 0xFF:  # frames are a byte longer now and then
+        header = content[frame + 1 : frame + 5]
+    assert header[0] == 0xFF
+    assert header[1] & 0xFE == 0xF2
+    assert header[2] >> 4 == 8
+    with soundfile.SoundFile(io.BytesIO(content)) as file:
+        assert (file.format, file.samplerate, file.channels) == ("MP3", RATE, 1)
+
+
+def test_an_mp3_round_trip_loses_something_but_no_time(tune):
+    back = mp3_64k(tune)
+    lost = decibels(tune) - decibels(back - tune)
+    assert 5 < lost < 60
+    lags = range(-3, 4)
+    fits = [np.dot(tune[1000:-1000], np.roll(back, lag)[1000:-1000]) for lag in lags]
+    assert lags[int(np.argmax(fits))] == 0
+
+
+def test_without_mp3(monkeypatch, hiss):
+    def refuse(*_, **__):
+        raise ValueError("unknown format")
+
+    monkeypatch.setattr(soundfile, "write", refuse)
+    with pytest.raises(AudioError, match="MP3 cannot be written here: install soundfile"):
+        mp3_64k(hiss)
+
+
+def test_the_table_cannot_be_changed():
+    with pytest.raises(TypeError):
+        module.ROBUSTNESS["more"] = quieter
