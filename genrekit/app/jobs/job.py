@@ -20,7 +20,6 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -32,7 +31,6 @@ __all__ = [
     "STOP_EARLY",
     "Job",
     "Status",
-    "as_tuples",
     "is_locked",
     "read_job",
 ]
@@ -120,15 +118,10 @@ def read_job(folder: Path) -> Job | None:
     """Return the job in a folder, or None."""
     try:
         about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        about["commands"] = as_tuples(about["commands"])
+        about["commands"] = tuple(map(tuple, about["commands"]))
         return Job(**about | {"folder": folder})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def as_tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return commands as a `Job` has them."""
-    return tuple(tuple(command) for command in commands)
 
 
 def is_locked(path: Path) -> bool:

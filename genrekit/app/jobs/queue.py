@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.app.jobs import process, storage
-from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, as_tuples, read_job
+from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, read_job
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
@@ -120,7 +120,7 @@ class Jobs:
                 self._check_open()
                 self._check_quota(jobs, owner)
                 self._make_room(jobs, owner, storage.bytes_below(folder))
-                job = Job(folder, kind, title, as_tuples(commands), owner, time.time())
+                job = Job(folder, kind, title, tuple(map(tuple, commands)), owner, time.time())
                 write_whole(folder / "job.json", json.dumps(asdict(job) | {"folder": ""}))
         except JobRefused as refusal:
             shutil.rmtree(folder, ignore_errors=True)
