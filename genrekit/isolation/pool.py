@@ -375,6 +375,8 @@ class Workers:
             text = f"Listening took longer than {self._seconds:g} s and was stopped: {remedy}"
         elif reason == "memory":
             text = f"Listening took more than {self._megabytes:g} MB of memory: {remedy}"
+        elif reason == "early":
+            text = f"The process that was to listen ended before it began: {remedy}"
         else:
             text = "Listening to it made the decoder crash: convert it to WAV, or try another file."
         return WorkerLost(text)
