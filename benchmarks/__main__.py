@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
-`python -m benchmarks fuzz` feeds harmed files instead, and `load` lets a crowd into the server.
+`python -m benchmarks fuzz` feeds damaged files instead, and `load` sends a crowd to the server.
 """
 
 import argparse
@@ -18,7 +18,7 @@ FEWER_TRACKS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 1 when results disagree, a harmed file did more than be refused, or
+    """Return the exit status: 1 when results disagree, a damaged file was not refused properly, or
     a visitor lost something."""
     parser = _parser()
     options = parser.parse_args(arguments)

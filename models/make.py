@@ -1,4 +1,4 @@
-"""Make the models that ship, again: from GTZAN's mel spectrograms or from its audio.
+"""Make the models that ship, from GTZAN's mel spectrograms or from its audio.
 
     python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn
     python -m models.make train SOURCE TRACKS.csv --work DIR --model gtzan-cnn --with-valid
@@ -12,13 +12,13 @@ genre folders. TRACKS.csv has the columns track, artist, fault_filtered (train, 
 Kereliuk, Sturm and Larsen 2015) and artist_fold (1, 2, 3: Foleiss and Tavares 2020).
 
 `train` trains on the fault-filtered train part, on that and the valid part, or on the two other
-artist folds, and keeps its state in DIR after every epoch: interrupted, it goes on when run
-again. `finish` writes the bundle: the network that learned from train and valid. Its temperature
-and threshold are found on the same tracks, each heard by the network that was trained without its
-artist fold. It is measured on the test part, as is the one that learned from train alone.
-`remember` writes its neighbours again, which `finish` writes too.
-`measure` adds how the model bears real uploads: on music in genre folders (named as in SOURCE)
-and on a folder of recorded speech.
+artist folds. It saves its state in DIR after every epoch; when interrupted, run it again to
+continue. `finish` writes the bundle of the network trained on train and valid. Temperature and
+threshold are fitted on the same tracks, each judged by the network trained without its artist
+fold. It is measured on the test part, as is the network trained on train alone.
+`remember` writes the neighbours alone, which `finish` writes too.
+`measure` adds the robustness to real uploads, on music in genre folders (named as in SOURCE) and on
+a folder of recorded speech.
 """
 
 import argparse
@@ -41,8 +41,8 @@ from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.dataset.splits import Split, by_fold, from_file
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import FeatureParams
+from genrekit.model import evaluation
 from genrekit.model.bundle import GenreModel
-from genrekit.model.evaluation import measure as measured
 from genrekit.model.metrics import (
     accuracy,
     choose_threshold,
@@ -51,6 +51,7 @@ from genrekit.model.metrics import (
     softmax,
 )
 from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.training.loop import Training, kept_band, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 
@@ -90,7 +91,7 @@ def main() -> int:
 
 
 def load(source: Path, tracks: Path, params: FeatureParams, work: Path) -> Dataset:
-    """The collection's segments, from spectrograms or from audio."""
+    """Return the collection's segments, from spectrograms or from audio."""
     if is_mel_file(source):
         return read_mel_file(source, params, tracks)
     work.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def split_of(options: argparse.Namespace, dataset: Dataset, part: str) -> Split:
 
 
 def learn(options: argparse.Namespace, dataset: Dataset) -> None:
-    """Run the epochs that are still to be run."""
+    """Run the remaining epochs."""
     training, state = resumed(options, dataset, options.part)
     for epoch in training:
         training.save_state(state)
@@ -137,7 +138,7 @@ def resumed(options: argparse.Namespace, dataset: Dataset, part: str) -> tuple[T
 
 
 def finish(options: argparse.Namespace, dataset: Dataset) -> None:
-    """Measure, write the card and the bundle."""
+    """Measure the model, write its card and bundle."""
     first, model = (model_of(options, dataset, part) for part in (TRAIN, WITH_VALID))
     split = split_of(options, dataset, WITH_VALID)
     scores, held_out = cross_validate(options, dataset)
@@ -145,7 +146,7 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     extra = {
         "about": f"{ABOUT[options.model]} {CAUTION}",
         "calibrated_on": "the training tracks, each heard by the network of its artist fold",
-        "measured": measured(model, dataset, split.test, "test").to_dict(),
+        "measured": evaluation.measure(model, dataset, split.test, "test").to_dict(),
         "trained_without_valid": {"measured": first.card["measured"]},
         "cross_validation": {
             "split": "three artist-filtered folds (Foleiss and Tavares 2020)",
@@ -159,13 +160,13 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
 
 
 def remember(options: argparse.Namespace, model: GenreModel, dataset: Dataset) -> Neighbours:
-    """What the model was trained on: the train and valid parts."""
+    """Return the neighbours: the train and valid parts."""
     rows = split_of(options, dataset, WITH_VALID).train
-    return Neighbours.fit(model, dataset, rows, band=kept_band(TRAINING[options.model]))
+    return fit_neighbours(model, dataset, rows, band=kept_band(TRAINING[options.model]))
 
 
 def remember_again(options: argparse.Namespace, dataset: Dataset) -> None:
-    """Write a finished model's neighbours anew."""
+    """Rewrite a finished model's neighbours."""
     model = GenreModel.load(options.out / options.model)
     replace(model, neighbours=remember(options, model, dataset)).save(options.out / options.model)
 
@@ -173,7 +174,7 @@ def remember_again(options: argparse.Namespace, dataset: Dataset) -> None:
 def cross_validate(
     options: argparse.Namespace, dataset: Dataset
 ) -> tuple[list[float], NDArray[np.float32]]:
-    """Track accuracy in each artist fold, and each row's logits by the network of its fold.
+    """Return track accuracy in each artist fold, and each row's logits by its fold's network.
 
     Logits, shape (n, genres), are NaN for rows outside the folds.
     """
@@ -193,7 +194,7 @@ def cross_validate(
 def calibrated(
     model: GenreModel, dataset: Dataset, logits: NDArray[np.float32], rows: NDArray[np.int64]
 ) -> GenreModel:
-    """With the temperature and the threshold that fit these logits of these rows."""
+    """Return the model with temperature and threshold fitted to these rows' logits."""
     rows = rows[np.isfinite(logits[rows]).all(axis=1)]
     labels, tracks = dataset.labels[rows], tracks_of(dataset)[rows]
     temperature = fit_temperature(logits[rows], labels, tracks)
@@ -202,25 +203,25 @@ def calibrated(
 
 
 def tracks_of(dataset: Dataset) -> NDArray[np.str_]:
-    """Each row's track, which both sources know."""
+    """Return each row's track, which both sources have."""
     assert dataset.tracks is not None
     return dataset.tracks
 
 
 def measure(options: argparse.Namespace, dataset: Dataset) -> None:
-    """Verdicts on real sound: by both paths, under changes, and on what is no music."""
+    """Judge real sound: by both paths, degraded, and sounds that are not music."""
     model = GenreModel.load(options.out / options.model)
     rate = model.params.sample_rate
     tracks, _ = find_tracks(options.audio)
     agree, flips = 0, dict.fromkeys(ROBUSTNESS, 0)
     for track in tracks:
         samples = load_audio(track.path, rate)
-        heard = top(model, samples)
+        genre = top(model, samples)
         rows = tracks_of(dataset) == track.path.stem
         drawn = model.probabilities(dataset.features[rows]).mean(axis=0).argmax()
-        agree += heard == model.genres[drawn]
-        for name, change in ROBUSTNESS.items():
-            flips[name] += top(model, change(samples)) != heard
+        agree += genre == model.genres[drawn]
+        for name, degrade in ROBUSTNESS.items():
+            flips[name] += top(model, degrade(samples)) != genre
     extra = {
         "audio_path": {"tracks": len(tracks), "same_top_genre_as_from_spectrograms": agree},
         "robustness": {"tracks": len(tracks), "top_genre_flips": flips},
@@ -231,13 +232,13 @@ def measure(options: argparse.Namespace, dataset: Dataset) -> None:
 
 
 def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
-    """The likeliest genre, sure or not; "" for nothing to hear."""
+    """Return the likeliest genre, sure or not; "" for silence."""
     probabilities = model.classify(samples, sample_rate=model.params.sample_rate).probabilities
     return max(probabilities, key=probabilities.__getitem__) if probabilities else ""
 
 
 def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
-    """Of sounds that are no music, how many the model is sure of, by kind: "3 of 50"."""
+    """Return how many sounds of each kind that is not music the model is sure of: "3 of 50"."""
     rate, kinds = model.params.sample_rate, {}
     for name, make in NON_MUSIC.items():
         rng = np.random.default_rng(10_000)  # other sounds than those of the training
@@ -260,7 +261,7 @@ def not_music(model: GenreModel, speech: Path | None) -> dict[str, str]:
 
 
 def model_of(options: argparse.Namespace, dataset: Dataset, part: str) -> GenreModel:
-    """The trained model; measured on its split's test part as it is made."""
+    """Return the trained model, measured on its split's test part."""
     training, state = resumed(options, dataset, part)
     if len(training.history) < training.params.epochs:
         raise GenreKitError(f"{state} has {len(training.history)} epochs: run train to the end.")

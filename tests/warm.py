@@ -20,7 +20,7 @@ _CONTEXT.set_forkserver_preload(
         "genrekit.app.jobs.run",
         "genrekit.dataset.inspection",
         "genrekit.training.leak",
-        "genrekit.model.neighbours",
+        "genrekit.model.neighbours_fit",
         "genrekit.dataset.build",
         "genrekit.audio.synth.demo",
         "genrekit.training.loop",

@@ -1,4 +1,4 @@
-"""What is fuzzed: for each kind of input, sound sources, ways to harm them, and who reads them.
+"""The kinds of input: for each, valid sources, ways to damage them, and the functions that read it.
 
 A case is a few files, `Files`: bytes by name. A feeder gets them in a folder and hands them to
 the functions that the app hands them to. It returns when there is a result, and raises
@@ -38,7 +38,7 @@ _CLIP_SECONDS = 3.2
 
 
 class FlawError(Exception):
-    """Neither a proper result nor a refusal."""
+    """The outcome is neither a valid result nor a refusal."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Kind:
 
 
 def check_sentence(text: str) -> None:
-    """An error is one sentence that a person can read."""
+    """Check that an error is one readable sentence."""
     if not text.isprintable() or not text.endswith(".") or len(text) > 500:
         raise FlawError(f"Not one plain sentence: {text!r:.300}")
 
 
 def _harm_only(name: str, kind: str, files: Files, sources: Sources, dice: Dice) -> Files:
-    """The bytes of one file harmed, by the structure of its format."""
+    """Damage the bytes of one file, by the structure of its format."""
     others = [content for kinds in sources.values() for content in kinds[0].values()]
     return files | {name: mutated(files[name], kind, others, dice)}
 
@@ -115,7 +115,7 @@ _FFMPEG: dict[str, tuple[tuple[str, str, int, int, dict[str, str]], ...]] = {
 
 @cache
 def _music(rate: int, channels: int) -> NDArray[np.float32]:
-    """Two pieces side by side, shape (samples, channels)."""
+    """Return two pieces side by side, shape (samples, channels)."""
     styles = STYLES[:channels]
     pieces = [render(s, seed=1, seconds=_CLIP_SECONDS, sample_rate=rate) for s in styles]
     return np.stack(pieces, axis=1)
@@ -163,7 +163,7 @@ def _by_ffmpeg(muxer: str, codec: str, rate: int, channels: int, options: dict[s
 
 
 def _feed_audio(folder: Path, out: Path) -> None:
-    """All that the app and the command line do with one sound file."""
+    """Do all that the app and the command line do with one audio file."""
     from genrekit.audio.decoder import load_audio, probe
     from genrekit.dataset.build import track_features
     from genrekit.dataset.file_check import check_file
@@ -194,7 +194,7 @@ def _feed_audio(folder: Path, out: Path) -> None:
 
 
 def _attempt(function: Callable[[], Any]) -> Any:
-    """What the function returns, or the AudioError that it raises."""
+    """Return the function's result, or the AudioError that it raises."""
     try:
         return function()
     except AudioError as error:
@@ -245,7 +245,7 @@ _NAMES = (
 
 @cache
 def _contents() -> tuple[bytes, ...]:
-    """What hostile names are given to: sounds, nothing, silence, noise, a table, an archive."""
+    """Contents for hostile names: sounds, nothing, silence, noise, a table, an archive."""
     sounds = _by_sndfile("WAV", "ULAW", 8000, 1), _by_sndfile("FLAC", "PCM_16", 8000, 1)
     table = b"track,artist\nblues/a,Ana\nrock/b,Ben\n"
     archive = _zipped([("a/b.wav", b"x")])
@@ -287,7 +287,7 @@ def _harm_zip(files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _hostile(dice: Dice) -> list[tuple[str, bytes]]:
-    """Names, most of them harmless alone, and contents."""
+    """Return names, most of them harmless alone, and contents."""
     names = [dice.choice(dice.choice((_NAMES[:3], _NAMES))) for _ in range(dice.randrange(6))]
     return [(name, dice.choice(_contents()[: dice.choice((3, 7))])) for name in names]
 
@@ -317,7 +317,7 @@ def _make_uploads() -> list[Files]:
 
 
 def _as_upload(files: Sequence[tuple[str, bytes]]) -> Files:
-    """The files and their names, as one JSON: a folder could not hold such names."""
+    """Return the files and their names as one JSON: a folder could not hold such names."""
     return {"files.json": json.dumps([(n, c.decode("latin-1")) for n, c in files]).encode()}
 
 
@@ -326,7 +326,7 @@ def _harm_upload(files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _feed_upload(folder: Path, out: Path) -> None:
-    """The files of a folder, and the same one by one."""
+    """Read the files as a folder, and one by one."""
     from genrekit.dataset.upload import store_files, store_folder
 
     named = json.loads((folder / "files.json").read_bytes())
@@ -371,7 +371,7 @@ def _harm_folder(files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _fits_beside(name: str, names: Iterable[str]) -> bool:
-    """Whether a file system takes a file of this name, below this folder, beside the others."""
+    """Return whether a file system accepts a file of this name beside the others."""
     parts = name.split("/")
     above = {"/".join(parts[:i]) for i in range(1, len(parts))}
     beneath = any(other.startswith(name + "/") for other in names)
@@ -380,7 +380,7 @@ def _fits_beside(name: str, names: Iterable[str]) -> bool:
 
 
 def _feed_folder(folder: Path, out: Path) -> None:
-    """Inspect it, make a dataset of it, and read that."""
+    """Inspect the folder, make a dataset of it, and read that."""
     from genrekit.dataset.build import build_dataset
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.inspection import Inspection, inspect_folder
@@ -456,7 +456,7 @@ def _feed_table(folder: Path, out: Path) -> None:
 
 @cache
 def _dataset() -> Any:
-    """Three genres, two tracks of each, three segments of each."""
+    """Return three genres with two tracks of three segments each."""
     from genrekit.dataset.dataset import Dataset, Skipped, TrackRecord
 
     tracks = [f"{genre}/{i}" for genre in "abc" for i in range(2)]
@@ -490,7 +490,7 @@ def _make_dataset(suffix: str) -> list[Files]:
 
 
 def _feed_dataset(folder: Path, out: Path) -> None:
-    """Import it, look at it, write it and read that."""
+    """Import the dataset, inspect it, write it and read that."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import import_dataset
 
@@ -530,7 +530,7 @@ def _harm_parquet(files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _harm_table(table: Any, dice: Dice) -> Any:
-    """A table with one column, or its rows, unlike those of a dataset."""
+    """Return a table with one column, or its rows, unlike those of a dataset."""
     import pyarrow as pa
 
     at = dice.randrange(len(table.column_names))
@@ -657,7 +657,7 @@ def _odd_npy(dice: Dice) -> bytes:
 
 
 def _harmed_npy(content: bytes, dice: Dice) -> bytes:
-    """One with another shape or type in its header, or of another length."""
+    """Return an array with another shape or type in its header, or of another length."""
     size = int.from_bytes(content[8:10], "little")
     header, body = content[10 : 10 + size].decode("latin-1"), content[10 + size :]
     shapes = ("(0,)", "()", "(-1,)", "(99999999999,)", "(2**9,)", "(4, 4)", "(1e9,)", "None")
@@ -740,7 +740,7 @@ def _harm_model(files: Files, sources: Sources, dice: Dice) -> Files:
 
 
 def _harmed_tensors(weights: bytes, dice: Dice) -> bytes:
-    """Safetensors with a harmed table of contents of the right length."""
+    """Damage the table of contents of safetensors, at the right length."""
     size = int.from_bytes(weights[:8], "little")
     header = json.loads(weights[8 : 8 + size])
     if dice.random() < 0.5:
@@ -755,7 +755,7 @@ def _harmed_tensors(weights: bytes, dice: Dice) -> bytes:
 
 
 def _feed_model(folder: Path, out: Path) -> None:
-    """Load it, and have it judge five seconds of music."""
+    """Load the model, and have it judge five seconds of music."""
     from genrekit.model.bundle import GenreModel
 
     model = GenreModel.load(folder)

@@ -1,4 +1,4 @@
-"""Harm done to files on purpose, with a sense of where it hurts.
+"""Mutations that know the structure of file formats.
 
 A mutation knows the structure of a format: where its numbers stand and where its pieces begin
 and end (`anatomy`). It overwrites the numbers, drops, repeats and swaps the pieces, and harms
@@ -27,7 +27,7 @@ _SIZE_MAX = 4 << 20
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where a file can be hit.
+    """The vulnerable parts of a file.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Anatomy:
 
 
 def mutated(content: bytes, kind: str, others: Sequence[bytes], dice: Dice) -> bytes:
-    """The content with harm of one to eight sorts done to it.
+    """Return the content with one to eight kinds of damage.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ _Part = tuple[_Piece, list[_Number]]
 
 
 def anatomy(kind: str, content: bytes) -> Anatomy:
-    """Where a file can be hit; of a damaged one, as far as it can be made out."""
+    """Return the vulnerable parts of a file, as far as a damaged one can be parsed."""
     numbers: list[_Number] = []
     pieces: list[_Piece] = []
     with suppress(IndexError, struct.error):
@@ -91,7 +91,7 @@ def _no_parts(content: bytes) -> Iterator[_Part]:
 
 
 def _every(start: int, end: int, size: int, order: Order) -> list[_Number]:
-    """Numbers that stand one after the other; of a long table only the first few."""
+    """Return consecutive numbers; of a long table only the first few."""
     return [(at, size, order) for at in range(start, min(end, start + 24 * size), size)]
 
 
@@ -135,7 +135,7 @@ def _flac(content: bytes) -> Iterator[_Part]:
 
 
 def _flac_frames(content: bytes) -> Iterator[_Piece]:
-    """Frames by their marks; one that fits in the count is no chance likeness."""
+    """Return frames by their sync marks; a matching count rules out chance."""
     starts: list[int] = []
     at = content.find(b"\xff\xf8")
     while at >= 0 and at + 6 < len(content):
@@ -180,7 +180,7 @@ def _mp3(content: bytes) -> Iterator[_Part]:
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
-    """A layer III frame's size; 0 where its header is none."""
+    """Return a layer III frame's size; 0 where its header is invalid."""
     version, rate_index, kbits_index = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
     if head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or version == 1 or rate_index == 3:
         return 0
@@ -279,7 +279,7 @@ def _zip(content: bytes) -> Iterator[_Part]:
 
 
 def _parquet(content: bytes) -> Iterator[_Part]:
-    """Pages, then a footer with its size; what is in the footer, Thrift only knows."""
+    """Pages, then a footer of Thrift with its size."""
     footer = max(4, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
     yield (4, footer), [(at, 1, "little") for at in range(4, min(64, footer))]
     inside: list[_Number] = [(at, 1, "little") for at in range(footer, len(content) - 8)]
@@ -373,7 +373,7 @@ def _blot(data: bytearray, where: Anatomy, others: Sequence[bytes], dice: Dice) 
 
 
 def _splice(data: bytearray, where: Anatomy, others: Sequence[bytes], dice: Dice) -> None:
-    """A part of a file of another format, in the middle, at the end or instead of the rest."""
+    """Insert a part of a file of another format, append it, or replace the rest by it."""
     other = dice.choice(others) if others else b""
     start = dice.choice((0, dice.randrange(len(other) + 1)))
     part = other[start : start + dice.choice((16, 1000, 30_000, len(other)))]
@@ -382,7 +382,7 @@ def _splice(data: bytearray, where: Anatomy, others: Sequence[bytes], dice: Dice
 
 
 def _put_before(data: bytearray, where: Anatomy, others: Sequence[bytes], dice: Dice) -> None:
-    """A tag as players write it, of a size that may be wrong, or nothing but noise."""
+    """Return a tag as players write it, of a size that may be wrong, or noise."""
     length = dice.choice((0, 10, 300))
     claimed = dice.choice((length, length, 0x7F7F7F7F, length + 1))
     tag = b"ID3" + bytes((dice.choice((2, 3, 4, 255)), 0, dice.choice((0, 0x80, 0xFF))))
@@ -390,7 +390,7 @@ def _put_before(data: bytearray, where: Anatomy, others: Sequence[bytes], dice: 
 
 
 def _place(data: bytearray, where: Anatomy, dice: Dice) -> int:
-    """An offset from 0 to the length; half of them in headers or at borders."""
+    """Return an offset from 0 to the length; half of them in headers or at borders."""
     if dice.random() < 0.5:
         return dice.randrange(len(data) + 1)
     headers = [number[0] for number in where.numbers[:500]]
@@ -403,7 +403,7 @@ def _piece(data: bytearray, where: Anatomy, dice: Dice) -> _Piece:
 
 
 def _value(size: int, dice: Dice) -> int:
-    """A number that is a border case somewhere."""
+    """Return a number that is an edge case somewhere."""
     top = 256**size
     borders = (0, 0, 1, 2, 3, 7, 9, 32, 33, 63, 255, 256, 999, 8000, 65535, 192_000, 768_001)
     ends = (top - 1, top - 2, top // 2, top // 2 - 1, 1 << dice.randrange(8 * size))
@@ -429,7 +429,7 @@ _HARMS: dict[_Harm, int] = {
 
 
 def mend(kind: str, content: bytes) -> bytes:
-    """The content with right checksums, so that what is wrong with it is met further in."""
+    """Return the content with correct checksums, so that readers get past them to the damage."""
     data = bytearray(content)
     mender = {"flac": _mend_flac, "ogg": _mend_ogg, "opus": _mend_ogg, "zip": _mend_zip}.get(kind)
     if mender:
@@ -502,7 +502,7 @@ def _mend_zip(data: bytearray) -> None:
 
 
 def odd(dice: Dice) -> Any:
-    """A value that nobody expects."""
+    """Return an unexpected value."""
     return dice.choice(
         (
             *(None, True, False, 0, -1, 1, 2, 7, 0.5, -0.0, 1e308, -1e308, 1e-320),
@@ -515,7 +515,7 @@ def odd(dice: Dice) -> Any:
 
 
 def shaken(value: Any, dice: Dice) -> Any:
-    """A copy of plain values with one of them replaced, left out, doubled or renamed."""
+    """Return a copy of plain values with one of them replaced, removed, duplicated or renamed."""
     if isinstance(value, dict) and value and dice.random() < 0.95:
         key = dice.choice(list(value))
         rest = {k: v for k, v in value.items() if k != key}
@@ -543,7 +543,7 @@ def shaken(value: Any, dice: Dice) -> Any:
 
 
 def shaken_text(value: Any, dice: Dice) -> bytes:
-    """JSON of plain values with one to four of them shaken, or of a wild depth or length."""
+    """Return JSON of plain values with one to four mutated, or of extreme depth or length."""
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
         value = shaken(value, dice)
     text = json.dumps(value)

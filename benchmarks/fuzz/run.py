@@ -1,4 +1,4 @@
-"""Thousands of harmed files, each read as the app reads it: none may do worse than be refused.
+"""Thousands of damaged files, each read as the app reads it: at worst they may be refused.
 
 Every case ends with a result or a `GenreKitError` of one plain sentence. A crash of the process,
 another exception, a warning, a printed word, a file left behind or left open, more time or more
@@ -65,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended; processor time in s, memory in MB above what stood there before."""
+    """The outcome of a case, with processor time in s and additional memory in MB."""
 
     kind: str
     seed: int
@@ -76,7 +76,7 @@ class Outcome:
 
     @property
     def command(self) -> str:
-        """Repeats the case."""
+        """The command that repeats the case."""
         return f"python -m benchmarks fuzz --kind {self.kind} --seed {self.seed} --cases 1"
 
 
@@ -88,7 +88,7 @@ class Report:
 
     @property
     def failures(self) -> list[Outcome]:
-        """Those that neither gave a result nor were refused."""
+        """The cases that neither gave a result nor were refused."""
         return [outcome for outcome in self.outcomes if outcome.ending == "failed"]
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ def _line(name: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _reason(message: str) -> str:
-    """A message without what differs from case to case."""
+    """Return a message without the parts that differ from case to case."""
     message = re.sub(r'".*"', '"…"', message)
     message = re.sub(r"(?:/[^\s:]*)+", "…", message)
     return re.sub(r"[-+]?\d[\d.,:]*(e[-+]?\d+)?", "#", message)
@@ -131,7 +131,7 @@ def fuzz(
     workers: int | None = None,
     keep: Path | None = None,
 ) -> Report:
-    """Run cases and tell how each ended.
+    """Run cases and report the outcome of each.
 
     Parameters
     ----------
@@ -163,12 +163,12 @@ def _say(text: str) -> None:
 
 
 def make_sources() -> dict[str, Sequence[Files]]:
-    """Of all kinds: what is put into one another has to be the same whatever kind is run."""
+    """Return the sources of all kinds, since mutations borrow pieces of other kinds."""
     return {name: kind.make() for name, kind in KINDS.items()}
 
 
 def _tasks(cases: int | None, seed: int, kind: str | None) -> list[tuple[str, int]]:
-    """(kind, seed) of each case, the kinds in turns."""
+    """Return (kind, seed) of each case, the kinds in turns."""
     cases = cases or (CASES if kind is None else CASES_OF_ONE_KIND)
     if kind is not None:
         return _in_turns(GROUPS.get(kind, [kind]), cases, seed)
@@ -182,13 +182,13 @@ def _in_turns(names: Sequence[str], cases: int, seed: int) -> list[tuple[str, in
 
 
 def harmed(name: str, kind: Kind, sources: Sources, seed: int) -> Files:
-    """The files of a case."""
+    """Return the files of a case."""
     dice = random.Random(f"{name} {seed}")
     return kind.harm(dice.choice(sources[name]), sources, dice)
 
 
 def write(files: Files, folder: Path) -> None:
-    """Write files, whose names may hold slashes, below a folder."""
+    """Write files, whose names may contain slashes, below a folder."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ def write(files: Files, folder: Path) -> None:
 def run_case(
     name: str, kind: Kind, files: Files, seed: int, folder: Path, limits: Limits | None = None
 ) -> Outcome:
-    """Feed files to their readers in this process, which a decoder may take down.
+    """Feed files to their readers in this process, which a decoder may crash.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def run_case(
 
 
 def _fed(kind: Kind, folder: Path) -> tuple[Any, str]:
-    """The ending and the message of a case, as far as its readers tell."""
+    """Return the outcome and the message of a case, according to its readers."""
     ending, message = "result", ""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
@@ -252,14 +252,14 @@ def _fed(kind: Kind, folder: Path) -> tuple[Any, str]:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of GenreKit that an exception came through."""
+    """Return the innermost line of GenreKit in an exception's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = next((f for f in reversed(frames) if "genrekit" in f.filename), frames[-1])
     return f"{Path(ours.filename).name}:{ours.lineno}"
 
 
 def _left_behind(folder: Path, files: Files, ending: str) -> str:
-    """What a case left where nothing should be, or harmed of what it was given."""
+    """Return the files that a case left behind, or changed in its input."""
     for part in ("tmp", *(["out"] if ending == "refused" else [])):
         left = sorted(path.name for path in (folder / part).rglob("*"))
         if left:
@@ -343,7 +343,7 @@ class _Child:
             self.pipe.send(task)
 
     def end(self, patience: float = 0.0) -> int | None:
-        """Its exit status; it is killed unless it ends within `patience` s."""
+        """Return the exit status; the process is killed unless it ends within `patience` s."""
         self.process.join(patience)
         self.process.kill()
         self.process.join()
@@ -392,7 +392,7 @@ def run(
 
 
 def _received(child: _Child, ready: bool, limits: Limits) -> Outcome | None:
-    """What a child says, or what became of it; None where it says that it is ready."""
+    """Return a child's outcome, or that of its crash; None where it reports that it is ready."""
     assert child.task is not None
     if ready:
         with contextlib.suppress(EOFError, ConnectionError):
@@ -415,7 +415,7 @@ def _received(child: _Child, ready: bool, limits: Limits) -> Outcome | None:
 
 
 def _work(pipe: Connection, kinds: Mapping[str, Kind], sources: Sources, limits: Limits) -> None:
-    """A child's life: sound files first, which loads all there is to load, then cases."""
+    """Run valid files first, which loads every library, then cases."""
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(EOFError, KeyboardInterrupt):
         folder = Path(name)
@@ -445,7 +445,7 @@ def _limit(what: int, most: int) -> None:
 
 
 class _Printed:
-    """All that the process and its libraries print, in a file."""
+    """A file that receives everything that the process and its libraries print."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -462,7 +462,7 @@ class _Printed:
         self._file.close()
 
     def clear(self) -> str:
-        """What was printed since the last time."""
+        """Return what was printed since the last call."""
         sys.stdout.flush()
         sys.stderr.flush()
         text = self._path.read_bytes().decode("utf-8", "replace")

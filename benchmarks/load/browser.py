@@ -1,4 +1,4 @@
-"""How soon pages are there in Chromium: after a start, when switched to, and when changed."""
+"""The time until pages are visible in Chromium: after a start, a switch, and a change."""
 
 import tempfile
 from collections.abc import Iterator

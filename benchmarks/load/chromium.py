@@ -1,4 +1,4 @@
-"""The browser that benchmarks, tests and pictures share: where it is, and how it is started."""
+"""The path of the browser that benchmarks, tests and screenshots share, and its flags."""
 
 import shutil
 from typing import Final

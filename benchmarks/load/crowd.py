@@ -1,4 +1,4 @@
-"""A server under load: how quickly it answers many visitors, what it loses and what it keeps.
+"""A server under load: its response times, its errors, and its memory.
 
 Visitors speak the protocol that browsers speak. Most look at all pages and change what can be
 changed; one in five has songs classified, and one in 25 brings a dataset and trains on it. Between
@@ -38,7 +38,7 @@ SONG_SECONDS = 20
 
 @dataclass
 class Load:
-    """What was measured.
+    """The figures of a load test.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Load:
     processor: float = 0.0
 
     def simple(self) -> list[float]:
-        """The times of page switches and changed widgets."""
+        """Return the times of page switches and changed widgets."""
         return [
             time
             for action, times in self.seconds.items()
@@ -94,12 +94,12 @@ def _row(action: str, times: list[float]) -> str:
 
 
 def verdict(reached: bool) -> str:
-    """How a goal is said to have been met."""
+    """Return the words for a goal reached or missed."""
     return "reached" if reached else "missed"
 
 
 def load(visitors: int = 50, stay: float = 60.0, seed: int = 0) -> Load:
-    """Let visitors in to a fresh server; each stays until `stay` seconds after the last came."""
+    """Send visitors to a fresh server; each stays until `stay` seconds after the last arrived."""
     measured = Load(visitors)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -133,7 +133,7 @@ async def _crowd(measured: Load, server: Server, stay: float, seed: int) -> None
 
 
 async def _first_visit(server: Server) -> None:
-    """What a server does once, not for each visitor: load libraries, remember what all share."""
+    """Warm up the server: what it does once, not for each visitor."""
     async with open_tab(server.url) as tab:
         for page in PAGES * 2:
             await tab.go(page)
@@ -144,7 +144,7 @@ async def _first_visit(server: Server) -> None:
 
 
 async def _memory_after(server: Server, before: float) -> float:
-    """What the server takes when it has forgotten its visitors; it is given time for that."""
+    """Return the server's memory once it has had time to forget its visitors."""
     until = perf_counter() + KEEP_SECONDS + FORGET_SECONDS
     while (left := server.memory()) > MEMORY_GOAL * before and perf_counter() < until:
         await asyncio.sleep(1)
@@ -174,7 +174,7 @@ async def _visit(
 
 
 class Visitor:
-    """Somebody at a tab until `leave`; a lost action ends the visit."""
+    """A visitor at a tab until `leave`; a lost action ends the visit."""
 
     def __init__(self, tab: Tab, measured: Load, leave: float, rng: random.Random) -> None:
         self._tab = tab
@@ -199,14 +199,14 @@ class Visitor:
                     await self._act(f"change {page}", self._tab.change(widget, value))
 
     async def upload_songs(self) -> None:
-        """Songs that nobody has sent before."""
+        """Upload songs that nobody has sent before."""
         while not self._late():
             await self._go("classify")
             song = _song(self._rng.randrange(10**9))
             await self._act("hear an upload", self._heard(self._tab.upload("song.wav", song)))
 
     async def ask_for_pieces(self) -> None:
-        """Pieces that nobody has asked for before: each is composed and heard."""
+        """Ask for pieces that nobody has asked for before: each is composed and classified."""
         piece = {"source": "An example", "example": "Freshly composed", "take": self._piece()}
         link = self._tab.go("classify", urlencode(piece))
         await self._act("hear an example", self._heard(link))
@@ -249,7 +249,7 @@ class Visitor:
 
 
 def _song(seed: int) -> bytes:
-    """A few chords of 16-bit WAV, other ones for each seed."""
+    """Return a few chords as 16-bit WAV, different for each seed."""
     import soundfile
 
     rng = np.random.default_rng(seed)
@@ -261,7 +261,7 @@ def _song(seed: int) -> bytes:
 
 
 def _dataset() -> bytes:
-    """A small dataset as the NPZ file that the app takes."""
+    """Return a small dataset as an NPZ file that the app accepts."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import export_dataset
     from genrekit.features.extraction import FeatureParams

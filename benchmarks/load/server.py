@@ -1,4 +1,4 @@
-"""A server of its own for a benchmark, and what its processes take of the machine."""
+"""A server for a benchmark, with its use of memory and processor."""
 
 import json
 import os
@@ -20,7 +20,7 @@ STOP_SECONDS = 20.0
 
 
 class Server:
-    """The app on a free port of this machine; to be made by `running`."""
+    """The app on a free port of this machine; made by `running`."""
 
     def __init__(self, url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.url = url
@@ -28,11 +28,11 @@ class Server:
         self._log = log
 
     def wait_until_ready(self) -> None:
-        """Until everything has been imported and a first verdict was computed."""
+        """Wait until everything has been imported and a first verdict was computed."""
         _wait_for(f"{self.url}/readyz")
 
     def memory(self) -> float:
-        """MB that it takes with its processes; what they share is counted once."""
+        """Return the memory of its processes in MB; shared memory is counted once."""
         total = 0
         for pid in _family(self._process.pid):
             try:
@@ -43,18 +43,18 @@ class Server:
         return total / 1024
 
     def processor_seconds(self) -> float:
-        """Seconds of processor time that its own process has taken."""
+        """Return the processor time of its own process in s."""
         stat = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def errors(self) -> list[str]:
-        """The lines of its log that tell of an error, or are none of ours."""
+        """Return the lines of its log that report an error, or are not ours."""
         return [line for line in self._log.read_text().splitlines() if _is_error(line)]
 
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Server]:
-    """A server with its jobs and its log in `folder`, from the moment it answers."""
+    """Run a server with its jobs and its log in `folder`, from the moment it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,7 +89,7 @@ def _wait_for(address: str) -> None:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return a process and all its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in task.read_text().split():

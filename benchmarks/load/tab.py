@@ -31,12 +31,12 @@ _ENDED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUC
 
 
 class Lost(Exception):
-    """An action that did not end as it should have; the message says how."""
+    """An action that did not end as it should have; the message says why."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """Something on the page; `fragment` is run alone when it is touched, the page where ""."""
+    """An element of the page; a change reruns its `fragment`, or the page where that is ""."""
 
     kind: str
     proto: Any
@@ -80,11 +80,11 @@ class Tab:
     # -- what is on the page ------------------------------------------------------------------
 
     def all(self, *kinds: str) -> list[Element]:
-        """The elements of these kinds, named as in Streamlit's Element message."""
+        """Return the elements of these kinds, named as in Streamlit's Element message."""
         return [one for one in self._elements.values() if one.kind in kinds]
 
     def one(self, kind: str, label: str) -> Element:
-        """The element whose label begins so.
+        """Return the element whose label begins with a text.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Tab:
         raise Lost(f'no {kind} "{label}" on the page')
 
     def text(self) -> str:
-        """What is written in headings, paragraphs and alerts."""
+        """Return the text of headings, paragraphs and alerts."""
         return "\n".join(one.proto.body for one in self.all("heading", "markdown", "alert"))
 
     async def shows(self, *texts: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -148,7 +148,7 @@ class Tab:
         await self._rerun(fragment=element.fragment)
 
     async def upload(self, name: str, content: bytes) -> None:
-        """Give a file to the page's uploader, in place of those before."""
+        """Upload a file, in place of those before."""
         uploader = self.one("file_uploader", "")
         request = BackMsg()
         request.file_urls_request.request_id = uuid.uuid4().hex
@@ -179,7 +179,7 @@ class Tab:
     async def _rerun(
         self, trigger: WidgetState | None = None, fragment: str = "", page_name: str = ""
     ) -> None:
-        """Ask for the page or a fragment of it, and wait until it is there."""
+        """Run the page or a fragment of it, and wait for the end."""
         self._awaited, self._answer = fragment, asyncio.get_running_loop().create_future()
         await self._send(self._request(trigger, fragment, page_name))
         await _patiently(self._answer)
@@ -227,7 +227,7 @@ class Tab:
     # -- being told ---------------------------------------------------------------------------
 
     async def listen(self) -> None:
-        """Take in what the server says, for as long as the tab is open."""
+        """Receive the server's messages as long as the tab is open."""
         try:
             async for data in self._socket:
                 self._take(ForwardMsg.FromString(data))
@@ -312,7 +312,7 @@ class Tab:
             self._answer.set_result(None)
 
     def _read_alerts(self) -> None:
-        """A page may refuse what its visitor chose, in a sentence; it may not fail."""
+        """Check that the page did not fail; it may refuse a choice, in a sentence."""
         for element in self.all("exception"):
             self._trouble = f"{element.proto.type}: {element.proto.message}"
         for element in self.all("alert"):
@@ -331,7 +331,7 @@ class Tab:
 
 @asynccontextmanager
 async def open_tab(url: str) -> AsyncIterator[Tab]:
-    """A tab, with the cookie that the server gives a browser; it shows no page yet.
+    """Open a tab with the server's cookie; it shows no page yet.
 
     Raises
     ------
@@ -361,7 +361,7 @@ async def open_tab(url: str) -> AsyncIterator[Tab]:
 
 
 def another_value(element: Element, rng: random.Random) -> Any:
-    """Some value that a visitor could give a widget: any option, or a number not far off."""
+    """Return a value that a visitor could set: any option, or a nearby number."""
     proto = element.proto
     if element.kind == "checkbox":
         return rng.random() < 0.5

@@ -45,7 +45,7 @@ def cold(runs: int = 5, model: Path | None = None) -> Figures:
 
 
 def check(ours: str, theirs: str) -> str:
-    """The probabilities of all genres agree."""
+    """Check that the probabilities of all genres agree."""
     a, b = json.loads(ours)[0]["probabilities"], json.loads(theirs)
     if a.keys() != b.keys():
         raise DisagreementError(f"Genres differ: {sorted(a)} and {sorted(b)}.")
@@ -58,7 +58,7 @@ def _first_time(*arguments: str) -> str:
 
 
 def _tiny_model(work: Path) -> Path:
-    """A model trained for a moment on the benchmark's own noise: timing asks no more."""
+    """Return a model trained for a moment on noise, which is enough for timing."""
     from benchmarks.speed.training import make_dataset
     from genrekit.dataset.splits import by_segment
     from genrekit.training.loop import train
@@ -73,7 +73,7 @@ def _tiny_model(work: Path) -> Path:
 
 
 def straightforward(song: Path, bundle: Path) -> dict[str, Any]:
-    """Mean probabilities over a song's segments, with librosa and PyTorch alone."""
+    """Return mean probabilities over a song's segments, with librosa and PyTorch alone."""
     import librosa
     import numpy as np
     import torch

@@ -1,4 +1,4 @@
-"""Two ways to one result, timed in turns.
+"""Two ways to the same result, timed in turns.
 
 Other programs slow both sides alike for as long as they run, so each time of one side is set
 against the time of the other taken next to it, and the medians are reported. A pair whose
@@ -39,7 +39,7 @@ class Figures:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Their time over ours, of each pair."""
+        """Return their time over ours, for each pair."""
         return tuple(b / a for a, b in zip(self.ours, self.theirs, strict=True))
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ def compare(
 
 
 def within(difference: float, limit: float, what: str) -> str:
-    """Say how far apart results are.
+    """Return in words how far apart results are.
 
     Raises
     ------
@@ -115,14 +115,14 @@ def within(difference: float, limit: float, what: str) -> str:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds taken, and what `work` returned."""
+    """Return the seconds taken, and the result of `work`."""
     start = perf_counter()
     result = work()
     return perf_counter() - start, result
 
 
 def python(*arguments: str, numba_cache: Path) -> str:
-    """What ``python ARGUMENTS`` prints, in a fresh process.
+    """Return the output of ``python ARGUMENTS`` in a fresh process.
 
     Raises
     ------
@@ -142,12 +142,12 @@ def python(*arguments: str, numba_cache: Path) -> str:
 
 
 def seconds_said(output: str) -> float:
-    """The time that a child process measured itself, from its last line of JSON."""
+    """Return the time that a child process measured, from its last line of JSON."""
     return float(json.loads(output.strip().splitlines()[-1])["seconds"])
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Describe the machine."""
     packages = "numpy scipy numba librosa soundfile torch pyarrow".split()
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     # More waiting work than cores before anything has begun: the figures will be poor.
@@ -159,7 +159,7 @@ def machine() -> str:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's maker and model, by Linux's list, or else whatever Python knows of it."""
+    """Return the processor's maker and model from Linux, or else from Python."""
     try:
         lines = cpuinfo.read_text().splitlines()
         return next(

@@ -47,7 +47,7 @@ class Wait:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """The verdict's time over decoding's, of each pair."""
+        """Return the verdict's time over decoding's, for each pair."""
         return tuple(a / b for a, b in zip(self.verdict, self.decoding, strict=True))
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ def listen(runs: int = 5, model: Path | None = None) -> Iterator[Wait]:
 
 
 def write_song(path: Path, seconds: int) -> None:
-    """Composed music, stereo, 44.1 kHz, in the format that the suffix names."""
+    """Write composed music, stereo, 44.1 kHz, in the format that the suffix names."""
     import soundfile
     import soxr
 

@@ -31,7 +31,7 @@ def mlp(runs: int = 5, examples: int = 1000, epochs: int = 5) -> list[Figures]:
 
 
 def check(ours: list[float], theirs: list[float]) -> str:
-    """The errors of all epochs agree."""
+    """Check that the errors of all epochs agree."""
     return within(float(np.abs(np.subtract(ours, theirs)).max()), LIMIT, "errors of all epochs")
 
 

@@ -57,7 +57,7 @@ def preprocess(
 
 
 def write_tracks(folder: Path, count: int, kind: str) -> None:
-    """Generated music at 22050 Hz: ten songs, each track one of them, begun somewhere else."""
+    """Write generated music at 22050 Hz: each track is a part of one of ten songs."""
     import soundfile
 
     from genrekit.audio.synth.chart import STYLES
@@ -73,7 +73,7 @@ def write_tracks(folder: Path, count: int, kind: str) -> None:
 
 
 def check(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Every segment on one side is on the other, or was left out with a reason; numbers agree."""
+    """Check that both sides have the same segments, or reasons for those left out, and numbers."""
     rows = {key: i for i, key in enumerate(zip(*theirs["keys"], strict=True))}
     mine = list(zip(*ours["keys"], strict=True))
     left_out = {tuple(key) for key in ours["left_out"]}

@@ -45,7 +45,7 @@ def training(runs: int = 5, segments: int = 2000, epochs: int = 5) -> Figures:
 
 
 def make_dataset(segments: int, genres: int = 10) -> Dataset:
-    """Noise around one random spectrum for each genre, in the range of real MFCCs."""
+    """Return noise around a random spectrum for each genre, in the range of real MFCCs."""
     rng = np.random.default_rng(0)
     shape = FeatureParams().shape
     labels = np.arange(segments) % genres
@@ -56,7 +56,7 @@ def make_dataset(segments: int, genres: int = 10) -> Dataset:
 
 
 def check(ours: History, theirs: History) -> str:
-    """Train and validation losses of every epoch agree."""
+    """Check that training and validation losses of every epoch agree."""
     return within(float(np.abs(np.subtract(ours, theirs)).max()), LIMIT, "losses of all epochs")
 
 
@@ -65,7 +65,7 @@ def _ours(data: Dataset, split: Split, params: TrainParams) -> History:
 
 
 class _SameOrder(Sampler[int]):
-    """What shuffle=True does, but in the order that GenreKit's seed gives."""
+    """A shuffling sampler, in the order of GenreKit's seed."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count = count
@@ -79,7 +79,7 @@ class _SameOrder(Sampler[int]):
 
 
 def _plain_network(data: Dataset, seed: int) -> nn.Module:
-    """The course's network as PyTorch has it, with the first weights of GenreKit's."""
+    """Return the course's network in plain PyTorch, with GenreKit's first weights."""
     frames, coefficients = data.params.shape
     network = nn.Sequential(
         nn.Flatten(),

@@ -1,11 +1,11 @@
-"""A model: a trained network with all that is needed to use it, and to judge it.
+"""A model: a trained network with everything needed to use and to judge it.
 
 A bundle is a folder with ``weights.safetensors``, ``model.json`` (the network's name, the feature
-parameters, the genres, the calibration, and the card, which says on what data and which split
-every figure was measured) and ``neighbours.safetensors`` (what it was trained on, see
-`genrekit.model.neighbours`), which it can do without. Nothing in a bundle is ever executed.
+parameters, the genres, the calibration, and the card: the figures, with the data and the split
+they were measured on) and, optionally, ``neighbours.safetensors`` (the training music, see
+`genrekit.model.neighbours`). Nothing in a bundle is ever executed.
 
-PyTorch is imported by what computes, not by what names a model or holds a verdict.
+PyTorch is imported only where it computes.
 """
 
 import copy
@@ -30,11 +30,13 @@ from genrekit.errors import GenreKitError, ModelError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE
 from genrekit.model.metrics import softmax
-from genrekit.model.neighbours import NEIGHBOURS_FILE, Nearest, Neighbours
-from genrekit.model.verdicts import SegmentVerdict, Verdict, undecided
+from genrekit.model.neighbours import Nearest, Neighbours
+from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
+from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
 from genrekit.system.remote import local_path
+from genrekit.wording import the_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,9 +50,10 @@ MAX_SONG_SECONDS: Final = 900.0
 _FORMAT: Final = 1
 _CARD_FILE: Final = "model.json"
 _WEIGHTS_FILE: Final = "weights.safetensors"
+_DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 # -60 dBFS: quieter than the noise floor of most recordings of music.
 _SILENCE_PEAK: Final = 1e-3
-# This far from a blind guess towards certainty, a confidence is no leaning at all.
+# A confidence less than this part of the way from a blind guess to certainty says nothing.
 _EVEN: Final = 0.1
 
 
@@ -65,8 +68,7 @@ class GenreModel:
     params : FeatureParams
     genres : tuple of str, in the order of the network's outputs
     mean, std : ndarray, float32, shape (coefficients,)
-        Features are normalised as ``(x - mean) / std``, fitted on training tracks only;
-        zeros and ones where the network takes them as they are.
+        Features are normalised as ``(x - mean) / std``; zeros and ones where they are not.
     temperature : float
         Divides the logits, fitted on the validation part (Guo et al. 2017).
     threshold : float
@@ -74,7 +76,7 @@ class GenreModel:
     card : dict
         Data, split, recipe, history and figures, as plain values.
     neighbours : Neighbours or None
-        What it was trained on; without it, no song is ever too far from that.
+        The training music; without it, no song is too far from it.
     """
 
     network: "nn.Module"
@@ -93,22 +95,18 @@ class GenreModel:
     def logits(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
-        """The network's raw outputs, before temperature.
+        """Return the network's outputs before temperature, float32, shape (n, genres).
 
         Parameters
         ----------
-        features : ndarray, float32, shape (n, *params.shape), as `features.extract` gives them
+        features : ndarray, float32, shape (m, *params.shape), from `features.extract`
         rows : ndarray, int64, shape (n,), or None
-            Only these rows of the features, taken a batch at a time; None means all.
-
-        Returns
-        -------
-        ndarray, float32, shape (n, genres)
+            Only these rows of the features, read in batches.
 
         Raises
         ------
         ModelError
-            The features have another shape, or the answers are no numbers.
+            The features have another shape, or the outputs are not finite.
         """
         import torch
 
@@ -120,8 +118,8 @@ class GenreModel:
         self.network.eval()
         device = next(self.network.parameters()).device
         results = [np.empty((0, len(self.genres)), np.float32)]
+        step = rows_at_once(self.params.shape)
         with torch.inference_mode():
-            step = rows_at_once(self.params.shape)
             for start in range(0, len(features if rows is None else rows), step):
                 part = slice(start, start + step)
                 batch = features[part if rows is None else rows[part]] - self.mean
@@ -130,26 +128,22 @@ class GenreModel:
         logits = np.concatenate(results)
         if not np.isfinite(logits).all():
             raise ModelError(
-                "The model's answers are beyond all numbers, so its weights are damaged: "
-                "train it again."
+                "The model's outputs are not finite, so its weights are damaged: train it again."
             )
         return logits
 
     def embeddings(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
-        """What the network's last linear layer takes in, shape (n, e); otherwise as `logits`.
+        """Return the inputs of the network's last linear layer, shape (n, e), as `logits` does.
 
-        Raises
-        ------
-        ModelError
-            Also when the network has no linear layer.
+        A network without a linear layer raises ModelError too.
         """
-        return self._answers(features, rows)[1]
+        return self._outputs(features, rows)[1]
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 of the weights and the normalisation: equal for equal models."""
+        """SHA-256 of the weights and the normalisation."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
@@ -159,50 +153,40 @@ class GenreModel:
         return digest.hexdigest()
 
     def nearest(self, features: NDArray[np.float32], k: int = 5) -> Nearest | None:
-        """The training segments and tracks nearest to a song; None without `neighbours`.
+        """Return the training segments and tracks nearest to a song, as `Neighbours.nearest`.
 
-        Parameters
-        ----------
-        features : ndarray, float32, shape (n, *params.shape), the song's segments
-        k : int, >= 1, how many of each; fewer where there are no more
-
-        Raises
-        ------
-        ModelError
-            The features are not the model's own, or no numbers.
-        SettingsError
-            `k` is below 1.
+        None without `neighbours`.
         """
         if self.neighbours is None:
             return None
         return self.neighbours.nearest(self.embeddings(features), features, self.params, k)
 
-    def _answers(
+    def _outputs(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits and embeddings, from one pass through the network."""
+        """Return logits and embeddings from one pass through the network."""
         from torch import nn
 
-        # A copy, since another visitor may be using the network while the hook hangs on it.
+        # A copy: the hook must not fire for another visitor who uses the network now.
         private = replace(self, network=copy.deepcopy(self.network))
         layers = [layer for layer in private.network.modules() if isinstance(layer, nn.Linear)]
         if not layers:
             raise ModelError(
                 "The network has no linear layer to take embeddings from: use another network."
             )
-        taken = [np.empty((0, layers[-1].in_features), np.float32)]
+        embeddings = [np.empty((0, layers[-1].in_features), np.float32)]
 
-        def keep(_: nn.Module, given: "tuple[Tensor, ...]") -> None:
-            taken.append(given[0].detach().flatten(1).float().cpu().numpy())
+        def keep(_: nn.Module, inputs: "tuple[Tensor, ...]") -> None:
+            embeddings.append(inputs[0].detach().flatten(1).float().cpu().numpy())
 
         layers[-1].register_forward_pre_hook(keep)
         logits = private.logits(features, rows)
-        return logits, np.concatenate(taken)
+        return logits, np.concatenate(embeddings)
 
     def probabilities(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.floating]:
-        """Calibrated probabilities, shape (n, genres); otherwise as `logits`."""
+        """Return calibrated probabilities, shape (n, genres), as `logits` does."""
         return softmax(self.logits(features, rows), self.temperature)
 
     def classify(self, samples: ArrayLike, *, sample_rate: float) -> Verdict:
@@ -210,10 +194,9 @@ class GenreModel:
 
         Parameters
         ----------
-        samples : array-like, shape (samples,), as `usable_samples` takes them
+        samples : array-like, shape (samples,)
             Floats with full scale 1, or integers of 16 or 32 bits.
         sample_rate : float, Hz
-            They are resampled where it is not ``params.sample_rate``.
 
         Raises
         ------
@@ -225,23 +208,23 @@ class GenreModel:
         segments = split_segments(samples, self.params)
         if not len(segments):
             least = math.ceil(10 * self.params.segment_seconds) / 10
-            return undecided(
+            return _undecided(
                 f"Only {seconds:.1f} s long: at least {least:g} s of music are needed."
             )
         if np.abs(samples).max() < _SILENCE_PEAK:
-            return undecided("Silence: there is nothing to hear. Check the recording level.")
+            return _undecided("Silence: there is nothing to hear. Check the recording level.")
         features = extract(segments, self.params)
         novelty = None
         if self.neighbours is None:
             rows = self.probabilities(features)
         else:
-            logits, embedded = self._answers(features)
+            logits, embeddings = self._outputs(features)
             rows = softmax(logits, self.temperature)
-            novelty = self.neighbours.rank(embedded, features, self.params)
+            novelty = self.neighbours.novelty(embeddings, features, self.params)
         mean = rows.mean(axis=0)
         best = int(mean.argmax())
         confidence = float(mean[best])
-        doubt = self._doubt(best, confidence, novelty)
+        doubt = self._doubt(best, confidence, novelty or 0.0)
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=None if doubt else self.genres[best],
@@ -255,11 +238,11 @@ class GenreModel:
             novelty=novelty,
         )
 
-    def _doubt(self, best: int, confidence: float, novelty: float | None) -> str:
-        """Why the verdict is "not sure", in a sentence; empty where it is sure."""
+    def _doubt(self, best: int, confidence: float, novelty: float) -> str:
+        """Return the reason why the verdict is "not sure"; empty where it is sure."""
         genre = self.genres[best].capitalize()
         blind = 1 / len(self.genres)
-        if novelty is not None and novelty > UNLIKE:
+        if novelty > UNLIKE:
             return "It sounds unlike anything this model was trained on."
         if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
             return "No genre stands out."
@@ -268,7 +251,7 @@ class GenreModel:
                 f"{genre} is likeliest, but {confidence:.0%} is below the {self.threshold:.0%} "
                 "under which this model was wrong more often than right."
             )
-        if novelty is not None and novelty > EDGE:
+        if novelty > EDGE:
             return (
                 f"{genre} is likeliest, but the song is at the edge of what this model was "
                 "trained on, where it is often wrong."
@@ -278,7 +261,7 @@ class GenreModel:
     def classify_file(
         self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
     ) -> Verdict:
-        """Judge a sound file; of a longer one, the first `max_seconds`, which the note says.
+        """Judge the first `max_seconds` of an audio file.
 
         Raises
         ------
@@ -287,17 +270,18 @@ class GenreModel:
         """
         return self.judge(decode(source, self.params.sample_rate, max_seconds), max_seconds)
 
-    def judge(self, heard: Decoded, max_seconds: float | None) -> Verdict:
-        """Judge what was decoded of a song at ``params.sample_rate``, at most `max_seconds`.
+    def judge(self, audio: Decoded, max_seconds: float | None) -> Verdict:
+        """Judge audio decoded at ``params.sample_rate``, at most `max_seconds` of a song.
 
-        The note says whether there is more, and how the channels were mixed.
+        The note says if the song is longer, and how its channels were mixed.
         """
-        verdict = self.classify(heard.samples, sample_rate=self.params.sample_rate)
-        if heard.note:
-            verdict = verdict.noting(heard.note)
-        return (
-            verdict if max_seconds is None or not heard.cut else verdict.of_the_start(max_seconds)
-        )
+        verdict = self.classify(audio.samples, sample_rate=self.params.sample_rate)
+        if audio.note:
+            verdict = verdict.with_note(audio.note)
+        if max_seconds is None or not audio.cut:
+            return verdict
+        part = the_first(max_seconds)
+        return verdict.with_note(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
 
     def _named(self, row: NDArray[np.floating]) -> dict[str, float]:
         return dict(zip(self.genres, row.astype(float).tolist(), strict=True))
@@ -305,7 +289,7 @@ class GenreModel:
     # -- bundles --------------------------------------------------------------------------
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the bundle into `folder`, which is made if need be.
+        """Write the bundle into `folder`.
 
         Raises
         ------
@@ -323,7 +307,7 @@ class GenreModel:
         about = {
             "format": _FORMAT,
             "network": self.network_name,
-            "genres": list(self.genres),
+            "genres": self.genres,
             "params": self.params.to_dict(),
             "temperature": self.temperature,
             "threshold": self.threshold,
@@ -338,11 +322,11 @@ class GenreModel:
                 with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(content)
         if self.neighbours is not None:
-            self.neighbours.save(folder)
+            save_neighbours(self.neighbours, folder)
 
     @classmethod
     def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
-        """Read a bundle, by the name of a model that ships or by its folder.
+        """Read a bundle by its folder, or by the name of a model that ships.
 
         Raises
         ------
@@ -361,22 +345,14 @@ class GenreModel:
             text = (folder / _CARD_FILE).read_bytes()
             weights = (folder / _WEIGHTS_FILE).read_bytes()
         try:
-            found = cls._from_bytes(json.loads(text), weights)
+            model = cls._from_bytes(json.loads(text), weights)
             if (folder / NEIGHBOURS_FILE).is_file():
-                known = Neighbours.load(folder, found.weights_sha256)
-                found = replace(found, neighbours=known)
-            return found
+                known = load_neighbours(folder, model.weights_sha256)
+                model = replace(model, neighbours=known)
+            return model
         except ModelError:
             raise
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RuntimeError,
-            GenreKitError,
-            SafetensorError,
-        ) as error:
+        except (*_DAMAGE, GenreKitError, SafetensorError) as error:
             if lacks_memory(error):
                 raise
             raise ModelError(
@@ -405,7 +381,7 @@ class GenreModel:
         mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
         if len(set(genres)) != len(genres) or len(genres) < 2:
             raise ValueError
-        # Without memory at first, whatever sizes the card asks for: the weights bring their own.
+        # On no device: a card may ask for sizes beyond memory, and the weights bring their own.
         with torch.device("meta"):
             network = build_network(about["network"], params.shape, len(genres))
         wanted = network.state_dict()
@@ -413,26 +389,22 @@ class GenreModel:
         if any(wanted[k].dtype != v.dtype or not v.isfinite().all() for k, v in state.items()):
             raise ValueError
         network.load_state_dict(state, assign=True)
-        if mean.shape != (params.coefficients,) or std.shape != mean.shape or not (std > 0).all():
-            raise ValueError
-        if mean.dtype != np.float32 or std.dtype != np.float32 or not np.isfinite(mean).all():
+        for array in (mean, std):
+            if array.shape != (params.coefficients,) or array.dtype != np.float32:
+                raise ValueError
+        if not (std > 0).all() or not np.isfinite(mean).all():
             raise ValueError
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
         if not 1e-6 < temperature < 1e6 or not 0 <= threshold <= 1:
             raise ValueError
-        return cls(
-            network.eval(),
-            about["network"],
-            params,
-            genres,
-            mean,
-            std,
-            temperature,
-            threshold,
-            dict(about["card"]),
-        )
+        name, card = about["network"], dict(about["card"])
+        return cls(network.eval(), name, params, genres, mean, std, temperature, threshold, card)
+
+
+def _undecided(note: str) -> Verdict:
+    return Verdict(None, 0.0, {}, (), note)
 
 
 def _is_name(name: str) -> bool:
-    """Whether it is the bare name of a model that ships; a folder of that name comes second."""
+    """Return whether it is the bare name of a model that ships; it precedes a folder's name."""
     return Path(name).name == name and (MODELS / name / _CARD_FILE).is_file()

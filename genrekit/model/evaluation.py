@@ -1,4 +1,4 @@
-"""Measuring a model on a part of a dataset: always with the part and the split named."""
+"""Measuring a model on a part of a dataset, with the part and the split named."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.splits import Split, make_split
+from genrekit.dataset.splits import make_split
 from genrekit.errors import ModelError
 from genrekit.model.bundle import GenreModel
 from genrekit.model.metrics import (
@@ -29,12 +29,12 @@ _ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured, and on what.
+    """Figures, with the rows that they were measured on.
 
-    A track's verdict is the mean of its segments' probabilities. The confusion matrix, the
-    calibration error and the per-genre figures are those of tracks where tracks are known,
-    else of segments. In the matrix a row is the truth, a column the verdict. The intervals are
-    those in which the true accuracy lies with 95% (see `genrekit.model.metrics.share_interval`).
+    A track's verdict is the mean of its segments' probabilities. Calibration error, precision,
+    recall and confusion matrix (row: truth, column: verdict) count tracks where they are known,
+    else segments. Intervals are 95% confidence intervals of the accuracy, see
+    `genrekit.model.metrics.share_interval`.
     """
 
     part: str
@@ -50,10 +50,10 @@ class Measurement:
     recall: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
     left_out: int = 0
-    """Tracks that were not measured, since the model was trained on their recordings."""
+    """Tracks not measured, since the model was trained on their recordings."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON (NaN may be among them)."""
+        """Return plain values; some may be NaN."""
         return asdict(self)
 
 
@@ -62,6 +62,8 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
 
     Parameters
     ----------
+    model : GenreModel
+    dataset : Dataset
     rows : ndarray, int64, shape (n,), row numbers, n >= 1
     part : str, the name of the rows: train, valid, test or all
 
@@ -71,9 +73,15 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
         The model does not know these genres, or takes other features.
     """
     if dataset.params != model.params:
+        theirs, ours = dataset.params.to_dict(), model.params.to_dict()
+        different = ", ".join(
+            f"{name} {theirs[name]} instead of {ours[name]}"
+            for name in theirs
+            if theirs[name] != ours[name]
+        )
         raise ModelError(
-            "The dataset's features were computed otherwise than the model's "
-            f"({_difference(dataset, model)}): build it again with the model's parameters."
+            f"The dataset's features were not computed like the model's ({different}): build it "
+            "again with the model's parameters."
         )
     labels = _labels_for(model, dataset)[rows]
     probabilities = model.probabilities(dataset.features, rows)
@@ -105,13 +113,13 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
 def accuracy_interval(
     measured: Mapping[str, Any], of: Literal["track", "segment"]
 ) -> tuple[float, float]:
-    """Where the true accuracy of tracks, or of segments, lies with 95%.
+    """Return the 95% confidence interval of the accuracy on tracks or on segments.
 
     Parameters
     ----------
-    measured : mapping, a `Measurement` as plain values, such as a card has
-        Cards of earlier models have no intervals: there each track counts as one case, which
-        makes the interval of segments rather too wide.
+    measured : mapping, a `Measurement` as plain values, such as a card's
+        Where it has no intervals, as in the models that ship, each track counts as one case.
+    of : "track" or "segment"
     """
     stored = measured.get(f"{of}_interval")
     if stored is not None:
@@ -124,15 +132,16 @@ def accuracy_interval(
 def evaluate(
     model: GenreModel, dataset: Dataset, how: str | None = None
 ) -> tuple[Measurement, str]:
-    """Measure a model on a dataset, and say in a sentence what the number is worth.
+    """Measure a model on a dataset, and say in a sentence what the score is worth.
 
     Parameters
     ----------
+    model : GenreModel
+    dataset : Dataset
     how : str or None
-        A split as for `genrekit.dataset.splits.make_split`, of which the held-out part is measured.
-        None means the model's own split when it was trained on this very dataset, and every
-        row when it was not. Of another dataset, recordings that the model was trained on are
-        left out.
+        A split as for `genrekit.dataset.splits.make_split`, whose held-out part is measured. None
+        means the model's own split of the dataset it was trained on, and all rows of any other.
+        Of other datasets, recordings that the model was trained on are left out.
 
     Raises
     ------
@@ -151,16 +160,21 @@ def evaluate(
     if not same_data:
         part = split.measured_part
         return _measure_the_new(model, dataset, split.measured, part, split.worth)
-    measured = measure(model, dataset, split.measured, split.measured_part)
-    return measured, _worth(split, same_data, own)
+    worth = split.worth
+    if split.held_out_sha256 != own.get("held_out"):
+        worth = (
+            "Flattering: the model was trained on another split of this dataset "
+            f"({own.get('kind')}), so it has met some of these segments."
+        )
+    return measure(model, dataset, split.measured, split.measured_part), worth
 
 
 def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
-    """Which rows are of recordings that a model was trained on, in whatever files they came.
+    """Return which rows are of recordings that a model was trained on.
 
-    A track is one of them if its file has the same SHA-256 or, where that does not tell, if it
-    sounds the same (`genrekit.model.recordings`); by its name only where the model's features are
-    too coarse to compare sounds by.
+    A track is one of them if its file has the same SHA-256 or if it sounds the same (see
+    `genrekit.model.recordings`). Only where the model's features are too coarse to compare sounds,
+    tracks are compared by name.
 
     Returns
     -------
@@ -172,9 +186,9 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
         return None
     files = set(known.files) - {""}
     of_file = {record.id: record.sha256 for record in dataset.records}
-    coarse = not known.prints.lengths.any()
-    found = np.zeros(len(dataset), bool)
     numbers = dataset.segment_numbers()
+    coarse = not known.fingerprints.lengths.any()
+    found = np.zeros(len(dataset), bool)
     order = np.lexsort((numbers, dataset.tracks))
     names, firsts = np.unique(dataset.tracks[order], return_index=True)
     for name, rows in zip(names.tolist(), np.split(order, firsts[1:]), strict=True):
@@ -190,65 +204,39 @@ def trained_on(model: GenreModel, dataset: Dataset) -> NDArray[np.bool_] | None:
 def _measure_the_new(
     model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: str, worth: str
 ) -> tuple[Measurement, str]:
-    """Measure on those of the rows that the model was not trained on, and say how many are left."""
+    """Measure on the rows that the model was not trained on, and say how many were left out."""
     known = trained_on(model, dataset)
-    if known is None:
+    if known is None or dataset.tracks is None:
         return measure(model, dataset, rows, part), (
             f"{worth} Whether the model was trained on some of this music cannot be told."
         )
-    assert dataset.tracks is not None
-    old = len(np.unique(dataset.tracks[rows[known[rows]]]))
+    old = known[rows]
+    left_out = len(np.unique(dataset.tracks[rows[old]]))
     total = len(np.unique(dataset.tracks[rows]))
-    if not old:
-        return measure(model, dataset, rows, part), worth
-    if known[rows].all():
-        return measure(model, dataset, rows, part), (
-            "Worth nothing as a test: the model was trained on every one of these recordings."
+    if old.all():
+        left_out = 0
+        worth = "Worth nothing as a test: the model was trained on every one of these recordings."
+    elif left_out:
+        rows = rows[~old]
+        worth = (
+            f"The model was trained on {left_out} of {counted(total, 'track')}: left out here. "
+            f"{worth}"
         )
-    measured = measure(model, dataset, rows[~known[rows]], part)
-    return replace(measured, left_out=old), (
-        f"The model was trained on {old} of {counted(total, 'track')}: left out here. {worth}"
-    )
-
-
-def _worth(split: Split, same_data: bool, own: dict[str, Any]) -> str:
-    if same_data and not _is_own(split, own):
-        return (
-            f"Flattering: the model was trained on another split of this dataset "
-            f"({own.get('kind')}), so it has met some of these segments."
-        )
-    return split.worth
+    return replace(measure(model, dataset, rows, part), left_out=left_out), worth
 
 
 def _section(model: GenreModel, name: str) -> dict[str, Any]:
-    """A part of the card, empty where the card does not say."""
+    """Return a section of the card, or an empty one."""
     section = model.card.get(name)
     return section if isinstance(section, dict) else {}
 
 
-def _is_own(split: Split, own: dict[str, Any]) -> bool:
-    """Whether it measures what the model's own split held out; an old card has kind and seed."""
-    if "held_out" in own:
-        return split.held_out_sha256 == own["held_out"]
-    return (split.kind, split.seed) == (own.get("kind"), own.get("seed"))
-
-
-def _difference(dataset: Dataset, model: GenreModel) -> str:
-    """Which parameters differ, and how."""
-    theirs, ours = dataset.params.to_dict(), model.params.to_dict()
-    return ", ".join(
-        f"{name} {theirs[name]} instead of {ours[name]}"
-        for name in theirs
-        if theirs[name] != ours[name]
-    )
-
-
 def _labels_for(model: GenreModel, dataset: Dataset) -> NDArray[np.int64]:
-    """The dataset's labels as numbers of the model's genres."""
+    """Return the dataset's labels as indices into the model's genres."""
     unknown = [genre for genre in dataset.genres if genre not in model.genres]
     if unknown:
         raise ModelError(
-            f'The model does not know the genre "{unknown[0]}": it tells apart '
+            f'The model does not know the genre "{unknown[0]}": its genres are '
             f"{', '.join(model.genres)}."
         )
     number = np.array([model.genres.index(genre) for genre in dataset.genres])

@@ -1,17 +1,18 @@
 """How far a song lies from the music that a model was trained on.
 
-A song's distance is the mean, over its segments, of the distance to the nearest training segment:
-Euclidean, in a `Space`. There are two. *Heard* is the network's own, its embeddings, in which it
-has learned what to ignore. *Sound* is `colours`, in which the network has no say: what a network
-takes for its training music by mistake is still far there.
+A song's distance is the mean, over its segments, of the Euclidean distance to the nearest training
+segment in a `Space`. There are two spaces: that of the network's embeddings, in which it has
+learned what to ignore, and that of `timbre`, which does not depend on the network: a song that the
+network mistakes for its training music is still far away there.
 
-What a distance means is told by songs that are known to be of the same kind: held-out tracks, or
-training tracks, each measured without those of its own artist. A song's rank is the share of them
-that are nearer. Of new songs of the same kind, a share of 1 - r ranks above r, whatever the model.
+Songs known to be of the same kind give a distance its meaning: held-out tracks, or training
+tracks, each compared with the music of other artists. A song's rank is the share of them that are
+nearer. Of new songs of the same kind, a share of 1 - r ranks above r, whatever the model.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -24,18 +25,18 @@ __all__ = [
     "EDGE",
     "UNLIKE",
     "Space",
-    "colours",
     "distances_between",
+    "leave_group_out",
     "moments",
     "nearest_distances",
-    "whitened",
-    "without_own",
+    "timbre",
+    "whiten",
 ]
 
 Array = NDArray[np.float32]
 
-# Ranks beyond which a verdict is "not sure", and beyond which a song is "unlike" the training
-# music. Measured: docs/listen.md.
+# Ranks above which a verdict is "not sure", and above which a song is "unlike" the training music.
+# Measured: docs/listen.md.
 EDGE: Final = 0.8
 UNLIKE: Final = 0.975
 
@@ -43,19 +44,18 @@ SONGS_COMPARED: Final = 300
 _FEWEST_SONGS: Final = 10
 _SHRINKAGE: Final = 0.05
 _VALUES_AT_ONCE: Final = 1 << 17
-_ROWS_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Where the training segments lie, and how far from them songs of their kind do.
+    """The positions of the training segments, and the usual distances from them.
 
     Attributes
     ----------
     vectors : ndarray, float16, shape (n, d)
     centre : ndarray, float32, shape (e,)
     axes : ndarray, float32, shape (e, d)
-        A segment of values x, shape (e,), lies at ``(x - centre) @ axes``.
+        A segment of values x, shape (e,), is at ``(x - centre) @ axes``.
     reference : ndarray, float32, shape (songs,), rising, distances of songs of the same kind
     """
 
@@ -64,12 +64,17 @@ class Space:
     axes: Array
     reference: Array
 
+    @cached_property
+    def positions(self) -> Array:
+        """The vectors in the precision of arithmetic, shape (n, d)."""
+        return self.vectors.astype(np.float32)
+
     def at(self, values: Array) -> Array:
-        """Where segments of these values, shape (n, e), lie; shape (n, d)."""
+        """Return the positions of segments of these values, shape (n, e); shape (n, d)."""
         return np.asarray((values - self.centre) @ self.axes, np.float32)
 
     def rank(self, values: Array) -> float | None:
-        """The share of songs of the training music's kind that lie nearer to it than this one.
+        """Return the share of songs of the same kind that are nearer to the training music.
 
         Parameters
         ----------
@@ -78,29 +83,28 @@ class Space:
         Returns
         -------
         float, 0 to 1, or None
-            None where fewer than ten such songs were known, so that nothing can be said.
+            None where fewer than ten such songs are known.
         """
         if len(self.reference) < _FEWEST_SONGS:
             return None
-        known = self.vectors.astype(np.float32)
-        distance = nearest_distances(self.at(values), known).mean()
+        distance = nearest_distances(self.at(values), self.positions).mean()
         return float(np.searchsorted(self.reference, distance) / len(self.reference))
 
 
-def colours(features: Array, params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
-    """The sound of segments, a network aside.
+def timbre(features: Array, params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
+    """Summarise the timbre of segments, without a network.
 
     Parameters
     ----------
     features : ndarray, float32, shape (n, *params.shape)
-    band : (float, float), of the mel axis from 0 to 1
-        The part that counts; for log-mel features only, MFCCs are of all of it.
+    params : FeatureParams
+    band : (float, float), of the mel axis from 0 to 1, as for `cepstra`
 
     Returns
     -------
     ndarray, float32, shape (n, 38)
-        Of the cepstral coefficients 1 to 12 the mean over the frames; of 0 to 12 the standard
-        deviation and that of their changes from frame to frame, as logarithms.
+        The means over the frames of cepstral coefficients 1 to 12, then the standard deviations
+        of 0 to 12, and of their changes from frame to frame, as logarithms.
     """
     values = features @ cepstra(params, band)
     spread = 10 * np.log1p(values.std(axis=1))
@@ -109,16 +113,10 @@ def colours(features: Array, params: FeatureParams, band: tuple[float, float] = 
     return np.concatenate([values.mean(axis=1)[:, 1:], spread, change], axis=1).astype(np.float32)
 
 
-def whitened(values: Array) -> tuple[Array, Array]:
-    """Centre and axes that make these values uncorrelated and, but for the faint, of one spread.
+def whiten(values: Array) -> tuple[Array, Array]:
+    """Return centre and axes that decorrelate values, shape (n, e), and equalise their spread.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n, e)
-
-    Returns
-    -------
-    ndarray, shape (e,), and ndarray, shape (e, e)
+    Faint directions are shrunk. Shapes (e,) and (e, e).
     """
     centre, covariance = moments(values)
     power, directions = np.linalg.eigh(covariance)
@@ -128,48 +126,46 @@ def whitened(values: Array) -> tuple[Array, Array]:
 
 
 def moments(values: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean, shape (e,), and covariance, shape (e, e), of values, shape (n, e), a few at a time."""
-    centre = values.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((values.shape[1],) * 2)
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        part = values[start : start + _ROWS_AT_ONCE] - centre
-        covariance += part.T @ part
-    return centre, covariance / len(values)
+    """Return the mean, shape (e,), and the covariance, shape (e, e), of values, shape (n, e)."""
+    covariance = np.atleast_2d(np.cov(values, rowvar=False, bias=True))
+    return values.mean(axis=0, dtype=np.float64), covariance
 
 
-def without_own(vectors: Array, song_of: NDArray[np.integer[Any]], group_of: NDArray[Any]) -> Array:
-    """Distances of training songs from the training music of other groups (artists).
+def leave_group_out(
+    vectors: Array, song_of: NDArray[np.integer[Any]], group_of: NDArray[Any]
+) -> Array:
+    """Return the distances of training songs from the training music of other groups (artists).
 
     Parameters
     ----------
     vectors : ndarray, float32, shape (n, d), the training segments
-    song_of : ndarray of int, shape (n,), rising, from 0: which song each is of
-    group_of : ndarray, shape (n,), whose vectors are left out together with one's own
+    song_of : ndarray of int, shape (n,), rising, from 0
+    group_of : ndarray, shape (n,)
 
     Returns
     -------
     ndarray, float32, shape (songs,), rising, of at most 300 songs
     """
     songs = np.unique(song_of)
-    found = []
+    distances = []
     for song in songs[:: max(1, -(-len(songs) // SONGS_COMPARED))]:
         own = song_of == song
         others = vectors[group_of != group_of[own.argmax()]]
         if len(others):
-            found.append(nearest_distances(vectors[own], others).mean())
-    return np.sort(np.array(found, np.float32))
+            distances.append(nearest_distances(vectors[own], others).mean())
+    return np.sort(np.array(distances, np.float32))
 
 
 def nearest_distances(a: Array, b: Array) -> Array:
-    """How far the nearest of `b` is from each of `a`, shape (len(a),)."""
-    return np.concatenate([apart.min(axis=1) for apart in distances_between(a, b)])
+    """Return the distance from each of `a` to the nearest of `b`, shape (len(a),)."""
+    return np.concatenate([part.min(axis=1) for part in distances_between(a, b)])
 
 
 def distances_between(a: Array, b: Array) -> Iterator[Array]:
-    """Euclidean distances of some of `a` at a time from all of `b`, shape (some, len(b))."""
+    """Yield Euclidean distances of a part of `a` from all of `b`, shape (part, len(b))."""
     squares = np.square(b).sum(axis=1)
     at_once = max(1, _VALUES_AT_ONCE // max(1, len(b)))
     for start in range(0, len(a), at_once):
         part = a[start : start + at_once]
-        apart = np.square(part).sum(axis=1)[:, np.newaxis] + squares - 2 * (part @ b.T)
-        yield np.sqrt(np.maximum(apart, 0))
+        distance = np.square(part).sum(axis=1)[:, np.newaxis] + squares - 2 * (part @ b.T)
+        yield np.sqrt(np.maximum(distance, 0))

@@ -1,7 +1,7 @@
-"""The networks that tell genres apart, in PyTorch.
+"""The networks that classify genres, in PyTorch.
 
 A network maps features of shape (n, frames, coefficients), float32, already normalised, to
-logits of shape (n, genres). `NETWORKS` names them; docs/extend.md adds one.
+logits of shape (n, genres). docs/extend.md shows how to add one.
 """
 
 from collections.abc import Callable
@@ -84,13 +84,13 @@ class _Member(nn.Module):
 class GenreCNN(nn.Module):
     """A small ensemble of residual convolutional networks on log-mel spectra.
 
-    They see a segment's spectrum less its mean, so that the level does not matter. Members start
-    from different weights and, in training, learn from different rows of the batch; the answer
-    is the mean of their log-probabilities.
+    Their input is a segment's spectrum less its mean, so that the level does not matter. Members
+    start from different weights and are trained on different rows of the batch; the output is the
+    mean of their log-probabilities.
 
     Parameters
     ----------
-    shape : (frames, coefficients); any, for it slides
+    shape : (frames, coefficients), of any size
     genres : int, >= 2
     members : int, >= 1
     dropout : float, 0 to 1, before the last layer of each member
@@ -105,15 +105,15 @@ class GenreCNN(nn.Module):
         self.members = nn.ModuleList(_Member(genres, dropout) for _ in range(members))
 
     def forward(self, x: Tensor) -> Tensor:
-        pictures = self._picture(x)
+        spectra = self._centred(x)
         if self.training:
-            parts = pictures.chunk(len(self.members))
+            parts = spectra.chunk(len(self.members))
             return torch.cat([m(part) for m, part in zip(self.members, parts, strict=False)])
-        answers = [log_softmax(member(pictures).float(), dim=1) for member in self.members]
-        return torch.stack(answers).mean(dim=0)
+        outputs = [log_softmax(member(spectra).float(), dim=1) for member in self.members]
+        return torch.stack(outputs).mean(dim=0)
 
-    def _picture(self, x: Tensor) -> Tensor:
-        """Shape (n, 1, bands, frames), mean 0."""
+    def _centred(self, x: Tensor) -> Tensor:
+        """Return the centred spectra, shape (n, 1, bands, frames)."""
         x = (x - x.mean(dim=(1, 2), keepdim=True)) / self.UNIT_DB
         return x.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
 
@@ -133,7 +133,7 @@ NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
 def build_network(
     name: str, shape: tuple[int, int], genres: int, seed: int | None = None
 ) -> nn.Module:
-    """A network with fresh weights.
+    """Return a network with fresh weights.
 
     Parameters
     ----------
@@ -141,8 +141,7 @@ def build_network(
     shape : (frames, coefficients) of a segment
     genres : int
     seed : int or None
-        Decides the weights, whatever else in the program draws random numbers; None where
-        the weights are about to be replaced.
+        Determines the weights; None where they are about to be replaced.
 
     Raises
     ------
@@ -158,5 +157,5 @@ def build_network(
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Numbers that training adjusts."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,17 +1,17 @@
-"""Which recordings a song is one of: decided by the sound, whatever file it comes in.
+"""Recognise a recording by its sound, whatever file it comes in.
 
-A print follows the colour of a recording over time: cepstral coefficients 1 to 12 of its features,
-each the mean over 0.3 s, divided by their usual spread and kept as 8-bit whole numbers; 40 bytes a
-second. The level (coefficient 0) is left out. Two prints are compared at every lag, by their
-normalised correlation over what overlaps there::
+A fingerprint follows the timbre of a recording over time: cepstral coefficients 1 to 12 of its
+features, averaged over 0.3 s, divided by their usual spread and stored as 8-bit integers; 40 bytes
+per second. The level (coefficient 0) is left out. Two fingerprints are compared at every lag, by
+their normalised correlation over the overlap::
 
     s = max over l of  sum (x[t + l] - mx) (y[t] - my) / sqrt(sum (x - mx)^2 sum (y - my)^2)
 
 where mx and my are the means of each coefficient over the overlap, so that a filter, which adds a
-constant to a cepstrum, changes nothing. From `SIMILAR` on they are one recording.
+constant to a cepstrum, changes nothing. From `SIMILAR` on they are the same recording.
 
-That line was measured with 639 prints of music clips of 30 s; docs/listen.md has the figures.
-It is for music: pieces put together from the same loops or by the same rules may pass it.
+The threshold was measured with 639 fingerprints of 30 s music clips; docs/listen.md has the
+figures. It is meant for music: pieces made from the same loops or rules may exceed it.
 """
 
 from collections.abc import Iterable
@@ -24,50 +24,47 @@ from numpy.typing import NDArray
 
 from genrekit.features.extraction import FeatureParams, dct_matrix
 
-__all__ = ["OVERLAP_SECONDS", "SIMILAR", "Prints", "Recording", "cepstra", "sound_print"]
+__all__ = ["OVERLAP_SECONDS", "SIMILAR", "Fingerprints", "Recording", "cepstra", "fingerprint"]
 
 Array = NDArray[np.float32]
 
 SIMILAR: Final = 0.7
 COEFFICIENTS: Final = 12
 ROW_SECONDS: Final = 0.3
-# Chance finds shorter pieces alike somewhere.
+# Shorter overlaps can be similar by chance.
 OVERLAP_SECONDS: Final = 8.0
 
-_PHASES: Final = 3  # a song is compared at lags of a third of a row
-_STEPS_PER_UNIT: Final = 31  # of the 8 bits: 4 spreads to each side
-_STEADY: Final = 0.02  # of the usual energy: what changes less than this is no music
+_PHASES: Final = 3  # lags are thirds of a row
+_STEPS_PER_UNIT: Final = 31  # 8 bits reach 4 spreads to each side
+_STEADY: Final = 0.02  # of the usual energy; what changes less is not music
 _FEWEST_COEFFICIENTS: Final = 6
-_AT_ONCE: Final = 64
+_RECORDINGS_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A known recording that a song is, or holds a part of.
+    """A known recording that matches a song or a part of it.
 
     Attributes
     ----------
     track : int, its number
     similarity : float, `SIMILAR` to 1
-    song_start, track_start : float, s
-        Where what they share begins in the song, and in the known recording.
-    seconds : float, how much of it they share
+    song_start, seconds : float, s, start of the matching part in the song, and its length
     """
 
     track: int
     similarity: float
     song_start: float
-    track_start: float
     seconds: float
 
 
 @dataclass(frozen=True, eq=False)
-class Prints:
-    """The prints of known recordings, to find songs among.
+class Fingerprints:
+    """The fingerprints of known recordings.
 
     Attributes
     ----------
-    rows : ndarray, int8, shape (n, 12), the prints one after the other
+    rows : ndarray, int8, shape (n, 12), the fingerprints one after the other
     lengths : ndarray, int32, shape (tracks,), rows of each, with sum n
     spread : ndarray, float32, shape (12,), the unit of each coefficient
     """
@@ -77,9 +74,9 @@ class Prints:
     spread: Array
 
     @classmethod
-    def of(cls, found: Iterable[Array]) -> "Prints":
-        """Keep what `sound_print` gave for each recording."""
-        rows = [one[::_PHASES] - (one.mean(axis=0) if len(one) else 0) for one in found]
+    def of(cls, recordings: Iterable[Array]) -> "Fingerprints":
+        """Store the result of `fingerprint` for each recording."""
+        rows = [one[::_PHASES] - (one.mean(axis=0) if len(one) else 0) for one in recordings]
         lengths = np.array([len(one) for one in rows], np.int32)
         values = np.concatenate(rows)
         power = np.square(values).sum(axis=0) / max(1, len(values))
@@ -88,57 +85,52 @@ class Prints:
         return cls(np.rint(np.clip(scaled, -127, 127)).astype(np.int8), lengths, spread)
 
     def find(self, song: Array) -> Recording | None:
-        """The known recording that a song is most like, if they are one.
+        """Return the known recording that matches a song, if there is one.
 
-        Parameters
-        ----------
-        song : ndarray, float32, shape (rows, 12), as `sound_print` gives it
-            What is shorter than `OVERLAP_SECONDS` is none of them.
+        `song` comes from `fingerprint`; nothing matches one shorter than `OVERLAP_SECONDS`.
         """
-        found = max(self._best(song), key=lambda one: one.similarity, default=None)
-        return found if found is not None and found.similarity >= SIMILAR else None
+        best = max(self._candidates(song), key=lambda one: one.similarity, default=None)
+        return best if best is not None and best.similarity >= SIMILAR else None
 
-    def _best(self, song: Array) -> list[Recording]:
-        """The best lag in each handful of known recordings."""
+    def _candidates(self, song: Array) -> list[Recording]:
+        """The best match at each phase in each batch of known recordings."""
         song = song / self.spread
-        best = []
-        for first, known in self._handfuls:
+        candidates = []
+        for first, known in self._batches:
             for phase in range(_PHASES):
                 part = song[phase::_PHASES]
                 if len(part) * ROW_SECONDS < OVERLAP_SECONDS:
                     continue
-                alike, lags, overlap = _correlation(part, known)
-                track, at = np.unravel_index(alike.argmax(), alike.shape)
+                similarity, lags, overlap = _correlation(part, known)
+                track, at = np.unravel_index(similarity.argmax(), similarity.shape)
                 lag = int(lags[at])
-                best.append(
+                candidates.append(
                     Recording(
                         track=first + int(track),
-                        similarity=min(1.0, float(alike[track, at])),
+                        similarity=min(1.0, float(similarity[track, at])),
                         song_start=max(lag, 0) * ROW_SECONDS + phase * ROW_SECONDS / _PHASES,
-                        track_start=max(-lag, 0) * ROW_SECONDS,
                         seconds=float(overlap[track, at]) * ROW_SECONDS,
                     )
                 )
-        return best
+        return candidates
 
     @cached_property
-    def _handfuls(self) -> list[tuple[int, "_Known"]]:
-        """The number of the first, and some recordings as `_correlation` takes them."""
-        made = []
+    def _batches(self) -> list[tuple[int, "_Batch"]]:
+        """The number of the first recording in each batch, and the batch."""
+        batches = []
         parts = np.split(self.rows / np.float32(_STEPS_PER_UNIT), np.cumsum(self.lengths)[:-1])
-        for first in range(0, len(parts), _AT_ONCE):
-            some = parts[first : first + _AT_ONCE]
-            lengths = self.lengths[first : first + _AT_ONCE]
-            rows = np.zeros((len(some), lengths.max(), COEFFICIENTS), np.float32)
-            for row, part in zip(rows, some, strict=True):
+        for first in range(0, len(parts), _RECORDINGS_AT_ONCE):
+            lengths = self.lengths[first : first + _RECORDINGS_AT_ONCE]
+            rows = np.zeros((len(lengths), lengths.max(), COEFFICIENTS), np.float32)
+            for row, part in zip(rows, parts[first:], strict=False):
                 row[: len(part)] = part
             if rows.size:
-                made.append((first, _Known(rows, lengths, *_running(rows))))
-        return made
+                batches.append((first, _Batch(rows, lengths, *_running(rows))))
+        return batches
 
 
-class _Known(NamedTuple):
-    """Recordings side by side, zeros after the end of each, and their running sums."""
+class _Batch(NamedTuple):
+    """Recordings side by side, zero-padded at the end, with their running sums."""
 
     rows: Array
     lengths: NDArray[np.int32]
@@ -146,50 +138,41 @@ class _Known(NamedTuple):
     energy: NDArray[np.float64]
 
 
-def sound_print(features: Array, starts: NDArray[np.floating], params: FeatureParams) -> Array:
-    """A recording's colour over time, three rows to each of a print's.
+def fingerprint(features: Array, starts: NDArray[np.floating], params: FeatureParams) -> Array:
+    """Return a recording's timbre over time, at three times the row rate of `Fingerprints`.
 
     Parameters
     ----------
-    features : ndarray, float32, shape (n, *params.shape), its segments in the order of time
-    starts : ndarray, float, shape (n,), s, where each begins
+    features : ndarray, float32, shape (n, *params.shape), its segments in order
+    starts : ndarray, float, shape (n,), s, start of each segment
     params : FeatureParams
 
     Returns
     -------
     ndarray, float32, shape (rows, 12)
-        No rows where there are no segments, or MFCCs of too few coefficients to tell recordings
-        apart by.
+        Empty without segments, and for MFCCs with too few coefficients to compare.
     """
-    colour = cepstra(params)[:, 1:]
-    if not len(features) or not np.any(colour[:, _FEWEST_COEFFICIENTS - 1]):
+    matrix = cepstra(params)[:, 1:]
+    if not len(features) or not np.any(matrix[:, _FEWEST_COEFFICIENTS - 1]):
         return np.empty((0, COEFFICIENTS), np.float32)
     hop = params.hop_length / params.sample_rate
-    when = (np.asarray(starts)[:, np.newaxis] + np.arange(params.frames) * hop).ravel()
-    values = (features @ colour).reshape(-1, COEFFICIENTS).astype(np.float64)
+    times = (np.asarray(starts)[:, np.newaxis] + np.arange(params.frames) * hop).ravel()
+    values = (features @ matrix).reshape(-1, COEFFICIENTS).astype(np.float64)
     step = ROW_SECONDS / _PHASES
-    rows = int((when[-1] - when[0]) / step) - _PHASES + 1
-    # Means between two moments are differences of the integral.
-    areas = (values[1:] + values[:-1]) / 2 * np.diff(when)[:, np.newaxis]
+    rows = int((times[-1] - times[0]) / step) - _PHASES + 1
+    # The mean between two times is a difference of the integral.
+    areas = (values[1:] + values[:-1]) / 2 * np.diff(times)[:, np.newaxis]
     integral = np.concatenate([np.zeros((1, COEFFICIENTS)), np.cumsum(areas, axis=0)])
-    edges = when[0] + np.arange(max(0, rows) + _PHASES) * step
-    at = np.stack([np.interp(edges, when, column) for column in integral.T], axis=1)
+    edges = times[0] + np.arange(max(0, rows) + _PHASES) * step
+    at = np.stack([np.interp(edges, times, column) for column in integral.T], axis=1)
     return ((at[_PHASES:] - at[:-_PHASES]) / ROW_SECONDS).astype(np.float32)
 
 
 def cepstra(params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
-    """What turns a frame of features into cepstral coefficients 0 to 12.
+    """Return the matrix from a frame of features to cepstral coefficients 0 to 12.
 
-    Parameters
-    ----------
-    params : FeatureParams
-    band : (float, float), of the mel axis from 0 to 1
-        The bands that count, of log-mel features; MFCCs are of all of them.
-
-    Returns
-    -------
-    ndarray, float32, shape (coefficients, 13)
-        Columns of zeros for those that MFCCs of fewer coefficients do not have.
+    Of log-mel features, only the bands in `band` count, a part of the mel axis from 0 to 1. The
+    shape is (coefficients, 13), with zero columns for coefficients that MFCCs lack.
     """
     matrix = np.zeros((params.coefficients, COEFFICIENTS + 1), np.float32)
     if params.kind == "log_mel":
@@ -202,15 +185,12 @@ def cepstra(params: FeatureParams, band: tuple[float, float] = (0, 1)) -> Array:
 
 
 def _correlation(
-    song: Array, known: _Known
+    song: Array, known: _Batch
 ) -> tuple[Array, NDArray[np.integer], NDArray[np.integer]]:
-    """A song, shape (m, 12), against known recordings at all lags.
+    """Correlate a song, shape (m, 12), with k known recordings at all lags.
 
-    Returns
-    -------
-    alike : ndarray, shape (k, lags), -1 where too little overlaps
-    lags : ndarray of int, shape (lags,); row t + lag of the song lies beside row t of the other
-    overlap : ndarray of int, shape (k, lags), rows
+    Returns the correlations, shape (k, lags), -1 where too little overlaps; the lags (row t + lag
+    of the song is beside row t of the other); and the overlaps in rows, shape (k, lags).
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -237,9 +217,9 @@ def _correlation(
     their_energy = their_energy - np.square(their_sum).sum(axis=2) / count
     cross = cross - (its_sum * their_sum).sum(axis=2) / count
     least = _STEADY * COEFFICIENTS * count
-    alike = cross / np.sqrt(np.maximum(its_energy, least) * np.maximum(their_energy, least))
+    similarity = cross / np.sqrt(np.maximum(its_energy, least) * np.maximum(their_energy, least))
     enough = overlap >= OVERLAP_SECONDS / ROW_SECONDS
-    return np.where(enough, alike, -1).astype(np.float32), lags, overlap
+    return np.where(enough, similarity, -1).astype(np.float32), lags, overlap
 
 
 def _running(values: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from genrekit.wording import the_first
-
-__all__ = ["SegmentVerdict", "Verdict", "undecided"]
+__all__ = ["SegmentVerdict", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -19,13 +17,18 @@ class SegmentVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a model says of a song.
+    """A model's verdict on a song.
 
-    `genre` is None when the model is not sure; `note` then says why. `confidence` is the
-    probability of the likeliest genre. `probabilities` are the mean over the segments, and
-    empty, like `segments`, when there was nothing to judge. `novelty`, 0 to 1, is the share of
-    songs of the training music's kind that lie nearer to it than this one (see
-    `genrekit.model.familiarity`); None where the model cannot tell.
+    Attributes
+    ----------
+    genre : str or None, where the model is not sure
+    confidence : float, 0 to 1, probability of the likeliest genre
+    probabilities : dict, the means over the segments; empty where nothing could be judged
+    segments : tuple of SegmentVerdict
+    note : str, the reason why the model is not sure, and anything else worth knowing
+    novelty : float, 0 to 1, or None
+        Share of songs like the training music that are nearer to it than this one (see
+        `genrekit.model.familiarity`); None where unknown.
     """
 
     genre: str | None
@@ -35,16 +38,6 @@ class Verdict:
     note: str
     novelty: float | None = None
 
-    def of_the_start(self, seconds: float) -> Self:
-        """The same, with a note that only the first `seconds` of the song were heard."""
-        part = the_first(seconds)
-        return self.noting(f"Only {part} {'were' if part.endswith('s') else 'was'} heard.")
-
-    def noting(self, sentence: str) -> Self:
-        """The same, with one more sentence in the note."""
+    def with_note(self, sentence: str) -> Self:
+        """Return the verdict with one more sentence in its note."""
         return replace(self, note=f"{self.note} {sentence}".strip())
-
-
-def undecided(note: str) -> Verdict:
-    """A verdict on sound that cannot be judged, for the reason in the note."""
-    return Verdict(None, 0.0, {}, (), note)

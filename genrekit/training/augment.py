@@ -1,10 +1,8 @@
-"""Log-mel segments made different without becoming another genre, as uploads do.
+"""Augmentation of log-mel segments, as uploads vary.
 
-Each function takes and gives a batch of shape (n, frames, bands), float32, in dB, in PyTorch.
-All randomness is PyTorch's own: seed it before.
-
-What varies: where a segment begins, its tempo and its pitch, the equalisation, the bandwidth of
-the recording, the noise under it. The level needs no variation: networks do not look at it.
+Each function takes and returns a batch of shape (n, frames, bands), float32, in dB, in PyTorch,
+whose global random state it uses. It varies where a segment begins, its tempo and pitch, the
+equalisation, the bandwidth of the recording, and the noise; not the level, which networks ignore.
 """
 
 from typing import Final
@@ -15,27 +13,21 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 __all__ = ["KEPT_BAND", "add_noise", "equalise", "mask", "shift"]
 
-# The part of the mel axis that the bandwidth always leaves, from 0 to 1.
+# The part of the mel axis, from 0 to 1, that is never filtered out.
 KEPT_BAND: Final = (0.14, 0.47)
 
-_TEMPO: Final = 0.13  # of the logarithm: 0.88 to 1.14 times the tempo
+_TEMPO: Final = 0.13  # of the logarithm: factors of 0.88 to 1.14
 _BANDS_MOVED: Final = 2.5  # mel bands up or down: above 1 kHz about a semitone
 _EQUALISER_DB: Final = 3.0  # standard deviation at each of its points
 _EQUALISER_POINTS: Final = 6
-_SLOPE_DB: Final = 3.0  # a band outside the bandwidth is quieter than its neighbour by this much
-_DB_TO_NEPER: Final = 0.2302585  # a power in dB times this is its natural logarithm
+_SLOPE_DB: Final = 3.0  # per band outside the bandwidth
+_DB_TO_NEPER: Final = 0.2302585  # of power
 
 
 def shift(x: Tensor, frames: int) -> Tensor:
-    """A piece of `frames` frames about the middle: earlier or later, slower or faster, shifted.
+    """Cut `frames` frames around the middle, shifted in time, tempo and pitch.
 
-    Parameters
-    ----------
-    x : Tensor, shape (n, surroundings, bands), the segment in the middle of what is around it
-
-    Returns
-    -------
-    Tensor, shape (n, frames, bands)
+    `x` has shape (n, surroundings, bands): the segments with what surrounds them.
     """
     n, surroundings, bands = x.shape
     tempo = torch.exp(_uniform(n, _TEMPO)) * frames / surroundings
@@ -50,7 +42,7 @@ def shift(x: Tensor, frames: int) -> Tensor:
 
 
 def equalise(x: Tensor) -> Tensor:
-    """Through a random equaliser; one in four loses its treble, one in six its bass."""
+    """Apply a random equaliser; one in four loses its treble, one in six its bass."""
     n, _, bands = x.shape
     points = _EQUALISER_DB * torch.randn(n, 1, _EQUALISER_POINTS)
     curve = interpolate(points, size=bands, mode="linear", align_corners=True)[:, 0]
@@ -66,7 +58,7 @@ def equalise(x: Tensor) -> Tensor:
 
 
 def add_noise(x: Tensor) -> Tensor:
-    """Over noise 30 to 75 dB below the loudest place in three of ten; floored at 80 dB below."""
+    """Add noise 30 to 75 dB below the peak to three of ten; floor all at 80 dB below it."""
     n, _, bands = x.shape
     top = x.amax(dim=(1, 2), keepdim=True)
     level = torch.where(torch.rand(n, 1) < 0.3, -30 - 45 * torch.rand(n, 1), -100)
@@ -77,19 +69,19 @@ def add_noise(x: Tensor) -> Tensor:
 
 
 def mask(x: Tensor) -> Tensor:
-    """Two stripes of bands and two of frames replaced by the mean (Park et al. 2019)."""
+    """Replace two stripes of bands and two of frames by the mean (Park et al. 2019)."""
     mean = x.mean(dim=(1, 2), keepdim=True)
     for dim, widest in ((2, 0.125), (1, 0.15)):
         size = x.shape[dim]
-        place = torch.arange(size, device=x.device)
+        index = torch.arange(size, device=x.device)
         for _ in range(2):
             first = size * torch.rand(len(x), 1, device=x.device)
             last = first + widest * size * torch.rand(len(x), 1, device=x.device)
-            stripe = (place >= first) & (place < last)
+            stripe = (index >= first) & (index < last)
             x = torch.where(stripe[:, None, :] if dim == 2 else stripe[:, :, None], mean, x)
     return x
 
 
 def _uniform(n: int, reach: float) -> Tensor:
-    """n numbers from -reach to reach."""
+    """Return n numbers from -reach to reach."""
     return reach * (2 * torch.rand(n) - 1)

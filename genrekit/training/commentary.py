@@ -1,8 +1,8 @@
-"""What the curves of a training run say, in plain words.
+"""A commentary on the learning curves of a training run, in plain words.
 
-Each sentence states what was measured. "It is learning" is said while the held-out loss set a new
-low within the last `PATIENCE` epochs. After that nothing can be known of the epochs to come, only
-what came of other runs.
+Each sentence states what was measured. "It is learning" means that the held-out loss reached a new
+low within the last `PATIENCE` epochs. After that nothing can be predicted of the epochs to come;
+only the outcomes of other runs are known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,20 @@ _GAP: Final = 0.1
 
 
 def narrate(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """What the losses and accuracies of the epochs so far say, in Markdown.
+    """Describe the losses and accuracies of the epochs so far, in Markdown.
 
     Parameters
     ----------
-    epochs : sequence of `EpochStats` as plain values, the validation fields None or NaN where
-        nothing is held out
+    epochs : sequence of `EpochStats` as plain values
+        The validation fields are None or NaN where nothing is held out.
 
     Notes
     -----
-    That a run has levelled off, memorises or gets worse says what it has done, and people take it
-    for what it will do. Of 103 runs of 50 to 80 epochs (both networks, composed and real music, all
-    three splits, learning rates from 0.0001 to 0.004) 87 came to one of these sentences with ten
-    epochs or more left; none of the 87 then reached a held-out loss 2% below its lowest (95%: at
-    most 4% of runs would). With a patience of 5 epochs, 3 of 92 did.
+    People take "has levelled off", "memorises" or "gets worse" for a forecast. Of 103 runs of 50 to
+    80 epochs (both networks, composed and real music, all three splits, learning rates from 0.0001
+    to 0.004) 87 got one of these sentences with ten epochs or more left; none of the 87 then had
+    a held-out loss 2% below its lowest (95%: at most 4% of runs would). With a patience of 5
+    epochs, 3 of 92 had.
     """
     if len(epochs) < _FIRST_EPOCHS:
         return "**It has only begun.** Give it a few epochs."
@@ -67,7 +67,7 @@ def _trend(train: NDArray[np.float64], valid: NDArray[np.float64]) -> str:
 
 
 def _gap(last: Mapping[str, Any]) -> str:
-    """How much better it does on the music it trains on, where that is much."""
+    """Describe the gap between training and held-out accuracy, where it is large."""
     trained, held_out = last["train_accuracy"], last["valid_accuracy"]
     if held_out is None or not trained - held_out >= _GAP:
         return ""

@@ -1,9 +1,8 @@
-"""Gradients of dense layers in a row, worked out by hand.
+"""Gradients of a chain of dense layers, computed by hand.
 
-Most of a training step are matrix products, and their form decides how fast processors do them.
+Most of a training step is matrix products, whose layout decides how fast processors compute them.
 Here examples are columns, a large weight's gradient is computed in groups of rows, which threads
-share evenly, and gradients are written where the last ones were. The figures are in
-benchmarks/README.md.
+share evenly, and gradients overwrite the last ones. The figures are in benchmarks/README.md.
 """
 
 from typing import Final, TypeGuard
@@ -20,13 +19,8 @@ _GROUP: Final = 64  # rows
 class DenseChain:
     """The mean cross-entropy of a network that `fits`, and its gradients.
 
-    The parameters stay the network's own. Their gradients stay in memory between steps:
-    `differentiate` replaces them, so nobody needs to clear them. It computes in float32, within
-    autocast too.
-
-    Parameters
-    ----------
-    network : nn.Sequential
+    The parameters stay the network's own. `differentiate` replaces their gradients, so they need
+    not be cleared. It computes in float32, even under autocast.
     """
 
     def __init__(self, network: nn.Sequential) -> None:
@@ -39,9 +33,9 @@ class DenseChain:
 
     @staticmethod
     def fits(network: nn.Module) -> TypeGuard[nn.Sequential]:
-        """Return whether it is `Flatten` and linear layers with a ReLU between each two.
+        """Return whether a network is `Flatten` and linear layers with a ReLU between each two.
 
-        Every layer must have a bias, be in float32, and be trained.
+        Every layer must have a bias, be in float32, and be trainable.
         """
         if not isinstance(network, nn.Sequential):
             return False
@@ -74,24 +68,24 @@ class DenseChain:
             if inputs:
                 values.relu_()
             inputs.append(values)
-            # With a place for the result, autocast leaves a product in float32.
-            place = values.new_empty(len(weight), len(x))
-            values = torch.addmm(bias[:, None], weight, values, out=place)
+            # Autocast leaves a product in float32 when it is given an output.
+            out = values.new_empty(len(weight), len(x))
+            values = torch.addmm(bias[:, None], weight, values, out=out)
         log_probabilities = values.T.log_softmax(dim=1)
         errors = log_probabilities.exp().sub_(self._answers.index_select(0, target))
         self._backward(inputs, errors.div_(len(x)).T.contiguous())
         return nll_loss(log_probabilities, target), values.T
 
     def _backward(self, inputs: list[Tensor], gradient: Tensor) -> None:
-        """Go back through the layers, from the loss's gradient with respect to the logits."""
+        """Propagate the gradient with respect to the logits back through the layers."""
         layers = list(zip(self._layers, self._gradients, inputs, strict=True))
         for (weight, _), (weight_gradient, bias_gradient), values in reversed(layers):
             torch.sum(gradient, 1, out=bias_gradient)
             _multiply_in_groups(gradient, values.T, weight_gradient)
             if values is not inputs[0]:
-                # ReLUs let through whatever is above 0: there their sign is 1, elsewhere 0.
-                place = torch.empty_like(values)
-                gradient = torch.mm(weight.T, gradient, out=place).mul_(values.sign())
+                # The derivative of a ReLU is the sign of its output.
+                out = torch.empty_like(values)
+                gradient = torch.mm(weight.T, gradient, out=out).mul_(values.sign())
 
 
 def _multiply_in_groups(a: Tensor, b: Tensor, out: Tensor) -> None:

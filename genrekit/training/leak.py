@@ -1,12 +1,12 @@
-"""The leak meter: one network, one dataset, three splits, and what the difference says.
+"""The leak meter: one network and one dataset under three splits, compared.
 
-Nothing differs between the runs but which segments are held out. What a network loses from one
-split to the next is what it owed to having met the song, or the artist, before.
+The runs differ only in which segments are held out. The score that a network loses from one split
+to the next is due to having met the song, or the artist, before.
 """
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,9 +28,12 @@ _LITTLE: Final = 0.04
 
 @dataclass(frozen=True)
 class LeakBar:
-    """The score under one split: `accuracy` is the mean over the runs of the share of held-out
-    segments that are right, `accuracies` has each run's. In `interval` lies the true accuracy
-    with 95%; for several runs it is the mean of their intervals, which is rather too wide."""
+    """The score under one split.
+
+    `accuracy` is the mean over the runs of the share of held-out segments that are right;
+    `accuracies` are those of each run. `interval` is its 95% confidence interval: for several runs
+    the mean of theirs, which is rather too wide.
+    """
 
     split: str
     worth: str
@@ -44,13 +47,13 @@ class LeakBar:
         return float(np.mean(self.accuracies))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self) | {"accuracy": self.accuracy}
 
 
 @dataclass(frozen=True)
 class LeakProgress:
-    """One more epoch is done; `bars` holds the splits that are finished."""
+    """Progress after an epoch; `bars` are the finished splits."""
 
     done: int
     total: int
@@ -63,6 +66,8 @@ def leak_meter(
 ) -> Iterator[LeakProgress]:
     """Train the same network under the segment, track and (where known) artist split.
 
+    Yields one LeakProgress for each epoch; the last has all the bars.
+
     Parameters
     ----------
     dataset : Dataset with tracks
@@ -70,15 +75,10 @@ def leak_meter(
     runs : int, 1 to 1000
         Each split is drawn this often, with seeds from ``params.seed`` on.
 
-    Yields
-    ------
-    LeakProgress
-        One for each epoch; the last one has all the bars.
-
     Raises
     ------
     DatasetError
-        The dataset does not know its tracks, or is too small to be split.
+        The dataset has no track names, or is too small to be split.
     SettingsError
         `runs` is out of range.
     """
@@ -87,7 +87,7 @@ def leak_meter(
     seeds = range(params.seed, params.seed + runs)
     splits = [[by_segment(dataset, seed) for seed in seeds]]
     splits.append([by_track(dataset, seed) for seed in seeds])
-    # Where no artists are known, or too few, two bars still tell something.
+    # Two bars are useful even where there are too few artists.
     with contextlib.suppress(DatasetError):
         splits.append([by_artist(dataset, seed) for seed in seeds])
     return _run(dataset, params, splits)
@@ -101,9 +101,8 @@ def _run(
     done = 0
     for draws in splits:
         measured: list[Measurement] = []
-        for split in draws:
-            seeded = TrainParams(**asdict(params) | {"seed": split.seed})
-            training = train(dataset, split, seeded)
+        for run, split in enumerate(draws):
+            training = train(dataset, split, replace(params, seed=params.seed + run))
             for epoch in training:
                 done += 1
                 if epoch.epoch == params.epochs:
@@ -126,15 +125,15 @@ def _bar(dataset: Dataset, draws: list[Split], measured: list[Measurement]) -> L
 
 
 def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
-    """What the bars say, and what chance may have to do with it.
+    """Say how much of the score is a leak, and how much may be chance.
 
-    The interval of the difference (Newcombe 1998) takes the two scores for independent. They are
+    The interval of the difference (Newcombe 1998) treats the two scores as independent. They are
     not: the same network met much of the same music, so the interval is rather too wide. Of 60
     invented datasets of 60 tracks whose songs cannot be recognised, none was said to leak or to
     gain (95%: at most 6% would be); of 60 whose songs can be, all were said to leak.
     """
     first, last = bars[0], bars[-1]
-    # As they stand above the bars, so that whoever subtracts finds the same.
+    # Rounded as they are shown above the bars, so that they subtract to the same.
     before, after = round(100 * first.accuracy), round(100 * last.accuracy)
     lost = before - after
     low, high = _difference(last, first)
@@ -164,7 +163,7 @@ def leak_sentence(bars: tuple[LeakBar, ...] | list[LeakBar]) -> str:
 
 
 def _difference(bar: LeakBar, before: LeakBar) -> tuple[float, float]:
-    """The 95% interval of how much higher a bar is than the one before it."""
+    """Return the 95% confidence interval of a bar's excess over the one before it."""
     p, q = bar.accuracy, before.accuracy
     (p_low, p_high), (q_low, q_high) = bar.interval, before.interval
     return p - q - np.hypot(p - p_low, q_high - q), p - q + np.hypot(p_high - p, q - q_low)

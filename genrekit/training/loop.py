@@ -1,9 +1,7 @@
-"""Training a classifier: epochs one by one, to be stopped after any of them.
+"""The training loop: epochs one by one, to be stopped after any of them.
 
-The default is the course's: cross-entropy, Adam at a learning rate of 1e-4, batches of 32, 50
-epochs, features as they are. `train_params` has what suits each network. As in the course, train
-loss and accuracy are running means over the epoch's batches, taken while the weights still move;
-validation follows each epoch.
+As in the course, training loss and accuracy are running means over the epoch's batches, computed
+while the weights still move; validation follows each epoch.
 """
 
 import copy
@@ -26,24 +24,25 @@ from torch.nn.functional import cross_entropy
 from genrekit import __version__
 from genrekit.audio.non_music import render_non_music
 from genrekit.dataset.dataset import Dataset
-from genrekit.dataset.splits import Split
+from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
 from genrekit.model.bundle import GenreModel
 from genrekit.model.evaluation import Measurement, measure
 from genrekit.model.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
 from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import build_network, count_parameters
 from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import rows_at_once
 from genrekit.training.augment import KEPT_BAND
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import CourseRecipe, Recipe, RobustRecipe
+from genrekit.training.rows import RowReader, Rows, adjacent_rows, normalisation
 from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "kept_band", "train"]
 
-_ROWS_SUMMED: Final = 128
 _OUTLIERS: Final = 1200
 
 
@@ -63,12 +62,12 @@ class EpochStats:
 
 
 class Training:
-    """A run: iterate over it for its epochs, as far as wanted, then ask for its `model`.
+    """A training run: iterate over it for its epochs, then ask for its `model`.
 
     Attributes
     ----------
-    history : list of EpochStats
-        The epochs so far.
+    history : list of EpochStats, the epochs so far
+    kept_epoch : int, the epoch whose weights are kept; 0 before the first
     """
 
     def __init__(self, dataset: Dataset, split: Split, params: TrainParams) -> None:
@@ -77,7 +76,11 @@ class Training:
         self.params = params
         self.history: list[EpochStats] = []
         self._device = _device(params.device)
-        self._mean, self._std = _normalisation(dataset.features, split.train, params.normalise)
+        if params.normalise:
+            self._mean, self._std = normalisation(dataset.features, split.train)
+        else:
+            width = dataset.params.coefficients
+            self._mean, self._std = np.zeros(width, np.float32), np.ones(width, np.float32)
         self._network = build_network(
             params.network, dataset.params.shape, len(dataset.genres), params.seed
         ).to(self._device)
@@ -93,13 +96,11 @@ class Training:
         while len(self.history) < params.epochs:
             start = perf_counter()
             self._network.train()
-            batches = []
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed((params.seed + (len(self.history) << 40)) % 2**63)
                 order = torch.randperm(count, generator=self._order)
-                for rows in torch.split(order, params.batch_size):
-                    batches.append(recipe.step(rows))
-            # Not before: reading a batch's figures waits for the device, and takes its time.
+                batches = [recipe.step(rows) for rows in torch.split(order, params.batch_size)]
+            # Read only now: reading a batch's figures waits for the device.
             losses, logits, genres = zip(*batches, strict=True)
             sizes = torch.tensor([len(batch) for batch in genres], device=self._device)
             hits = (torch.cat(logits).argmax(dim=1) == torch.cat(genres)).sum()
@@ -115,7 +116,7 @@ class Training:
             yield stats
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
-        """Write all that a run needs to go on later from the epoch it has reached.
+        """Write everything needed to continue later from the current epoch.
 
         Raises
         ------
@@ -135,7 +136,7 @@ class Training:
             torch.save(state, temporary)
 
     def load_state(self, path: str | os.PathLike[str]) -> None:
-        """Go on from where `save_state` wrote `path`; nothing in the file is executed.
+        """Continue from where `save_state` wrote `path`; nothing in the file is executed.
 
         Raises
         ------
@@ -161,11 +162,11 @@ class Training:
                 ) from None
 
     def model(self, about: str = "") -> GenreModel:
-        """The model as it stands: calibrated on the validation part, measured, with its card.
+        """Return the current model, calibrated on the validation part, with its card.
 
         Parameters
         ----------
-        about : str, what the card says first: where the data came from, and its cautions
+        about : str, first in the card: the source of the data, and its limits
 
         Raises
         ------
@@ -179,9 +180,7 @@ class Training:
         return replace(model, card=card, neighbours=self.neighbours(model))
 
     def measured(self) -> Measurement:
-        """How often the network as it stands is right on what the split holds out.
-
-        It is not calibrated, which changes no verdict, but the calibration error.
+        """Measure the current network, uncalibrated, on the held-out part.
 
         Raises
         ------
@@ -193,33 +192,27 @@ class Training:
 
     def _uncalibrated(self) -> GenreModel:
         if not self.kept_epoch:
-            raise ModelError("Nothing has been learned yet: run at least one epoch first.")
+            raise ModelError("No epoch has been run yet: run at least one.")
         network = copy.deepcopy(self._recipe.judge).cpu()
         if self._best is not None:
             network.load_state_dict(self._best[1])
-        return GenreModel(
-            network.eval(),
-            self.params.network,
-            self.dataset.params,
-            self.dataset.genres,
-            self._mean,
-            self._std,
-        )
+        data, name = self.dataset, self.params.network
+        return GenreModel(network.eval(), name, data.params, data.genres, self._mean, self._std)
 
     def neighbours(self, model: GenreModel) -> Neighbours | None:
-        """What `model` was trained on; None where the tracks are unknown, or too few to tell."""
+        """Return the training music of `model`; None where there are not two tracks or more."""
         tracks = self.dataset.tracks
         if tracks is None or len(np.unique(tracks[self.split.train])) < 2:
             return None
         held_out = self.split.valid[:0] if self.split.shares_tracks else self.split.valid
         band = kept_band(self.params)
         try:
-            return Neighbours.fit(model, self.dataset, self.split.train, held_out, band)
-        except ModelError:  # a network that has learned nothing hears no differences
+            return fit_neighbours(model, self.dataset, self.split.train, held_out, band)
+        except ModelError:  # a network that has learned nothing has but one embedding
             return None
 
     def _identity(self) -> str:
-        """What a run depends on, as one word."""
+        """Return a hash of everything that a run depends on."""
         run = [self.dataset.sha256, self.split.sha256, repr(self.params)]
         return hashlib.sha256("\n".join(run).encode()).hexdigest()
 
@@ -228,7 +221,7 @@ class Training:
         x, y = self._rows(rows)
         if params.recipe == "course":
             return CourseRecipe(self._network, x, y, params.learning_rate)
-        before, after = _neighbours(dataset, rows)
+        before, after = adjacent_rows(dataset, rows)
         log_mel = dataset.params.kind == "log_mel" and not params.normalise
         return RobustRecipe(
             self._network,
@@ -251,13 +244,13 @@ class Training:
         features = (extract(sounds, params) - self._mean) / self._std
         return torch.from_numpy(features).to(self._device)
 
-    def _rows(self, rows: NDArray[np.int64]) -> tuple["Tensor | _ReadRows", Tensor]:
+    def _rows(self, rows: NDArray[np.int64]) -> tuple[Rows, Tensor]:
         labels = torch.from_numpy(self.dataset.labels[rows]).to(self._device)
         normalise = (self._mean, self._std) if self.params.normalise else None
-        read = _ReadRows(self.dataset.features, rows, normalise, self._device)
-        return (read if self.dataset.mapped else read[:]), labels
+        reader = RowReader(self.dataset.features, rows, normalise, self._device)
+        return (reader if self.dataset.mapped else reader[:]), labels
 
-    def _validate(self, x: "Tensor | _ReadRows", y: Tensor) -> tuple[float, float]:
+    def _validate(self, x: Rows, y: Tensor) -> tuple[float, float]:
         if not len(y):
             return float("nan"), float("nan")
         judge = self._recipe.judge.eval()
@@ -273,14 +266,11 @@ class Training:
         finite = all(weights.sum().isfinite() for weights in judge.parameters())
         if not finite or not np.isfinite(stats.train_loss):
             self.kept_epoch = 0 if self._best is None else self.kept_epoch
-            given, usual = (
-                self.params.learning_rate,
-                NETWORK_DEFAULTS[self.params.network].learning_rate,
-            )
-            lower = min(usual, given / 100)
+            rate = self.params.learning_rate
+            lower = min(NETWORK_DEFAULTS[self.params.network].learning_rate, rate / 100)
             raise ModelError(
-                f"The loss grew beyond all numbers in epoch {stats.epoch}, at a learning rate of "
-                f"{numeral(given)}: use a far lower one, such as {numeral(lower)}, or bring the "
+                f"The loss overflowed in epoch {stats.epoch}, at a learning rate of "
+                f"{numeral(rate)}: use a far lower one, such as {numeral(lower)}, or bring the "
                 "features to one scale (normalise)."
             )
         if self.params.keep == "last" or not len(self.split.valid):
@@ -290,7 +280,7 @@ class Training:
             self.kept_epoch = stats.epoch
 
     def _calibration(self, model: GenreModel) -> tuple[float, float]:
-        """Temperature and threshold from the validation tracks, or segments without tracks."""
+        """Fit temperature and threshold to the validation tracks, or to segments without tracks."""
         rows = self.split.valid
         if not len(rows):
             return 1.0, 0.0
@@ -308,22 +298,14 @@ class Training:
         tracks = None if dataset.tracks is None else len(np.unique(dataset.tracks))
         recipe = {k: v for k, v in asdict(self.params).items() if k != "device"}
         return {
-            "data": {
-                "fingerprint": dataset.sha256,
-                "segments": dataset.counts(),
-                "tracks": tracks,
-            },
+            "data": {"fingerprint": dataset.sha256, "segments": dataset.counts(), "tracks": tracks},
             "split": {
                 "kind": split.kind,
                 "seed": split.seed,
                 "held_out": split.held_out_sha256,
                 "shares_tracks": split.shares_tracks,
                 "worth": split.worth,
-                "segments": {
-                    "train": len(split.train),
-                    "valid": len(split.valid),
-                    "test": len(split.test),
-                },
+                "segments": {part: len(getattr(split, part)) for part in PARTS},
             },
             "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self.kept_epoch},
             "parameters": count_parameters(model.network),
@@ -334,7 +316,7 @@ class Training:
 
 
 def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> Training:
-    """Set up a training run; it starts when it is iterated over.
+    """Set up a training run, which starts when it is iterated over.
 
     Examples
     --------
@@ -347,68 +329,8 @@ def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> 
 
 
 def kept_band(params: TrainParams) -> tuple[float, float]:
-    """The part of the mel axis that every variation in training leaves, from 0 to 1."""
+    """Return the part of the mel axis, from 0 to 1, that every training variation leaves."""
     return KEPT_BAND if params.recipe == "robust" else (0.0, 1.0)
-
-
-class _ReadRows:
-    """Rows of features as tensors, taken and normalised when they are asked for."""
-
-    def __init__(
-        self,
-        features: NDArray[np.float32],
-        rows: NDArray[np.int64],
-        normalise: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
-        device: torch.device,
-    ) -> None:
-        self._features = features
-        self._rows = rows
-        self._normalise = normalise
-        self._device = device
-
-    def __getitem__(self, places: Tensor | slice, /) -> Tensor:
-        rows = self._rows[places if isinstance(places, slice) else places.numpy()]
-        features = self._features[rows]  # a copy
-        if self._normalise is not None:
-            mean, std = self._normalise
-            features -= mean
-            features /= std
-        return torch.from_numpy(features).to(self._device)
-
-
-def _normalisation(
-    features: NDArray[np.float32], rows: NDArray[np.int64], wanted: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each coefficient in these rows, shapes (coefficients,)."""
-    coefficients = features.shape[-1]
-    if not wanted:
-        return np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
-    parts = [rows[start : start + _ROWS_SUMMED] for start in range(0, len(rows), _ROWS_SUMMED)]
-    count = len(rows) * features.shape[1]
-    mean = sum(features[part].sum(axis=(0, 1), dtype=np.float64) for part in parts) / count
-    squares = (np.square(features[part] - mean).sum(axis=(0, 1)) for part in parts)
-    std = np.sqrt(sum(squares) / count)
-    # A coefficient that never changes (a band that is always empty) stays as it is.
-    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
-
-
-def _neighbours(
-    dataset: Dataset, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each of these rows, which of them comes before and after it in its track.
-
-    Places in `rows`, shape (n,) each; its own place where there is none.
-    """
-    own = np.arange(len(rows))
-    if dataset.tracks is None or dataset.segments is None:
-        return own, own
-    track, place = dataset.tracks[rows], dataset.segments[rows]
-    order = np.lexsort((place, track))
-    follows = (track[order][1:] == track[order][:-1]) & (place[order][1:] == place[order][:-1] + 1)
-    before, after = own.copy(), own.copy()
-    after[order[:-1][follows]] = order[1:][follows]
-    before[order[1:][follows]] = order[:-1][follows]
-    return before, after
 
 
 def _device(name: str) -> torch.device:

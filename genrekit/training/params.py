@@ -1,4 +1,4 @@
-"""The choices of a training run, and those that suit each network; without PyTorch."""
+"""The settings of a training run, and the defaults of each network; without PyTorch."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,26 +11,25 @@ __all__ = ["NETWORK_DEFAULTS", "TrainParams"]
 
 @dataclass(frozen=True)
 class TrainParams:
-    """The choices of one training run; the defaults are the course's.
+    """The settings of one training run; the defaults are the course's.
 
     Attributes
     ----------
-    network : a key of `NETWORKS`; any other is refused when training begins
+    network : a key of `NETWORKS`; others are refused when training begins
     recipe : "course" or "robust"
-        Plain, or with varied and mixed examples and averaged weights: see `recipes`.
+        Plain, or with augmentation, mixup and averaged weights: see `recipes`.
     epochs, batch_size : int, >= 1
     learning_rate : float, > 0, up to 10, of Adam
     seed : int, >= 0, of the first weights and of the order of the examples
     keep : "last" or "best"
         The weights after the last epoch, or after the one with the lowest validation loss.
-    normalise : bool
-        Subtract the mean and divide by the standard deviation of each coefficient.
-    device : str, "auto" (CUDA where there is one) or a PyTorch device
+    normalise : bool, whether each coefficient is standardised
+    device : str, "auto" (CUDA where available) or a PyTorch device
 
     Raises
     ------
     SettingsError
-        When made: another value is outside its range.
+        When made: another value is out of range.
     """
 
     network: str = "mlp"

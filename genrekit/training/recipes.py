@@ -1,12 +1,13 @@
-"""How weights are moved: the course's plain way, and one that withstands real uploads.
+"""How weights are updated: the course's plain way, and one that withstands real uploads.
 
-A recipe holds the network, its optimiser and its training rows. `step` learns from some rows;
-`judge` is the network whose answers count: the one that learns, or an average of it over time.
+A recipe holds the network, its optimiser and the training rows. Its `judge` is the network whose
+outputs count: the one that learns, or an average of it over time.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,42 +17,50 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
+from genrekit.training.rows import Rows
 
-__all__ = ["CourseRecipe", "Recipe", "RobustRecipe", "Segments"]
-
-
-class Segments(Protocol):
-    """Training rows (n, frames, coefficients): a tensor, or what reads them when asked for."""
-
-    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+__all__ = ["CourseRecipe", "Recipe", "RobustRecipe"]
 
 
-class Recipe(Protocol):
-    """What `Training` asks of a recipe."""
+class Recipe(ABC):
+    """A way to train a network, one batch at a time."""
 
     judge: nn.Module
+    _optimizer: torch.optim.Optimizer
+    _parts: dict[str, Any]
+    """Everything that changes, by its name in the state."""
 
+    @abstractmethod
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+        """Learn from these training rows; return their mean loss, logits and target genres."""
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on later: tensors and plain values."""
+        """Return everything needed to continue later: tensors and plain values."""
+        return {name: part.state_dict() for name, part in self._parts.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Continue where `state` was taken."""
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
+
+    def _descend(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()  # frees the gradients' memory
 
 
-class CourseRecipe:
+class CourseRecipe(Recipe):
     """Cross-entropy, Adam, rows as they are."""
 
-    def __init__(self, network: nn.Module, x: Segments, y: Tensor, learning_rate: float) -> None:
+    def __init__(self, network: nn.Module, x: Rows, y: Tensor, learning_rate: float) -> None:
         self.judge = network
         self._x, self._y = x, y
         self._chain = DenseChain(network) if DenseChain.fits(network) else None
         self._optimizer = torch.optim.Adam(network.parameters(), learning_rate, fused=True)
+        self._parts = {"judge": network, "optimizer": self._optimizer}
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._x[rows], self._y[rows]
         if self._chain is not None:
             loss, logits = self._chain.differentiate(x, target)
@@ -59,38 +68,28 @@ class CourseRecipe:
             return loss, logits, target
         logits = self.judge(x)
         loss = cross_entropy(logits, target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._optimizer.zero_grad()  # gives their memory back
+        self._descend(loss)
         return loss.detach(), logits.detach(), target
 
-    def state(self) -> dict[str, Any]:
-        """All that is needed to go on later."""
-        return {"judge": self.judge.state_dict(), "optimizer": self._optimizer.state_dict()}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        self.judge.load_state_dict(state["judge"])
-        self._optimizer.load_state_dict(state["optimizer"])
-
-
-class RobustRecipe:
-    """Varied rows, mixed in pairs, softened answers, and an average of the weights over time.
+class RobustRecipe(Recipe):
+    """Augmentation, mixup, label smoothing, and averaged weights.
 
     Adam with decoupled weight decay (Loshchilov and Hutter 2019) under a one-cycle learning
     rate (Smith and Topin 2018), mixup (Zhang et al. 2018), label smoothing (Szegedy et al. 2016),
-    the variations of `genrekit.training.augment` for log-mel features, and outliers that every
-    genre fits equally (Hendrycks, Mazeika and Dietterich 2019).
+    the variations of `genrekit.training.augment` for log-mel features, and outlier exposure
+    (Hendrycks, Mazeika and Dietterich 2019).
 
     Parameters
     ----------
     network : nn.Module
-    x : Segments, the training rows
+    x : Rows, the training rows
     y : Tensor, int64, shape (n,), their labels
-    before, after : ndarray, int64, shape (n,), the row before and after each in its track; its
-        own number where there is none
+    before, after : ndarray, int64, shape (n,), the row before and after each in its track, or its
+        own number
     log_mel : bool, whether coefficients are mel bands in dB
-    outliers : Tensor, shape (m, frames, coefficients), rows that are no music; m may be 0
+    outliers : Tensor, shape (m, frames, coefficients), rows that are not music; m may be 0
+    genres : int
     learning_rate : float, the highest of the cycle
     steps : int, of the whole run
     """
@@ -105,7 +104,7 @@ class RobustRecipe:
     def __init__(
         self,
         network: nn.Module,
-        x: Segments,
+        x: Rows,
         y: Tensor,
         before: NDArray[np.int64],
         after: NDArray[np.int64],
@@ -134,53 +133,36 @@ class RobustRecipe:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, learning_rate, total_steps=steps, pct_start=self.WARM_UP
         )
-        self._steps = 0
+        self._parts = {
+            "judge": self.judge,
+            "network": network,
+            "optimizer": self._optimizer,
+            "schedule": self._schedule,
+        }
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows: their mean loss, their logits, the genres wanted."""
+        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
-        self._network.train()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
             logits = self._network(mask(x)).float()
         loss = cross_entropy(logits, target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._optimizer.zero_grad()  # gives their memory back
+        self._descend(loss)
         self._schedule.step()
-        self._steps += 1
-        self._average()
+        self._average(self._schedule.last_epoch)  # PyTorch's word for the steps taken
         return loss.detach(), logits.detach(), target.argmax(dim=1)
-
-    def state(self) -> dict[str, Any]:
-        """All that is needed to go on later."""
-        return {
-            "judge": self.judge.state_dict(),
-            "network": self._network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "steps": self._steps,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        self.judge.load_state_dict(state["judge"])
-        self._network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._steps = state["steps"]
 
     def _varied(self, rows: Tensor) -> Tensor:
         x, own = self._x, self._x[rows]
         frames, device = own.shape[1], own.device
         before, after = self._before[rows], self._after[rows]
-        # Where a track begins or ends, it goes back the way it came.
+        # At the ends of a track, the segment is mirrored.
         first = torch.where((before == rows)[:, None, None].to(device), own.flip(1), x[before])
         last = torch.where((after == rows)[:, None, None].to(device), own.flip(1), x[after])
-        around = torch.cat([first, own, last], dim=1)
+        surroundings = torch.cat([first, own, last], dim=1)
         if self._log_mel:
-            return add_noise(equalise(shift(around, frames)))
+            return add_noise(equalise(shift(surroundings, frames)))
         start = int(torch.randint(frames // 2, frames + frames // 2 + 1, ()))
-        return around[:, start : start + frames]
+        return surroundings[:, start : start + frames]
 
     def _mixed(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         concentration = torch.full((len(x),), self.MIXUP)
@@ -194,18 +176,18 @@ class RobustRecipe:
     def _with_outliers(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         count = round(len(x) * self.OUTLIER_SHARE) if len(self._outliers) else 0
         if count:
-            places = torch.randperm(len(x))[:count]
+            replaced = torch.randperm(len(x))[:count]
             chosen = self._outliers[torch.randint(len(self._outliers), (count,))]
             if self._log_mel:
                 chosen = add_noise(equalise(chosen))
-            x[places] = chosen
-            target[places] = 1 / target.shape[1]
+            x[replaced] = chosen
+            target[replaced] = 1 / target.shape[1]
         return x, target
 
     @torch.no_grad()
-    def _average(self) -> None:
-        """Move `judge` towards the weights: the average of the last tenth, at first."""
-        share = max(1 / self.AVERAGED_STEPS, 10 / (10 + self._steps))
+    def _average(self, steps: int) -> None:
+        """Move `judge` towards the weights: at first the average of the last tenth of the steps."""
+        share = max(1 / self.AVERAGED_STEPS, 10 / (10 + steps))
         for kept, new in zip(
             self.judge.state_dict().values(), self._network.state_dict().values(), strict=True
         ):
@@ -216,7 +198,7 @@ class RobustRecipe:
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is native there, and so faster than float32."""
+    """Return whether the device computes bfloat16 natively, so faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -204,13 +204,9 @@ def _against(evidence: SongMap, pro: NDArray[np.float64], contra: NDArray[np.flo
 
 def _run(strength: NDArray[np.float64]) -> slice:
     """Return the strongest band with its neighbours that are at least half as strong."""
-    first = last = int(strength.argmax())
-    enough = strength >= 0.5 * strength[first]
-    while first > 0 and enough[first - 1]:
-        first -= 1
-    while last < len(strength) - 1 and enough[last + 1]:
-        last += 1
-    return slice(first, last + 1)
+    weak = np.flatnonzero(np.r_[True, strength < 0.5 * strength.max(), True])
+    after = np.searchsorted(weak, strength.argmax() + 1)
+    return slice(int(weak[after - 1]), int(weak[after]) - 1)
 
 
 def _when(course: NDArray[np.float64]) -> str:

@@ -1,4 +1,4 @@
-"""Turn music into a dataset, and see what became of each file."""
+"""The page that turns music into a dataset, and shows it."""
 
 import tempfile
 from dataclasses import fields
@@ -23,7 +23,7 @@ SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
 
 def number(name: str, label: str, step: float, about: str, **limits: float) -> float:
-    """An input for a field of FeatureParams: its default and, unless given, its limits."""
+    """An input for a field of FeatureParams, with its default and limits unless given."""
     meta = SETTINGS[name].metadata
     kind = type(SETTINGS[name].default)
     value: float = st.number_input(
@@ -66,14 +66,7 @@ def choose_params() -> FeatureParams:
             low=256,
             high=8192,
         )
-        hop = number(
-            "hop_length",
-            "Hop (samples)",
-            64,
-            tip("Hop"),
-            low=64,
-            high=4096,
-        )
+        hop = number("hop_length", "Hop (samples)", 64, tip("Hop"), low=64, high=4096)
     params = FeatureParams(
         segment_seconds=seconds, n_mfcc=int(n_mfcc), n_fft=int(n_fft), hop_length=int(hop)
     )
@@ -90,7 +83,7 @@ def choose_params() -> FeatureParams:
 
 
 def options(params: FeatureParams) -> list[str]:
-    """What differs from the defaults, as the command line says it."""
+    """Return the options of the command line that differ from the defaults."""
     defaults = FeatureParams()
     return [
         word
@@ -141,19 +134,15 @@ def show_result(job: Job) -> None:
 
 def show_downloads(path: str) -> None:
     st.header("Take it away", anchor=False)
-    columns = st.columns(3)
-    for column, (label, suffix, name) in zip(
-        columns,
-        (
-            ("Parquet, with its card", ".parquet", "data.parquet"),
-            ("NPZ for NumPy", ".npz", "features.npz"),
-            ("The course's JSON", ".json", "mfcc_data.json"),
-        ),
-        strict=True,
-    ):
+    files = {
+        "Parquet, with its card": "data.parquet",
+        "NPZ for NumPy": "features.npz",
+        "The course's JSON": "mfcc_data.json",
+    }
+    for column, (label, name) in zip(st.columns(3), files.items(), strict=True):
         column.download_button(
             label,
-            lambda suffix=suffix: exported(path, suffix),
+            lambda name=name: exported(path, Path(name).suffix),
             name,
             on_click="ignore",
             icon=":material/download:",
@@ -161,10 +150,10 @@ def show_downloads(path: str) -> None:
 
 
 def exported(path: str, suffix: str) -> bytes:
-    """The dataset as a file of this kind; runs when its button is pressed."""
+    """Return the dataset as a file of this kind; called when its button is pressed."""
     if suffix == ".parquet":
         return Path(path).read_bytes()
-    # In the job's folder: it is removed there even when the server dies meanwhile.
+    # In the job's folder, so that it is removed even if the server dies meanwhile.
     with tempfile.TemporaryDirectory(prefix=".download-", dir=Path(path).parent) as folder:
         target = Path(folder) / f"data{suffix}"
         export_dataset(Dataset.read(path), target)

@@ -1,4 +1,4 @@
-"""Train a classifier on a dataset, watch it learn, and be told what its score is worth."""
+"""The page that trains a classifier on a dataset, and says what its score is worth."""
 
 import io
 import json
@@ -45,7 +45,7 @@ SUFFIXES = (".parquet", ".npz", ".json")
 
 
 def choose_dataset() -> Job | None:
-    """The dataset to train on: one that this visit made, or an uploaded one."""
+    """Return the dataset to train on: one made in this visit, or an uploaded one."""
     current = session.current("dataset")
     known = session.owned("dataset")
     if current is not None and current.active:
@@ -81,13 +81,10 @@ def upload_dataset() -> None:
         raise DatasetError("That file's name ends in none of .parquet, .npz and .json: rename it.")
     if upload.size > 1e6 * settings().upload_megabytes:
         raise DatasetError(f"It is larger than {settings().upload_megabytes:g} MB: make it less.")
-    jobs = session.jobs()
-    folder = jobs.new_folder()
+    folder = session.jobs().new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
-    commands = [["import", f"upload{suffix}", "-o", "data.parquet"]]
-    job = jobs.add(folder, "dataset", f"Uploaded {suffix[1:]} file", commands, session.owner())
-    session.remember("dataset", job.id)
-    st.rerun()
+    command = ["import", f"upload{suffix}", "-o", "data.parquet"]
+    start("dataset", f"Uploaded {suffix[1:]} file", command, folder)
 
 
 def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
@@ -178,7 +175,7 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def say_held_out(path: str, how: str, seed: int) -> str:
-    """How much this split holds out, which is seldom 30% to the point."""
+    """Say how much this split holds out, which is rarely exactly 30%."""
     dataset = read(path)
     try:
         return f"Held out: {held_out_in_words(dataset, make_split(dataset, how, seed))}."
@@ -201,9 +198,10 @@ def recipe(params: TrainParams) -> list[str]:
     return options + ["--normalise"] * params.normalise + ["--progress", "json"]
 
 
-def start(dataset: Job, kind: str, title: str, command: list[str]) -> None:
+def start(kind: str, title: str, command: list[str], folder: Path | None = None) -> None:
+    """Queue a job, in a folder of its own unless that is there already."""
     jobs = session.jobs()
-    job = jobs.add(jobs.new_folder(), kind, title, [command], session.owner())
+    job = jobs.add(folder or jobs.new_folder(), kind, title, [command], session.owner())
     session.remember(kind, job.id)
     st.rerun()
 
@@ -212,20 +210,18 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
     data = f"../{dataset_job.id}/data.parquet"
     name = dataset_job.title.lower()
     train, leak = st.columns(2)
-    with train:
-        if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
-            command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
-            start(dataset_job, "model", f"Classifier on {name}, split by {split}", command)
-    with leak:
-        if dataset.tracks is not None and st.button(
-            "Leak meter: every split",
-            icon=":material/water_drop:",
-            disabled=busy("leak"),
-            help="Trains the same network under each split, and shows how much of the score is "
-            "owed to songs that it had met before.",
-        ):
-            command = ["leak-meter", data, "-o", "leak.json", *recipe(params)]
-            start(dataset_job, "leak", f"Leak meter on {name}", command)
+    if train.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
+        command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
+        start("model", f"Classifier on {name}, split by {split}", command)
+    if dataset.tracks is not None and leak.button(
+        "Leak meter: every split",
+        icon=":material/water_drop:",
+        disabled=busy("leak"),
+        help="Trains the same network under each split, and shows how much of the score is "
+        "owed to songs that it had met before.",
+    ):
+        command = ["leak-meter", data, "-o", "leak.json", *recipe(params)]
+        start("leak", f"Leak meter on {name}", command)
 
 
 def busy(kind: str) -> bool:
@@ -246,13 +242,13 @@ def show_model_job(job: Job) -> None:
     job_panel(job)
     st.fragment(run_every=1.0 if job.active else None)(curves)(job)
     if job.status == "done":
-        card = json.loads((job.folder / "model" / "model.json").read_text())["card"]
-        source = trained_on(job)
+        folder = job.folder / "model"
+        card = json.loads((folder / "model.json").read_text())["card"]
+        # The dataset that it was trained on, while it is kept.
+        source = session.find("dataset", Path(job.commands[0][1]).parent.name)
         if source is not None:
-            show_exam(
-                card, job.folder / "model", source.folder / "data.parquet", audio_folder(source)
-            )
-        show_model_card(job, card)
+            show_exam(card, folder, source.folder / "data.parquet", audio_folder(source))
+        show_model_card(folder, card)
 
 
 def curves(job: Job) -> None:
@@ -260,12 +256,7 @@ def curves(job: Job) -> None:
         show_curves(job.events())
 
 
-def trained_on(job: Job) -> Job | None:
-    """The dataset job that a model was trained on, while it is kept."""
-    return session.find("dataset", Path(job.commands[0][1]).parent.name)
-
-
-def show_model_card(job: Job, card: dict[str, Any]) -> None:
+def show_model_card(folder: Path, card: dict[str, Any]) -> None:
     with st.expander("The model card, and the model to take away"):
         training, calibration = card["training"], card["calibrated_on"]
         off = round(100 * card["measured"]["calibration_error"])
@@ -283,7 +274,7 @@ def show_model_card(job: Job, card: dict[str, Any]) -> None:
         )
         st.download_button(
             "Download the model (zip)",
-            lambda: bundle(job.folder / "model"),
+            lambda: bundle(folder),
             "my-model.zip",
             on_click="ignore",
             icon=":material/download:",

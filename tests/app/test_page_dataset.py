@@ -66,7 +66,7 @@ def metrics(at) -> dict[str, str]:
     return {metric.label: metric.value for metric in at.metric}
 
 
-def test_a_zip_is_looked_into_and_made_a_dataset(app, music):
+def test_a_zip_is_inspected_and_made_a_dataset(app, music):
     at = app("build/dataset.py", music_source="A zip file")
     at.file_uploader[0].set_value(("my music.zip", zipped(music), "application/zip")).run()
     button(at, "Look inside").click().run()
@@ -106,7 +106,7 @@ def test_single_files_are_collected_genre_by_genre(app, music):
     assert {p.parent.name for p in stored} == {"jazz", "metal"}
 
 
-def test_a_hostile_zip_is_refused_in_words_and_leaves_nothing(app):
+def test_a_hostile_zip_is_refused_and_leaves_nothing(app):
     at = app("build/dataset.py", music_source="A zip file")
     content = zipped({"rock/a.wav": b"x", "../../evil.wav": b"x"})
     at.file_uploader[0].set_value(("bad.zip", content, "application/zip")).run()
@@ -126,9 +126,7 @@ def test_an_upload_over_the_limit_is_refused(app, music, monkeypatch):
     assert "0.1 MB are the most that can be taken" in texts(at)
 
 
-def test_server_folders_are_offered_only_where_the_host_names_them(
-    app, music, tmp_path, monkeypatch
-):
+def test_server_folders_are_offered_only_where_configured(app, music, tmp_path, monkeypatch):
     assert "On this server" not in str(app("build/dataset.py").get("button_group")[0])
     for name, content in music.items():
         path = tmp_path / "roots" / name
@@ -170,7 +168,7 @@ def test_music_of_one_source_is_not_offered_under_another(app, source, other):
     assert not offered(app("build/dataset.py", music_source=other, music=looked_into(source)))
 
 
-def test_each_source_finds_what_was_looked_into_there(app):
+def test_each_source_finds_its_inspected_music(app):
     jobs = {source: looked_into(source) for source in UPLOADS}
     at = app("build/dataset.py", music_source=UPLOADS[0], music=jobs[UPLOADS[0]])
     for source in UPLOADS[1:]:
@@ -183,14 +181,14 @@ def test_each_source_finds_what_was_looked_into_there(app):
     assert offered(at)
 
 
-def test_a_new_upload_is_not_taken_for_the_one_before_it(app, music):
+def test_a_new_upload_is_not_confused_with_the_last(app, music):
     at = app("build/dataset.py", music_source="A zip file", music=looked_into("A zip file"))
     assert offered(at)
     at.file_uploader[0].set_value(("another.zip", zipped(music), "application/zip")).run()
     assert not offered(at)
 
 
-def test_files_collected_since_are_not_taken_for_those_looked_into(app):
+def test_files_collected_later_are_not_confused_with_the_inspected_ones(app):
     at = app("build/dataset.py", music_source="Single files", music=looked_into("Single files"))
     assert offered(at)
     at.session_state["genre_files"] = {"jazz": [("a.wav", b"x")]}

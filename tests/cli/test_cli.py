@@ -438,7 +438,7 @@ REFUSED = [
     ("evaluate {none} {data}", "There is no model"),
     ("evaluate {model} {none}", "no such file"),
     ("evaluate {model} {data} --split x", 'Unknown split "x"'),
-    ("evaluate course-mlp {data}", "computed otherwise than the model's"),
+    ("evaluate course-mlp {data}", "were not computed like the model's"),
     ("classify --model {none} {song}", "There is no model"),
     ("classify --model {tmp} {song}", "There is no model"),
 ]

@@ -9,12 +9,12 @@ A fenced block is read by its first words:
 - ``shell`` and blocks without a word hold commands: those of GenreKit have to be understood.
 """
 
-import ast
 import contextlib
 import doctest
 import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -209,13 +209,10 @@ def test_the_floors_are_drawn_as_they_are(number, floors):
     assert drawn == dict(enumerate(floors, 1))
 
 
-def test_a_room_lists_its_files():
-    for face in (ROOT / "genrekit").glob("**/__init__.py"):
-        about = ast.get_docstring(ast.parse(face.read_text(encoding="utf-8")))
-        if face.parent.name not in ("genrekit", "app"):
-            files = {path.stem for path in face.parent.glob("*.py")} - {"__init__"}
-            files |= {path.parent.name for path in face.parent.glob("*/__init__.py")}
-            assert set(re.findall(r"^- `(\w+)`: ", about, re.MULTILINE)) == files, face
+def test_the_list_of_files_is_up_to_date():
+    make = runpy.run_path(str(ROOT / "docs" / "make_file_list.py"))
+    page = make["PAGE"].read_text(encoding="utf-8")
+    assert page == make["with_list"](page), "run python docs/make_file_list.py"
 
 
 def test_the_demonstration_is_the_tour():

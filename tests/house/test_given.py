@@ -25,7 +25,7 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.errors import AudioError, GenreKitError, SettingsError
 from genrekit.features import extraction, invert, trace
 from genrekit.model.bundle import GenreModel
-from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_file import load_neighbours
 from genrekit.system import remote
 from genrekit.verdict import analysis
 from genrekit.verdict.occlusion import occlusion
@@ -237,7 +237,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         lambda p: file_check.check_file(p, 1.0),
         GenreModel.load,
         demo_model.save,
-        Neighbours.load,
+        load_neighbours,
         analysis.ModelFile.at,
     ):
         with pytest.raises(GenreKitError) as refused:

@@ -1,4 +1,4 @@
-"""Models: bundles that travel whole or are refused, and verdicts."""
+"""Models: bundles, which load whole or are refused, and verdicts."""
 
 import copy
 import dataclasses
@@ -30,7 +30,7 @@ GENRES = ("blues", "jazz", "rock")
 
 @pytest.fixture
 def untrained(small):
-    """Fresh weights: what it says means nothing, but it says it."""
+    """A model with fresh weights, for verdicts that mean nothing."""
     return GenreModel(
         build_network("mlp", small.shape, 3, seed=0),
         "mlp",
@@ -111,7 +111,7 @@ def test_silence(untrained, level):
     assert verdict.segments == ()
 
 
-def test_quiet_music_is_no_silence(untrained, song):
+def test_quiet_music_is_not_silence(untrained, song):
     assert untrained.classify(song / np.abs(song).max() * 0.002, sample_rate=8000).genre in GENRES
 
 
@@ -149,10 +149,8 @@ def test_no_genre_stands_out(untrained, song):
         (1.0, False, "It sounds unlike anything this model was trained on."),
     ],
 )
-def test_far_from_the_training_music_it_is_not_sure(
-    demo_model, monkeypatch, song, novelty, sure, note
-):
-    monkeypatch.setattr(Neighbours, "rank", lambda *_: novelty)
+def test_not_sure_far_from_the_training_music(demo_model, monkeypatch, song, novelty, sure, note):
+    monkeypatch.setattr(Neighbours, "novelty", lambda *_: novelty)
     verdict = demo_model.classify(song, sample_rate=8000)
     assert verdict.novelty == novelty
     assert (verdict.genre is not None) == sure
@@ -179,7 +177,7 @@ def test_every_format_gets_the_same_verdict(untrained, suffix, tmp_path):
         assert verdict.probabilities[genre] == pytest.approx(wav.probabilities[genre], abs=0.1)
 
 
-def test_of_a_long_song_the_start_is_heard(untrained, song):
+def test_only_the_start_of_a_long_song_is_judged(untrained, song):
     file = io.BytesIO()
     soundfile.write(file, np.tile(song, 3), 8000, format="WAV", subtype="FLOAT")
     verdict = untrained.classify_file(file, max_seconds=6)
@@ -188,7 +186,7 @@ def test_of_a_long_song_the_start_is_heard(untrained, song):
     whole = untrained.classify_file(file, max_seconds=10.2)
     assert len(whole.segments) == 10
     assert whole.note == ""
-    one = untrained.classify_file(file, max_seconds=9).of_the_start(60)
+    one = untrained.classify_file(file, max_seconds=9).with_note("Only the first minute was heard.")
     assert one.note.endswith(" Only the first minute was heard.")
     unsure = dataclasses.replace(untrained, threshold=1.0).classify_file(file, max_seconds=6)
     assert unsure.genre is None
@@ -196,7 +194,7 @@ def test_of_a_long_song_the_start_is_heard(untrained, song):
 
 
 @pytest.mark.parametrize("content", [b"", b"no music", b"RIFF" + bytes(40)])
-def test_files_that_are_none(untrained, content):
+def test_files_without_audio(untrained, content):
     with pytest.raises(AudioError):
         untrained.classify_file(content)
 
@@ -204,7 +202,7 @@ def test_files_that_are_none(untrained, content):
 # -- bundles ----------------------------------------------------------------------------------
 
 
-def test_saved_and_loaded_it_is_the_same(demo_model, demo, tmp_path):
+def test_a_loaded_model_equals_the_saved_one(demo_model, demo, tmp_path):
     folder = tmp_path / "deep" / "model"
     demo_model.save(folder)
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -226,13 +224,13 @@ def test_saved_and_loaded_it_is_the_same(demo_model, demo, tmp_path):
     assert not loaded.network.training
 
 
-def test_saved_again_it_is_the_same_bytes(demo_bundle, tmp_path):
+def test_saving_again_writes_the_same_bytes(demo_bundle, tmp_path):
     GenreModel.load(demo_bundle).save(tmp_path / "again")
     for name in ("model.json", "weights.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (demo_bundle / name).read_bytes()
 
 
-def test_numbers_that_json_cannot_say_are_left_out(untrained, tmp_path):
+def test_numbers_beyond_json_are_left_out(untrained, tmp_path):
     untrained.save(tmp_path)
     text = (tmp_path / "model.json").read_text()
     assert "NaN" not in text
@@ -253,7 +251,7 @@ def bundle(untrained, tmp_path):
 
 
 def edit(bundle, about=None, tensors=None, weights=None):
-    """Change a bundle so that its hash is right again."""
+    """Change a bundle, and correct its hash."""
     card = json.loads((bundle / "model.json").read_text())
     content = (bundle / "weights.safetensors").read_bytes()
     if tensors is not None:
@@ -266,7 +264,7 @@ def edit(bundle, about=None, tensors=None, weights=None):
     (bundle / "model.json").write_text(card if isinstance(card, str) else json.dumps(card))
 
 
-def test_editing_alone_does_no_harm(bundle):
+def test_an_edited_card_loads(bundle):
     edit(bundle)
     assert GenreModel.load(bundle).genres == GENRES
 
@@ -321,7 +319,7 @@ def test_damaged_cards(bundle, about, match):
 @pytest.mark.parametrize(
     "key", "format network genres params temperature threshold weights_sha256 card".split()
 )
-def test_cards_that_lack_something(bundle, key):
+def test_incomplete_cards(bundle, key):
     edit(bundle, lambda c: {k: v for k, v in c.items() if k != key})
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
         GenreModel.load(bundle)
@@ -387,14 +385,14 @@ def pickled():
         *pickled(),
     ],
 )
-def test_weights_that_are_none(bundle, weights):
+def test_weights_that_are_not_safetensors(bundle, weights):
     edit(bundle, weights=weights)
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
         GenreModel.load(bundle)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, -1])
-def test_weights_cut_short(bundle, kept):
+def test_truncated_weights(bundle, kept):
     path = bundle / "weights.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept) if kept == 0.5 else kept])
@@ -411,7 +409,7 @@ def test_nothing_is_ever_unpickled(bundle, monkeypatch):
     assert GenreModel.load(bundle).genres == GENRES
 
 
-def test_places_that_hold_no_model(bundle, tmp_path, untrained, monkeypatch):
+def test_folders_without_a_model(bundle, tmp_path, untrained, monkeypatch):
     for place in ("nowhere", tmp_path, bundle / "model.json", tmp_path / "no", ""):
         with pytest.raises(ModelError, match=r"There is no model .*genrekit train"):
             GenreModel.load(place)
@@ -443,7 +441,7 @@ def test_a_full_disk_leaves_the_old_model(bundle, untrained, monkeypatch):
 # -- models that ship -------------------------------------------------------------------------
 
 
-def test_the_default_model_ships_and_is_whole():
+def test_the_default_model_ships_complete():
     assert (MODELS / DEFAULT_MODEL / "model.json").is_file()
     for model in (GenreModel.load(), GenreModel.load(DEFAULT_MODEL), GenreModel.load("course-mlp")):
         assert model.params.segment_samples % model.params.hop_length == 0  # cut where frames are
@@ -453,7 +451,7 @@ def test_the_default_model_ships_and_is_whole():
     assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_name_comes_before_a_folder_of_that_name(bundle, tmp_path, monkeypatch):
+def test_a_name_precedes_a_folder_of_that_name(bundle, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bundle.rename(tmp_path / DEFAULT_MODEL)
     assert len(GenreModel.load(DEFAULT_MODEL).genres) == 10
@@ -481,11 +479,11 @@ def test_a_temperature_beyond_reason_is_damage(bundle, temperature):
         GenreModel.load(bundle)
 
 
-def test_answers_beyond_all_numbers_are_refused(untrained, song):
+def test_infinite_outputs_are_refused(untrained, song):
     network = copy.deepcopy(untrained.network)
     with torch.no_grad():
         for weights in network.parameters():
             weights.fill_(3e38)
     wild = dataclasses.replace(untrained, network=network)
-    with pytest.raises(ModelError, match="beyond all numbers"):
+    with pytest.raises(ModelError, match="not finite"):
         wild.classify(song, sample_rate=8000)

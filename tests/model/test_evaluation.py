@@ -1,4 +1,4 @@
-"""Measuring: the numbers, and what they are worth."""
+"""Measuring: the figures, and their worth."""
 
 import dataclasses
 
@@ -79,9 +79,9 @@ def test_genres_are_matched_by_name(model, data):
     assert ours.genres == ("a", "b", "c")
 
 
-def test_what_a_model_cannot_be_measured_on(model, data):
+def test_datasets_that_a_model_cannot_be_measured_on(model, data):
     other = dataclasses.replace(data, genres=("a", "b", "ska"))
-    with pytest.raises(ModelError, match='know the genre "ska": it tells apart a, b, c'):
+    with pytest.raises(ModelError, match='know the genre "ska": its genres are a, b, c'):
         measure(model, other, np.arange(3), "all")
     params = dataclasses.replace(data.params, mel_formula="htk")
     with pytest.raises(ModelError, match=r"\(mel_formula htk instead of slaney\): build it again"):
@@ -130,7 +130,7 @@ def test_another_dataset_is_measured_whole(model, make_dataset):
 
 
 def renamed(data, keep, records=()):
-    """Only some tracks, under other names, as another dataset."""
+    """Some of the tracks, under other names, as another dataset."""
     rows = np.flatnonzero(np.isin(data.tracks, keep))
     return dataclasses.replace(
         data,
@@ -145,7 +145,7 @@ def renamed(data, keep, records=()):
 
 @pytest.fixture(scope="module")
 def songs():
-    """36 tracks of 12 s whose colour moves about, each its own way."""
+    """36 tracks of 12 s, each with a changing timbre of its own."""
     params = FeatureParams(sample_rate=8000, segment_seconds=2.0, n_fft=512, hop_length=256)
     rng = np.random.default_rng(0)
     frames, tracks = 6 * params.frames, 36
@@ -196,7 +196,7 @@ def test_the_same_file_is_known_even_where_its_sound_is_not(songs, knowing):
     assert trained_on(knowing, dataclasses.replace(one, records=(same,))).all()
 
 
-def test_an_equal_name_is_no_proof_where_sounds_can_be_compared(songs, knowing):
+def test_an_equal_name_proves_nothing_where_sounds_can_be_compared(songs, knowing):
     known = np.unique(songs.tracks[by_track(songs, 0).train])
     other = dataclasses.replace(
         renamed(songs, known[:2]),
@@ -241,7 +241,7 @@ def test_a_split_by_a_file_must_be_named_and_be_the_same(data, tmp_path):
     assert evaluate(model, data, str(swapped))[1].startswith("Flattering: the model was trained")
 
 
-def test_what_was_held_out_counts_not_how_much_of_the_rest_was_trained_on(data, tmp_path):
+def test_only_the_held_out_rows_identify_a_split(data, tmp_path):
     names = sorted(set(data.tracks.tolist()))
     more = write(tmp_path, "more.csv", train=names[2:], test=names[:2])
     less = write(tmp_path, "less.csv", train=names[4:], valid=names[2:4], test=names[:2])
@@ -259,15 +259,8 @@ def test_a_split_without_a_seed_is_repeatable(data, tmp_path):
     assert_alike(first, measure(model, data, by_track(data, 0).valid, "valid"))
 
 
-def test_cards_of_an_older_version_name_kind_and_seed_only(model, data):
-    split = {k: v for k, v in model.card["split"].items() if k != "held_out"}
-    old = dataclasses.replace(model, card=model.card | {"split": split})
-    assert evaluate(old, data)[1].startswith("Fair")
-    assert evaluate(old, data, "segment")[1].startswith("Flattering")
-
-
 @pytest.mark.parametrize("card", [{}, {"split": None, "data": None}, {"split": 3, "data": "x"}])
-def test_cards_that_say_nothing_useful(model, data, card):
+def test_cards_without_useful_entries(model, data, card):
     measured, worth = evaluate(dataclasses.replace(model, card=card), data)
     assert measured.part == "all"
     assert worth.startswith("Worth nothing as a test: the model was trained on every one") or (

@@ -1,4 +1,4 @@
-"""Metrics, against scikit-learn and against numbers worked out by hand."""
+"""Metrics, checked against scikit-learn and by hand."""
 
 import math
 
@@ -93,7 +93,7 @@ def test_calibration_error_at_the_ends():
     assert math.isnan(expected_calibration_error(np.empty((0, 2)), np.empty(0, np.int64)))
 
 
-def test_the_calibrated_have_a_small_error_and_the_boastful_a_large_one():
+def test_overconfidence_gives_a_larger_calibration_error():
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(20_000, 4)) * 1.5
     probabilities = softmax(logits)
@@ -112,7 +112,7 @@ def test_softmax(temperature):
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.5, 6.0])
-def test_temperature_finds_the_scale_that_logits_were_blown_up_by(scale):
+def test_temperature_recovers_the_scale_of_the_logits(scale):
     rng = np.random.default_rng(2)
     logits = rng.normal(size=(20_000, 5)) * 2
     labels = (rng.random((20_000, 1)) > softmax(logits).cumsum(axis=1)).sum(axis=1).clip(max=4)
@@ -132,28 +132,28 @@ def verdicts_of(confidence, right):
     return np.stack([top, 1 - top], axis=1), np.where(right, 0, 1)
 
 
-def test_threshold_parts_the_wrong_from_the_right():
+def test_threshold_separates_wrong_from_right():
     confidence = [0.55, 0.9, 0.6, 0.8, 0.7]
     right = [False, True, False, True, False]
     threshold = choose_threshold(*verdicts_of(confidence, right))
     assert 0.7 < threshold < 0.8
 
 
-def test_threshold_where_most_verdicts_are_wrong_but_the_sure_ones_right():
+def test_threshold_where_only_the_sure_verdicts_are_right():
     # 6 unsure verdicts, all but one wrong, and 3 sure ones, all right.
     confidence = [0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.91, 0.92, 0.93]
     right = [False, False, True, False, False, False, True, True, True]
     assert 0.56 < choose_threshold(*verdicts_of(confidence, right)) < 0.91
 
 
-def test_threshold_of_the_always_right_the_always_wrong_and_nobody():
+def test_threshold_of_all_right_all_wrong_and_none():
     assert choose_threshold(*verdicts_of([0.6, 0.7], [True, True])) == 0
     assert 0.7 < choose_threshold(*verdicts_of([0.6, 0.7], [False, False])) < 0.71
     assert choose_threshold(*verdicts_of([0.6, 1.0], [False, False])) == 1
     assert choose_threshold(np.empty((0, 2)), np.empty(0, np.int64)) == 0
 
 
-def test_threshold_lies_above_in_single_precision_too():
+def test_threshold_lies_above_in_single_precision():
     probabilities, labels = verdicts_of([0.6, 0.7], [False, False])
     single = probabilities.astype(np.float32)
     assert choose_threshold(single, labels) > float(single.max())
@@ -189,13 +189,13 @@ def test_a_temperature_for_groups_is_that_of_their_mean_verdicts():
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilson_s_interval_is_that_of_the_literature(right, count, low, high):
+def test_wilson_intervals_of_the_literature(right, count, low, high):
     assert wilson_interval(right / count, count) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize("count", [3, 10, 43])
-def test_the_interval_holds_the_truth_in_95_of_100_samples(count):
-    """Summed over all samples there can be, not drawn."""
+def test_the_interval_contains_the_truth_in_95_of_100_samples(count):
+    """Summed over all possible samples, not drawn."""
     held = []
     for truth in np.linspace(0.005, 0.995, 199):
         for right in range(count + 1):
@@ -205,7 +205,7 @@ def test_the_interval_holds_the_truth_in_95_of_100_samples(count):
     assert 0.94 < sum(held) / 199 < 0.965
 
 
-def test_segments_of_one_song_count_for_less_than_strangers():
+def test_segments_of_one_song_count_less_than_independent_ones():
     alone = np.repeat([True, True, False, True, False], 20)
     tracks = np.repeat(list("abcde"), 20)
     assert share_interval(alone) == wilson_interval(0.6, 100)

@@ -45,7 +45,7 @@ def test_the_formula_of_the_network():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_seed_decides_whatever_else_draws(name):
+def test_the_seed_alone_determines_the_weights(name):
     torch.manual_seed(99)
     one = build_network(name, (5, 4), 3, seed=7)
     torch.rand(10)
@@ -56,7 +56,7 @@ def test_the_seed_decides_whatever_else_draws(name):
     assert any((a != b).any() for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_a_seed_disturbs_nobody_else():
+def test_a_seed_leaves_the_global_random_state():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -80,16 +80,16 @@ def test_unknown_network():
 # -- the convolutional network ----------------------------------------------------------------
 
 
-def test_the_cnn_does_not_hear_the_level():
+def test_the_cnn_ignores_the_level():
     network = build_network("cnn", (38, 128), 10, seed=0).eval()
     x = 10 * torch.randn(3, 38, 128) - 40
     torch.testing.assert_close(network(x + 12), network(x), rtol=1e-4, atol=1e-4)
 
 
-def test_the_cnn_answers_with_the_mean_of_its_members_log_probabilities():
+def test_the_cnn_returns_the_mean_of_its_members_log_probabilities():
     network = GenreCNN((20, 24), 4, members=3).eval()
     x = torch.randn(5, 20, 24)
-    picture = network._picture(x)
+    picture = network._centred(x)
     each = [member(picture).log_softmax(1) for member in network.members]
     torch.testing.assert_close(network(x), sum(each) / 3)
     assert not torch.allclose(each[0], each[1])
@@ -106,6 +106,6 @@ def test_the_cnns_members_learn_from_different_rows():
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
-def test_the_cnn_learns_from_a_short_last_batch(rows):
+def test_the_cnn_trains_on_a_short_last_batch(rows):
     network = GenreCNN((38, 24), 3, members=2).train()
     assert network(torch.randn(rows, 38, 24)).shape == (rows, 3)

@@ -23,7 +23,7 @@ from genrekit.dataset.splits import by_track
 from genrekit.errors import DatasetError
 from genrekit.model.bundle import GenreModel
 from genrekit.model.evaluation import evaluate, measure
-from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.verdicts import Verdict
 from genrekit.system import memory
 from genrekit.system.memory import free_memory, rows_at_once, scratch_folder
@@ -174,7 +174,7 @@ def judge(mapped):
         lambda data, model, folder: genre_averages(data),
         lambda data, model, folder: evaluate(model, data, "artist"),
         lambda data, model, folder: evaluate(model, data),
-        lambda data, model, folder: Neighbours.fit(model, data, by_track(data).train),
+        lambda data, model, folder: fit_neighbours(model, data, by_track(data).train),
         lambda data, model, folder: model.embeddings(data.features, by_track(data).train),
         lambda data, model, folder: data.sha256,
         lambda data, model, folder: data.write(folder / "d.parquet"),

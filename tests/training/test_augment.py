@@ -1,4 +1,4 @@
-"""Varied segments: still the same music, and what was to vary varies."""
+"""Augmentation: it varies what it should, and nothing else."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def seeded():
         yield
 
 
-def test_a_ramp_is_moved_in_time_but_not_out_of_its_surroundings():
+def test_a_ramp_is_shifted_within_its_surroundings():
     # Each frame holds its own number, so what comes out says where it was taken.
     ramp = torch.arange(114.0)[None, :, None].expand(400, 114, 128).contiguous()
     piece = shift(ramp, 38)
@@ -38,7 +38,7 @@ def test_pitch_moves_by_a_few_bands_only():
     assert place.std() > 0.7
 
 
-def test_a_filter_changes_colour_not_time():
+def test_a_filter_changes_the_spectrum_not_the_timing():
     x = torch.randn(500, 20, 128)
     gain = equalise(x) - x
     torch.testing.assert_close(gain, gain[:, :1].expand_as(gain), atol=1e-4, rtol=0)
@@ -50,7 +50,7 @@ def test_a_filter_changes_colour_not_time():
     assert 0.03 < thin < 0.25
 
 
-def test_noise_fills_the_floor_and_leaves_the_top():
+def test_noise_fills_the_floor_and_leaves_the_peaks():
     x = torch.full((500, 20, 128), -80.0)
     x[:, 10, 30] = 0
     out = add_noise(x)
@@ -62,7 +62,7 @@ def test_noise_fills_the_floor_and_leaves_the_top():
     assert add_noise(torch.zeros(8, 4, 5)).max() < 0.01
 
 
-def test_masks_put_the_mean_where_they_lie():
+def test_masks_replace_by_the_mean():
     x = torch.randn(200, 38, 128) + 5
     out = mask(x)
     changed = out != x
@@ -72,7 +72,7 @@ def test_masks_put_the_mean_where_they_lie():
     np.testing.assert_allclose(out[changed].numpy(), means[changed].numpy(), rtol=0.2)
 
 
-def test_the_generators_state_decides():
+def test_the_random_state_determines_the_result():
     x = torch.randn(4, 57, 24)
     torch.manual_seed(3)
     one = add_noise(equalise(shift(x, 19)))

@@ -1,4 +1,4 @@
-"""Gradients by hand, against autograd's."""
+"""Gradients by hand, checked against autograd's."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def examples(count=30):
 
 
 def clear_examples(network, count, shape):
-    """Examples that bring no unit so near to 0 that rounding decides whether it fires."""
+    """Examples that keep every unit so far from 0 that rounding does not switch it."""
     x = torch.randn(count + 100, *shape, generator=torch.Generator().manual_seed(count))
     nearest, values = torch.full((len(x),), torch.inf), x
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_parameters_that_are_loaded_are_used():
     torch.testing.assert_close(chain.differentiate(x, target)[1], network(x).detach())
 
 
-def test_it_computes_in_float32_within_autocast():
+def test_gradients_are_float32_under_autocast():
     chain = DenseChain(dense(12, 8, 3))
     plain = chain.differentiate(*examples())
     with torch.autocast("cpu", torch.bfloat16):
@@ -103,7 +103,7 @@ def test_it_computes_in_float32_within_autocast():
     torch.testing.assert_close(within, plain)
 
 
-def test_a_wrong_answer_too_sure_for_its_probability_to_be_a_number_above_0():
+def test_a_loss_whose_probability_underflows():
     network = dense(12, 2)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""The leak meter: on data made so that the songs, not the genres, can be told apart."""
+"""The leak meter, on data whose songs, not genres, can be recognised."""
 
 import dataclasses
 import re
@@ -17,7 +17,7 @@ PARAMS = TrainParams(epochs=6, batch_size=16, learning_rate=1e-3, normalise=True
 
 
 def songs_only(make_dataset, seed=0):
-    """Segments that say which track they are of, and nothing about their genre."""
+    """Segments that reveal their track, and nothing about their genre."""
     data = make_dataset(genres=("a", "b"), tracks=12, segments=8, artists=4, apart=0.0, seed=seed)
     rng = np.random.default_rng(seed)
     _, track = np.unique(data.tracks, return_inverse=True)
@@ -25,7 +25,7 @@ def songs_only(make_dataset, seed=0):
     return dataclasses.replace(data, features=data.features + sound[track])
 
 
-def test_knowing_the_song_pays_only_where_songs_are_shared(make_dataset):
+def test_recognising_songs_pays_only_where_songs_are_shared(make_dataset):
     *_, last = leak_meter(songs_only(make_dataset), PARAMS, runs=2)
     bars = {bar.split: bar for bar in last.bars}
     assert list(bars) == ["segment", "track", "artist"]
@@ -111,7 +111,7 @@ def test_the_sentence_says_which_way_the_score_goes():
         (0.7, 0.69, "falls by 1 point"),
     ],
 )
-def test_what_chance_may_explain_is_no_leak(before, after, change):
+def test_a_difference_within_chance_is_not_a_leak(before, after, change):
     sentence = said(before, after, segments=12)
     assert sentence.startswith(f"The score {change} when whole tracks are held out. Chance alone")
     assert re.search(r"95% interval -\d+ to \+\d+ points", sentence)
@@ -128,6 +128,6 @@ def test_each_bar_has_the_interval_of_its_score(make_dataset):
 
 
 @pytest.mark.parametrize("runs", [0, -1, True, 1.5])
-def test_no_runs_are_no_leak_meter(make_dataset, runs):
+def test_the_leak_meter_needs_a_run(make_dataset, runs):
     with pytest.raises(SettingsError, match="use a whole number from 1 to 1000"):
         leak_meter(make_dataset(), runs=runs)

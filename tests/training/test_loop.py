@@ -1,4 +1,4 @@
-"""Training: the course's recipe, against a plain PyTorch loop."""
+"""Training with the course's recipe, checked against a plain PyTorch loop."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def test_defaults_are_the_courses():
 
 
 def plain_loop(data, split, params):
-    """What a course's notebook does, with DataLoader-less batches in the same order."""
+    """A course notebook's training loop, with batches in the same order."""
     torch.manual_seed(params.seed)
     frames, coefficients = data.params.shape
     network = nn.Sequential(
@@ -121,7 +121,7 @@ def test_gradients_by_hand_and_by_autograd_train_the_same(data, split, monkeypat
     assert by_autograd._recipe._chain is None
 
 
-def test_training_within_autocast(data, split):
+def test_training_under_autocast(data, split):
     plain, within = train(data, split, QUICK), train(data, split, QUICK)
     list(plain)
     with torch.autocast("cpu", torch.bfloat16):
@@ -130,7 +130,7 @@ def test_training_within_autocast(data, split):
     torch.testing.assert_close(weights(within), weights(plain), atol=1e-4, rtol=0)
 
 
-def test_what_an_epoch_reports(data, split):
+def test_the_figures_of_an_epoch(data, split):
     epochs = list(train(data, split, QUICK))
     assert [f.name for f in dataclasses.fields(EpochStats)] == [
         "epoch",
@@ -183,7 +183,7 @@ def test_the_seed_decides(data, split):
     assert apart(one, same) < SAME_RUN < apart(one, other) / 10
 
 
-def test_stopping_early_is_a_model_too(data, split):
+def test_stopping_early_gives_a_model(data, split):
     training = train(data, split, QUICK)
     for epoch in training:
         if epoch.epoch == 2:
@@ -196,7 +196,7 @@ def test_stopping_early_is_a_model_too(data, split):
     assert apart(weights(model), weights(other.model())) < SAME_RUN
 
 
-def test_going_on_after_a_stop_is_as_if_there_had_been_none(data, split):
+def test_continuing_after_a_stop_changes_nothing(data, split):
     stopped, straight = train(data, split, QUICK), train(data, split, QUICK)
     for epoch in stopped:
         if epoch.epoch == 2:
@@ -210,7 +210,7 @@ def test_going_on_after_a_stop_is_as_if_there_had_been_none(data, split):
 
 
 def test_no_model_before_the_first_epoch(data, split):
-    with pytest.raises(ModelError, match="Nothing has been learned yet: run at least one epoch"):
+    with pytest.raises(ModelError, match="No epoch has been run yet: run at least one"):
         train(data, split, QUICK).model()
 
 
@@ -288,7 +288,7 @@ def test_normalisation_is_fitted_on_training_rows_only(data, split):
     assert model.mean.shape == (7,)
 
 
-def test_features_as_they_are_unless_asked(data, split):
+def test_features_are_not_normalised_by_default(data, split):
     training = train(data, split, change(epochs=1))
     list(training)
     model = training.model()
@@ -350,7 +350,7 @@ def test_a_dataset_without_tracks(data):
 # -- what cannot work -------------------------------------------------------------------------
 
 
-def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
+def test_an_overflowing_loss(data, split, monkeypatch):
     training = train(data, split, change(learning_rate=0.5))
     steps = iter(training)
     next(steps)
@@ -364,7 +364,7 @@ def test_a_loss_beyond_all_numbers(data, split, monkeypatch):
     with pytest.raises(ModelError, match=r"in epoch 2, at a .* rate of 0.5: .* such as 0.0001"):
         next(steps)
     assert len(training.history) == 1
-    with pytest.raises(ModelError, match="Nothing has been learned"):
+    with pytest.raises(ModelError, match="No epoch has been run"):
         training.model()
 
 
@@ -380,9 +380,9 @@ def test_weights_that_broke_in_the_last_step_of_an_epoch(data, split, monkeypatc
             next(iter(training._network.parameters()))[0, 0] = float("nan")
 
     monkeypatch.setattr(optimizer, "step", breaking)
-    with pytest.raises(ModelError, match="grew beyond all numbers in epoch 1"):
+    with pytest.raises(ModelError, match="overflowed in epoch 1"):
         list(training)
-    with pytest.raises(ModelError, match="Nothing has been learned"):
+    with pytest.raises(ModelError, match="No epoch has been run"):
         training.model()
 
 
@@ -406,26 +406,26 @@ def test_parameters_out_of_range(change_, match):
         TrainParams(**change_)
 
 
-def test_a_network_that_there_is_not(data, split):
+def test_an_unknown_network(data, split):
     with pytest.raises(SettingsError, match='network "resnet": use one of mlp'):
         train(data, split, change(network="resnet"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
-def test_devices_that_are_not_there(data, split, device):
+def test_unavailable_devices(data, split, device):
     with pytest.raises(SettingsError, match=f'no device "{device}" here: use auto, cpu, or cuda'):
         train(data, split, change(device=device))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_cuda_where_there_is_none(data, split):
+def test_cuda_without_a_gpu(data, split):
     with pytest.raises(SettingsError, match='no device "cuda" here'):
         train(data, split, change(device="cuda"))
     assert module._device("auto") == torch.device("cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_a_gpu_learns_the_same(data, split):
+def test_a_gpu_trains_the_same(data, split):
     cpu, gpu = (Training(data, split, change(device=d)) for d in ("cpu", "cuda"))
     for a, b in zip(cpu, gpu, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, abs=1e-2)

@@ -1,4 +1,4 @@
-"""The robust recipe: what it learns from, what it averages, and that it can be gone on with."""
+"""The robust recipe: its examples, its average, and how an interrupted run continues."""
 
 import dataclasses
 
@@ -14,6 +14,7 @@ from genrekit.training import recipes
 from genrekit.training.loop import Training, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.training.recipes import RobustRecipe
+from genrekit.training.rows import adjacent_rows
 
 QUICK = TrainParams("mlp", "robust", epochs=4, batch_size=16, learning_rate=3e-3, device="cpu")
 
@@ -25,7 +26,7 @@ def few_outliers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def data(make_dataset):
-    """Genres that differ much in colour, at any time: what moving a segment leaves as it is."""
+    """Genres that differ in timbre at all times, which shifting a segment preserves."""
     plain = make_dataset(tracks=6, apart=0)
     colour = 6 * np.random.default_rng(1).normal(size=(3, 1, plain.params.coefficients))
     features = plain.features + colour[plain.labels].astype(np.float32)
@@ -42,7 +43,7 @@ def weights(training):
 
 
 @pytest.mark.parametrize(("network", "epochs"), [("mlp", 12), ("cnn", 12)])
-def test_it_learns_and_its_model_is_the_average(data, split, network, epochs):
+def test_the_robust_recipe_learns_and_its_model_is_the_average(data, split, network, epochs):
     params = dataclasses.replace(QUICK, network=network, epochs=epochs, learning_rate=1e-2)
     training = train(data, split, params)
     history = list(training)
@@ -140,7 +141,7 @@ def test_pieces_are_taken_from_a_segment_and_the_ones_beside_it():
         assert (piece[0] >= 0).all()  # before the first there is nothing: it is mirrored
 
 
-def test_mixed_answers_are_soft_and_add_up_to_one():
+def test_mixed_targets_are_soft_and_sum_to_one():
     own = recipe()
     target = torch.nn.functional.one_hot(torch.arange(24) % 3, 3).float()
     x, mixed = own._mixed(own._x, target)
@@ -165,8 +166,7 @@ def test_the_average_follows_the_weights_and_forgets_the_first_ones():
     for step in range(1, 400):
         with torch.no_grad():
             own._network[1].weight.fill_(float(step))
-        own._steps = step
-        own._average()
+        own._average(step)
         seen.append(own.judge[1].weight[0, 0].item())
     lag = np.arange(1, 400) - seen
     assert (lag >= 0).all()
@@ -174,13 +174,13 @@ def test_the_average_follows_the_weights_and_forgets_the_first_ones():
     assert 20 < lag[398] < 60
 
 
-def test_neighbours_in_a_track(data):
+def test_adjacent_rows_in_a_track(data):
     rows = np.array([5, 4, 7, 0, 3, 2])  # track 0 has rows 0 to 3, track 1 has 4 to 7
-    before, after = training_module._neighbours(data, rows)
+    before, after = adjacent_rows(data, rows)
     assert rows[before].tolist() == [4, 4, 7, 0, 2, 2]
     assert rows[after].tolist() == [5, 5, 7, 0, 3, 3]
     alone = dataclasses.replace(data, tracks=None, artists=None)
-    assert (training_module._neighbours(alone, rows)[0] == np.arange(6)).all()
+    assert (adjacent_rows(alone, rows)[0] == np.arange(6)).all()
 
 
 # -- settings ---------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_an_unknown_recipe_is_refused():
         TrainParams(recipe="secret")
 
 
-def test_a_log_mel_dataset_is_varied_as_sound_is(data, split, monkeypatch):
+def test_log_mel_datasets_are_augmented(data, split, monkeypatch):
     params = dataclasses.replace(data.params, kind="log_mel", ref="max")
     rng = np.random.default_rng(0)
     features = rng.uniform(-80, 0, (len(data), *params.shape)).astype(np.float32)

@@ -19,7 +19,8 @@ from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
 from genrekit.model.bundle import GenreModel
-from genrekit.model.neighbours import Neighbours
+from genrekit.model.neighbours_file import save_neighbours
+from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import build_network
 from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
@@ -334,7 +335,7 @@ def uneven_model(make_dataset, tmp_path_factory):
     model = GenreModel(network, "mlp", UNEVEN, data.genres, 0 * ones, ones)
     folder = tmp_path_factory.mktemp("uneven")
     model.save(folder)
-    Neighbours.fit(model, data, np.arange(len(data))).save(folder)
+    save_neighbours(fit_neighbours(model, data, np.arange(len(data))), folder)
     return ModelFile.at(folder)
 
 

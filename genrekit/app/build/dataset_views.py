@@ -1,4 +1,4 @@
-"""A dataset, drawn: its counts, its segments as pictures and sounds, and its map."""
+"""Views of a dataset: its counts, its segments as pictures and sounds, and its map."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ _POINTS: Final = 3000
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
 def read(path: str) -> Dataset:
-    """The dataset of a finished job, shared by all who look at it."""
+    """Read the dataset of a finished job; visitors share it."""
     return Dataset.read(path)
 
 
@@ -51,14 +51,13 @@ def show_counts(dataset: Dataset) -> None:
     tiles[1].metric("Tracks", "unknown" if tracks is None else f"{tracks:,}")
     tiles[2].metric("Genres", len(dataset.genres))
     tiles[3].metric("Left out", len(dataset.skipped))
-    colours = genre_colours(dataset.genres)
     counts = dataset.counts()
     chart(
         figure(
             go.Bar(
                 x=list(counts),
                 y=list(counts.values()),
-                marker_color=[colours[genre] for genre in counts],
+                marker_color=list(genre_colours(list(counts)).values()),
                 text=list(counts.values()),
                 textposition="outside",
                 cliponaxis=False,
@@ -66,14 +65,13 @@ def show_counts(dataset: Dataset) -> None:
             x="genre",
             y="segments",
         ),
-        "Bars: segments of each genre. "
-        + ", ".join(f"{genre} {count}" for genre, count in counts.items()),
+        f"Bars: segments of each genre. {', '.join(f'{g} {n}' for g, n in counts.items())}",
         key="counts",
     )
 
 
 def show_segment(dataset: Dataset, audio: Path | None) -> None:
-    """A segment's features as a picture, with its sound where that is at hand."""
+    """Show a segment's features as a picture, and play it where its audio is at hand."""
     left, right = st.columns(2)
     genre = left.selectbox("Genre", dataset.genres, key="genre", bind="query-params")
     rows = np.flatnonzero(dataset.labels == dataset.genres.index(genre or dataset.genres[0]))
@@ -88,7 +86,7 @@ def show_segment(dataset: Dataset, audio: Path | None) -> None:
 
 
 def draw_segment(dataset: Dataset, row: int, audio: Path | None, key: str) -> None:
-    """The picture of one row, its place in its track, and its sound."""
+    """Draw one row, and show its place in its track and its sound."""
     params = dataset.params
     features = dataset.features[row].T
     seconds = np.arange(features.shape[1]) * params.hop_length / params.sample_rate
@@ -122,7 +120,7 @@ def draw_segment(dataset: Dataset, row: int, audio: Path | None, key: str) -> No
 
 
 def show_averages(dataset: Dataset, path: str) -> None:
-    """How each genre differs from the average, coefficient by coefficient."""
+    """Show how each genre differs from the average, coefficient by coefficient."""
     table = _averages(path)
     limit = float(np.nanmax(np.abs(table)))
     chart(
@@ -150,7 +148,7 @@ def show_averages(dataset: Dataset, path: str) -> None:
 
 
 def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
-    """Segments as points; choosing one shows and plays it."""
+    """Show segments as points; choosing one shows and plays it."""
     points, explained = _map(path)
     rows = np.arange(len(dataset))
     if len(rows) > _POINTS:
@@ -180,23 +178,18 @@ def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
 
 
 def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
-    """One trace for each genre, in their order, each with its rows in theirs."""
-    colours = genre_colours(dataset.genres)
+    """Return one trace for each genre, in order, with its rows in order."""
     clouds = []
-    for i, genre in enumerate(dataset.genres):
+    for i, (genre, colour) in enumerate(genre_colours(dataset.genres).items()):
         mine = rows[dataset.labels[rows] == i]
+        symbol = genre_symbol(colour)
         clouds.append(
             go.Scattergl(
                 x=points[mine, 0],
                 y=points[mine, 1],
                 mode="markers",
                 name=genre,
-                marker={
-                    "color": colours[genre],
-                    "symbol": genre_symbol(colours[genre]),
-                    "size": 7,
-                    "opacity": 0.75,
-                },
+                marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
                 hovertemplate=f"{genre}<extra></extra>",
             )
         )
@@ -204,37 +197,31 @@ def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
 
 
 def show_skipped(skipped: tuple[Skipped, ...]) -> None:
-    if not skipped:
+    if skipped:
+        list_skipped(skipped)
+    else:
         st.success("Nothing was left out.", icon=":material/check:")
-        return
-    list_skipped(skipped)
 
 
 def show_card(dataset: Dataset) -> None:
-    """What travels inside the file: parameters, and every track with its hash."""
+    """Show the metadata in the file: parameters, and every track with its hash."""
     with st.expander("The dataset's card: what travels inside the file"):
-        params = dataset.params
+        params, seconds = dataset.params, dataset.track_seconds
+        used = f"The first {seconds:g} s" if seconds else "All"
         st.markdown(
             f"{counted(params.frames, 'frame')} of {counted(params.coefficients, 'number')} in a "
             f"segment of {params.segment_seconds:g} s, at {params.sample_rate} Hz, window "
             f"{params.n_fft}, hop {params.hop_length}, {counted(params.n_mels, 'mel band')} "
-            f"({params.mel_formula}). "
-            + (
-                f"The first {dataset.track_seconds:g} s of each track were used."
-                if dataset.track_seconds
-                else "All of each track was used."
-            )
+            f"({params.mel_formula}). {used} of each track {'were' if seconds else 'was'} used."
         )
+        records = dataset.records
         st.dataframe(
-            [
-                {
-                    "track": record.id,
-                    "genre": record.genre,
-                    "artist": record.artist or "",
-                    "segments": record.segments,
-                    "hash (SHA-256)": record.sha256[:16] + "…",
-                }
-                for record in dataset.records
-            ],
+            {
+                "track": [record.id for record in records],
+                "genre": [record.genre for record in records],
+                "artist": [record.artist or "" for record in records],
+                "segments": [record.segments for record in records],
+                "hash (SHA-256)": [record.sha256[:16] + "…" for record in records],
+            },
             hide_index=True,
         )

@@ -1,10 +1,11 @@
-"""Where music for a dataset comes from, and what is shown of it before it is used."""
+"""The source of the music for a dataset, and a preview of it."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -26,113 +27,103 @@ _ZIP: Final = "A zip file"
 _FOLDER: Final = "A folder"
 _FILES: Final = "Single files"
 _SERVER: Final = "On this server"
-# Beside a job's music: the source that it came from, and what was chosen there.
+# In a job's folder: the source of its music, and what was chosen there.
 _SOURCE: Final = "source.json"
 
 
 def choose_source() -> tuple[str, Job | None]:
-    """Let the visitor choose, and take what is uploaded into a job of kind "music".
+    """Let the visitor choose, and store uploads in the folder of a "music" job.
 
     Returns
     -------
     source : str
     job : Job or None
-        What was found in that source, and in what is chosen there now. None before anybody has
-        looked inside.
+        The job that inspected what is chosen now; None before that.
     """
-    sources = [DEMO, _ZIP, _FOLDER, _FILES] + [_SERVER] * bool(settings().folders)
+    choosers = {_ZIP: _choose_zip, _FOLDER: _choose_folder, _FILES: _choose_files}
+    if settings().folders:
+        choosers[_SERVER] = _choose_server_folder
     source = st.segmented_control(
         "Where does the music come from?",
-        sources,
+        [DEMO, *choosers],
         default=DEMO,
         required=True,
         key="music_source",
         bind="query-params",
     )
-    takers = {_ZIP: _take_zip, _FOLDER: _take_folder, _FILES: _take_files, _SERVER: _take_server}
-    if source not in takers:
+    if source not in choosers:
         return DEMO, None
-    job = _looked_into(source, takers[source]())
-    if job is not None:
-        session.remember("music", job.id)
-    return source, job
-
-
-def _looked_into(source: str, chosen: str) -> Job | None:
-    """The job that looked into what is chosen; where nothing is, the last one of this source."""
+    chosen = choosers[source]()
+    # Where nothing is chosen, the last job of this source.
     for job in (session.current("music"), *session.known("music")):
         if job is None:
             continue
         with suppress(OSError, ValueError):
             of_source, of_chosen = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
             if source == of_source and chosen in ("", of_chosen):
-                return job
-    return None
+                session.remember("music", job.id)
+                return source, job
+    return source, None
 
 
-# Each of these gives back a name for what is chosen now, "" for nothing.
+# Each of these returns a name for what is chosen now, "" for nothing.
 
 
-def _take_zip() -> str:
-    upload = st.file_uploader(
-        f"A zip with one folder for each genre, up to {settings().upload_megabytes:g} MB",
-        type="zip",
-    )
-    if upload is not None and st.button("Look inside", icon=":material/folder_zip:"):
+def _choose_zip() -> str:
+    limit = settings().upload_megabytes
+    label = f"A zip with one folder for each genre, up to {limit:g} MB"
+    upload = st.file_uploader(label, type="zip")
+    if upload is None:
+        return ""
+    if st.button("Look inside", icon=":material/folder_zip:"):
         _check_size(upload.size)
-        folder = session.jobs().new_folder()
-        with st.spinner("Unpacking …"):
-            _or_remove(folder, lambda: unpack_zip(upload, folder / "audio", _room()))
-        _inspect(folder, "Your zip", _ZIP, upload.file_id)
-    return upload.file_id if upload is not None else ""
+        limits = UploadLimits()  # and no more than this visitor may keep
+        most = min(limits.total_bytes, session.jobs().room(session.owner()))
+        limits = replace(limits, total_bytes=most)
+        _inspect(_ZIP, upload.file_id, "Your zip", lambda audio: unpack_zip(upload, audio, limits))
+    return upload.file_id
 
 
-def _take_folder() -> str:
-    uploads = st.file_uploader(
-        "A folder that holds one folder for each genre",
-        accept_multiple_files="directory",
-    )
+def _choose_folder() -> str:
+    label = "A folder that holds one folder for each genre"
+    uploads = st.file_uploader(label, accept_multiple_files="directory")
     chosen = " ".join(upload.file_id for upload in uploads)
     if uploads and st.button("Look inside", icon=":material/folder_open:"):
         _check_size(sum(upload.size for upload in uploads))
-        folder = session.jobs().new_folder()
         files = ((upload.name, upload.getvalue()) for upload in uploads)
-        with st.spinner("Taking in your folder …"):
-            _or_remove(folder, lambda: store_folder(files, folder / "audio"))
-        _inspect(folder, "Your folder", _FOLDER, chosen)
+        _inspect(_FOLDER, chosen, "Your folder", lambda audio: store_folder(files, audio))
     return chosen
 
 
-def _take_files() -> str:
-    """Genre by genre: files are collected until they are used."""
+def _choose_files() -> str:
+    """Collect files genre by genre until they are used."""
     kept: dict[str, list[tuple[str, bytes]]] = st.session_state.setdefault("genre_files", {})
-    genre = st.text_input("Genre of the next files", max_chars=50, placeholder="jazz")
+    genre = st.text_input("Genre of the next files", max_chars=50, placeholder="jazz").strip()
     uploads = st.file_uploader("Its files", accept_multiple_files=True)
     add, use, clear = st.columns(3)
-    if add.button("Add them", icon=":material/add:", disabled=not (genre.strip() and uploads)):
+    if add.button("Add them", icon=":material/add:", disabled=not (genre and uploads)):
         held = sum(len(content) for files in kept.values() for _, content in files)
         _check_size(held + sum(upload.size for upload in uploads))
-        kept.setdefault(genre.strip(), []).extend((u.name, u.getvalue()) for u in uploads)
+        kept.setdefault(genre, []).extend((u.name, u.getvalue()) for u in uploads)
     if kept:
-        st.dataframe(
-            [{"genre": name, "files": len(files)} for name, files in kept.items()],
-            hide_index=True,
-        )
+        counts = {genre: len(files) for genre, files in kept.items()}
+        st.dataframe({"genre": list(counts), "files": list(counts.values())}, hide_index=True)
     if clear.button("Start over", icon=":material/delete:", disabled=not kept):
         st.session_state.pop("genre_files")
         st.rerun()
     if use.button("Look inside", icon=":material/search:", disabled=not kept):
-        folder = session.jobs().new_folder()
-        files = ((name, file, content) for name, some in kept.items() for file, content in some)
-        with st.spinner("Taking in your files …"):
-            _or_remove(folder, lambda: store_files(files, folder / "audio"))
-        st.session_state.pop("genre_files")
-        _inspect(folder, "Your files", _FILES, "")
+        _inspect(_FILES, "", "Your files", _store_kept)
     return "files that nobody has looked into" if kept else ""
 
 
-def _take_server() -> str:
-    """Folders below the host's roots, chosen from a list: never a path that somebody typed."""
+def _store_kept(audio: Path) -> None:
+    kept = st.session_state["genre_files"]
+    store_files(((name, *file) for name, files in kept.items() for file in files), audio)
+    st.session_state.pop("genre_files")
+
+
+def _choose_server_folder() -> str:
+    """Offer folders below the host's roots in a list; a path cannot be typed."""
     offered = {
         f"{root.name} / {path.name}": path
         for root in settings().folders
@@ -141,9 +132,8 @@ def _take_server() -> str:
     }
     name = st.selectbox("Folder", list(offered), index=None, placeholder="Choose a folder")
     if name and st.button("Look inside", icon=":material/folder_open:"):
-        folder = session.jobs().new_folder()
-        (folder / "audio").symlink_to(offered[name], target_is_directory=True)
-        _inspect(folder, name, _SERVER, name)
+        target = offered[name]
+        _inspect(_SERVER, name, name, lambda audio: audio.symlink_to(target, True))
     return name or ""
 
 
@@ -156,23 +146,15 @@ def _check_size(size: int) -> None:
         )
 
 
-def _room() -> UploadLimits:
-    """No more is unpacked than this visitor may keep."""
-    usual = UploadLimits()
-    most = min(usual.total_bytes, session.jobs().room(session.owner()))
-    return replace(usual, total_bytes=most)
-
-
-def _or_remove(folder: Path, work: Any) -> None:
-    """Do the work, and leave no empty job folder behind when it is refused."""
+def _inspect(source: str, chosen: str, title: str, store: Callable[[Path], object]) -> None:
+    """Store the music in the folder of a new job that inspects it; no folder is left on failure."""
+    folder = session.jobs().new_folder()
     try:
-        work()
+        with st.spinner("Unpacking …" if source == _ZIP else "Taking in your music …"):
+            store(folder / "audio")
     except BaseException:
         folder.rmdir()
         raise
-
-
-def _inspect(folder: Path, title: str, source: str, chosen: str) -> None:
     (folder / _SOURCE).write_text(json.dumps([source, chosen]), encoding="utf-8")
     command = ["inspect", "audio", "-o", "inspection.json", "--progress", "json"]
     job = session.jobs().add(folder, "music", title, [command], session.owner())
@@ -184,21 +166,26 @@ def _inspect(folder: Path, title: str, source: str, chosen: str) -> None:
 
 
 def show_preview(job: Job) -> bool:
-    """What is in the music of a finished "music" job; whether it can be made a dataset."""
+    """Show the music of a "music" job; return whether it has been inspected."""
     job_panel(job)
     if job.status != "done":
         return False
     inspection = Inspection.read(job.folder / "inspection.json")
+    problems = [{"file": f.path, "what": f.problem} for f in inspection.files if f.problem]
+    problems += [{"file": other.track, "what": other.reason} for other in inspection.others]
     tiles = st.columns(4)
     tiles[0].metric("Files", len(inspection.files))
     tiles[1].metric("Genres", len(inspection.genres))
     tiles[2].metric("Minutes", f"{inspection.seconds / 60:.1f}")
-    tiles[3].metric("To look at", len(_problems(inspection)))
+    tiles[3].metric("To look at", len(problems))
     st.caption("Formats: " + ", ".join(f"{n} {name}" for name, n in inspection.containers.items()))
     if len(inspection.genres) < 2:
         st.warning("There is one genre only: a classifier needs at least two to tell apart.")
     _show_genres(inspection)
-    _show_problems(inspection)
+    if problems:
+        title = f"{counted(len(problems), 'file')} to look at"
+        with st.expander(title, icon=":material/warning:"):
+            st.dataframe(problems, hide_index=True)
     _show_duplicates(inspection, job.folder / "audio")
     return True
 
@@ -207,28 +194,11 @@ def _show_genres(inspection: Inspection) -> None:
     rows = []
     for genre, count in inspection.genres.items():
         lengths = [f.seconds for f in inspection.files if f.genre == genre and f.seconds]
-        rows.append(
-            {
-                "genre": genre,
-                "files": count,
-                "minutes": round(sum(lengths) / 60, 1),
-                "shortest (s)": round(min(lengths), 1) if lengths else None,
-                "longest (s)": round(max(lengths), 1) if lengths else None,
-            }
-        )
+        row = {"genre": genre, "files": count, "minutes": round(sum(lengths) / 60, 1)}
+        row["shortest (s)"] = round(min(lengths), 1) if lengths else None
+        row["longest (s)"] = round(max(lengths), 1) if lengths else None
+        rows.append(row)
     st.dataframe(rows, hide_index=True)
-
-
-def _problems(inspection: Inspection) -> list[dict[str, str]]:
-    rows = [{"file": f.path, "what": f.problem} for f in inspection.files if f.problem]
-    return rows + [{"file": other.track, "what": other.reason} for other in inspection.others]
-
-
-def _show_problems(inspection: Inspection) -> None:
-    rows = _problems(inspection)
-    if rows:
-        with st.expander(f"{counted(len(rows), 'file')} to look at", icon=":material/warning:"):
-            st.dataframe(rows, hide_index=True)
 
 
 def _show_duplicates(inspection: Inspection, audio: Path) -> None:

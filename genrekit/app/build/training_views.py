@@ -1,4 +1,4 @@
-"""Training, drawn: curves as they grow, what they say, the exam, and the leak meter."""
+"""Views of training: the learning curves, the exam, and the leak meter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _PUBLISHED: Final = (
 
 
 def show_curves(events: Sequence[Event]) -> None:
-    """Loss and accuracy of each epoch so far, and what they say."""
+    """Show loss and accuracy of each epoch so far, with a commentary."""
     epochs = [event for event in events if event["type"] == "epoch"]
     start = next((event for event in events if event["type"] == "start"), None)
     if not epochs or start is None:
@@ -50,18 +50,24 @@ def show_curves(events: Sequence[Event]) -> None:
     last = epochs[-1]
     accuracy = figure(*_lines(epochs, "accuracy"), x="epoch", y="share of segments right")
     accuracy.update_yaxes(range=[0, 1.02], tickformat=".0%")
-    for level, name in _references(start["genres"]):
+    is_gtzan = set(start["genres"]) == _GTZAN
+    levels = {"guessing": 1 / len(start["genres"])}
+    if is_gtzan:
+        levels["the course, split by segment"] = _COURSE_ACCURACY
+    for name, level in levels.items():
         accuracy.add_hline(
             level,
             line={"color": GREY, "dash": "dot"},
             annotation={"text": f"{name} ({level:.0%})", "font": {"size": 11}},
         )
+    valid = last["valid_accuracy"]
+    held_out = "unknown" if valid is None else f"{valid:.0%}"
     left, right = st.columns(2)
     with left:
         chart(
             accuracy,
             f"Accuracy by epoch; after epoch {last['epoch']}: training "
-            f"{last['train_accuracy']:.0%}, held out {_percent(last['valid_accuracy'])}.",
+            f"{last['train_accuracy']:.0%}, held out {held_out}.",
             key="accuracy",
         )
     with right:
@@ -71,9 +77,11 @@ def show_curves(events: Sequence[Event]) -> None:
             key="loss",
         )
     st.markdown(narrate(epochs))
-    held_out = f" Held out: {start['held_out']}." if "held_out" in start else ""
-    st.caption(f"The held-out score is worth what the split is worth. {start['worth']}{held_out}")
-    if set(start["genres"]) == _GTZAN:
+    st.caption(
+        f"The held-out score is worth what the split is worth. {start['worth']} "
+        f"Held out: {start['held_out']}."
+    )
+    if is_gtzan:
         st.caption(_PUBLISHED)
 
 
@@ -91,23 +99,12 @@ def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
     ]
 
 
-def _references(genres: Sequence[str]) -> list[tuple[float, str]]:
-    lines = [(1 / len(genres), "guessing")]
-    if set(genres) == _GTZAN:
-        lines.append((_COURSE_ACCURACY, "the course, split by segment"))
-    return lines
-
-
-def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.0%}"
-
-
 # -- the exam ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class _Exam:
-    """What the model said of every held-out row, and of every held-out track where known."""
+    """The verdicts on every held-out row, and on every held-out track where known."""
 
     rows: NDArray[np.int64]
     probabilities: NDArray[np.floating[Any]]
@@ -121,13 +118,9 @@ def _exam(model: ModelFile, data_path: str) -> _Exam:
     dataset, split = read(data_path), model.card()["split"]
     rows = make_split(dataset, split["kind"], split["seed"]).measured
     step = rows_at_once(dataset.params.shape)
+    parts = (dataset.features[rows[at : at + step]] for at in range(0, len(rows), step))
     probabilities = np.concatenate(
-        [
-            song_workers.ask(
-                segment_probabilities, dataset.features[rows[at : at + step]], model, about=""
-            )
-            for at in range(0, len(rows), step)
-        ]
+        [song_workers.ask(segment_probabilities, part, model, about="") for part in parts]
     )
     labels = dataset.labels[rows]
     if dataset.tracks is None:
@@ -137,7 +130,7 @@ def _exam(model: ModelFile, data_path: str) -> _Exam:
 
 
 def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None) -> None:
-    """The score with its worth, the confusion matrix to listen into, and the worst mistakes."""
+    """Show the score and its worth, the confusion matrix with sounds, and the worst mistakes."""
     measured = card["measured"]
     tiles = st.columns(3)
     if measured["tracks"]:
@@ -241,25 +234,15 @@ def _show_per_genre(measured: dict[str, Any]) -> None:
             "called by the genre's name, the share that is. Of a few "
             f"{unit} either says little."
         )
-        called = np.sum(measured["confusion"], axis=0).tolist()
+        matrix = np.array(measured["confusion"])
         st.dataframe(
-            [
-                {
-                    "genre": genre,
-                    f"{unit} of it": sum(row),
-                    "recall": recall,
-                    f"{unit} called so": named,
-                    "precision": precision,
-                }
-                for genre, row, named, precision, recall in zip(
-                    measured["genres"],
-                    measured["confusion"],
-                    called,
-                    measured["precision"],
-                    measured["recall"],
-                    strict=True,
-                )
-            ],
+            {
+                "genre": measured["genres"],
+                f"{unit} of it": matrix.sum(axis=1),
+                "recall": measured["recall"],
+                f"{unit} called so": matrix.sum(axis=0),
+                "precision": measured["precision"],
+            },
             hide_index=True,
             column_config={
                 name: st.column_config.ProgressColumn(
@@ -293,35 +276,30 @@ def _show_mistakes(exam: _Exam, dataset: Dataset, audio: Path | None) -> None:
 
 
 def show_leak(bars: Sequence[dict[str, Any]], sentence: str) -> None:
-    """Three bars and one sentence."""
+    """Show three bars and one sentence."""
     colours = {"segment": VERMILION, "track": ORANGE, "artist": GREEN}
-    says = {"segment": "flattering", "track": "fair", "artist": "honest"}
-    ends = [bar.get("interval") or (bar["accuracy"], bar["accuracy"]) for bar in bars]
+    worth = {"segment": "flattering", "track": "fair", "artist": "honest"}
+    scores = np.array([bar["accuracy"] for bar in bars])
+    low, high = np.array([bar["interval"] for bar in bars]).T
     chart(
         figure(
             go.Bar(
                 x=[
-                    f"by {bar['split']}<br>({says[bar['split']]})<br>{bar['accuracy']:.0%}"
+                    f"by {bar['split']}<br>({worth[bar['split']]})<br>{bar['accuracy']:.0%}"
                     for bar in bars
                 ],
-                y=[bar["accuracy"] for bar in bars],
+                y=scores,
                 marker_color=[colours[bar["split"]] for bar in bars],
-                error_y={
-                    "array": [
-                        high - bar["accuracy"] for (_, high), bar in zip(ends, bars, strict=True)
-                    ],
-                    "arrayminus": [
-                        bar["accuracy"] - low for (low, _), bar in zip(ends, bars, strict=True)
-                    ],
-                },
+                error_y={"array": high - scores, "arrayminus": scores - low},
             ),
             x="how the music was held out",
             y="share of held-out segments right",
         ).update_yaxes(range=[0, 1.05], tickformat=".0%"),
         "Bars: "
         + ", ".join(
-            f"split by {bar['split']} {bar['accuracy']:.0%}, 95% interval {interval_in_words(end)}"
-            for bar, end in zip(bars, ends, strict=True)
+            f"split by {bar['split']} {bar['accuracy']:.0%}, 95% interval "
+            f"{interval_in_words(bar['interval'])}"
+            for bar in bars
         ),
         key="leak",
     )

@@ -1,5 +1,7 @@
-"""Parts of a page that are programs in the browser: their scripts travel once, not with each
-message. A network that learns sends ten messages a second, and its script is larger than its news.
+"""Components: parts of a page that are programs in the browser.
+
+Their scripts are sent once, not with each message: a network that learns sends ten messages a
+second, each smaller than its script.
 """
 
 from collections.abc import Callable
@@ -17,28 +19,26 @@ _APP: Final = Path(__file__).resolve().parents[1]
 _FOLDER: Final = "browser"
 
 
-def component(name: str, html: str | None = None) -> Callable[..., Any]:
-    """Declare the part of this name, and get the function that mounts it.
+def component(name: str) -> Callable[..., Any]:
+    """Return the function that mounts a component.
 
     Parameters
     ----------
     name : str
-        Of its files in the folder `browser`: NAME.js, which exports a function, and NAME.css
-    html : str
-        What the script finds when it begins; the file NAME.html where it is not given. The script
-        may come a second later: a part that takes the visitor's touch is `inert` here, and the
-        script ends that.
+        Of its files in the folder `browser`: NAME.js, which exports a function, NAME.css, and
+        NAME.html, which the script finds when it begins. The script may come a second later than
+        the HTML: what the visitor can operate is `inert` there until the script ends that.
     """
 
     def mount(**options: Any) -> Any:
         _show_folder(name)
-        return _declared(name, html)(**options)
+        return _declared(name)(**options)
 
     return mount
 
 
 def _show_folder(name: str) -> None:
-    """Tell the running server where the part's files are.
+    """Tell the running server where the component's files are.
 
     Streamlit does so for installed packages whose pyproject.toml asks for it; this one need not be
     installed.
@@ -50,12 +50,9 @@ def _show_folder(name: str) -> None:
 
 
 @cache
-def _declared(name: str, html: str | None) -> Any:
-    # The style sheet stays in the message, or the part would first stand there unstyled.
-    css = _text(f"{name}.css")
-    html = _text(f"{name}.html") if html is None else html
+def _declared(name: str) -> Any:
+    # Style sheet and HTML stay in the message, or the part would first stand there unstyled.
+    css, html = (
+        (_APP / _FOLDER / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "html")
+    )
     return st.components.v2.component(f"genrekit.{name}", html=html, css=css, js=f"{name}.js")
-
-
-def _text(name: str) -> str:
-    return (_APP / _FOLDER / name).read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from genrekit.app.kit.widgets import URL, chart, clamp, escape, page_header, sho
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio.decoder import AUDIO_SUFFIXES
 from genrekit.audio.encode import wav_bytes
-from genrekit.audio.rendering import render
 from genrekit.audio.synth.chart import STYLES
+from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
