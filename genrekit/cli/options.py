@@ -48,8 +48,8 @@ def _add_folder_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     sub = add("demo-data", run.demo_data)
     sub.add_argument("folder", type=Path, metavar="OUT_DIR")
     sub.add_argument("--tracks", type=int, default=12, help="tracks per style (%(default)s)")
-    _number(sub, "--seconds", 12.0, "length of each", "SECONDS")
-    _number(sub, "--seed", 0, "other seeds, other music", "SEED")
+    _number(sub.add_argument, "--seconds", 12.0, "length of each", "SECONDS")
+    _number(sub.add_argument, "--seed", 0, "other seeds, other music", "SEED")
     _workers(sub)
     _progress(sub)
 
@@ -57,7 +57,7 @@ def _add_folder_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
     _output(sub, "FILE.json", Path)
     seconds = FeatureParams().segment_seconds
-    _number(sub, "--segment-seconds", seconds, "a shorter file is a problem", "S")
+    _number(sub.add_argument, "--segment-seconds", seconds, "a shorter file is a problem", "S")
     _workers(sub)
     _artists(sub, "as for preprocess")
     _progress(sub)
@@ -67,7 +67,7 @@ def _add_folder_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     _output(sub, "DATA.parquet")
     _feature_options(sub)
     use = "use this much of each track's start, 0 for all of it"
-    _number(sub, "--track-seconds", TRACK_SECONDS, use, "S")
+    _number(sub.add_argument, "--track-seconds", TRACK_SECONDS, use, "S")
     _workers(sub)
     sub.add_argument(
         "--backend",
@@ -112,7 +112,7 @@ def _add_model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     sub = add("leak-meter", run.leak_meter)
     sub.add_argument("data", type=location, metavar="DATA.parquet")
     sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
-    _number(sub, "--runs", 1, "of each split", "N")
+    _number(sub.add_argument, "--runs", 1, "of each split", "N")
     _recipe_options(sub)
     _progress(sub)
 
@@ -149,7 +149,7 @@ def _feature_options(sub: argparse.ArgumentParser) -> None:
         unit = f", {about['unit']}" if about.get("unit") else ""
         metavar = "S" if about.get("unit") == "s" else "N" if "low" in about else "NAME"
         name = "--" + field.name.replace("_", "-")
-        _number(group, name, field.default, about["help"] + unit, metavar)
+        _number(group.add_argument, name, field.default, about["help"] + unit, metavar)
 
 
 def _recipe_options(sub: argparse.ArgumentParser) -> None:
@@ -164,7 +164,7 @@ def _recipe_options(sub: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
     add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
     add("--recipe", metavar="course|robust", help="plain, or with varied examples (by network)")
-    _number(sub, "--seed", 0, "of split, weights, order", "N")
+    _number(sub.add_argument, "--seed", 0, "of split, weights, order", "N")
     add(
         "--keep",
         choices=("last", "best"),
@@ -175,12 +175,9 @@ def _recipe_options(sub: argparse.ArgumentParser) -> None:
     _threads(sub)
 
 
-def _number(
-    sub: argparse._ActionsContainer, name: str, default: Any, about: str, metavar: str
-) -> None:
-    sub.add_argument(
-        name, type=type(default), default=default, metavar=metavar, help=f"{about} (%(default)s)"
-    )
+def _number(add: Callable[..., object], name: str, default: Any, about: str, metavar: str) -> None:
+    kind = type(default)
+    add(name, type=kind, default=default, metavar=metavar, help=f"{about} (%(default)s)")
 
 
 def _output(

@@ -247,7 +247,7 @@ def test_train_prints_one_line_per_epoch(run, demo_file, tmp_path):
     assert len(err.splitlines()) == 2
 
 
-def test_no_epoch_prints_nan_without_validation(run, demo_file, tmp_path):
+def test_epochs_without_validation_print_no_figures_for_it(run, demo_file, tmp_path):
     tracks = sorted({record.id for record in Dataset.read(demo_file).records})
     parts = ["test" if i % 3 == 0 else "train" for i in range(len(tracks))]
     lines = [f"{track},{part}" for track, part in zip(tracks, parts, strict=True)]
