@@ -1,8 +1,8 @@
 """GenreKit in the browser: `streamlit run streamlit_app.py`.
 
-The server and what surrounds it; pages/frame.py is the script that every visit runs. They are
-two files because a script beside a folder named pages is run, for the first visitor after a
-start, as a multipage app of Streamlit's old kind, which finds no page behind a deep link.
+This is the server; pages/frame.py is the script that every visit runs. If the script were beside
+the folder named pages, Streamlit would take it, for the first visitor after a start, for a
+multipage app of its old kind, which finds no page behind a deep link.
 """
 
 from pathlib import Path

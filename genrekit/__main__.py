@@ -1,16 +1,16 @@
-"""`python -m genrekit`."""
+"""The entry point of `python -m genrekit`."""
 
 import sys
 
 from genrekit.errors import GenreKitError
 from genrekit.system.memory import NOT_ENOUGH, lacks_memory, require_memory
 
-# With less, NumPy's library ends the process while it is loaded.
+# With less, NumPy ends the process while it is loaded.
 _NUMPY_MEGABYTES = 100
 
 
 def run() -> int:
-    """Run the command line, where there is the memory to load it."""
+    """Run the command line, if there is enough memory to load it."""
     try:
         require_memory(_NUMPY_MEGABYTES)
         from genrekit.cli.main import main

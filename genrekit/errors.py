@@ -1,24 +1,24 @@
-"""The errors GenreKit raises on purpose.
+"""The errors that GenreKit raises on purpose.
 
 GenreKitError
-├── AudioError      a sound that cannot be read, or not as music
-├── DatasetError    a folder or a dataset file that cannot be used
-├── ModelError      a model bundle that cannot be used
-└── SettingsError   a parameter outside its range
+├── AudioError
+├── DatasetError
+├── ModelError
+└── SettingsError
 
-Each message is one plain sentence for the person who caused it: the value met, what was
-expected, and the likely remedy. Anything else that escapes from the package is a defect.
+Each message is one plain sentence for the user: the value, what was expected, and the likely
+remedy. Any other error that escapes from the package is a bug.
 """
 
 __all__ = ["AudioError", "DatasetError", "GenreKitError", "ModelError", "SettingsError"]
 
 
 class GenreKitError(Exception):
-    """Root of all errors raised on purpose."""
+    """The base class of all errors raised on purpose."""
 
 
 class AudioError(GenreKitError):
-    """A sound cannot be decoded, or holds nothing to work with."""
+    """A sound cannot be decoded, or is too short or silent."""
 
 
 class DatasetError(GenreKitError):
@@ -30,4 +30,4 @@ class ModelError(GenreKitError):
 
 
 class SettingsError(GenreKitError, ValueError):
-    """A parameter is outside its range."""
+    """A parameter is out of range."""

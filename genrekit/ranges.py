@@ -1,7 +1,6 @@
-"""Numbers that people give: of the right kind, and within their range, or refused in words.
+"""Checks of values that users give; each raises SettingsError with a plain sentence.
 
-True counts as 1 in Python, and compares with numbers; nobody who gives it means 1. Text and None
-cannot even be compared. NaN lies in no range.
+Python takes True for 1, and cannot compare text or None with numbers. NaN lies in no range.
 """
 
 import math
@@ -18,12 +17,7 @@ __all__ = ["check_choice", "check_number", "check_switch", "check_whole"]
 
 
 def check_choice(what: str, name: object, names: Collection[str]) -> None:
-    """Refuse a name that is not among `names`.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Refuse a name that is not among `names`."""
     if not isinstance(name, str) or name not in names:
         raise SettingsError(f'Unknown {what} "{name}": use one of {", ".join(names)}.')
 
@@ -35,12 +29,7 @@ def check_whole(
     high: float = math.inf,
     unit: str = "",
 ) -> None:
-    """Refuse what is no whole number from `low` to `high`.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Refuse what is no whole number from `low` to `high`."""
     if not (isinstance(value, Integral) and _is_within(value, low, high)):
         raise SettingsError(
             f"{name} is {_shown(value)}: use a whole number{_range(low, high)}"
@@ -57,12 +46,7 @@ def check_number(
     *,
     above: bool = False,
 ) -> None:
-    """Refuse what is no finite number from `low` to `high`; with `above`, `low` itself as well.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Refuse what is no finite number from `low` to `high`; with `above`, refuse `low` too."""
     if not (isinstance(value, Real) and _is_within(value, low, high, above)):
         wanted = _range(low, high, above)
         raise SettingsError(
@@ -72,12 +56,7 @@ def check_number(
 
 
 def check_switch(name: str, value: object) -> None:
-    """Refuse what is neither true nor false, such as the text "no", which Python takes for yes.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Refuse what is not a boolean, such as the text "no", which Python takes for true."""
     if not isinstance(value, bool | np.bool_):
         raise SettingsError(f"{name} is {_shown(value)}: use true or false.")
 
@@ -97,7 +76,7 @@ def _range(low: float, high: float, above: bool = False) -> str:
 
 
 def _shown(value: object) -> str:
-    """The value as its sender wrote it, in short; NumPy's numbers as numbers."""
+    """Return a value as it was written, shortened; NumPy's numbers as numbers."""
     value = value.item() if isinstance(value, np.generic) else value
     text = repr(value)
     if isinstance(value, float) and math.isinf(value):

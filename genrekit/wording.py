@@ -1,5 +1,4 @@
-"""Numbers in sentences: a count agrees with its noun, a duration is said in minutes and hours, and
-none reads nan, inf or 3e-13."""
+"""Numbers in sentences: counts with their nouns, durations, and never nan, inf or 3e-13."""
 
 import math
 from typing import Final
@@ -12,17 +11,17 @@ _HOUR: Final = 3600
 
 
 def agree(count: float, one: str, many: str) -> str:
-    """The word that agrees with a count: `one` for 1, else `many`."""
+    """Return the word that agrees with a count: `one` for 1, else `many`."""
     return one if count == 1 else many
 
 
 def counted(count: float, one: str, many: str = "") -> str:
-    """A count with its noun: "1 unit", "6 units", "1,200 units"; `many` where no s makes it."""
+    """Return a count with its noun: "1 unit", "1,200 units"; `many` is an irregular plural."""
     return f"{count:,}".removesuffix(".0") + f" {agree(count, one, many or one + 's')}"
 
 
 def numeral(value: float, digits: int = 4) -> str:
-    """A number as people write it, with `digits` significant at least.
+    """Return a number as people write it, with at least `digits` significant digits.
 
     Examples
     --------
@@ -42,17 +41,13 @@ def numeral(value: float, digits: int = 4) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in words, rounded to what matters at its length: "1 minute 40 seconds".
+    """Return a duration in words, such as "1 minute 40 seconds".
+
+    Below a minute it has up to two decimals, from an hour on whole minutes.
 
     Parameters
     ----------
-    seconds : float, s, >= 0 and finite
-
-    Returns
-    -------
-    str
-        Seconds with up to two decimals below a minute, whole seconds below an hour, whole
-        minutes from then on.
+    seconds : float, >= 0 and finite
     """
     if round(seconds, 2) < _MINUTE:
         return counted(round(seconds, 2), "second")
@@ -64,6 +59,6 @@ def duration(seconds: float) -> str:
 
 
 def the_first(seconds: float) -> str:
-    """So much of the start of something: "the first minute", "the first 15 minutes"."""
+    """Return a duration at the start: "the first minute", "the first 15 minutes"."""
     words = duration(seconds)
     return "the first " + (words.removeprefix("1 ") if words.count(" ") == 1 else words)

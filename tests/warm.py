@@ -1,4 +1,4 @@
-"""Processes that begin with everything imported: a job starts in a tenth of the time.
+"""Processes that start with everything imported: a job starts in a tenth of the time.
 
 `Warm` stands in for `subprocess.Popen` where `python -m genrekit.app.jobs.run FOLDER` is started:
 with the same streams, environment, inherited files and session, but copied from a process that has
@@ -34,7 +34,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Warm:
-    """As much of `subprocess.Popen` as `genrekit.app.jobs.process` uses."""
+    """The part of `subprocess.Popen` that `genrekit.app.jobs.process` uses."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What tests have worker processes do, some of it very bad: workers find it here by name."""
+"""What tests have worker processes do, some of it malicious; workers find it here by name."""
 
 import contextlib
 import ctypes
@@ -35,7 +35,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Choosy:
-    """Refuses what a sender may not claim."""
+    """A class that refuses some values."""
 
     share: float
 
@@ -64,7 +64,7 @@ _asked, _answered = threading.Event(), threading.Event()
 
 
 def warm_thread():
-    """A thread that is older than the filter, as those of a library are."""
+    """Start a thread before the filter, as a library does."""
 
     def reach():
         _asked.wait()
@@ -81,7 +81,7 @@ def ask_thread():
 
 
 def die_when_called():
-    """Die when a call comes in, before it is there whole."""
+    """Die while a call arrives."""
 
     def look():
         select.select([_pipe(os.O_RDONLY)], [], [])
@@ -91,7 +91,7 @@ def die_when_called():
 
 
 def _pipe(way):
-    """The pipe that calls come in or answers go out by."""
+    """Return the pipe of calls or of answers."""
     for number in range(3, 64):
         with contextlib.suppress(OSError):
             mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
@@ -118,7 +118,7 @@ def remember(word):
 
 
 def sleep(seconds):
-    """Sleep, and have that seen from outside."""
+    """Sleep in a way that is visible from outside."""
     seen = Path(tempfile.gettempdir()) / "asleep"
     seen.write_text(str(os.getpid()))
     time.sleep(seconds)
@@ -137,7 +137,7 @@ def spin():
 
 
 def hold_the_interpreter():
-    """Never let Python run again in this process: as C code that hangs."""
+    """Hang as C code does, which never lets Python run again in this process."""
     ctypes.PyDLL(None).pause()
 
 
@@ -150,19 +150,19 @@ def end():
 
 
 def speak_soon(seconds):
-    """Answer, and say more when nobody has asked."""
+    """Answer, and send more later."""
     threading.Timer(seconds, os.write, (_pipe(os.O_WRONLY), b"more")).start()
     return os.getpid()
 
 
 def odd_error():
-    """Name as the kind of an error what is none."""
+    """Send the name of a class that is no error."""
     os.write(_pipe(os.O_WRONLY), b"".join(Wire([]).pack(("error", "__loader__", "x"))))
     time.sleep(30)
 
 
 def chatter():
-    """Print as libraries do, who know nothing of pipes."""
+    """Print, as libraries do."""
     for number in (1, 2):
         os.write(number, b"noise")
     return os.getpid()
@@ -175,7 +175,7 @@ def balloon(megabytes):
 
 
 def balloon_unseen(megabytes):
-    """Memory that no limit of the kernel counts: shared, not private."""
+    """Take shared memory, which no limit of the kernel counts."""
     held = mmap.mmap(-1, megabytes << 20)
     for at in range(0, len(held), 4096):
         held[at] = 1
@@ -209,7 +209,7 @@ def unsendable():
 
 
 def shout():
-    """Speak without being asked, as a process that was taken over might."""
+    """Send unasked, as a hijacked process might."""
     for number in range(3, 64):
         try:
             if os.get_inheritable(number) in (True, False) and number != 0:
@@ -220,13 +220,13 @@ def shout():
 
 
 def half_an_answer():
-    """Die in the middle of it."""
+    """Die in the middle of an answer."""
     os.write(_pipe(os.O_WRONLY), Wire([]).pack(("value", None))[0])
     os._exit(1)
 
 
 def huge_answer():
-    """Announce more than the server takes."""
+    """Announce a larger answer than the server accepts."""
     for number in range(3, 64):
         try:
             os.write(number, (1).to_bytes(8, "little") + (1 << 40).to_bytes(8, "little"))
@@ -264,7 +264,7 @@ def _outcome(action):
 
 
 def change(path):
-    """What a process that was taken over would do to others' files."""
+    """Try to change files of others, as a hijacked process would."""
     path = Path(path)
     return {
         "write": _outcome(lambda: (path / "there").write_text("changed")),
@@ -278,7 +278,7 @@ def change(path):
 
 
 def reach_out(server):
-    """What a process that was taken over would try."""
+    """Try to reach the network, programs and processes, as a hijacked process would."""
     return {
         "socket": _outcome(lambda: socket.socket().close()),
         "program": _outcome(lambda: subprocess.run(["/bin/true"], check=True)),
@@ -289,7 +289,7 @@ def reach_out(server):
 
 
 def kernel_says(numbers):
-    """What the kernel says to calls of these numbers, with arguments that make no sense."""
+    """Return the kernel's answers to system calls by number, with meaningless arguments."""
     library = ctypes.CDLL(None, use_errno=True)
     nonsense = [ctypes.c_long(-1)] * 6
     return {

@@ -1,9 +1,8 @@
-"""The server's log: one JSON object a line on standard error, about work, never about people.
+"""The server's log: JSON lines on standard error, about work, never about people.
 
-A line has the time (UTC), the level, the event, and what belongs to it. Names and contents of
-files, addresses and whole job ids are not in it: whoever reads a log learns what the server did
-and where it failed, and nothing of what visitors brought. Therefore an error is told by its type
-and its place in the code, and a line of a library by its template, without what was filled in.
+A line has the time (UTC), the level, the event and its data. File names, file contents, addresses
+and whole job ids are left out. Therefore an error is logged by its type and its place in the code,
+and a message of a library by its template, without the values.
 """
 
 import json
@@ -13,7 +12,6 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -35,25 +33,25 @@ _SILENT: Final = "uvicorn.access"  # it would name addresses and whole paths
 
 
 def event(name: str, *, level: int = logging.INFO, error: Any = None, **data: Any) -> None:
-    """Log that something happened.
+    """Log an event.
 
     Parameters
     ----------
-    name : str, a few words that are always the same
+    name : str, a few constant words
     level : int, as in `logging`
     error : BaseException or None; its type and place are logged, its message is not
-    data : numbers, booleans and short texts that say nothing about a visitor
+    data : numbers, booleans and short texts, none about a visitor
     """
     _LOGGER.log(level, name, extra={_DATA: data}, exc_info=error)
 
 
 def short(job_id: str) -> str:
-    """Enough of a job's id to follow it in the log, and too little to find the job by."""
+    """Return the start of a job's id: enough to follow it in the log, too little to open it."""
     return job_id[:_ID_LENGTH]
 
 
 def places(error: BaseException) -> list[str]:
-    """Where an error came from: the last few places in this code, and the very last of all."""
+    """Return where an error came from: the last places in this code, and the last of all."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT)]
     ours = [f for f in ours if "site-packages" not in f.filename] or frames[-2:]
@@ -62,7 +60,7 @@ def places(error: BaseException) -> list[str]:
 
 
 def _file(name: str) -> str:
-    """A source file's name without the folders that only this machine has."""
+    """Return a source file's name without the folders of this machine."""
     path = Path(name)
     if path.is_relative_to(_ROOT) and "site-packages" not in name:
         return path.relative_to(_ROOT).as_posix()
@@ -70,7 +68,7 @@ def _file(name: str) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """Formats any record, of this code or of a library, as one JSON object."""
+    """Formatter of any record, of this code or of a library, as a JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC)
@@ -81,7 +79,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             line |= _failure(record.exc_info[1])
-        return json.dumps(_sayable(line), ensure_ascii=False)
+        return json.dumps(_jsonable(line), ensure_ascii=False)
 
 
 def _what(record: logging.LogRecord) -> dict[str, Any]:
@@ -103,26 +101,22 @@ def _failure(error: BaseException) -> dict[str, Any]:
     return about
 
 
-def _sayable(value: Any) -> Any:
-    """`value` with nothing that JSON cannot say."""
+def _jsonable(value: Any) -> Any:
+    """Return `value` as JSON can express it."""
     if isinstance(value, dict):
-        return {str(key): _sayable(one) for key, one in value.items()}
+        return {str(key): _jsonable(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_sayable(one) for one in value]
+        return [_jsonable(one) for one in value]
     if isinstance(value, float):
         return round(value, 3) if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _not_twice(record: logging.LogRecord) -> bool:
-    return (record.name, record.msg) != _LOGGED_TWICE
-
-
 def install() -> None:
-    """Send everything that this process logs through `JsonLines`; no traceback is printed."""
+    """Format all logging of this process as `JsonLines`, and print no traceback."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    handler.addFilter(_not_twice)
+    handler.addFilter(lambda record: (record.name, record.msg) != _LOGGED_TWICE)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     _LOGGER.setLevel(logging.INFO)
@@ -130,7 +124,7 @@ def install() -> None:
         _to_root(logging.getLogger(name))
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger(_SILENT).disabled = True
-    logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
+    logging.raiseExceptions = False  # no traceback for a line that cannot be written
     _take_over_streamlit()
     logging.captureWarnings(True)
     sys.excepthook = _on_uncaught
@@ -143,18 +137,13 @@ def _to_root(logger: logging.Logger) -> None:
 
 
 def _take_over_streamlit() -> None:
-    """Streamlit gives each of its loggers a handler of its own, and a new one now and then."""
+    """Remove the handlers of Streamlit's loggers, present and future."""
     from streamlit import logger as theirs
 
     theirs.setup_formatter = _to_root
-    for logger in _streamlit_loggers():
-        _to_root(logger)
-
-
-def _streamlit_loggers() -> Iterator[logging.Logger]:
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger) and hasattr(logger, "streamlit_console_handler"):
-            yield logger
+            _to_root(logger)
 
 
 def _on_uncaught(
@@ -166,8 +155,5 @@ def _on_uncaught(
 
 def _on_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
-        event("uncaught", level=logging.ERROR, error=args.exc_value, thread=_thread(args.thread))
-
-
-def _thread(thread: threading.Thread | None) -> str:
-    return "" if thread is None else thread.name.partition("-")[0]
+        thread = args.thread.name.partition("-")[0] if args.thread else ""
+        event("uncaught", level=logging.ERROR, error=args.exc_value, thread=thread)

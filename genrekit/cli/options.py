@@ -34,9 +34,9 @@ def parser() -> argparse.ArgumentParser:
 
     def add(name: str, function: Callable[..., int]) -> argparse.ArgumentParser:
         about = function.__doc__
-        command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
-        command.set_defaults(run=function)
-        return command
+        sub: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=function)
+        return sub
 
     _add_folder_commands(add)
     _add_format_commands(add)
@@ -45,103 +45,97 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_folder_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add("demo-data", run.demo_data)
-    command.add_argument("folder", type=Path, metavar="OUT_DIR")
-    command.add_argument("--tracks", type=int, default=12, help="tracks per style (%(default)s)")
-    _number(command, "--seconds", 12.0, "length of each", "SECONDS")
-    _number(command, "--seed", 0, "other seeds, other music", "SEED")
-    _workers(command)
-    _progress(command)
+    sub = add("demo-data", run.demo_data)
+    sub.add_argument("folder", type=Path, metavar="OUT_DIR")
+    sub.add_argument("--tracks", type=int, default=12, help="tracks per style (%(default)s)")
+    _number(sub.add_argument, "--seconds", 12.0, "length of each", "SECONDS")
+    _number(sub.add_argument, "--seed", 0, "other seeds, other music", "SEED")
+    _workers(sub)
+    _progress(sub)
 
-    command = add("inspect", run.inspect)
-    command.add_argument("folder", type=Path, metavar="AUDIO_DIR")
-    _output(command, "FILE.json", Path)
+    sub = add("inspect", run.inspect)
+    sub.add_argument("folder", type=Path, metavar="AUDIO_DIR")
+    _output(sub, "FILE.json", Path)
     seconds = FeatureParams().segment_seconds
-    _number(command, "--segment-seconds", seconds, "a shorter file is a problem", "S")
-    _workers(command)
-    _artists(command, "as for preprocess")
-    _progress(command)
+    _number(sub.add_argument, "--segment-seconds", seconds, "a shorter file is a problem", "S")
+    _workers(sub)
+    _artists(sub, "as for preprocess")
+    _progress(sub)
 
-    command = add("preprocess", run.preprocess)
-    command.add_argument("folder", type=location, metavar="AUDIO_DIR", help="a folder, or a URL")
-    _output(command, "DATA.parquet")
-    _feature_options(command)
+    sub = add("preprocess", run.preprocess)
+    sub.add_argument("folder", type=location, metavar="AUDIO_DIR", help="a folder, or a URL")
+    _output(sub, "DATA.parquet")
+    _feature_options(sub)
     use = "use this much of each track's start, 0 for all of it"
-    _number(command, "--track-seconds", TRACK_SECONDS, use, "S")
-    _workers(command)
-    command.add_argument(
+    _number(sub.add_argument, "--track-seconds", TRACK_SECONDS, use, "S")
+    _workers(sub)
+    sub.add_argument(
         "--backend",
         choices=("processes", "dask"),
         default="processes",
         help="who reads the tracks: this machine, or a Dask cluster (%(default)s)",
     )
-    command.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, with dask")
-    _artists(command, "columns track and artist (tracks.csv in AUDIO_DIR, if there)")
-    _progress(command)
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster, with dask")
+    _artists(sub, "columns track and artist (tracks.csv in AUDIO_DIR, if there)")
+    _progress(sub)
 
 
 def _add_format_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add("export", run.export)
-    command.add_argument("data", type=location, metavar="DATA.parquet")
-    _output(command, "FILE.json|FILE.npz")
+    sub = add("export", run.export)
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
+    _output(sub, "FILE.json|FILE.npz")
 
-    command = add("import", run.import_)
-    command.add_argument("file", type=location, metavar="FILE.json|FILE.npz")
-    _output(command, "DATA.parquet")
-    _artists(command, "for mel spectrograms: columns track and artist")
-    _feature_options(command)
+    sub = add("import", run.import_)
+    sub.add_argument("file", type=location, metavar="FILE.json|FILE.npz")
+    _output(sub, "DATA.parquet")
+    _artists(sub, "for mel spectrograms: columns track and artist")
+    _feature_options(sub)
 
 
 def _add_model_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add("train", run.train)
-    command.add_argument("data", type=location, metavar="DATA.parquet")
-    _output(command, "MODEL_DIR", Path)
-    command.add_argument(
+    sub = add("train", run.train)
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
+    _output(sub, "MODEL_DIR", Path)
+    sub.add_argument(
         "--split",
         default="track",
         metavar=_SPLIT,
         help="how to hold out about 30%% (%(default)s); FILE.csv has columns track and part (or "
         "COLUMN): train, valid or test",
     )
-    _recipe_options(command)
-    command.add_argument(
+    _recipe_options(sub)
+    sub.add_argument(
         "--about", default="", metavar="TEXT", help="where the data came from, for the card"
     )
-    _progress(command)
+    _progress(sub)
 
-    command = add("leak-meter", run.leak_meter)
-    command.add_argument("data", type=location, metavar="DATA.parquet")
-    command.add_argument(
-        "-o", "--output", type=Path, metavar="FILE.json", help="write the bars here"
-    )
-    _number(command, "--runs", 1, "of each split", "N")
-    _recipe_options(command)
-    _progress(command)
+    sub = add("leak-meter", run.leak_meter)
+    sub.add_argument("data", type=location, metavar="DATA.parquet")
+    sub.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="write the bars here")
+    _number(sub.add_argument, "--runs", 1, "of each split", "N")
+    _recipe_options(sub)
+    _progress(sub)
 
-    command = add("evaluate", run.evaluate)
-    command.add_argument("model", metavar="MODEL_DIR", help="a folder, or a built-in model's name")
-    command.add_argument(
+    sub = add("evaluate", run.evaluate)
+    sub.add_argument("model", metavar="MODEL_DIR", help="a folder, or a built-in model's name")
+    sub.add_argument(
         "data", type=location, metavar="DATA", help="a dataset, or a file of mel spectrograms"
     )
-    command.add_argument("--split", metavar=_SPLIT, help="(the model's own)")
-    command.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _threads(command)
+    sub.add_argument("--split", metavar=_SPLIT, help="(the model's own)")
+    sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _threads(sub)
 
-    command = add("classify", run.classify)
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command.add_argument(
-        "--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)"
-    )
-    command.add_argument(
-        "--json", action="store_true", help="print a JSON list, with every segment"
-    )
+    sub = add("classify", run.classify)
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    sub.add_argument("--model", metavar="NAME_OR_DIR", default="gtzan-cnn", help="(%(default)s)")
+    sub.add_argument("--json", action="store_true", help="print a JSON list, with every segment")
     # A song has too few segments for more threads: on two free processors, two gain nothing.
-    _threads(command, 1, _CLASSIFY_MEGABYTES)
+    _threads(sub, 1, _CLASSIFY_MEGABYTES)
 
 
-def _feature_options(command: argparse.ArgumentParser) -> None:
+def _feature_options(sub: argparse.ArgumentParser) -> None:
     """Add one option for each field of FeatureParams, which has names, defaults and ranges."""
-    group = command.add_argument_group("features")
+    group = sub.add_argument_group("features")
     for field in fields(FeatureParams):
         about = field.metadata
         if isinstance(field.default, bool):
@@ -155,11 +149,11 @@ def _feature_options(command: argparse.ArgumentParser) -> None:
         unit = f", {about['unit']}" if about.get("unit") else ""
         metavar = "S" if about.get("unit") == "s" else "N" if "low" in about else "NAME"
         name = "--" + field.name.replace("_", "-")
-        _number(group, name, field.default, about["help"] + unit, metavar)
+        _number(group.add_argument, name, field.default, about["help"] + unit, metavar)
 
 
-def _recipe_options(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
+def _recipe_options(sub: argparse.ArgumentParser) -> None:
+    add = sub.add_argument
     add(
         "--network",
         default="mlp",
@@ -170,7 +164,7 @@ def _recipe_options(command: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, metavar="N", help="(mlp 32, cnn 64)")
     add("--learning-rate", type=float, metavar="X", help="(mlp 0.0001, cnn 0.004)")
     add("--recipe", metavar="course|robust", help="plain, or with varied examples (by network)")
-    _number(command, "--seed", 0, "of split, weights, order", "N")
+    _number(sub.add_argument, "--seed", 0, "of split, weights, order", "N")
     add(
         "--keep",
         choices=("last", "best"),
@@ -178,46 +172,43 @@ def _recipe_options(command: argparse.ArgumentParser) -> None:
         help="which epoch's weights; best: the lowest validation loss (%(default)s)",
     )
     add("--normalise", action="store_true", help="centre and scale each coefficient first")
-    _threads(command)
+    _threads(sub)
 
 
-def _number(
-    command: argparse._ActionsContainer, name: str, default: Any, about: str, metavar: str
-) -> None:
-    command.add_argument(
-        name, type=type(default), default=default, metavar=metavar, help=f"{about} (%(default)s)"
-    )
+def _number(add: Callable[..., object], name: str, default: Any, about: str, metavar: str) -> None:
+    kind = type(default)
+    add(name, type=kind, default=default, metavar=metavar, help=f"{about} (%(default)s)")
 
 
 def _output(
-    command: argparse.ArgumentParser, metavar: str, kind: Callable[[str], object] = location
+    sub: argparse.ArgumentParser, metavar: str, kind: Callable[[str], object] = location
 ) -> None:
-    command.add_argument("-o", "--output", type=kind, required=True, metavar=metavar)
+    sub.add_argument("-o", "--output", type=kind, required=True, metavar=metavar)
 
 
-def _workers(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
+def _workers(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--workers", type=int, metavar="N", help="processes (one per processor)")
 
 
-def _artists(command: argparse.ArgumentParser, about: str) -> None:
-    command.add_argument("--artists", type=Path, metavar="FILE.csv", help=about)
+def _artists(sub: argparse.ArgumentParser, about: str) -> None:
+    sub.add_argument("--artists", type=Path, metavar="FILE.csv", help=about)
 
 
-def _progress(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def _progress(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
         "--progress", choices=("bar", "json", "none"), default="bar", help="(%(default)s)"
     )
 
 
 def _threads(
-    command: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
+    sub: argparse.ArgumentParser, usual: int | None = None, megabytes: int = _TRAIN_MEGABYTES
 ) -> None:
     """Add --threads to a command that loads PyTorch, and the memory that it needs for that."""
     default = "one per processor" if usual is None else str(usual)
-    command.add_argument(
+    sub.add_argument(
         "--threads",
         type=int,
         metavar="N",
         help=f"threads to compute in, 1 to {MAX_THREADS} (OMP_NUM_THREADS, or {default})",
     )
-    command.set_defaults(usual_threads=usual, megabytes=megabytes)
+    sub.set_defaults(usual_threads=usual, megabytes=megabytes)

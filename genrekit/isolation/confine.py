@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.system import libc
+from genrekit.system.records import read_toml
 
 __all__ = ["allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"]
 
@@ -40,37 +41,7 @@ _EPERM, _ENOSYS = 1, 38
 _CLONE_THREAD: Final = 0x10000
 _OTHER_NUMBERS: Final = 0x40000000  # x32: the same system calls under other numbers
 
-# System calls that reach processes, machines or programs: their numbers on x86_64 and aarch64.
-_REFUSED: Final = {
-    "socket": (41, 198),
-    "connect": (42, 203),
-    "bind": (49, 200),
-    "socketpair": (53, 199),
-    "fork": (57, None),
-    "vfork": (58, None),
-    "execve": (59, 221),
-    "execveat": (322, 281),
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_send_signal": (424, 424),
-    "pidfd_getfd": (438, 438),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "setpgid": (109, 154),
-    "setsid": (112, 157),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "mount": (165, 40),
-    "bpf": (321, 280),
-    "keyctl": (250, 219),
-    "userfaultfd": (323, 282),
-    "perf_event_open": (298, 241),
-    "io_uring_setup": (425, 425),
-}
+_FORBIDDEN: Final = read_toml(__file__)
 _SECCOMP: Final = (317, 277)
 _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
@@ -172,14 +143,14 @@ def _filter(column: int, architecture: int) -> list[int]:
     def instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> int:
         return code | then << 16 | otherwise << 24 | value << 32
 
-    refused = [pair[column] for pair in _REFUSED.values() if pair[column] is not None]
+    numbers = [call[column] for call in _FORBIDDEN.values() if column < len(call)]
     program = [
         instruction(_LOAD, 4),
         instruction(_IF_EQUAL, architecture, then=1),
         instruction(_RETURN, _KILL),
         instruction(_LOAD, 0),
     ]
-    checks = [(_IF_AT_LEAST, _OTHER_NUMBERS), *((_IF_EQUAL, number or 0) for number in refused)]
+    checks = [(_IF_AT_LEAST, _OTHER_NUMBERS), *((_IF_EQUAL, number) for number in numbers)]
     for code, value in checks:
         program += [
             instruction(code, value, otherwise=1),

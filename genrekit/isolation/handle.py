@@ -52,12 +52,8 @@ class Handle:
         # Empty, but for libraries that want a temporary file.
         self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
         self._locked = _lock(self._folder)
-        about = {
-            "parent": os.getpid(),
-            "types": types,
-            **tasks._asdict(),
-            "megabytes": megabytes,
-        }
+        about = {"parent": os.getpid(), "types": types, "megabytes": megabytes}
+        about |= tasks._asdict()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "genrekit.isolation.process", json.dumps(about)],
@@ -80,7 +76,8 @@ class Handle:
         self._answers = self._process.stdout.fileno()
         for pipe in (self._calls, self._answers):
             os.set_blocking(pipe, False)
-            _widen(pipe)
+            with contextlib.suppress(OSError):  # a larger pipe, where the system allows it
+                fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
 
     def begin(self) -> None:
         """Have the process get ready; `exchange` returns its answer."""
@@ -182,12 +179,7 @@ class Handle:
 def _environment(folder: str) -> dict[str, str]:
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    own = {
-        "PYTHONPATH": path,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": folder,
-        "TMPDIR": folder,
-    }
+    own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "HOME": folder, "TMPDIR": folder}
     return kept | own | threads.variables(1)
 
 
@@ -213,9 +205,3 @@ def sweep() -> None:
             if locked is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(locked)
-
-
-def _widen(pipe: int) -> None:
-    """Enlarge a pipe, where the system can."""
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
@@ -76,13 +77,7 @@ class _Call:
     owner: str
     home: int | None
     tries: int = 0
-    done: threading.Event = field(default_factory=threading.Event)
-    value: Any = None
-    error: GenreKitError | None = None
-
-    def finish(self, value: Any = None, error: GenreKitError | None = None) -> None:
-        self.value, self.error = value, error
-        self.done.set()
+    answer: Future[Any] = field(default_factory=Future)
 
 
 class Workers:
@@ -170,15 +165,13 @@ class Workers:
         self._queue(call)
         try:
             # When its process dies early, a call returns to the queue.
-            while not call.done.wait(self._patience):
+            while not wait([call.answer], self._patience).done:
                 if self._withdraw(call):
                     raise WorkerBusy(_BUSY if self._warm else _UNABLE)
         except BaseException:
             self._withdraw(call)
             raise
-        if call.error is not None:
-            raise call.error
-        return cast(Result, call.value)
+        return cast(Result, call.answer.result())
 
     def ready(self, seconds: float) -> bool:
         """Wait until every process is warm and idle; False if that takes longer."""
@@ -204,7 +197,7 @@ class Workers:
             self._queues.clear()
             self._lock.notify_all()
         for call in waiting:
-            call.finish(error=WorkerBusy(_CLOSED))
+            call.answer.set_exception(WorkerBusy(_CLOSED))
         end = time.monotonic() + DIE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -248,7 +241,7 @@ class Workers:
         """Put a call that did not begin back in front, and give its owner the next turn."""
         with self._lock:
             if self._closed.is_set():
-                call.finish(error=WorkerBusy(_CLOSED))
+                call.answer.set_exception(WorkerBusy(_CLOSED))
                 return
             self._queues.setdefault(call.owner, deque()).appendleft(call)
             self._queues.move_to_end(call.owner, last=False)
@@ -341,35 +334,36 @@ class Workers:
     def _do(self, process: Handle, call: _Call) -> bool:
         """Run a call and finish it; return whether the process is still usable."""
         try:
-            value, error = self._ask(process, call)
+            call.answer.set_result(self._ask(process, call))
+        except GenreKitError as error:
+            call.answer.set_exception(error)
         except Lost as lost:
             call.tries += 1
             if str(lost) == "early" and call.tries < _TRIES:
                 self._requeue(call)
             elif self._closed.is_set():
-                call.finish(error=WorkerBusy(_CLOSED))
+                call.answer.set_exception(WorkerBusy(_CLOSED))
             else:
-                call.finish(error=self._lost(str(lost)))
+                call.answer.set_exception(self._lost(str(lost)))
             return False
         except Exception:
             _log.exception("The thread of a worker failed")
-            call.finish(error=WorkerFault(_FAULT))
+            call.answer.set_exception(WorkerFault(_FAULT))
             return False
-        call.finish(value, error)
         return True
 
-    def _ask(self, process: Handle, call: _Call) -> tuple[Any, GenreKitError | None]:
+    def _ask(self, process: Handle, call: _Call) -> Any:
         try:
             match self._wire.unpack(process.exchange(call.message, self._seconds)):
                 case ("value", value):
-                    return value, None
+                    return value
                 case ("error", str(kind), str(text)) if kind in errors.__all__:
-                    return None, getattr(errors, kind)(_printable(text))
+                    raise getattr(errors, kind)(_printable(text))
                 case ("memory",):
                     raise Lost("memory")
                 case ("fault", str(about)):
                     _log.error(f"A call failed in a worker: {_printable(about)}")
-                    return None, WorkerFault(_FAULT)
+                    raise WorkerFault(_FAULT)
         except WireError as error:
             _log.error(f"A worker sent what cannot be read: {error}")
         raise Lost("crash")
@@ -381,6 +375,8 @@ class Workers:
             text = f"Listening took longer than {self._seconds:g} s and was stopped: {remedy}"
         elif reason == "memory":
             text = f"Listening took more than {self._megabytes:g} MB of memory: {remedy}"
+        elif reason == "early":
+            text = f"The process that was to listen ended before it began: {remedy}"
         else:
             text = "Listening to it made the decoder crash: convert it to WAV, or try another file."
         return WorkerLost(text)

@@ -75,19 +75,18 @@ def main(about: str) -> None:
         if parts is None:
             return
         _send(answers, [memoryview(BEGUN)])
-        arguments = named_arguments = value = None
-        try:
-            target, arguments, named_arguments = wire.unpack(parts)
-            del parts
-            value = named(target)(*arguments, **named_arguments)
-            answer = wire.pack(("value", value))
-        except GenreKitError as error:
-            answer = wire.pack(("error", _kind(error), str(error)))
-        except Exception as error:
-            answer = wire.pack(("memory",) if lacks_memory(error) else ("fault", _about(error)))
-        arguments = named_arguments = value = None
-        _send(answers, answer)
-        del answer
+        _send(answers, _answer(wire, parts))
+
+
+def _answer(wire: Wire, parts: list[bytearray]) -> list[memoryview]:
+    try:
+        target, arguments, named_arguments = wire.unpack(parts)
+        parts.clear()  # to free what was copied
+        return wire.pack(("value", named(target)(*arguments, **named_arguments)))
+    except GenreKitError as error:
+        return wire.pack(("error", _kind(error), str(error)))
+    except Exception as error:
+        return wire.pack(("memory",) if lacks_memory(error) else ("fault", _about(error)))
 
 
 def _keep_pipes() -> tuple[int, int]:

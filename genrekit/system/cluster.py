@@ -41,15 +41,12 @@ def compute_on_cluster(
     job : picklable function of an item; workers import it, so they need GenreKit installed
     items : sequence of picklable items
     scheduler : str, the address of Dask's scheduler, such as tcp://10.0.0.5:8786
-    crashed : function without arguments
-        Returns the result for an item whose job kills every worker.
+    crashed : function that returns the result for an item whose job kills every worker
 
     Raises
     ------
-    SettingsError
-        Dask is not installed.
-    DatasetError
-        The cluster cannot be reached, or is lost on the way.
+    SettingsError, DatasetError
+        Dask is not installed; or the cluster cannot be reached, or is lost.
     """
     with _client(scheduler) as client:
         start = 0

@@ -48,13 +48,12 @@ def compute_in_order(
     items : sequence of picklable items, such as Path
     workers : int, >= 1, or None
         Processes, at most one per item; 1 computes in this process, None takes one per processor.
-    crashed : function without arguments
-        Returns the result for an item whose job kills its process.
+    crashed : function that returns the result for an item whose job kills its process
 
     Raises
     ------
     GenreKitError
-        A process ends before it has begun.
+        A process ends while it starts.
     """
     workers = min(workers or os.cpu_count() or 1, len(items))
     if workers <= 1:

@@ -43,13 +43,7 @@ class RemoteFile:
         return self.url.rstrip("/").rpartition("/")[2]
 
     def files_below(self) -> dict[str, "RemoteFile"]:
-        """Return every file below this folder, by its path relative to it.
-
-        Raises
-        ------
-        DatasetError
-            The folder cannot be listed, or is empty.
-        """
+        """Return every file below this folder, by its relative path; DatasetError if none."""
         with _plain_errors("read", self.url):
             system, root = _file_system(self.url)
             found = system.find(root, detail=True)
@@ -66,9 +60,7 @@ class RemoteFile:
 
         Raises
         ------
-        FileNotFoundError, PermissionError
-        DatasetError
-            The connection or the store fails.
+        FileNotFoundError, PermissionError, DatasetError
         """
         with _plain_errors("read", self.url, pass_on=(FileNotFoundError, PermissionError)):
             system, path = _file_system(self.url)
@@ -93,13 +85,7 @@ LocationName = str | os.PathLike[str] | RemoteFile
 
 
 def local_path(name: str | os.PathLike[str]) -> Path:
-    """Return a path of this machine.
-
-    Raises
-    ------
-    SettingsError
-        `name` is of another type, or contains a NUL, which no system accepts.
-    """
+    """Return a path of this machine; SettingsError for other types and for a NUL in `name`."""
     if not isinstance(name, str | os.PathLike) or not isinstance(os.fspath(name), str):
         raise SettingsError(f"{name!r:.40} is no path: give one path, as text.")
     if "\0" in os.fspath(name):
@@ -120,13 +106,7 @@ def location(name: LocationName) -> Location:
 
 @contextmanager
 def local_copy(source: Location) -> Iterator[Path]:
-    """Yield a local path itself, or a download that lasts as long as the block.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, DatasetError
-        A remote file cannot be downloaded.
-    """
+    """Yield a local path itself, or a download that lasts as long as the block."""
     if isinstance(source, Path):
         yield source
         return

@@ -32,15 +32,8 @@ def computing_in(threads: int | None, usual: int | None = None) -> Iterator[None
 
     Parameters
     ----------
-    threads : int, 1 to 1024, or None
-        None takes the environment's OMP_NUM_THREADS, or `usual`.
-    usual : int or None
-        None leaves the number to the libraries.
-
-    Raises
-    ------
-    SettingsError
-        The number is out of range.
+    threads : int, 1 to 1024, or None for the environment's OMP_NUM_THREADS or `usual`
+    usual : int, or None to leave the number to the libraries
     """
     if threads is not None:
         check_whole("threads", threads, 1, MAX_THREADS)

@@ -1,4 +1,4 @@
-"""Scripts on their way to browsers."""
+"""The compression of scripts for browsers."""
 
 import asyncio
 import gzip
@@ -17,7 +17,7 @@ PATH = "/static/js/index.abc-1.js"
 
 
 class Server:
-    """An app that sends scripts, and counts."""
+    """An app that sends scripts and counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -35,7 +35,7 @@ class Server:
         return Response(b"1;" if small else SCRIPT, 200 if found else 404, headers, kind)
 
     def ask(self, path=PATH, method="GET", gone=False, **headers):
-        """Status, headers and body of the answer; whoever is gone does not wait for it."""
+        """Return status, headers and body of the response; a visitor who left does not wait."""
         sent = {"accept-encoding": "gzip, br"} | {
             k.replace("_", "-"): v for k, v in headers.items()
         }
@@ -69,7 +69,7 @@ def server():
     return Server()
 
 
-def test_a_script_comes_compressed_and_the_server_is_asked_once(server):
+def test_a_script_is_compressed_once(server):
     for _ in range(3):
         status, headers, body = server.ask()
         assert status == 200
@@ -101,7 +101,7 @@ def test_a_script_comes_compressed_and_the_server_is_asked_once(server):
         ("/static/js/index.js/more", {}),
     ],
 )
-def test_all_else_is_left_as_it_is(server, path, given):
+def test_other_responses_are_unchanged(server, path, given):
     for count in (1, 2):
         status, headers, body = server.ask(path, **given)
         assert status == (404 if "missing" in path else 200)
@@ -117,7 +117,7 @@ async def in_pieces():
         yield SCRIPT[start : start + 1000]
 
 
-def test_whoever_leaves_while_a_script_is_read_spoils_it_for_nobody(server):
+def test_a_visitor_who_leaves_does_not_truncate_the_script(server):
     whole = {"content-length": str(len(SCRIPT))}
 
     async def app(scope, receive, send):
@@ -135,7 +135,7 @@ def test_whoever_leaves_while_a_script_is_read_spoils_it_for_nobody(server):
 
 
 @pytest.mark.parametrize("more", [True, False])
-def test_half_a_script_is_not_kept(server, more):
+def test_a_truncated_script_is_not_cached(server, more):
     async def half(scope, receive, send):
         server.asked += 1
         headers = {"content-type": "text/javascript"}

@@ -1,4 +1,4 @@
-"""The server forgets visitors who have gone, as its own figures show."""
+"""The server frees what visitors leave behind, by its own metrics."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ PATIENCE = 120.0
 
 
 def aside(function, *arguments, **named):
-    """What a function gives in a thread of its own: Playwright keeps an event loop in this one."""
+    """Call a function in another thread: Playwright keeps an event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *arguments, **named).result()
 

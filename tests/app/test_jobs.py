@@ -1,4 +1,4 @@
-"""Jobs: every state one can be in, told from its folder alone."""
+"""Jobs: every state, read from the folder alone."""
 
 import errno
 import fcntl
@@ -71,7 +71,7 @@ def test_commands_run_in_turn_and_their_events_are_kept(make_jobs):
     assert job.seconds() > 0
 
 
-def test_jobs_leave_the_processors_to_the_server(make_jobs):
+def test_jobs_give_the_server_the_processors(make_jobs):
     job = add(make_jobs(), SLOW)
     wait(lambda: job.status == "running" and job.events())
     process = int((job.folder / "started").read_text())
@@ -113,7 +113,7 @@ def test_cancelled_jobs_die_at_once_and_can_be_resumed(make_jobs):
 
 
 def same_tracks(folder: Path, each: int, seconds: float) -> None:
-    """Two genres of `each` tracks: one file under many names."""
+    """Two genres of `each` tracks, all the same file."""
     for genre, tone in (("high", 880), ("low", 110)):
         (folder / genre).mkdir(parents=True)
         first = folder / genre / "0.wav"
@@ -123,9 +123,7 @@ def same_tracks(folder: Path, each: int, seconds: float) -> None:
             first.with_stem(str(number)).hardlink_to(first)
 
 
-def test_a_killed_process_is_told_from_a_finished_one_and_preprocessing_goes_on(
-    make_jobs, tmp_path
-):
+def test_a_killed_job_is_interrupted_and_can_be_resumed(make_jobs, tmp_path):
     jobs = make_jobs()
     same_tracks(tmp_path / "audio", 200, 1)
     command = ["preprocess", str(tmp_path / "audio"), "-o", "data.parquet", "--workers", "1"]
@@ -158,7 +156,7 @@ def test_a_restarted_server_finds_running_waiting_and_finished_jobs(make_jobs):
 
 
 def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
-    """Its process is there and holds the lock; who it is, nobody had time to write."""
+    """Its process holds the lock, but its id was not written yet."""
     first = make_jobs()
     first.close()
     job = add(first)
@@ -180,8 +178,8 @@ def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
     assert [event["type"] for event in job.events()].count("exit") == 1
 
 
-def test_a_server_that_keeps_the_queue_to_itself_does_not_hang_the_others(make_jobs, monkeypatch):
-    """As one that was stopped, or hangs on its disk."""
+def test_a_server_that_holds_the_queue_does_not_block_the_others(make_jobs, monkeypatch):
+    """Such as one that is suspended, or waits for its disk."""
     monkeypatch.setattr(queue, "_QUEUE_SECONDS", 0.1)
     monkeypatch.setattr(queue, "_HASTY_SECONDS", 0.1)
     jobs = make_jobs()
@@ -204,7 +202,7 @@ def test_a_server_that_keeps_the_queue_to_itself_does_not_hang_the_others(make_j
     wait(lambda: waiting.status == "done")
 
 
-def test_a_job_that_cannot_be_started_holds_up_no_other_and_says_so(make_jobs, monkeypatch):
+def test_a_job_that_cannot_start_fails_and_blocks_no_other(make_jobs, monkeypatch):
     jobs = make_jobs(jobs_per_visitor=2)
     jobs.close()
     bad, good = add(jobs), add(jobs)
@@ -225,7 +223,7 @@ def test_a_job_that_cannot_be_started_holds_up_no_other_and_says_so(make_jobs, m
     wait(lambda: bad.status == "done")
 
 
-def test_jobs_are_tended_on_whatever_goes_wrong_with_one(make_jobs, monkeypatch):
+def test_scheduling_survives_a_faulty_job(make_jobs, monkeypatch):
     jobs = make_jobs()
     jobs.close()
     job, odd = add(jobs, owner="me"), add(jobs, owner="you")
@@ -246,7 +244,7 @@ def test_jobs_are_tended_on_whatever_goes_wrong_with_one(make_jobs, monkeypatch)
     assert jobs.alive
 
 
-def test_jobs_wait_their_turn_and_know_their_place(make_jobs):
+def test_jobs_wait_in_order_with_their_position(make_jobs):
     jobs = make_jobs(jobs_at_once=1, jobs_per_visitor=5)
     first, second, third = add(jobs, SLOW), add(jobs), add(jobs)
     wait(lambda: first.status == "running")
@@ -256,7 +254,7 @@ def test_jobs_wait_their_turn_and_know_their_place(make_jobs):
     wait(lambda: third.status == "done")
 
 
-def test_a_visitor_has_a_quota_and_the_queue_a_bound(make_jobs):
+def test_visitors_have_a_quota_and_the_queue_a_limit(make_jobs):
     jobs = make_jobs(jobs_per_visitor=1, jobs_waiting=2)
     mine = add(jobs, SLOW)
     wait(lambda: mine.status == "running")
@@ -269,7 +267,7 @@ def test_a_visitor_has_a_quota_and_the_queue_a_bound(make_jobs):
     assert len(list(jobs.root.glob("*/"))) == 3, "a refused job leaves no folder behind"
 
 
-def test_where_no_job_may_wait_those_that_can_begin_are_taken(make_jobs):
+def test_jobs_that_can_start_are_accepted_without_a_queue(make_jobs):
     jobs = make_jobs(jobs_waiting=0, jobs_at_once=2)
     add(jobs, SLOW, owner="you")
     add(jobs, SLOW, owner="they")
@@ -298,7 +296,7 @@ def test_expired_jobs_are_removed_but_not_active_ones(make_jobs):
 
 
 @pytest.mark.parametrize("job_id", ["", "../..", "a" * 22 + "/..", "x", "." * 22, "é" * 22])
-def test_what_is_no_id_finds_no_job(make_jobs, job_id):
+def test_an_invalid_id_finds_no_job(make_jobs, job_id):
     assert make_jobs().get(job_id) is None
 
 
@@ -323,7 +321,7 @@ def test_ids_cannot_be_guessed_and_folders_are_the_servers_alone(make_jobs):
     assert min(len(set(signs)) for signs in places[:21]) > 30
 
 
-def test_resuming_is_bound_by_the_quota_too(make_jobs):
+def test_resuming_counts_against_the_quota(make_jobs):
     jobs = make_jobs(jobs_per_visitor=1)
     first = add(jobs, SLOW)
     jobs.cancel(first)
@@ -333,7 +331,7 @@ def test_resuming_is_bound_by_the_quota_too(make_jobs):
     assert first.status == "cancelled"
 
 
-def test_a_server_that_stops_takes_no_new_work(make_jobs):
+def test_a_stopping_server_accepts_no_new_jobs(make_jobs):
     jobs = make_jobs()
     job = add(jobs)
     wait(lambda: not job.active)
@@ -343,7 +341,7 @@ def test_a_server_that_stops_takes_no_new_work(make_jobs):
             ask()
 
 
-def test_cancelling_ends_all_that_a_job_has_started(make_jobs, tmp_path):
+def test_cancelling_kills_all_processes_of_a_job(make_jobs, tmp_path):
     jobs = make_jobs()
     same_tracks(tmp_path / "audio", 300, 6)
     prepare = ["preprocess", str(tmp_path / "audio"), "-o", "data.parquet", "--workers", "2"]
@@ -363,7 +361,7 @@ def test_cancelling_ends_all_that_a_job_has_started(make_jobs, tmp_path):
     wait(ended)
 
 
-def test_a_process_that_has_the_number_of_a_dead_job_is_left_alone(make_jobs):
+def test_a_reused_process_id_is_not_killed(make_jobs):
     jobs = make_jobs()
     jobs.close()
     job = add(jobs)
@@ -378,7 +376,7 @@ def test_a_process_that_has_the_number_of_a_dead_job_is_left_alone(make_jobs):
     assert lives
 
 
-def test_lines_that_are_no_events_are_passed_over(make_jobs):
+def test_lines_that_are_not_events_are_skipped(make_jobs):
     jobs = make_jobs()
     job = add(jobs)
     wait(lambda: not job.active)
@@ -408,7 +406,7 @@ def test_a_wrong_setting_is_refused_by_name(value):
         Settings.from_environment({"GENREKIT_JOBS_AT_ONCE": value})
 
 
-def test_training_stopped_early_keeps_what_it_has_learned(make_jobs, demo_file):
+def test_training_stopped_early_keeps_the_model(make_jobs, demo_file):
     jobs = make_jobs()
     train = ["train", str(demo_file), "-o", "model", "--epochs", "10000", "--progress", "json"]
     job = add(jobs, train)

@@ -1,4 +1,4 @@
-"""The server around the pages: two real ones, as a host starts and stops them."""
+"""The server around the pages: two real servers, started and stopped as a host does."""
 
 import contextlib
 import gc
@@ -73,7 +73,7 @@ if "fail" in st.query_params:
 
 
 class Server:
-    """A real server process, and what it wrote."""
+    """A real server process and its output."""
 
     def __init__(self, script: Path, folder: Path, **environment: str) -> None:
         with socket.socket() as free:
@@ -112,7 +112,7 @@ class Server:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def visit(self, page: str = "", query: str = "") -> str:
-        """What a browser is sent for a page, until its script has ended."""
+        """Return what a browser receives for a page until its script ends."""
         seen = []
         address = self.url.replace("http", "ws") + "/_stcore/stream"
         with connect(address, subprotocols=["streamlit"], origin=self.url, max_size=None) as tab:
@@ -128,7 +128,7 @@ class Server:
                     return "\n".join(seen)
 
     def stop(self) -> float:
-        """Seconds that it took to end."""
+        """Stop the server; return how many seconds that took."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE)
@@ -143,7 +143,7 @@ def wait(condition, seconds: float = PATIENCE) -> None:
 
 
 def processes_of(job: Job) -> list[str]:
-    """All processes that were started for a job, and theirs."""
+    """Return all processes of a job, children included."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -156,7 +156,7 @@ def processes_of(job: Job) -> list[str]:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started and that live."""
+    """Return the live children of a process."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -173,7 +173,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(folder) -> Iterator[Job]:
-    """A long job that waits in the folder before any server is there."""
+    """A long job that waits in the folder before a server starts."""
     jobs = Jobs(Settings(jobs_folder=folder / "jobs"))
     jobs.close()
     job = jobs.add(jobs.new_folder(), "dataset", "Test", [SLOW], "me")
@@ -198,7 +198,7 @@ def troubled(folder, job) -> Iterator[Server]:
 # -- a server in trouble ----------------------------------------------------------------------
 
 
-def test_it_lives_but_is_not_ready_before_it_is_warm(troubled):
+def test_it_is_alive_but_not_ready_before_the_warm_up(troubled):
     assert troubled.ask("/healthz") == (200, {"alive": True})
     status, said = troubled.ask("/readyz")
     assert (status, said["ready"]) == (503, False)
@@ -239,14 +239,14 @@ def test_an_upload_that_is_refused_is_logged_without_its_name(troubled):
     assert SECRET not in troubled.log.read_text()
 
 
-def test_it_tells_with_what_settings_it_started_but_not_where_things_are(troubled, folder):
+def test_it_logs_its_settings_but_no_folders(troubled, folder):
     started = next(event for event in troubled.events() if event["event"] == "server started")
     assert started["mode"] == "local"
     assert started["job_minutes"] == Settings().job_minutes
     assert str(folder) not in troubled.log.read_text()
 
 
-def test_it_starts_jobs_that_wait_before_anybody_comes_and_never_names_them_whole(troubled, job):
+def test_it_starts_waiting_jobs_without_visitors_and_logs_no_whole_id(troubled, job):
     wait(lambda: job.status == "running")
     wait(lambda: any(event["type"] == "track" for event in job.events()))
     log = troubled.log.read_text()
@@ -255,7 +255,7 @@ def test_it_starts_jobs_that_wait_before_anybody_comes_and_never_names_them_whol
     assert job.id not in log
 
 
-def test_told_to_stop_it_is_gone_in_time_and_its_jobs_wait_for_the_next(troubled, job):
+def test_a_stopped_server_is_gone_in_time_and_requeues_its_jobs(troubled, job):
     assert processes_of(job)
     # A request that never ends keeps a server from ending on its own.
     with socket.create_connection(("127.0.0.1", troubled.port)) as slow:
@@ -280,7 +280,7 @@ def test_told_to_stop_it_is_gone_in_time_and_its_jobs_wait_for_the_next(troubled
 # -- a server as it is ------------------------------------------------------------------------
 
 
-def test_the_next_server_goes_on_with_the_jobs_warms_up_and_ends_well(folder, job, troubled):
+def test_the_next_server_resumes_the_jobs_warms_up_and_stops(folder, job, troubled):
     wait(lambda: troubled.process.poll() is not None, 1)
     assert job.status == "waiting"
     server = Server(ROOT / "streamlit_app.py", folder, STREAMLIT_SERVER_BASE_URL_PATH="/music/")
@@ -331,7 +331,7 @@ def host(tmp_path, monkeypatch) -> Iterator[Host]:
     config.set_option("server.maxUploadSize", before)
 
 
-def test_streamlit_takes_as_much_as_the_settings_say(host, tmp_path):
+def test_streamlits_upload_limit_follows_the_settings(host, tmp_path):
     preflight.check(Settings(jobs_folder=tmp_path, upload_megabytes=6.5))
     assert config.get_option("server.maxUploadSize") == 7
     preflight.check(host._settings)
@@ -351,7 +351,7 @@ def test_its_probes_are_below_the_base_path_and_at_the_root(host, base):
     assert paths == {f"{place}/{name}" for place in places for name in names}
 
 
-def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):
+def test_no_other_server_is_asked_for_this_address(host, monkeypatch):
     asked = []
 
     def look_up(name, *_, **__):
@@ -365,7 +365,7 @@ def test_nobody_outside_is_asked_for_our_address(host, monkeypatch):
     assert asked == []
 
 
-def test_an_error_names_no_place_on_the_server_and_obeys_no_markdown(host, monkeypatch):
+def test_an_error_shows_no_path_of_the_server_and_no_markdown(host, monkeypatch):
     shown = []
     monkeypatch.setattr(widgets.st, "error", lambda text, **_: shown.append(text))
     job = host._settings.jobs_folder / ("j" * 22)
@@ -374,7 +374,7 @@ def test_an_error_names_no_place_on_the_server_and_obeys_no_markdown(host, monke
     assert set(shown) == {r"audio/\[a\]\(b\)\.wav cannot be read\."}
 
 
-def test_a_page_says_of_what_nobody_foresaw_only_that_it_happened(host, monkeypatch):
+def test_a_page_shows_nothing_of_an_unexpected_error(host, monkeypatch):
     shown = []
     monkeypatch.setattr(widgets.st, "error", lambda text, **_: shown.append(text))
     with widgets.plain_errors():
@@ -412,7 +412,7 @@ def visitors(monkeypatch):
 
 
 def look(server, seconds):
-    """So many seconds go by, with a look for visitors who have left as often as there should be."""
+    """Let seconds pass, and call `forget_visitors` as often as the server does."""
     ended = 0
     for _ in range(round(seconds / memory.tidy_seconds())):
         server.now += memory.tidy_seconds()
@@ -420,7 +420,7 @@ def look(server, seconds):
     return ended
 
 
-def test_what_visitors_who_stay_away_brought_along_is_let_go_of(visitors):
+def test_sessions_of_absent_visitors_are_ended(visitors):
     longest = config.get_option("server.disconnectedSessionTTL")
     assert look(visitors, 10 * longest) == 0, "they are here"
     visitors.connected.remove("one")
@@ -445,7 +445,7 @@ def test_a_visitor_who_comes_back_keeps_everything(visitors):
 
 
 def test_streamlit_ends_a_session_by_its_id():
-    """What `memory.forget_visitors` relies on, asked of Streamlit's own store of sessions."""
+    """`memory.forget_visitors` relies on this behaviour of Streamlit's store of sessions."""
     ended = []
     store = MemorySessionStorage(ttl_seconds=60)
     manager = WebsocketSessionManager(store, None, None, None)
@@ -514,7 +514,7 @@ def test_a_server_that_stops_does_not_warm_up_any_more(host):
     assert stopping.readiness()["models"] is False
 
 
-def test_freezing_spares_the_collector_what_is_there_already(monkeypatch):
+def test_freezing_exempts_present_objects_from_collection(monkeypatch):
     calls = []
     monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
     monkeypatch.setattr(gc, "collect", lambda: calls.append("collect"))
@@ -549,7 +549,7 @@ fail()
 """
 
 
-def test_whatever_is_logged_is_json_and_tells_nothing_of_visitors(run_python):
+def test_every_log_line_is_json_and_reveals_nothing_of_visitors(run_python):
     done = run_python("-c", NOISE)
     assert SECRET not in done.stderr + done.stdout
     assert "10.9.8.7" not in done.stderr
@@ -567,7 +567,7 @@ def test_whatever_is_logged_is_json_and_tells_nothing_of_visitors(run_python):
     assert all(line["time"].endswith("+00:00") and line["level"] for line in lines)
 
 
-def test_a_job_that_meets_a_defect_says_so_plainly(run_python, tmp_path):
+def test_a_bug_in_a_job_is_reported_plainly(run_python, tmp_path):
     job = tmp_path / ("d" * 22)
     job.mkdir()
     about = {"kind": "dataset", "title": "x", "owner": "me", "created": 0, "folder": ""}

@@ -1,4 +1,4 @@
-"""What a host decides: every setting has its range, its place in the README, and its refusal."""
+"""The host's settings: each has its range, its row in the README, and its error messages."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def test_the_readme_has_every_setting_as_the_code_has_it():
+def test_the_readme_has_the_table_of_settings():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert table() in readme, f"put this table into the README:\n\n{table()}"
 
@@ -65,12 +65,12 @@ def test_the_table_says_what_the_code_does():
     assert read(JOB_MINUTES=high).job_minutes == float(high)
 
 
-def test_without_variables_there_are_the_defaults():
+def test_defaults_without_variables():
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=lambda one: one.name)
-def test_each_number_takes_its_range_and_nothing_else(setting):
+def test_each_number_accepts_its_range_only(setting):
     name = setting.name.upper()
     low, high = setting.metadata["low"], setting.metadata["high"]
     for text in (str(low), str(high)):
@@ -88,7 +88,7 @@ def test_whole_numbers_have_no_decimals():
         read(JOBS_AT_ONCE="1.5")
 
 
-def test_where_anybody_comes_the_limits_are_tighter():
+def test_public_limits_are_stricter():
     local, public = Settings(), read(MODE="public")
     limits = [one.name for one in NUMBERS if one.metadata["public"] is not None]
     assert {"upload_megabytes", "song_minutes", "job_minutes", "job_megabytes"} <= set(limits)
@@ -99,7 +99,7 @@ def test_where_anybody_comes_the_limits_are_tighter():
 
 @pytest.fixture
 def secrets(tmp_path, monkeypatch):
-    """A function that gives Streamlit secrets, as the text of a file or of several."""
+    """A function that sets Streamlit's secrets, from the text of one or more files."""
     before = config.get_option("secrets.files")
     names = set(os.environ)
 
@@ -131,12 +131,12 @@ def test_secrets_are_settings_too(secrets):
     assert found.job_minutes == read(MODE="public").job_minutes
 
 
-def test_of_several_files_of_secrets_the_last_decides(secrets):
+def test_the_last_of_several_secrets_files_wins(secrets):
     secrets("GENREKIT_JOBS_AT_ONCE = 2\nGENREKIT_LISTENERS = 3", "GENREKIT_JOBS_AT_ONCE = 4")
     assert (settings().jobs_at_once, settings().listeners) == (4, 3)
 
 
-def test_the_environment_decides_before_the_secrets(secrets, monkeypatch):
+def test_the_environment_overrides_the_secrets(secrets, monkeypatch):
     secrets("GENREKIT_UPLOAD_MEGABYTES = 7\nGENREKIT_JOB_MINUTES = 3")
     monkeypatch.setenv("GENREKIT_UPLOAD_MEGABYTES", "8")
     for _ in range(2):  # Streamlit writes secrets into the environment
@@ -145,7 +145,7 @@ def test_the_environment_decides_before_the_secrets(secrets, monkeypatch):
 
 
 @pytest.mark.parametrize("texts", [(), ("",), ("# nothing\n[section]\n",)])
-def test_without_settings_among_the_secrets_there_are_the_defaults(secrets, texts):
+def test_defaults_without_settings_among_the_secrets(secrets, texts):
     secrets(*texts)
     assert settings() == Settings()
 
@@ -164,7 +164,7 @@ def test_without_settings_among_the_secrets_there_are_the_defaults(secrets, text
         (b"GENREKIT_MODE = '\xff'", "The secrets cannot be read: they are not UTF-8"),
     ],
 )
-def test_secrets_that_cannot_be_used_are_refused_by_name(secrets, text, says):
+def test_unusable_secrets_are_refused_by_name(secrets, text, says):
     secrets(text)
     with pytest.raises(SettingsError, match=re.escape(says)) as refused:
         settings()
@@ -172,13 +172,13 @@ def test_secrets_that_cannot_be_used_are_refused_by_name(secrets, text, says):
     assert "\n" not in str(refused.value)
 
 
-def test_folders_of_the_server_are_not_for_anybody(tmp_path):
+def test_folders_of_the_server_are_not_public(tmp_path):
     assert read(FOLDERS=str(tmp_path)).folders == (tmp_path.resolve(),)
     with pytest.raises(SettingsError, match="GENREKIT_FOLDERS is set while GENREKIT_MODE is publi"):
         read(MODE="public", FOLDERS=str(tmp_path))
 
 
-def test_a_folder_may_lie_at_home(tmp_path, monkeypatch):
+def test_a_folder_may_be_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "music").mkdir()
     assert read(JOBS_FOLDER="~/jobs").jobs_folder == tmp_path.resolve() / "jobs"
@@ -196,12 +196,12 @@ def test_a_folder_may_lie_at_home(tmp_path, monkeypatch):
         ("GENREKIT_JOBS_FOLDER", "", "name a folder"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(name, value, says):
+def test_unusable_settings_are_refused_by_name(name, value, says):
     with pytest.raises(SettingsError, match=re.escape(says)):
         Settings.from_environment({name: value})
 
 
-def test_what_kubernetes_adds_for_a_service_of_that_name_is_no_misspelt_setting():
+def test_kubernetes_variables_are_not_misspelt_settings():
     added = {
         "GENREKIT_SERVICE_HOST": "10.0.0.1",
         "GENREKIT_SERVICE_PORT": "80",
@@ -222,7 +222,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
         preflight.check(unwritable)
 
 
-def test_streamlits_own_configuration_is_the_careful_one():
+def test_streamlits_configuration_is_strict():
     configured = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert configured["server"]["maxUploadSize"] == Settings().upload_megabytes
     assert configured["server"]["enableXsrfProtection"] is True

@@ -1,4 +1,4 @@
-"""Disk space of jobs: who makes room, who never has to, and what crashes leave behind."""
+"""Disk space of jobs: what is removed, what never is, and what crashes leave behind."""
 
 import io
 import os
@@ -24,7 +24,7 @@ STATE = ("job.json", "where", "server", "started", "stopped", "finished")
 
 @pytest.fixture
 def make_jobs(tmp_path):
-    """A function that opens `Jobs` which start nothing: what is queued stays so."""
+    """A function that opens `Jobs` that start nothing: queued jobs stay queued."""
     opened = []
 
     def make(**settings):
@@ -44,7 +44,7 @@ def queue(jobs: Jobs, megabytes: float = 0, owner: str = "me", commands=RUN) -> 
 
 
 def finish(job: Job, age: float = 0.0) -> Job:
-    """Make a job one that ended well, so many seconds ago."""
+    """Make a job look finished, created so many seconds earlier."""
     (job.folder / "started").write_text("1")
     (job.folder / "events.jsonl").write_text('{"type": "exit", "status": 0}\n')
     about = (job.folder / "job.json").read_text()
@@ -59,7 +59,7 @@ def there(*jobs: Job) -> list[bool]:
     return [job.folder.exists() for job in jobs]
 
 
-def test_a_folder_weighs_what_its_files_do_and_links_weigh_nothing(tmp_path):
+def test_the_size_of_a_folder_excludes_links(tmp_path):
     (tmp_path / "in" / "side").mkdir(parents=True)
     (tmp_path / "in" / "one").write_bytes(b"0" * 1000)
     (tmp_path / "in" / "side" / "two").write_bytes(b"0" * 234)
@@ -70,7 +70,7 @@ def test_a_folder_weighs_what_its_files_do_and_links_weigh_nothing(tmp_path):
     assert 1234 <= storage.bytes_below(tmp_path / "in") < 5000
 
 
-def test_the_oldest_results_go_first_when_all_have_too_little_room(make_jobs):
+def test_the_oldest_results_are_removed_first(make_jobs):
     jobs = make_jobs(jobs_megabytes=5, job_megabytes=5)
     middle, oldest, newest = (
         finish(queue(jobs, 1.5, owner), age) for owner, age in (("a", 200), ("b", 300), ("c", 100))
@@ -79,7 +79,7 @@ def test_the_oldest_results_go_first_when_all_have_too_little_room(make_jobs):
     assert there(oldest, middle, newest, fourth) == [False, True, True, True]
 
 
-def test_work_under_way_and_what_it_reads_is_never_removed(make_jobs):
+def test_active_jobs_and_what_they_read_are_never_removed(make_jobs):
     jobs = make_jobs(jobs_megabytes=4, job_megabytes=4)
     music = finish(queue(jobs, 1.5, "a"), 500)
     idle = finish(queue(jobs, 1, "b"), 100)
@@ -89,7 +89,7 @@ def test_work_under_way_and_what_it_reads_is_never_removed(make_jobs):
     assert there(music, idle, reading, late) == [True, False, True, True]
 
 
-def test_when_only_work_under_way_is_left_more_is_refused_and_nobody_loses_anything(make_jobs):
+def test_jobs_are_refused_when_only_active_ones_are_left(make_jobs):
     jobs = make_jobs(jobs_megabytes=4, job_megabytes=4, jobs_per_visitor=5)
     small = finish(queue(jobs, 0.5, "b"), 100)
     waiting = queue(jobs, 3, "a")
@@ -100,7 +100,7 @@ def test_when_only_work_under_way_is_left_more_is_refused_and_nobody_loses_anyth
     assert set(jobs.root.iterdir()) == before, "what was refused has gone"
 
 
-def test_one_visitor_has_so_much_and_the_others_keep_theirs(make_jobs):
+def test_one_visitor_cannot_take_the_space_of_others(make_jobs):
     jobs = make_jobs(jobs_megabytes=100, job_megabytes=2, jobs_per_visitor=5, job_keep_hours=6)
     finish(queue(jobs, 1.2))
     with pytest.raises(JobRefused, match="would take 2 MB, and 2 MB are the most.* 6 hours"):
@@ -110,7 +110,7 @@ def test_one_visitor_has_so_much_and_the_others_keep_theirs(make_jobs):
     queue(jobs, 1, "you")
 
 
-def test_results_that_grew_too_large_make_room_when_the_server_cleans(make_jobs):
+def test_results_that_grew_too_large_are_removed_by_cleaning(make_jobs):
     jobs = make_jobs(jobs_megabytes=3.5, job_megabytes=3.5)
     old, new = finish(queue(jobs, 1, "a"), 200), finish(queue(jobs, 1, "b"), 100)
     (new.folder / "grown").write_bytes(b"0" * 2 * MEGABYTE)
@@ -130,7 +130,7 @@ def test_a_result_that_is_still_read_does_not_expire(make_jobs):
     assert there(music, other) == [True, False]
 
 
-def test_a_disk_that_is_nearly_full_takes_no_new_work(make_jobs, monkeypatch):
+def test_a_nearly_full_disk_accepts_no_new_jobs(make_jobs, monkeypatch):
     jobs = make_jobs(free_megabytes=100)
     job = finish(queue(jobs))
     usage = namedtuple("usage", "total used free")
@@ -142,7 +142,7 @@ def test_a_disk_that_is_nearly_full_takes_no_new_work(make_jobs, monkeypatch):
     queue(jobs)
 
 
-def test_what_a_crash_left_is_removed_when_a_server_starts(make_jobs):
+def test_leftovers_of_a_crash_are_removed_at_the_start(make_jobs):
     jobs = make_jobs()
     job, working = finish(queue(jobs)), queue(jobs, owner="you")
     parts = job.folder / "data.parquet.parts"
@@ -180,7 +180,7 @@ def test_what_a_crash_left_is_removed_when_a_server_starts(make_jobs):
     assert not abandoned.exists()
 
 
-def test_a_job_that_runs_is_not_looked_into(tmp_path):
+def test_folders_of_running_jobs_are_skipped(tmp_path):
     job = tmp_path / ("r" * 22)
     job.mkdir()
     file = job / ".data.parquet.1.tmp"
@@ -193,7 +193,7 @@ def test_a_job_that_runs_is_not_looked_into(tmp_path):
     assert not file.exists()
 
 
-def test_what_links_lead_to_is_not_touched(tmp_path):
+def test_targets_of_links_are_not_touched(tmp_path):
     outside, root = tmp_path / "outside", tmp_path / "jobs"
     file = outside / ".data.parquet.1.tmp"
     job, link = root / ("j" * 22), root / ("k" * 22)
@@ -212,7 +212,7 @@ def test_what_links_lead_to_is_not_touched(tmp_path):
 @pytest.mark.parametrize(
     ("source", "go_on"), [("A folder", "Look inside"), ("Single files", "Add them")]
 )
-def test_no_way_in_takes_more_than_an_upload_may_be(app, monkeypatch, source, go_on):
+def test_every_input_enforces_the_upload_limit(app, monkeypatch, source, go_on):
     monkeypatch.setenv("GENREKIT_UPLOAD_MEGABYTES", "0.1")
     settings.cache_clear()
     at = app("build/dataset.py", music_source=source)

@@ -1,4 +1,4 @@
-"""The command line: every command, its output, its exit status, and no traceback ever."""
+"""The command line: every command, its output, its exit status, and never a traceback."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def song(demo_folder):
 # -- the chain --------------------------------------------------------------------------------
 
 
-def test_the_whole_chain_in_processes_of_its_own(tmp_path, run_python):
+def test_the_whole_chain_in_separate_processes(tmp_path, run_python):
     def command(*arguments):
         done = run_python("-m", "genrekit", *arguments)
         assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
 # -- demo-data, preprocess --------------------------------------------------------------------
 
 
-def test_demo_data_tells_its_progress(run, tmp_path, monkeypatch):
+def test_demo_data_reports_progress(run, tmp_path, monkeypatch):
     from genrekit.audio.synth import chart
 
     monkeypatch.setattr(chart, "STYLES", chart.STYLES[:2])
@@ -135,7 +135,7 @@ def test_demo_data_tells_its_progress(run, tmp_path, monkeypatch):
     assert Path(lines[0]["path"]).is_file()
 
 
-def test_preprocess_tells_its_progress(run, demo_folder, tmp_path, demo_file):
+def test_preprocess_reports_progress(run, demo_folder, tmp_path, demo_file):
     folder = tmp_path / "m"
     shutil.copytree(demo_folder, folder)
     genre = next(p.name for p in sorted(folder.iterdir()) if p.is_dir())
@@ -165,7 +165,7 @@ def test_preprocess_tells_its_progress(run, demo_folder, tmp_path, demo_file):
     np.testing.assert_array_equal(Dataset.read(output).features, Dataset.read(demo_file).features)
 
 
-def test_preprocess_says_what_it_leaves_out(run, demo_folder, tmp_path):
+def test_preprocess_reports_what_it_leaves_out(run, demo_folder, tmp_path):
     status, out, err = run(
         "preprocess", demo_folder, "-o", tmp_path / "d.parquet", *SMALL, "--segment-seconds", 2
     )
@@ -181,7 +181,7 @@ def test_preprocess_says_what_it_leaves_out(run, demo_folder, tmp_path):
     assert quiet[2] == ""
 
 
-def test_track_seconds_zero_is_all_of_it(run, demo_folder, tmp_path):
+def test_track_seconds_zero_means_the_whole_track(run, demo_folder, tmp_path):
     for seconds, rows in (("0", 36), ("2", 24)):
         output = tmp_path / f"{seconds}.parquet"
         run("preprocess", demo_folder, "-o", output, *SMALL, "--track-seconds", seconds)
@@ -212,7 +212,7 @@ def test_train_has_the_courses_defaults():
 # -- train ------------------------------------------------------------------------------------
 
 
-def test_train_tells_its_progress(run, demo_file, tmp_path):
+def test_train_reports_progress(run, demo_file, tmp_path):
     status, out, err = run(
         "train", demo_file, "-o", tmp_path / "m", "--epochs", 3, "--progress", "json",
         "--split", "artist", "--learning-rate", "1e-3", "--normalise", "--seed", 5,
@@ -238,7 +238,7 @@ def test_train_tells_its_progress(run, demo_file, tmp_path):
     assert model.card["training"]["normalise"] is True
 
 
-def test_train_prints_an_epoch_a_line(run, demo_file, tmp_path):
+def test_train_prints_one_line_per_epoch(run, demo_file, tmp_path):
     status, _, err = run("train", demo_file, "-o", tmp_path / "m", "--epochs", 2)
     assert status == 0
     number = r"\d+\.\d{4}"
@@ -247,7 +247,7 @@ def test_train_prints_an_epoch_a_line(run, demo_file, tmp_path):
     assert len(err.splitlines()) == 2
 
 
-def test_where_nothing_is_held_out_to_choose_by_no_epoch_says_nan(run, demo_file, tmp_path):
+def test_epochs_without_validation_print_no_figures_for_it(run, demo_file, tmp_path):
     tracks = sorted({record.id for record in Dataset.read(demo_file).records})
     parts = ["test" if i % 3 == 0 else "train" for i in range(len(tracks))]
     lines = [f"{track},{part}" for track, part in zip(tracks, parts, strict=True)]
@@ -261,7 +261,7 @@ def test_where_nothing_is_held_out_to_choose_by_no_epoch_says_nan(run, demo_file
     assert "nan" not in out
 
 
-def test_where_a_model_cannot_go_is_told_before_the_work(run, demo_file, tmp_path, monkeypatch):
+def test_an_unwritable_output_is_reported_before_training(run, demo_file, tmp_path, monkeypatch):
     from genrekit.training import loop
 
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained in vain"))
@@ -316,13 +316,13 @@ def test_classify_in_words(run, demo_bundle, song, tmp_path):
     assert ": failed. There is no such file: check the name and the folder." in lines[2]
 
 
-def test_classify_all_well_is_zero(run, demo_bundle, song):
+def test_classify_returns_zero_on_success(run, demo_bundle, song):
     assert run("classify", "--model", demo_bundle, song)[0] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
 @pytest.mark.parametrize("option", ["--json", None])
-def test_a_file_whose_name_is_no_text(demo_bundle, song, tmp_path, option):
+def test_a_file_name_that_is_not_valid_text(demo_bundle, song, tmp_path, option):
     odd = os.fsencode(tmp_path) + b"/bad\xff.flac"
     shutil.copy(song, odd)
     arguments = [sys.executable, "-m", "genrekit", "classify", "--model", str(demo_bundle), odd]
@@ -478,7 +478,7 @@ def test_refused_commands(run, places, tmp_path, line, match):
     assert not any(p.suffix in (".parquet", ".json", ".npz") for p in tmp_path.iterdir())
 
 
-def test_refused_commands_tell_a_following_program(run, places, tmp_path):
+def test_refused_commands_emit_an_error_event(run, places, tmp_path):
     status, out, err = run(
         "preprocess", places["none"], "-o", tmp_path / "d.parquet", "--progress", "json"
     )
@@ -500,7 +500,7 @@ def test_stopped_by_the_keyboard(run, monkeypatch, tmp_path, demo_folder):
     assert err == "genrekit: stopped; what was finished is kept.\n"
 
 
-def test_a_reader_that_goes_away(tmp_path):
+def test_a_closed_output_pipe(tmp_path):
     # Enough lines to fill the pipe after its reader has closed it.
     command = [sys.executable, "-m", "genrekit", "demo-data", str(tmp_path / "m")]
     process = subprocess.Popen(
@@ -517,7 +517,7 @@ def test_a_reader_that_goes_away(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
-def test_a_full_disk_under_the_demo_music(tmp_path, run_python):
+def test_a_full_disk_while_composing(tmp_path, run_python):
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
         "from genrekit.cli.main import main; sys.exit(main(sys.argv[1:]))"

@@ -1,4 +1,4 @@
-"""Worker processes: what a bad file costs, and whom. The bad deeds are in worker_jobs.py."""
+"""Worker processes: what a bad file costs. What goes wrong is in worker_jobs.py."""
 
 import contextlib
 import ctypes
@@ -45,7 +45,7 @@ def pool():
 
 @pytest.fixture
 def make():
-    """A function that makes a pool of one's own."""
+    """A function that makes another pool."""
     made = []
 
     def new(count=1, seconds=SECONDS, megabytes=MEGABYTES, warm=None, **options):
@@ -58,7 +58,7 @@ def make():
 
 
 def whole_again(workers, count=2):
-    """Whether the pool has all its processes, and each of them answers."""
+    """Return whether the pool has all its processes, and each answers."""
     assert workers.ready(60)
     assert len(workers.processes) == count
     for number in range(8):
@@ -67,7 +67,7 @@ def whole_again(workers, count=2):
 
 
 def is_gone(process):
-    """Not running, and no zombie either."""
+    """Return whether a process neither runs nor is a zombie."""
     return not Path(f"/proc/{process}").exists()
 
 
@@ -89,7 +89,7 @@ def asleep():
 
 @contextmanager
 def calling(workers, *call):
-    """A call under way; a test that is done with it does not wait for it."""
+    """A call in progress, for which the end of the test does not wait."""
     with ThreadPoolExecutor(1) as threads:
         try:
             yield threads.submit(workers.call, *call)
@@ -108,7 +108,7 @@ def test_arguments_and_results_pass_through(pool):
     assert result["named"] == {"named": b"\0"}
 
 
-def test_the_work_is_done_elsewhere_by_a_warm_process(pool):
+def test_calls_run_in_another_warm_process(pool):
     assert pool.call(jobs.process) != os.getpid()
     assert pool.call(jobs.remember, "a")[0] == "warm"
 
@@ -145,14 +145,14 @@ def test_errors_raised_on_purpose_come_back_as_themselves(pool):
     assert type(caught.value) is AudioError
 
 
-def test_what_a_worker_says_is_one_line_and_not_too_long(pool):
+def test_messages_of_a_worker_are_one_line_of_limited_length(pool):
     with pytest.raises(AudioError) as caught:
         pool.call(jobs.raise_audio, "a\n\x1b[31m" + "b" * 100_000)
     assert str(caught.value).startswith("a  [31mb")
     assert len(str(caught.value)) == 1000
 
 
-def test_other_errors_become_plain_and_are_logged_without_what_they_quote(pool, caplog):
+def test_other_errors_become_plain_and_are_logged_without_their_text(pool, caplog):
     with caplog.at_level(logging.ERROR), pytest.raises(WorkerFault) as caught:
         pool.call(jobs.raise_secret)
     assert "ValueError" in caplog.text
@@ -164,12 +164,12 @@ def test_other_errors_become_plain_and_are_logged_without_what_they_quote(pool, 
     assert whole_again(pool)
 
 
-def test_a_function_without_a_name_is_a_mistake_of_the_programmer(pool):
+def test_a_function_without_a_name_is_a_programming_error(pool):
     with pytest.raises(ValueError, match="cannot be found by its name"):
         pool.call(lambda: 1)
 
 
-def test_a_pool_of_none_works_in_this_process():
+def test_a_pool_without_processes_works_in_this_one():
     workers = Workers(0, 1, 1)
     assert workers.call(jobs.process, owner="a", about="b") == os.getpid()
     assert workers.ready(0)
@@ -196,7 +196,7 @@ def test_a_crash_costs_one_process_and_says_so_plainly(pool, deed):
 
 
 @pytest.mark.parametrize("deed", [jobs.spin, jobs.hold_the_interpreter])
-def test_what_hangs_is_ended_at_the_limit(make, deed):
+def test_a_call_that_hangs_is_ended_at_the_limit(make, deed):
     workers = make(seconds=1.0)
     start = time.monotonic()
     with pytest.raises(WorkerLost, match="longer than 1 s"):
@@ -206,14 +206,14 @@ def test_what_hangs_is_ended_at_the_limit(make, deed):
 
 
 @pytest.mark.parametrize("deed", [jobs.balloon, jobs.balloon_unseen])
-def test_what_fills_the_memory_is_ended(make, deed):
+def test_a_call_that_fills_the_memory_is_ended(make, deed):
     workers = make(count=2, seconds=60, megabytes=150)
     with pytest.raises(WorkerLost, match="more than 150 MB of memory"):
         workers.call(deed, 3000)
     assert whole_again(workers)
 
 
-def test_within_the_limit_memory_may_be_used(pool):
+def test_memory_within_the_limit_may_be_used(pool):
     assert pool.call(jobs.balloon, 100) == 100
 
 
@@ -248,7 +248,7 @@ def test_others_are_not_disturbed(make):
     assert len(times) > 3  # while a bad one was waited for
 
 
-def test_a_process_that_dies_with_nothing_to_do_costs_nobody_anything(make):
+def test_an_idle_process_that_dies_costs_nothing(make):
     workers = make()
     assert workers.ready(60)
     for _ in range(3):
@@ -259,7 +259,7 @@ def test_a_process_that_dies_with_nothing_to_do_costs_nobody_anything(make):
         assert is_gone(old)
 
 
-def test_a_process_that_keeps_too_much_memory_is_replaced_at_leisure(make):
+def test_a_process_that_keeps_too_much_memory_is_replaced_between_calls(make):
     workers = make(seconds=60)
     small = workers.call(jobs.grow, 1)
     assert workers.call(jobs.process) == small
@@ -267,33 +267,33 @@ def test_a_process_that_keeps_too_much_memory_is_replaced_at_leisure(make):
     assert workers.call(jobs.process) != small
 
 
-def test_a_call_that_does_not_even_fit_is_not_tried_for_ever(make):
+def test_a_call_that_does_not_fit_into_memory_is_not_tried_forever(make):
     workers = make(megabytes=100)
     with pytest.raises(WorkerLost, match="memory"):
         workers.call(jobs.total, bytes(200_000_000), np.ones(3))
     assert workers.call(jobs.echo)
 
 
-def test_a_call_that_kills_processes_before_it_is_there_is_not_tried_for_ever(make):
+def test_a_call_that_kills_processes_before_it_arrives_is_not_tried_forever(make):
     workers = make(megabytes=600, warm=jobs.die_when_called)
-    with pytest.raises(WorkerLost, match="crash"):
+    with pytest.raises(WorkerLost, match="ended before it began"):
         workers.call(jobs.total, bytes(50_000_000), np.ones(3))
 
 
-def test_a_process_that_speaks_unasked_is_replaced(make):
+def test_a_process_that_sends_unasked_is_replaced(make):
     workers = make()
     old = workers.call(jobs.speak_soon, 0.1)
     wait_for(lambda: is_gone(old), 5)
     assert workers.call(jobs.process) != old
 
 
-def test_what_libraries_print_goes_nowhere(pool, capfd):
+def test_output_of_libraries_is_discarded(pool, capfd):
     assert pool.call(jobs.chatter) in pool.processes
     assert whole_again(pool)
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_process_lives_for_ever(make, monkeypatch):
+def test_no_process_lives_forever(make, monkeypatch):
     monkeypatch.setattr("genrekit.isolation.pool._CALLS_A_LIFE", 2)
     workers = make()
     seen = [workers.call(jobs.process) for _ in range(5)]
@@ -413,7 +413,7 @@ CALLS = {
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
-def test_the_kernel_refuses_what_could_reach_others_by_any_number(pool):
+def test_the_kernel_refuses_forbidden_calls_under_any_number(pool):
     column = ("x86_64", "aarch64").index(platform.machine())
     asked = {name: numbers[column] for name, numbers in CALLS.items()}
     found = pool.call(jobs.kernel_says, asked | {"socket, as x32": 0x40000029, "clone3": 435})
@@ -423,7 +423,7 @@ def test_the_kernel_refuses_what_could_reach_others_by_any_number(pool):
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
-def test_a_thread_that_was_there_before_is_shut_in_too(make):
+def test_a_thread_started_before_is_confined_too(make):
     assert make(warm=jobs.warm_thread).call(jobs.ask_thread) == "PermissionError"
 
 
@@ -441,7 +441,7 @@ def test_a_process_changes_no_files_of_others(pool, tmp_path):
 
 
 def in_order(workers, wanted):
-    """The order in which naps of (owner, word) are done by one process that is busy at first."""
+    """The order in which one process, busy at first, takes calls of (owner, word)."""
     with ThreadPoolExecutor(len(wanted) + 1) as threads:
         first = threads.submit(workers.call, jobs.sleep, 0.5)
         wait_for(asleep)
@@ -460,7 +460,7 @@ def test_owners_take_turns(make):
     assert order == ["m0", "o", "t0", "m1", "t1", "m2", "m3", "m4"]
 
 
-def test_when_too_many_wait_the_next_is_told_so(make):
+def test_a_full_queue_refuses_the_next_call(make):
     workers = make(waiting=4)
     assert workers.ready(60)
     with ThreadPoolExecutor(5) as threads:
@@ -478,7 +478,7 @@ def test_when_too_many_wait_the_next_is_told_so(make):
             one.result(10)
 
 
-def test_nobody_waits_for_ever(make):
+def test_nobody_waits_forever(make):
     workers = make(patience=0.3)
     assert workers.ready(60)
     with ThreadPoolExecutor(1) as threads:
@@ -494,7 +494,7 @@ def test_nobody_waits_for_ever(make):
     assert workers.call(jobs.process)
 
 
-def test_calls_about_the_same_meet_the_same_process(make):
+def test_calls_about_the_same_subject_go_to_the_same_process(make):
     workers = make(count=2)
     assert workers.ready(60)
     homes = {}
@@ -518,7 +518,7 @@ def test_a_call_does_not_wait_for_its_own_process_while_another_is_free(make):
 # -- starting and stopping --------------------------------------------------------------------
 
 
-def test_making_a_pool_does_not_wait_for_it(make):
+def test_creating_a_pool_does_not_wait(make):
     workers = make(count=2, warm=jobs.slow_warm)
     wait_for(lambda: len(workers.processes) == 2)
     assert not workers.ready(0)
@@ -550,7 +550,7 @@ def test_close_while_the_processes_get_ready(make):
     assert all(map(is_gone, processes))
 
 
-def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplog, monkeypatch):
+def test_a_process_that_fails_to_start_is_logged_and_retried(make, caplog, monkeypatch):
     monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.1, 0.1))
     workers = make(warm=jobs.broken_warm, patience=0.2)
     with pytest.raises(WorkerBusy):
@@ -560,13 +560,13 @@ def test_a_process_that_does_not_get_ready_is_tried_again_and_logged(make, caplo
 
 
 @pytest.mark.parametrize("warm", [jobs.crash, jobs.end, jobs.shout, jobs.broken_warm])
-def test_a_call_to_processes_that_die_while_they_get_ready_has_an_end(make, warm):
+def test_a_call_ends_though_processes_die_while_they_start(make, warm):
     workers = make(count=2, warm=warm, patience=0.2)
     with calling(workers, jobs.process) as asked, pytest.raises(WorkerBusy, match=UNABLE):
         asked.result(30)
 
 
-def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(make, monkeypatch):
+def test_a_call_ends_though_every_process_is_killed_at_once(make, monkeypatch):
     monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.01, 0.01))
     monkeypatch.setattr(Handle, "begin", lambda process: process.kill())
     workers = make(patience=0.2)
@@ -574,8 +574,8 @@ def test_a_call_has_an_end_when_every_process_is_killed_as_soon_as_it_is_there(m
         asked.result(30)
 
 
-def test_a_call_whose_process_dies_early_does_not_wait_for_ever_for_the_next(make, monkeypatch):
-    """It has lost its patience in a process; put back into the queue, it is to leave."""
+def test_a_requeued_call_does_not_wait_forever(make, monkeypatch):
+    """Its patience ends while a process has it; back in the queue, it must be withdrawn."""
     workers = make(seconds=60, patience=0.05)
     assert workers.ready(60)
     (first,) = workers.processes
@@ -598,9 +598,7 @@ def test_a_call_whose_process_dies_early_does_not_wait_for_ever_for_the_next(mak
         assert not workers._queues
 
 
-def test_without_a_place_for_temporary_files_calls_are_refused_until_there_is_one(
-    make, monkeypatch, tmp_path
-):
+def test_calls_are_refused_until_there_is_a_folder_for_temporary_files(make, monkeypatch, tmp_path):
     monkeypatch.setattr("genrekit.isolation.pool._RETRY_SECONDS", (0.01, 0.01))
 
     def nowhere():
@@ -615,7 +613,7 @@ def test_without_a_place_for_temporary_files_calls_are_refused_until_there_is_on
     assert workers.call(jobs.process)
 
 
-def test_a_process_that_cannot_die_holds_up_neither_the_next_one_nor_the_end(make, monkeypatch):
+def test_a_process_that_cannot_be_killed_delays_nothing(make, monkeypatch):
     """As one that hangs in the kernel, waiting for a disk."""
     workers = make()
     assert workers.ready(60)
@@ -638,7 +636,7 @@ def test_a_process_that_cannot_die_holds_up_neither_the_next_one_nor_the_end(mak
 
 @pytest.mark.parametrize("deed", ["sleep, 60", "hold_the_interpreter", "process"])
 def test_processes_die_with_the_server(run_python, deed):
-    """Killed, the server cannot say goodbye; even a process that hangs must not outlive it."""
+    """Even a process that hangs must not outlive a server that is killed."""
     code = f"""
 import sys, threading, time, os, signal
 sys.path.insert(0, "tests")
@@ -665,7 +663,7 @@ def state(process):
         return "gone"
 
 
-def test_a_server_that_just_ends_leaves_no_process(run_python):
+def test_a_server_that_exits_leaves_no_process(run_python):
     code = """
 import sys
 sys.path.insert(0, "tests")
@@ -680,7 +678,7 @@ print(workers.call(jobs.process), flush=True)
 
 
 def test_the_servers_script_is_not_run_again(tmp_path):
-    """Streamlit puts the page in the place of the main module, which spawning would run again."""
+    """Streamlit makes the page the main module, which spawning would run again."""
     script = tmp_path / "page.py"
     tests = Path(__file__).parents[1]
     script.write_text(
@@ -695,7 +693,7 @@ def test_the_servers_script_is_not_run_again(tmp_path):
 
 
 def test_a_call_costs_little(pool):
-    """5 ms were asked for; of many the quickest is looked at, for a machine may be busy."""
+    """The limit is 5 ms; the fastest of many counts, as the machine may be busy."""
     times = []
     for _ in range(50):
         start = time.perf_counter()

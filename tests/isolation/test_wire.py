@@ -1,4 +1,4 @@
-"""Values sent between processes: what arrives is what was sent, and nothing but values."""
+"""Values sent between processes arrive as they were sent, and nothing else arrives."""
 
 import json
 import math
@@ -15,7 +15,7 @@ WIRE = Wire([Fact, Choosy])
 
 
 def through(value, sender=WIRE, receiver=WIRE):
-    """`value` sent in pieces of odd sizes."""
+    """Return `value` after sending it in pieces of odd sizes."""
     stream = b"".join(sender.pack(value))
     rng = random.Random(1)
     message, at, done = Incoming(1 << 24), 0, False
@@ -49,7 +49,7 @@ def through(value, sender=WIRE, receiver=WIRE):
         {"tracks": (Fact("a", 0.5, (1, 2)), Choosy(1.0))},
     ],
 )
-def test_what_arrives_is_what_was_sent(value):
+def test_values_arrive_as_they_were_sent(value):
     back = through(value)
     assert back == value
     assert type(back) is type(value)
@@ -57,7 +57,7 @@ def test_what_arrives_is_what_was_sent(value):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int64", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0), (2, 3, 4)])
-def test_arrays_arrive_with_shape_and_type_and_may_be_written_to(dtype, shape):
+def test_arrays_arrive_writable_with_shape_and_type(dtype, shape):
     array = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
     back = through(array)
     assert back.dtype == array.dtype
@@ -74,8 +74,8 @@ def test_arrays_that_are_not_contiguous_and_single_numbers():
 
 
 @pytest.mark.parametrize("refer", [["b", 1], ["a", 1, "uint8", 4]])
-def test_a_part_is_no_more_than_once_in_a_message(refer):
-    """A short message of many references would fill the memory of whoever reads it."""
+def test_a_part_is_used_only_once(refer):
+    """A short message of many references would fill the receiver's memory."""
     part = bytearray(b"part")
 
     def unpack(value):
@@ -87,7 +87,7 @@ def test_a_part_is_no_more_than_once_in_a_message(refer):
             unpack(bad)
 
 
-def test_large_content_is_not_copied_to_be_sent():
+def test_large_values_are_sent_without_copying():
     content = bytes(1000)
     pieces = WIRE.pack((content, np.zeros(10)))
     assert any(piece.obj is content for piece in pieces)
@@ -106,7 +106,7 @@ def test_large_content_is_not_copied_to_be_sent():
         np.zeros(2, [("a", "f4")]),
     ],
 )
-def test_what_is_no_plain_value_is_not_sent(value):
+def test_only_plain_values_are_sent(value):
     with pytest.raises(WireError, match="cannot be sent"):
         WIRE.pack([value])
 
@@ -159,12 +159,12 @@ def test_a_message_of_anything_else_is_refused(code):
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"\xff", pickle.dumps(1), b"[" * 100_000, b"9" * 10_000]
 )
-def test_what_is_not_even_json_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(WireError, match="not a message"):
         WIRE.unpack([bytearray(text)])
 
 
-def test_the_values_above_are_refused_for_what_they_are_not_for_their_form():
+def test_the_refused_values_are_well_formed():
     assert received(["c", "worker_jobs:Fact", "a", 1]) == Fact("a", 1)
     assert received(["c", "worker_jobs:Choosy", 0.7]) == Choosy(0.7)
     assert received(["a", 1, "float32", 2], bytes(8)).shape == (2,)
@@ -182,7 +182,7 @@ def announce(*numbers, limit=1000):
     return message
 
 
-def test_a_message_that_announces_too_much_is_refused_before_it_is_read():
+def test_a_message_that_is_too_large_is_refused_before_it_is_read():
     assert len(announce(2, 400, 600).parts[1]) == 600
     with pytest.raises(WireError, match="1001 bytes"):
         announce(2, 400, 601)

@@ -1,4 +1,4 @@
-"""Preprocessing by a Dask cluster: the bytes of one machine, whatever happens to the workers."""
+"""Preprocessing on a Dask cluster: the bytes of one machine, whatever happens to the workers."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ else:
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
-    """Two genres of 20 tracks of noise, and a file that is none."""
+    """Two genres of 20 tracks of noise, and a file that is no audio."""
     folder = tmp_path_factory.mktemp("cluster") / "music"
     rng = np.random.default_rng(0)
     for genre in ("jazz", "rock"):
@@ -49,7 +49,7 @@ def music(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(music, small, tmp_path_factory):
-    """The file that one machine makes of it."""
+    """The dataset that one machine makes."""
     path = tmp_path_factory.mktemp("one") / "data.parquet"
     list(build_dataset(music, path, small, workers=1))
     return path
@@ -74,13 +74,13 @@ def process_ids(local):
 
 
 def slowly(task, params, track_seconds):
-    """Each track takes long enough for others to be waiting."""
+    """Take long enough for each track that others wait."""
     time.sleep(0.05)
     return build.read_track(task, params, track_seconds)
 
 
 def deadly(task, params, track_seconds):
-    """What a decoder that crashes does to its process."""
+    """Do to a process what a crashing decoder does."""
     if task.path.parts[-2:] == ("jazz", "07.wav"):
         os._exit(1)
     return build.read_track(task, params, track_seconds)
@@ -116,7 +116,7 @@ def test_a_file_that_kills_every_worker_costs_that_file_only(
     assert len(Dataset.read(output)) == 39 * 3
 
 
-def test_what_a_stopped_run_finished_is_not_done_again(music, whole, workers, small, tmp_path):
+def test_finished_work_of_a_stopped_run_is_not_repeated(music, whole, workers, small, tmp_path):
     output = tmp_path / "data.parquet"
     steps = build_dataset(music, output, small, scheduler=workers.scheduler_address)
     with warnings.catch_warnings():
@@ -151,7 +151,7 @@ def test_interrupted_from_the_keyboard(music, workers, tmp_path):
     assert err == "genrekit: stopped; what was finished is kept.\n"
 
 
-def test_a_scheduler_that_goes_away(music, small, tmp_path, monkeypatch):
+def test_a_lost_scheduler(music, small, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "read_track_elsewhere", slowly)
     local = distributed.LocalCluster(
         n_workers=1,
@@ -177,7 +177,7 @@ def test_a_scheduler_that_goes_away(music, small, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "", "tcp://"]
 )
-def test_no_scheduler_there(music, tmp_path, monkeypatch, capsys, address):
+def test_no_scheduler_at_the_address(music, tmp_path, monkeypatch, capsys, address):
     monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
     options = ["--backend", "dask", "--scheduler", address]
     assert main(["preprocess", str(music), "-o", str(tmp_path / "d.parquet"), *options]) == 2
@@ -235,7 +235,7 @@ def test_a_worker_that_does_not_see_the_folder(music, small, tmp_path):
         (RuntimeError("some other fault"), RuntimeError, "some other fault"),
     ],
 )
-def test_a_cluster_without_genrekit_is_told_so(error, expected, said, monkeypatch):
+def test_a_cluster_without_genrekit(error, expected, said, monkeypatch):
     class Future:
         released = False
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the system's errors in plain words."""
+"""Atomic writing, and the system's errors in plain sentences."""
 
 import errno
 import json
@@ -10,7 +10,7 @@ from genrekit.errors import DatasetError, ModelError
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 
 
-def test_a_file_appears_when_the_block_ends_well(tmp_path):
+def test_a_file_appears_when_the_block_succeeds(tmp_path):
     path = tmp_path / "out.txt"
     with atomic_write(path) as temporary:
         temporary.write_text("new")
@@ -22,7 +22,7 @@ def test_a_file_appears_when_the_block_ends_well(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_the_old_file_stays_whole_when_it_does_not(tmp_path, error):
+def test_the_old_file_stays_whole_when_the_block_fails(tmp_path, error):
     path = tmp_path / "out.txt"
     path.write_text("old")
 
@@ -37,7 +37,7 @@ def test_the_old_file_stays_whole_when_it_does_not(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nothing_stays_behind_when_nothing_was_written(tmp_path):
+def test_no_temporary_file_remains_when_nothing_was_written(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "x"):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -65,7 +65,9 @@ def test_nothing_stays_behind_when_nothing_was_written(tmp_path):
     ],
 )
 @pytest.mark.parametrize("kind", [DatasetError, ModelError])
-def test_the_systems_errors_in_plain_words(tmp_path, monkeypatch, error, message, kind):
+def test_errors_of_the_operating_system_in_plain_sentences(
+    tmp_path, monkeypatch, error, message, kind
+):
     monkeypatch.chdir(tmp_path)
     from pathlib import Path
 
@@ -80,7 +82,7 @@ def test_other_errors_pass(tmp_path):
         raise ValueError("mine")
 
 
-def test_numbers_that_json_cannot_say():
+def test_numbers_that_json_lacks():
     value = {"a": [1.5, float("nan"), (float("inf"), {"b": -float("inf")})], "c": "nan", "d": 3}
     clean = without_nan(value)
     assert clean == {"a": [1.5, None, [None, {"b": None}]], "c": "nan", "d": 3}

@@ -1,4 +1,4 @@
-"""Datasets larger than memory: the same model from a file as from memory, within a limit."""
+"""Datasets larger than memory: the same model from a mapped file, within a memory limit."""
 
 import dataclasses
 import json
@@ -36,12 +36,12 @@ QUICK = TrainParams(epochs=2, batch_size=16, learning_rate=1e-3, device="cpu")
 
 @pytest.fixture
 def both(make_dataset, tmp_path):
-    """One dataset read into memory, and left on disk."""
+    """One dataset, in memory and mapped."""
     make_dataset(tracks=12, apart=0.3).write(tmp_path / "d.parquet")
     return [Dataset.read(tmp_path / "d.parquet", mapped=mapped) for mapped in (False, True)]
 
 
-def test_on_disk_it_is_the_same(both, tmp_path):
+def test_a_mapped_dataset_has_the_same_content(both, tmp_path):
     inside, outside = both
     assert (inside.mapped, outside.mapped) == (False, True)
     np.testing.assert_array_equal(inside.features, outside.features)
@@ -50,7 +50,7 @@ def test_on_disk_it_is_the_same(both, tmp_path):
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "d.parquet").read_bytes()
 
 
-def test_the_file_has_no_name_and_is_not_written_to(both, tmp_path, monkeypatch):
+def test_the_mapped_file_is_unnamed_and_read_only(both, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     monkeypatch.setattr("tempfile.tempdir", None)
     (tmp_path / "scratch").mkdir()
@@ -88,7 +88,7 @@ def test_the_same_model_from_disk_as_from_memory(both, change, monkeypatch):
     assert_alike(*(measure(model, data, rows, "valid") for data in both))
 
 
-def test_the_free_memory_decides(both, tmp_path, monkeypatch):
+def test_free_memory_decides_whether_to_map(both, tmp_path, monkeypatch):
     size = both[0].features.nbytes
     for free, mapped in ((4 * size, False), (4 * size - 4, True)):
         monkeypatch.setattr(parquet, "free_memory", lambda free=free: free)
@@ -96,7 +96,7 @@ def test_the_free_memory_decides(both, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no limit to be asked for")
-def test_limits_count(run_python):
+def test_process_limits_bound_free_memory(run_python):
     code = (
         "import resource; from genrekit.system.memory import free_memory; before = free_memory();"
         "resource.setrlimit(resource.RLIMIT_{0}, (1 << 30, 1 << 30)); print(before, free_memory())"
@@ -108,7 +108,7 @@ def test_limits_count(run_python):
     assert 0 < free_memory() < 1 << 50
 
 
-def test_a_control_group_counts(tmp_path, monkeypatch):
+def test_a_control_group_bounds_free_memory(tmp_path, monkeypatch):
     group = tmp_path / "groups" / "pod" / "box"
     group.mkdir(parents=True)
     (group.parent / "memory.max").write_text("max\n")
@@ -122,13 +122,13 @@ def test_a_control_group_counts(tmp_path, monkeypatch):
     assert free_memory() == 400_000
 
 
-def test_rows_are_taken_as_many_as_are_small():
+def test_smaller_rows_come_in_larger_batches():
     assert [rows_at_once(shape) for shape in ((130, 13), (130, 128), (1,), (9999, 9999))] == [
         *(1024, 252, 1024, 1),
     ]
 
 
-def test_where_large_files_go(tmp_path, monkeypatch):
+def test_the_folder_for_large_files(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert scratch_folder() == tmp_path
@@ -147,7 +147,7 @@ def test_no_room_on_disk(both, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mapped(small, tmp_path_factory):
-    """A mapped dataset of 5 MB that says little more than its features."""
+    """A mapped dataset of 5 MB, nearly all of it features."""
     params = dataclasses.replace(small, kind="log_mel")
     path = tmp_path_factory.mktemp("mapped") / "d.parquet"
     rng = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def judge(mapped):
     ],
     ids="map averages by-artist own neighbours embeddings fingerprint write json".split(),
 )
-def test_nothing_takes_a_mapped_dataset_as_a_whole(mapped, judge, use, tmp_path, monkeypatch):
+def test_nothing_loads_a_mapped_dataset_whole(mapped, judge, use, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_ROWS_AT_ONCE", 64)
     monkeypatch.setattr(parquet, "_ROWS_PER_GROUP", 64)
     use(mapped, judge, tmp_path)  # loads what there is to load
@@ -227,7 +227,7 @@ print(json.dumps([data.mapped, weights, model.temperature, model.card["measured"
 @pytest.mark.skipif(
     sys.platform != "linux", reason="a limit on memory that spares files is Linux's"
 )
-def test_a_dataset_twice_as_large_as_the_memory_there_is(small, tmp_path, run_python, monkeypatch):
+def test_a_dataset_twice_as_large_as_the_memory(small, tmp_path, run_python, monkeypatch):
     monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")  # the usual one reserves ahead
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed is given back
@@ -272,7 +272,9 @@ runpy.run_module("genrekit", run_name="__main__")
         ("RLIMIT_AS", 450, "classify"),
     ],
 )
-def test_too_little_memory_is_told_in_a_sentence(kind, megabytes, command, run_python, tmp_path):
+def test_too_little_memory_is_reported_in_a_sentence(
+    kind, megabytes, command, run_python, tmp_path
+):
     options = {
         "classify": ["a.wav"],
         "inspect": [tmp_path, "-o", tmp_path / "a.json"],
@@ -292,7 +294,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("error", REFUSALS)
-def test_a_refusal_of_memory_is_told_in_whatever_way_it_comes(error, monkeypatch, capsys, tmp_path):
+def test_every_kind_of_memory_error_is_recognised(error, monkeypatch, capsys, tmp_path):
     def refuse(*_):
         raise error
 
@@ -304,7 +306,7 @@ def test_a_refusal_of_memory_is_told_in_whatever_way_it_comes(error, monkeypatch
     assert printed.err == f"genrekit: {memory.NOT_ENOUGH}\n"
 
 
-def test_other_errors_are_no_lack_of_memory(monkeypatch, tmp_path):
+def test_other_errors_are_not_memory_errors(monkeypatch, tmp_path):
     for error in (ValueError("a bug"), KeyError("memory"), OSError(28, "No space left")):
         assert not memory.lacks_memory(error)
 
@@ -316,7 +318,7 @@ def test_other_errors_are_no_lack_of_memory(monkeypatch, tmp_path):
         main(["train", str(tmp_path / "d"), "-o", str(tmp_path / "m")])
 
 
-def test_a_song_for_which_memory_lacks_fails_alone(demo_bundle, monkeypatch, capsys):
+def test_a_song_that_exhausts_memory_fails_alone(demo_bundle, monkeypatch, capsys):
     def judge(self, file, *_):
         if file.name == "long.wav":
             raise MemoryError
@@ -329,7 +331,7 @@ def test_a_song_for_which_memory_lacks_fails_alone(demo_bundle, monkeypatch, cap
     assert second.startswith("a.wav: jazz 90%")
 
 
-def test_a_track_for_which_memory_lacks_fails_alone(demo_folder, tmp_path, small, monkeypatch):
+def test_a_track_that_exhausts_memory_fails_alone(demo_folder, tmp_path, small, monkeypatch):
     def decode(path, *arguments, **options):
         if path.name.endswith("00001.flac"):
             raise MemoryError

@@ -1,4 +1,4 @@
-"""Many files by a pool of processes: whenever one dies, the work goes on and comes to an end."""
+"""Many files in a pool of processes: when one dies, the work continues and ends."""
 
 import pytest
 
@@ -21,7 +21,7 @@ AT_THEIR_START = "processes._begin = lambda: os._exit(1)"
 
 
 @pytest.mark.parametrize("prepare", [COPIES, FRESH], ids=["copies", "fresh"])
-def test_one_that_dies_at_work_costs_its_file_alone(run_python, prepare):
+def test_a_process_that_dies_costs_only_its_file(run_python, prepare):
     done = run_python("-c", CODE.format(prepare=prepare))
     assert done.stdout == "0 1 2 died 4 5\n", done.stderr
 

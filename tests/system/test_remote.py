@@ -1,4 +1,4 @@
-"""Files elsewhere: what a URL names is read and written as a local file would be."""
+"""Remote files are read and written as local ones are."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ fsspec = pytest.importorskip("fsspec")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """Parts of outputs elsewhere, and temporary files, in folders of the test's own."""
+    """Separate folders for parts of remote outputs and for temporary files."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -50,7 +50,7 @@ def music(store, demo_folder):
     return "memory://music"
 
 
-def test_what_names_a_place(tmp_path):
+def test_names_of_locations(tmp_path):
     assert location("a/b.wav") == Path("a/b.wav")
     assert location(tmp_path) == tmp_path
     assert location(f"file://{tmp_path}/It%20is") == tmp_path / "It is"
@@ -60,9 +60,7 @@ def test_what_names_a_place(tmp_path):
     assert location(Path("s3://x")) == Path("s3:/x")
 
 
-def test_a_folder_elsewhere_gives_the_bytes_of_a_local_one(
-    music, store, demo_folder, small, tmp_path
-):
+def test_a_remote_folder_gives_the_bytes_of_a_local_one(music, store, demo_folder, small, tmp_path):
     local = tmp_path / "local"
     shutil.copytree(demo_folder, local)
     (local / "readme.md").write_text("text")
@@ -74,14 +72,14 @@ def test_a_folder_elsewhere_gives_the_bytes_of_a_local_one(
     assert store.find("/out") == ["/out/data.parquet"]
 
 
-def test_two_processes_fetch_for_themselves(demo_folder, small, tmp_path):
+def test_each_process_downloads_its_files(demo_folder, small, tmp_path):
     music = f"local://{demo_folder}"  # a store that every process reaches
     for workers in (1, 2):
         list(build_dataset(music, tmp_path / f"{workers}.parquet", small, workers=workers))
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
-def test_an_output_among_the_music(music, store, small):
+def test_an_output_inside_the_music_folder(music, store, small):
     output = f"{music}/data.parquet"
     list(build_dataset(music, output, small, workers=1))
     first = store.cat("/music/data.parquet")
@@ -103,7 +101,7 @@ def test_an_interrupted_run_goes_on(music, store, small, cache):
     assert not list(cache.iterdir())
 
 
-def test_an_upload_that_fails_leaves_what_was_there(music, store, small, monkeypatch, cache):
+def test_a_failed_upload_leaves_the_old_file(music, store, small, monkeypatch, cache):
     output = "memory://out/data.parquet"
     store.pipe("/out/data.parquet", b"old")
     with monkeypatch.context() as patch:
@@ -138,7 +136,7 @@ def test_the_chain_by_urls(store, demo_file, demo_bundle, tmp_path, capsys):
     assert (model / "model.json").is_file()
 
 
-def test_a_file_is_fetched_whole_and_goes_again(store):
+def test_a_file_is_downloaded_whole_and_removed(store):
     content = bytes(range(256)) * 40_000
     store.pipe("/x/big.bin", content)
     with local_copy(location("memory://x/big.bin")) as local:
@@ -157,12 +155,12 @@ def test_a_file_is_fetched_whole_and_goes_again(store):
         ("nonsense://x/y", "nonsense://x/y cannot be read: Protocol not known: nonsense"),
     ],
 )
-def test_folders_that_are_not_there(store, small, tmp_path, url, match):
+def test_missing_folders(store, small, tmp_path, url, match):
     with pytest.raises(DatasetError, match=match):
         build_dataset(url, tmp_path / "d.parquet", small)
 
 
-def test_files_that_are_not_there(store, tmp_path, capsys):
+def test_missing_files(store, tmp_path, capsys):
     with pytest.raises(DatasetError, match=r"memory://x.parquet cannot be read: there is no such"):
         Dataset.read("memory://x.parquet")
     for command in ("export memory://x -o y.npz", "import memory://x.npz -o y.parquet"):
@@ -170,7 +168,7 @@ def test_files_that_are_not_there(store, tmp_path, capsys):
         assert "cannot be read: there is no such file" in capsys.readouterr().err
 
 
-def test_a_store_that_breaks_off_ends_the_run_and_leaves_no_track_out(
+def test_a_failing_store_ends_the_run_and_leaves_no_track_out(
     music, store, small, tmp_path, monkeypatch
 ):
     calls = []
@@ -196,7 +194,7 @@ def test_a_store_that_breaks_off_ends_the_run_and_leaves_no_track_out(
     assert len(Dataset.read(output)) == 36
 
 
-def test_a_track_that_goes_is_left_out_and_named(music, store, small, tmp_path):
+def test_a_track_that_disappears_is_left_out_and_named(music, store, small, tmp_path):
     steps = build_dataset(music, tmp_path / "data.parquet", small, workers=1)
     track = find_tracks(music)[0][3]
     store.rm(track.path.url)

@@ -1,4 +1,4 @@
-"""How many threads a command computes in."""
+"""The number of threads that a command computes in."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_the_environment_is_left_as_it_was(monkeypatch):
         assert {name: os.environ.get(name) for name in before} == before
 
 
-def test_whoever_says_how_to_wait_is_obeyed(monkeypatch):
+def test_an_explicit_wait_policy_is_kept(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     with computing_in(None):
         assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

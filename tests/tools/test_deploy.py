@@ -1,4 +1,4 @@
-"""What a host is given: the image, the proxy, compose and Kubernetes; read, not run.
+"""The image, the proxy, compose and Kubernetes files: read, not run.
 
 `python -m deploy.replicas` runs the proxy and two replicas; here is what can be told in a moment.
 """
@@ -48,7 +48,7 @@ def text(name: str) -> str:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions in order: name and the rest, on one line."""
+    """Return the Dockerfile's instructions in order: name and the rest, on one line."""
     lines = [line for line in text("Dockerfile").splitlines() if not line.startswith("#")]
     whole = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in whole.splitlines() if line.strip()]
@@ -64,7 +64,7 @@ def stages() -> list[list[tuple[str, str]]]:
 
 
 def copied() -> list[str]:
-    """What the image takes from this folder."""
+    """Return what the image copies from this folder."""
     return [
         source
         for name, rest in instructions()
@@ -74,7 +74,7 @@ def copied() -> list[str]:
 
 
 def ignored(path: str) -> bool:
-    """Whether the build may not see a path: the last rule that matches it or a parent decides."""
+    """Return whether the build ignores a path: the last rule for it or a parent decides."""
     parts = path.split("/")
     parents = ["/".join(parts[: n + 1]) for n in range(len(parts))]
     verdict = False
@@ -92,13 +92,13 @@ def ignored(path: str) -> bool:
     return verdict
 
 
-def test_the_image_begins_with_a_pinned_slim_python_that_the_package_supports():
+def test_the_base_image_is_a_pinned_slim_python_that_is_supported():
     bases = {rest.split()[0] for name, rest in instructions() if name == "FROM"}
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", bases.pop())
 
 
-def test_the_image_runs_as_nobody_special_and_checks_its_health():
+def test_the_image_runs_unprivileged_and_checks_its_health():
     last = dict(stages()[-1])
     uid, gid = last["USER"].split(":")
     assert int(uid) > 0
@@ -141,7 +141,7 @@ def test_the_image_has_all_that_the_app_runs():
     ["jobs/abc/audio/song.mp3", ".git/config", "tests/test_mel.py", ".streamlit/secrets.toml",
      "genrekit/__pycache__/mel.cpython-311.pyc", "deploy/.env", "deploy/tls/key.pem"],
 )  # fmt: skip
-def test_what_the_image_must_not_have_is_not_seen_by_the_build(path):
+def test_the_build_ignores_what_the_image_must_not_have(path):
     assert ignored(path)
 
 
@@ -166,13 +166,13 @@ def site() -> str:
 
 
 def locations() -> dict[str, str]:
-    """What is after "location", to the directives in it."""
+    """Return what follows each "location", with its directives."""
     found = re.findall(r"^    location (.+?) \{\n(.*?)^    \}", site(), re.DOTALL | re.MULTILINE)
     return dict(found)
 
 
 def location(uri: str) -> str:
-    """The directives that nginx would use: the first regular expression, or else the prefix."""
+    """Return the directives that nginx uses: of the first regular expression, or the prefix."""
     for rule, directives in locations().items():
         if rule.startswith("~ ") and re.search(rule[2:], uri):
             return directives
@@ -193,7 +193,7 @@ def test_uploads_may_be_as_large_as_the_app_takes_and_nothing_else_may():
     assert "client_max_body_size 64k;" in site()
 
 
-def test_a_slow_upload_keeps_no_replica_busy():
+def test_a_slow_upload_does_not_occupy_a_replica():
     upload = location("/_stcore/upload_file/a/b")
     assert "proxy_request_buffering on;" in upload
     assert re.search(r"client_body_timeout +\d+s;", upload)
@@ -203,7 +203,7 @@ def test_a_slow_upload_keeps_no_replica_busy():
     ("uri", "zone"),
     [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads")],
 )
-def test_a_flood_from_one_address_is_slowed_down(uri, zone):
+def test_requests_from_one_address_are_limited(uri, zone):
     assert re.search(rf"limit_req zone={zone} burst=\d+ nodelay;", location(uri))
     assert re.search(rf"limit_req_zone +\$binary_remote_addr zone={zone}:\d+m +rate=", site())
 
@@ -222,7 +222,7 @@ def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
             "/healthz", "/readyz", "/readyz/", "/music/healthz", "/music/readyz",
             "/music/_stcore/metrics", "/_stcore/metrics/static/a.js"],
 )  # fmt: skip
-def test_what_visitors_have_no_use_for_is_not_found(uri):
+def test_internal_endpoints_are_not_found(uri):
     assert "return 404;" in location(uri)
 
 
@@ -233,24 +233,24 @@ def test_what_visitors_have_no_use_for_is_not_found(uri):
             "/music/", "/music/classify", "/music/_stcore/stream", "/music/media/a.wav",
             "/music/static/js/a.js", "/music/_stcore/upload_file/a/b"],
 )  # fmt: skip
-def test_what_visitors_need_reaches_a_replica(uri):
+def test_needed_endpoints_reach_a_replica(uri):
     assert "proxy_pass http://$group;" in location(uri)
 
 
 @pytest.mark.parametrize("uri", ["/static/js/a.js", "/media/a.wav", "/component/a/a.js"])
-def test_below_a_base_path_everything_is_treated_as_at_the_root(uri):
+def test_a_base_path_changes_nothing_else(uri):
     assert location(f"/music{uri}") == location(uri) != location("/")
     assert location(f"/our/music{uri}") == location(uri)
 
 
 def test_headers_are_set_once_for_all_locations():
-    """nginx drops the inherited ones from a location that adds its own."""
+    """A location that adds headers of its own inherits none."""
     assert not any("add_header" in directives for directives in locations().values())
     for header in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
         assert f"add_header {header}" in site()
 
 
-def test_headers_keep_addresses_and_pages_to_ourselves():
+def test_headers_forbid_referrers_and_embedding():
     headers = dict(re.findall(r"add_header (\S+) +\"?(.*?)\"? always;", site()))
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin", "an address holds the ids of jobs"
@@ -264,7 +264,7 @@ def test_headers_keep_addresses_and_pages_to_ourselves():
     assert sources - quoted == {"blob:", "data:"}, "nothing from elsewhere"
 
 
-def test_the_connection_is_safe_and_the_proxy_does_not_boast():
+def test_tls_is_modern_and_the_version_of_nginx_hidden():
     (protocols,) = re.findall(r"ssl_protocols +(.*?);", site())
     assert set(protocols.split()) == {"TLSv1.2", "TLSv1.3"}
     assert site().count("server_tokens off;") == site().count("\nserver {") == 2
@@ -297,7 +297,7 @@ def test_the_access_log_has_no_query_strings():
 
 
 def matches(variable: str, value: str) -> str:
-    """What one of the file's maps gives; only for maps of regular expressions."""
+    """Look up a value in one of the file's maps of regular expressions."""
     block = re.search(r"^map \S+|\"[^\"]*\" \$" + variable, site(), re.MULTILINE)
     assert block
     rules = re.search(r"\$" + variable + r" \{\n(.*?)^\}", site(), re.DOTALL | re.MULTILINE)[1]
@@ -391,7 +391,7 @@ def test_the_replicas_share_jobs_and_secret_and_only_nginx_is_published(compose)
 
 
 @pytest.mark.parametrize("name", ["replica-1", "replica-2", "nginx"])
-def test_no_container_may_do_more_than_it_has_to(compose, name):
+def test_containers_have_the_least_privileges(compose, name):
     service = compose["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -409,7 +409,7 @@ def test_one_number_is_the_largest_upload_everywhere(compose):
 
 
 def test_every_setting_can_be_written_into_the_file_that_is_filled_in(compose):
-    """What compose.yaml sets itself would decide before it, and before the mode's defaults."""
+    """What compose.yaml sets itself would override it, and the mode's defaults."""
     for number in (1, 2):
         replica = compose["services"][f"replica-{number}"]
         assert replica["env_file"] == ".env"
@@ -447,7 +447,7 @@ def test_files_that_compose_mounts_exist_or_are_made(compose):
 
 @pytest.fixture(scope="module")
 def cluster() -> dict[tuple[str, str], dict]:
-    """The objects, by kind and name."""
+    """Return the objects by kind and name."""
     objects = list(yaml.safe_load_all(text("kubernetes.yaml")))
     assert all({"apiVersion", "kind", "metadata"} <= set(one) for one in objects)
     named = {(one["kind"], one["metadata"]["name"]): one for one in objects}
@@ -546,7 +546,7 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
 
 
 @pytest.mark.tools
-def test_the_trial_says_plainly_what_is_missing(monkeypatch, capsys):
+def test_the_trial_names_missing_programs(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/nowhere")
     assert any("nginx" in one for one in missing())
     assert main([]) == 1
@@ -557,7 +557,7 @@ def test_the_trial_says_plainly_what_is_missing(monkeypatch, capsys):
 
 @pytest.fixture
 def elsewhere(tmp_path) -> Iterator[tuple]:
-    """A job that runs, with a process id that means nothing here: it is in another container."""
+    """A running job in another container, where its process id is another one's."""
     jobs = Jobs(Settings(jobs_folder=tmp_path / "jobs"))
     slow = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
     job = jobs.add(jobs.new_folder(), "dataset", "Test", [slow], "me")

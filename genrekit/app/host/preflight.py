@@ -12,13 +12,7 @@ __all__ = ["check"]
 
 
 def check(settings: Settings) -> None:
-    """Adapt Streamlit's limits to the settings, and test the jobs folder.
-
-    Raises
-    ------
-    SettingsError
-        The settings contradict each other, or the folder is not writable.
-    """
+    """Adapt Streamlit's limits to the settings, and test the folder; or raise SettingsError."""
     _limit_uploads(settings.upload_megabytes)
     # Streamlit would ask a server on the internet for this machine's address, to allow connections
     # from pages of that address; pages of the right host name may connect anyway.

@@ -20,26 +20,22 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 __all__ = [
-    "ACTIVE",
     "JOB_ID",
     "STARTED",
     "STOPPED",
     "STOP_EARLY",
     "Job",
     "Status",
-    "as_tuples",
     "is_locked",
     "read_job",
 ]
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled", "timed out", "interrupted"]
-ACTIVE: Final = ("waiting", "running")
 JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 
 STARTED: Final = "started"
@@ -81,7 +77,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        return self.status in ACTIVE
+        return self.status in ("waiting", "running")
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events so far; a line that is still being written comes later."""
@@ -122,15 +118,10 @@ def read_job(folder: Path) -> Job | None:
     """Return the job in a folder, or None."""
     try:
         about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        about["commands"] = as_tuples(about["commands"])
+        about["commands"] = tuple(map(tuple, about["commands"]))
         return Job(**about | {"folder": folder})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def as_tuples(commands: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return commands as a `Job` has them."""
-    return tuple(tuple(command) for command in commands)
 
 
 def is_locked(path: Path) -> bool:

@@ -35,13 +35,7 @@ _UNSTARTED: Final = 3
 
 
 def start(job: Job) -> bool:
-    """Start a job's process, which inherits the lock; False if an earlier one is alive.
-
-    Raises
-    ------
-    OSError
-        The process cannot be started.
-    """
+    """Start a job's process, which inherits the lock; False if an earlier one is alive."""
     with (
         (job.folder / "lock").open("w") as lock,
         (job.folder / "events.jsonl").open("ab") as events,
@@ -63,7 +57,9 @@ def start(job: Job) -> bool:
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
-        reaper = threading.Thread(target=_reap, args=(job, process), name=_reaper(job), daemon=True)
+        reaper = threading.Thread(
+            target=_reap, args=(job, process), name=f"reaper of {job.id}", daemon=True
+        )
         reaper.start()
         write_whole(job.folder / STARTED, str(process.pid))
     event("job started", job=short(job.id), kind=job.kind)
@@ -79,14 +75,10 @@ def end_unstarted(job: Job) -> None:
     write_whole(job.folder / STARTED, "")
 
 
-def _reaper(job: Job) -> str:
-    return f"reaper of {job.id}"
-
-
 def wait_until_reaped(job: Job) -> None:
     """Wait until the end of a job's process is logged."""
     for thread in threading.enumerate():
-        if thread.name == _reaper(job):
+        if thread.name == f"reaper of {job.id}":
             thread.join(_DIE_SECONDS)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.app.jobs import process, storage
-from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, as_tuples, read_job
+from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, read_job
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
@@ -43,7 +43,8 @@ class JobRefused(GenreKitError):
 class Jobs:
     """The jobs in a folder, and the thread that starts, limits and removes them.
 
-    Several servers may share the folder: a lock lets one schedule at a time.
+    Several servers may share the folder: a lock lets one schedule at a time. Methods that change
+    jobs raise JobRefused.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -90,13 +91,7 @@ class Jobs:
     # -- asked for by pages -----------------------------------------------------------------
 
     def new_folder(self) -> Path:
-        """Create a folder for a job's input; `add` makes it a job.
-
-        Raises
-        ------
-        JobRefused
-            The disk is nearly full, or the server is stopping.
-        """
+        """Create a folder for a job's input, unless refused; `add` makes it a job."""
         self._check_open()
         folder = self.root / secrets.token_urlsafe(16)
         folder.mkdir(mode=0o700)
@@ -118,10 +113,6 @@ class Jobs:
         kind : "music", "dataset", "model" or "leak", by what it makes
         commands : arguments of ``python -m genrekit``, run one after another in `folder`
         owner : str, the visitor
-
-        Raises
-        ------
-        JobRefused
         """
         try:
             with self._queue():
@@ -129,7 +120,7 @@ class Jobs:
                 self._check_open()
                 self._check_quota(jobs, owner)
                 self._make_room(jobs, owner, storage.bytes_below(folder))
-                job = Job(folder, kind, title, as_tuples(commands), owner, time.time())
+                job = Job(folder, kind, title, tuple(map(tuple, commands)), owner, time.time())
                 write_whole(folder / "job.json", json.dumps(asdict(job) | {"folder": ""}))
         except JobRefused as refusal:
             shutil.rmtree(folder, ignore_errors=True)
@@ -158,17 +149,11 @@ class Jobs:
         waiting = [other.id for other in self.all() if other.status == "waiting"]
         return waiting.index(job.id) if job.id in waiting else 0
 
-    def cancel(self, job: Job, reason: str = "cancelled") -> None:
-        """End a job; what it has finished stays in its folder.
-
-        Raises
-        ------
-        JobRefused
-            Another server holds the queue.
-        """
+    def cancel(self, job: Job) -> None:
+        """End a job; what it has finished stays in its folder."""
         with self._queue():
             if job.active:
-                write_whole(job.folder / STOPPED, reason)
+                write_whole(job.folder / STOPPED, "cancelled")
                 process.kill(job)
                 event("job cancelled", job=short(job.id), kind=job.kind)
 
@@ -178,12 +163,7 @@ class Jobs:
             (job.folder / STOP_EARLY).touch()
 
     def resume(self, job: Job) -> None:
-        """Queue an interrupted, cancelled or failed job again.
-
-        Raises
-        ------
-        JobRefused
-        """
+        """Queue an interrupted, cancelled or failed job again."""
         if not job.active:
             process.wait_until_unlocked(job)
         with self._queue():
@@ -330,13 +310,7 @@ class Jobs:
 
 @contextlib.contextmanager
 def _locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a lock; wait for another holder at most this long.
-
-    Raises
-    ------
-    JobRefused
-        Another server still holds it: one that is stuck or suspended.
-    """
+    """Hold a lock, or raise JobRefused if another server, which may be stuck, still holds it."""
     end = time.monotonic() + seconds
     with path.open("w") as file:
         while True:
