@@ -13,20 +13,28 @@ BEGIN, END = "<!-- files: written by docs/make_file_list.py -->\n", "<!-- end of
 
 def file_list() -> str:
     """The list as Markdown."""
-    package = ROOT / "genrekit"
     lines = []
-    for room in sorted({path.parent for path in package.rglob("*.py")}):
-        name = room.relative_to(package).as_posix()
-        files = sorted(path for path in room.glob("*.py") if path.name != "__init__.py")
-        if files:
-            lines += ["", f"**{'the ground' if name == '.' else name + '/'}**", ""]
-        lines += [f"- `{path.stem}`: {_about(path)}" for path in files]
+    for top in ("genrekit", "pages"):
+        for room in sorted({path.parent for path in (ROOT / top).rglob("*.py")}):
+            files = sorted(path for path in room.glob("*.py") if path.name != "__init__.py")
+            if files:
+                name = room.relative_to(ROOT).as_posix().removeprefix("genrekit/")
+                lines += ["", f"**{'the ground' if name == 'genrekit' else name + '/'}**", ""]
+            lines += [f"- `{path.stem}`: {_about(path)}" for path in files]
     return "\n".join(lines[1:]) + "\n\n"
 
 
 def _about(path: Path) -> str:
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return docstring.partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    """A file's first sentence, and the names that it offers to others."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    sentence = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    lists = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    names = [name for found in lists for name in found if not name.isupper()]
+    return f"{sentence}. *{', '.join(names)}*" if names else f"{sentence}."
 
 
 def with_list(page: str) -> str:

@@ -1,4 +1,4 @@
-"""The page that trains a classifier on a dataset, and says what its score is worth."""
+"""The page that trains a classifier on a dataset, and shows its score, exam and model card."""
 
 import io
 import json
