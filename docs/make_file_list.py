@@ -28,12 +28,15 @@ def _about(path: Path) -> str:
     """A file's first sentence, and the names that it offers to others."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     sentence = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
-    lists = [
-        ast.literal_eval(node.value)
+    offers = [
+        node.value
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     ]
-    names = [name for found in lists for name in found if not name.isupper()]
+    constants = (
+        (node for node in ast.walk(*offers) if isinstance(node, ast.Constant)) if offers else ()
+    )
+    names = [node.value for node in constants if not node.value.isupper()]
     return f"{sentence}. *{', '.join(names)}*" if names else f"{sentence}."
 
 
