@@ -191,11 +191,18 @@ class Neighbours:
             raise ModelError("The song's features are not finite: compute them again.")
         first_rows = np.flatnonzero(np.diff(self.track_of, prepend=-1))
         segments, by_track = [], []
-        for distances in distances_between(song, self.embedding_space.positions):
-            by_track.append(np.minimum.reduceat(distances, first_rows, axis=1))
-            segments += [self._segment_matches(row, k) for row in distances]
-        tracks = self._track_matches(
-            np.concatenate(by_track).mean(axis=0), self.labels[first_rows], k
+        for part in distances_between(song, self.embedding_space.positions):
+            by_track.append(np.minimum.reduceat(part, first_rows, axis=1))
+            segments += [self._segment_matches(row, k) for row in part]
+        distances = np.concatenate(by_track).mean(axis=0)
+        tracks = tuple(
+            TrackMatch(
+                self.tracks[track],
+                self.genres[self.labels[first_rows[track]]],
+                float(distances[track]),
+                self.percentile(float(distances[track])),
+            )
+            for track in np.argsort(distances, kind="stable")[:k]
         )
         starts = params.segment_starts(np.arange(len(features)))
         found = self.recording(features, starts, params)
@@ -224,19 +231,6 @@ class Neighbours:
                 percentile=self.percentile(float(distances[row])),
             )
             for row in nearest[np.argsort(distances[nearest], kind="stable")]
-        )
-
-    def _track_matches(
-        self, distances: Array, labels: NDArray[np.int32], k: int
-    ) -> tuple[TrackMatch, ...]:
-        return tuple(
-            TrackMatch(
-                self.tracks[track],
-                self.genres[labels[track]],
-                float(distances[track]),
-                self.percentile(float(distances[track])),
-            )
-            for track in np.argsort(distances, kind="stable")[:k]
         )
 
     def _note(self, found: Recording | None, seconds: float) -> str:

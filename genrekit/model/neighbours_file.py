@@ -48,14 +48,9 @@ _ARRAYS: Final[dict[str, type[np.generic]]] = {
 
 
 def save_neighbours(neighbours: Neighbours, folder: str | os.PathLike[str]) -> None:
-    """Write a model's neighbours into its folder, atomically.
+    """Write a model's neighbours into its folder, atomically, or raise ModelError.
 
     About 0.3 kB a segment: 6,400 segments of 640 tracks take 1.9 MB.
-
-    Raises
-    ------
-    ModelError
-        The file cannot be written.
     """
     names = ("tracks", "files", "genres", "band", "weights_sha256")
     about = {"format": _FORMAT} | {name: getattr(neighbours, name) for name in names}
@@ -75,12 +70,7 @@ def save_neighbours(neighbours: Neighbours, folder: str | os.PathLike[str]) -> N
 def load_neighbours(
     folder: str | os.PathLike[str], weights_sha256: str | None = None
 ) -> Neighbours:
-    """Read and check a model's neighbours.
-
-    Parameters
-    ----------
-    folder : path of the model's folder
-    weights_sha256 : str or None, of the model they must belong to
+    """Read and check the neighbours in a model's folder, of these weights unless None.
 
     Raises
     ------
@@ -125,9 +115,9 @@ def _from_bytes(content: bytes) -> Neighbours:
         timbre_space=Space(**parts["sound"]),
         fingerprints=Fingerprints(**parts["prints"]),
         **parts[""],
-        tracks=tuple(str(name) for name in about["tracks"]),
-        files=tuple(str(digest) for digest in about["files"]),
-        genres=tuple(str(name) for name in about["genres"]),
+        tracks=tuple(map(str, about["tracks"])),
+        files=tuple(map(str, about["files"])),
+        genres=tuple(map(str, about["genres"])),
         band=(float(first), float(last)),
         weights_sha256=str(about["weights_sha256"]),
     )

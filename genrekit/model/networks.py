@@ -65,12 +65,7 @@ class _Member(nn.Module):
         widths = self.WIDTHS
         self.stem = _convolution(1, widths[0], 5, (2, 2))
         self.blocks = nn.Sequential(
-            *(
-                _Residual(n_in, n_out, stride)
-                for (n_in, n_out), stride in zip(
-                    pairwise((widths[0], *widths)), self.STRIDES, strict=True
-                )
-            )
+            *map(_Residual, (widths[0], *widths[:-1]), widths, self.STRIDES),
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * widths[-1], genres)
@@ -133,15 +128,10 @@ NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
 def build_network(
     name: str, shape: tuple[int, int], genres: int, seed: int | None = None
 ) -> nn.Module:
-    """Return a network with fresh weights.
+    """Return a network with fresh weights, by its key in `NETWORKS`.
 
-    Parameters
-    ----------
-    name : a key of `NETWORKS`
-    shape : (frames, coefficients) of a segment
-    genres : int
-    seed : int or None
-        Determines the weights; None where they are about to be replaced.
+    `shape` is (frames, coefficients) of a segment. `seed` determines the weights; it is None where
+    they are about to be replaced.
 
     Raises
     ------
