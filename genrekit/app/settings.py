@@ -27,12 +27,8 @@ _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 _TABLE: Final = read_toml(__file__)
 
 
-def _about(name: str) -> dict[str, Any]:
-    return {"unit": "", "public": None, **_TABLE[name]}
-
-
 def _number(name: str) -> Any:
-    return field(default=_TABLE[name]["default"], metadata=_about(name))
+    return field(default=_TABLE[name]["default"], metadata=_TABLE[name])
 
 
 @dataclass(frozen=True)
@@ -43,9 +39,9 @@ class Settings:
     is "public".
     """
 
-    mode: Mode = field(default="local", metadata=_about("mode"))
-    jobs_folder: Path = field(default=_JOBS, metadata=_about("jobs_folder"))
-    folders: tuple[Path, ...] = field(default=(), metadata=_about("folders"))
+    mode: Mode = field(default="local", metadata=_TABLE["mode"])
+    jobs_folder: Path = field(default=_JOBS, metadata=_TABLE["jobs_folder"])
+    folders: tuple[Path, ...] = field(default=(), metadata=_TABLE["folders"])
     upload_megabytes: float = _number("upload_megabytes")
     song_minutes: float = _number("song_minutes")
     song_channels: int = _number("song_channels")
@@ -73,7 +69,7 @@ class Settings:
             name = _variable(setting)
             if name in environment:
                 values[setting.name] = _read(setting, name, environment[name])
-            elif public and setting.metadata.get("public") is not None:
+            elif public and "public" in setting.metadata:
                 values[setting.name] = setting.metadata["public"]
         if public and values.get("folders"):
             raise SettingsError(
@@ -115,7 +111,7 @@ def _read(setting: Field[Any], name: str, text: str) -> Any:
 
 
 def _read_number(setting: Field[Any], name: str, text: str) -> float:
-    low, high, unit = (setting.metadata[key] for key in ("low", "high", "unit"))
+    low, high, unit = (setting.metadata.get(key, "") for key in ("low", "high", "unit"))
     try:
         number = int(text) if setting.type is int else float(text)
     except ValueError:
@@ -154,10 +150,7 @@ def _plain(number: float) -> str:
 def settings() -> Settings:
     """Return the settings of this process, from the environment, then from Streamlit's secrets.
 
-    Raises
-    ------
-    SettingsError
-        As `Settings.from_environment`; or the secrets cannot be read.
+    Raise SettingsError as `Settings.from_environment` does, or if the secrets cannot be read.
     """
     environment = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
     secrets = _from_secrets()

@@ -101,12 +101,10 @@ def _keep_pipes() -> tuple[int, int]:
 
 def _receive(calls: int) -> list[bytearray] | None:
     message = Incoming(sys.maxsize)
-    while True:
-        count = os.readv(calls, [message.room])
-        if not count:
-            return None
+    while count := os.readv(calls, [message.room]):
         if message.add(count):
             return message.parts
+    return None
 
 
 def _send(answers: int, pieces: list[memoryview]) -> None:

@@ -63,9 +63,7 @@ class GenreModel:
 
     Attributes
     ----------
-    network : torch.nn.Module
     network_name : a key of `genrekit.model.networks.NETWORKS`
-    params : FeatureParams
     genres : tuple of str, in the order of the network's outputs
     mean, std : ndarray, float32, shape (coefficients,)
         Features are normalised as ``(x - mean) / std``; zeros and ones where they are not.
@@ -284,13 +282,7 @@ class GenreModel:
     # -- bundles --------------------------------------------------------------------------
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the bundle into `folder`.
-
-        Raises
-        ------
-        ModelError
-            It cannot be written.
-        """
+        """Write the bundle into `folder`, or raise ModelError."""
         import torch
         from safetensors.torch import save as save_tensors
 
@@ -323,10 +315,7 @@ class GenreModel:
     def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
         """Read a bundle by its folder, or by the name of a model that ships.
 
-        Raises
-        ------
-        ModelError
-            There is none, or it is damaged.
+        Raise ModelError if there is none, or it is damaged.
         """
         folder = local_path(name_or_folder)
         name = os.fspath(name_or_folder)

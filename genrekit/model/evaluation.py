@@ -62,10 +62,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
 
     `part` names the rows: train, valid, test or all.
 
-    Raises
-    ------
-    ModelError
-        The model does not know these genres, or takes other features.
+    Raise ModelError if the model does not know these genres, or takes other features.
     """
     if dataset.params != model.params:
         theirs, ours = dataset.params.to_dict(), model.params.to_dict()
@@ -129,9 +126,7 @@ def evaluate(
         means the model's own split of the dataset it was trained on, and all rows of any other.
         Of other datasets, recordings that the model was trained on are left out.
 
-    Raises
-    ------
-    ModelError, DatasetError, SettingsError
+    Raise ModelError, DatasetError or SettingsError where the two or the split do not fit.
     """
     own = _section(model, "split")
     same_data = _section(model, "data").get("fingerprint") == dataset.sha256

@@ -51,7 +51,6 @@ class SegmentMatch:
 
     Attributes
     ----------
-    track, genre : str
     place : int, its number in the track, from 0
     start : float, s, where it begins in the track
     distance : float, >= 0
@@ -144,7 +143,6 @@ class Neighbours:
         ----------
         embeddings : ndarray, float32, shape (n, e), n >= 1, of the song's segments
         features : ndarray, float32, shape (n, *params.shape), the same segments
-        params : FeatureParams
 
         Returns
         -------
@@ -171,17 +169,8 @@ class Neighbours:
     ) -> Nearest:
         """Return the training segments and tracks nearest to a song.
 
-        Parameters
-        ----------
-        embeddings, features, params : as for `novelty`
-        k : int, >= 1, how many of each at most
-
-        Raises
-        ------
-        ModelError
-            The features are not finite.
-        SettingsError
-            `k` is below 1.
+        At most `k` of each, >= 1; the other parameters as for `novelty`. Raise ModelError if the
+        features are not finite, SettingsError if `k` is below 1.
         """
         check_whole("k", k, 1)
         if not len(features):

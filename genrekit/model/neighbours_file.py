@@ -72,10 +72,7 @@ def load_neighbours(
 ) -> Neighbours:
     """Read and check the neighbours in a model's folder, of these weights unless None.
 
-    Raises
-    ------
-    ModelError
-        The file is missing, damaged, of another format, or belongs to another model.
+    Raise ModelError if the file is missing, damaged, of another format, or of another model.
     """
     path = local_path(folder) / NEIGHBOURS_FILE
     with plain_os_errors("read", path, ModelError):

@@ -21,11 +21,6 @@ class CourseMLP(nn.Sequential):
     """The course's network: the flattened segment through 512, 256 and 64 ReLU neurons.
 
     1,014,218 parameters for segments of 130 frames of 13 coefficients and ten genres.
-
-    Parameters
-    ----------
-    shape : (frames, coefficients)
-    genres : int, >= 2
     """
 
     def __init__(self, shape: tuple[int, int], genres: int) -> None:
@@ -131,12 +126,7 @@ def build_network(
     """Return a network with fresh weights, by its key in `NETWORKS`.
 
     `shape` is (frames, coefficients) of a segment. `seed` determines the weights; it is None where
-    they are about to be replaced.
-
-    Raises
-    ------
-    SettingsError
-        There is no such network.
+    they are about to be replaced. Raise SettingsError if there is no such network.
     """
     if name not in NETWORKS:
         raise SettingsError(f'Unknown network "{name}": use one of {", ".join(NETWORKS)}.')

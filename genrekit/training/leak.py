@@ -71,7 +71,6 @@ def leak_meter(
     Parameters
     ----------
     dataset : Dataset with tracks
-    params : TrainParams
     runs : int, 1 to 1000
         Each split is drawn this often, with seeds from ``params.seed`` on.
 
@@ -85,8 +84,7 @@ def leak_meter(
     params = params or TrainParams()
     check_whole("runs", runs, 1, 1000)
     seeds = range(params.seed, params.seed + runs)
-    splits = [[by_segment(dataset, seed) for seed in seeds]]
-    splits.append([by_track(dataset, seed) for seed in seeds])
+    splits = [[draw(dataset, seed) for seed in seeds] for draw in (by_segment, by_track)]
     # Two bars are useful even where there are too few artists.
     with contextlib.suppress(DatasetError):
         splits.append([by_artist(dataset, seed) for seed in seeds])

@@ -38,14 +38,7 @@ class Picture:
 
 
 def mel_picture(samples: NDArray[np.float32], rate: int, formula: MelFormula = "slaney") -> Picture:
-    """Draw a sound as a mel spectrogram of at most 1200 columns.
-
-    Parameters
-    ----------
-    samples : ndarray, float32, shape (samples,), at least one
-    rate : int, Hz
-    formula : "slaney" or "htk"
-    """
+    """Draw a sound of at least one sample, at `rate` Hz, in at most 1200 columns."""
     samples = usable_samples(samples)
     if not len(samples):
         raise AudioError("There are no samples to draw.")
@@ -59,10 +52,8 @@ def mel_picture(samples: NDArray[np.float32], rate: int, formula: MelFormula = "
     padded = np.pad(samples, half)
     starts = ((np.arange(columns * looks) + 0.5) * (len(samples) / (columns * looks))).astype(int)
     every = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)
-    power = np.empty((columns * looks, _BANDS), np.float32)
-    for at in range(0, len(starts), _FRAMES_AT_ONCE):
-        block = slice(at, at + _FRAMES_AT_ONCE)
-        power[block] = _power(every[starts[block]] * window) @ weights
+    blocks = np.split(starts, range(_FRAMES_AT_ONCE, len(starts), _FRAMES_AT_ONCE))
+    power = np.concatenate([_power(every[block] * window) @ weights for block in blocks])
     power = power.reshape(columns, looks, _BANDS).mean(axis=1)
     db = 10 * np.log10(np.maximum(power, 1e-10))
     top = max(float(db.max()), _FAINTEST_DB)

@@ -85,7 +85,9 @@ class Host:
         """Run the server from its first moment to its last."""
         self._catch_signals()
         import_pages()
-        event("server started", **_loggable(self._settings))
+        about = asdict(self._settings) | {"folders": len(self._settings.folders)}
+        del about["jobs_folder"]  # the names of folders are private
+        event("server started", **about)
         session.jobs()
         self.warm_up.start()
         if self._settings.mode == "local":
@@ -174,10 +176,3 @@ def _print_address() -> None:
     address = f"{scheme}://localhost:{config.get_option('server.port')}{probes.base_path()}/"
     sys.stdout.write(f"\n  GenreKit is at {address}\n\n")
     sys.stdout.flush()
-
-
-def _loggable(chosen: Settings) -> dict[str, Any]:
-    """Return the settings without folders, which are private."""
-    values = asdict(chosen) | {"folders": len(chosen.folders)}
-    del values["jobs_folder"]
-    return values

@@ -28,10 +28,7 @@ def import_pages() -> None:
 class WarmUp:
     """The work of a thread that calls `warm` until it succeeds.
 
-    Attributes
-    ----------
-    tried : bool, true after the first call
-    succeeded : bool, true until a call fails
+    `tried` is true after the first call, `succeeded` until a call fails.
     """
 
     def __init__(self, warm: Callable[[], object]) -> None:
