@@ -78,12 +78,7 @@ class GenreCNN(nn.Module):
     start from different weights and are trained on different rows of the batch; the output is the
     mean of their log-probabilities.
 
-    Parameters
-    ----------
-    shape : (frames, coefficients), of any size
-    genres : int, >= 2
-    members : int, >= 1
-    dropout : float, 0 to 1, before the last layer of each member
+    Segments may have any shape. `dropout`, 0 to 1, comes before the last layer of each member.
     """
 
     UNIT_DB: Final = 20.0

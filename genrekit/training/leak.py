@@ -74,12 +74,8 @@ def leak_meter(
     runs : int, 1 to 1000
         Each split is drawn this often, with seeds from ``params.seed`` on.
 
-    Raises
-    ------
-    DatasetError
-        The dataset has no track names, or is too small to be split.
-    SettingsError
-        `runs` is out of range.
+    Raise DatasetError if the dataset has no track names or is too small to be split, SettingsError
+    if `runs` is out of range.
     """
     params = params or TrainParams()
     check_whole("runs", runs, 1, 1000)

@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 from anyio import to_thread
@@ -135,17 +136,14 @@ class Host:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop_before(signal.getsignal(number)))
+            signal.signal(number, partial(self._stop_before, signal.getsignal(number)))
 
-    def _stop_before(self, next_handler: Any) -> Callable[[int, Any], None]:
-        def handle(number: int, frame: Any) -> None:
-            # Take no lock here: the signal may have interrupted its holder.
-            threading.Thread(target=_exit_late, name="stop-watch", daemon=True).start()
-            threading.Thread(target=self.stop, name="stop", daemon=True).start()
-            if callable(next_handler):
-                next_handler(number, frame)
-
-        return handle
+    def _stop_before(self, next_handler: Any, number: int, frame: Any) -> None:
+        # Take no lock here: the signal may have interrupted its holder.
+        threading.Thread(target=_exit_late, name="stop-watch", daemon=True).start()
+        threading.Thread(target=self.stop, name="stop", daemon=True).start()
+        if callable(next_handler):
+            next_handler(number, frame)
 
     def stop(self) -> None:
         """End what was started; a second caller waits for the first."""

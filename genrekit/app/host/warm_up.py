@@ -58,12 +58,11 @@ class WarmUp:
         begun = time.monotonic()
         try:
             self._warm()
+            self.succeeded = True
+            event("warmed up", seconds=time.monotonic() - begun)
         except Exception as error:
             self.succeeded = False
             event("warm-up failed", level=logging.ERROR, error=error)
-        else:
-            self.succeeded = True
-            event("warmed up", seconds=time.monotonic() - begun)
         if not self.tried:
             freeze()
         self.tried = True

@@ -4,6 +4,7 @@ When space is short, finished jobs are removed, the oldest first. A job that wai
 and so does a job whose music or dataset such a job reads.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -39,10 +40,8 @@ def bytes_below(path: Path) -> int:
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:
-            try:
-                total += (Path(folder) / name).lstat().st_size
-            except OSError:  # removed in the meantime
-                continue
+            with contextlib.suppress(OSError):  # removed in the meantime
+                total += Path(folder, name).lstat().st_size
     return total
 
 
@@ -147,11 +146,10 @@ def _age(folder: Path) -> float:
 
 
 def _remove(path: Path) -> int:
-    try:
+    with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    except OSError:
-        return 0
-    return 1
+        return 1
+    return 0
