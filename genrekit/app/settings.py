@@ -86,9 +86,8 @@ def _variable(setting: Field[Any]) -> str:
 def _refuse_unknown(environment: Mapping[str, str], known: list[str]) -> None:
     """Refuse misspelt names: a limit would be off, and nobody would notice."""
     for name in sorted(environment):
-        if not name.startswith(_PREFIX) or name in known:
-            continue
-        if _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
+        own = name.startswith(_PREFIX) and name not in known
+        if not own or _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"is {near[0]} meant?" if near else "the README lists all settings."

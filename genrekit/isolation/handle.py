@@ -59,12 +59,10 @@ class Handle:
         except BaseException:
             self._remove_folder()
             raise
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self.id = self._process.pid
         self._begun = False
-        self._calls = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
+        self._pipes = [pipe for pipe in (self._process.stdin, self._process.stdout) if pipe]
+        self._calls, self._answers = (pipe.fileno() for pipe in self._pipes)
         for pipe in (self._calls, self._answers):
             os.set_blocking(pipe, False)
             with contextlib.suppress(OSError):  # a larger pipe, where the system allows it
@@ -152,10 +150,9 @@ class Handle:
                 os.killpg(self.id, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(DIE_SECONDS)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                pipe.close()
         self._remove_folder()
 
     def _remove_folder(self) -> None:

@@ -32,7 +32,6 @@ __all__ = ["WorkerBusy", "WorkerFault", "WorkerLost", "Workers"]
 
 Result = TypeVar("Result")
 
-
 _START_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = (1.0, 60.0)
 _IDLE_LOOK_SECONDS: Final = 1.0
@@ -43,7 +42,6 @@ _RESTING_SHARE: Final = 0.8
 _CALLS_A_LIFE: Final = 1000
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
-
 
 # Messages are formatted here: the server's log keeps templates only.
 _log = logging.getLogger("genrekit.isolation.pool")

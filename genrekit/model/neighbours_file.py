@@ -106,7 +106,7 @@ def _from_bytes(content: bytes) -> Neighbours:
     for name, value in arrays.items():
         part, _, attribute = name.rpartition(".")
         parts[part][attribute] = value
-    first, last = about["band"]
+    first, last = map(float, about["band"])
     neighbours = Neighbours(
         embedding_space=Space(**parts["heard"]),
         timbre_space=Space(**parts["sound"]),
@@ -115,7 +115,7 @@ def _from_bytes(content: bytes) -> Neighbours:
         tracks=tuple(map(str, about["tracks"])),
         files=tuple(map(str, about["files"])),
         genres=tuple(map(str, about["genres"])),
-        band=(float(first), float(last)),
+        band=(first, last),
         weights_sha256=str(about["weights_sha256"]),
     )
     if not _shapes_fit(neighbours) or not _values_fit(neighbours, arrays):

@@ -60,7 +60,6 @@ class CourseRecipe(Recipe):
         self._parts = {"judge": network, "optimizer": self._optimizer}
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._x[rows], self._y[rows]
         if self._chain is not None:
             loss, logits = self._chain.differentiate(x, target)
@@ -137,7 +136,6 @@ class RobustRecipe(Recipe):
         }
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
             logits = self._network(mask(x)).float()

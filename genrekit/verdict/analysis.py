@@ -149,14 +149,10 @@ class SongResult:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The evidence for and against a genre.
+    """The evidence for and against a genre, as an array and in a sentence.
 
-    Attributes
-    ----------
-    values : ndarray, float32, shape (bands, columns), nats
-        Evidence for the genre over the whole song; 0 where no segment was explained.
-    sentence : str, the same in words
-    segments : tuple of int, the segments that were explained
+    `values`, in nats, of shape (bands, columns), are 0 where no segment was explained; `segments`
+    are those that were.
     """
 
     genre: str

@@ -163,7 +163,7 @@ def describe(evidence: SongMap, genre: str) -> str:
     if not values.size or np.abs(values).max() < _LEAST:
         return (
             f"No single area decided: turning any one down changes the odds for {genre} by less "
-            f"than {_percent(_LEAST)}."
+            f"than {_LEAST:.0%}."
         )
     means = values.mean(axis=1)
     errors = values.std(axis=1) / np.sqrt(values.shape[1])
@@ -182,7 +182,7 @@ def describe(evidence: SongMap, genre: str) -> str:
     sentence = _for(evidence, values, pro)
     strength = (
         f" Turning one of these areas down lowers the odds for {genre} by about "
-        f"{_percent(1 - np.exp(-float(pro[_run(pro)].mean())))}."
+        f"{1 - np.exp(-float(pro[_run(pro)].mean())):.0%}."
     )
     return sentence + (f"; {against}" if against else ".") + strength
 
@@ -241,10 +241,6 @@ def _pitch(evidence: SongMap, run: slice) -> str:
 
 def _hertz(value: float) -> str:
     return f"{value / 1000:.1f} kHz" if value >= 1000 else f"{round(value, -1):.0f} Hz"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
 
 
 # -- pieces -----------------------------------------------------------------------------------

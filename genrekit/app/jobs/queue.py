@@ -99,14 +99,10 @@ class Jobs:
     def add(
         self, folder: Path, kind: str, title: str, commands: Sequence[Sequence[str]], owner: str
     ) -> Job:
-        """Queue a job.
+        """Queue a job of an owner, a visitor; `folder`, from `new_folder`, goes if it is refused.
 
-        Parameters
-        ----------
-        folder : from `new_folder`; removed if the job is refused
-        kind : "music", "dataset", "model" or "leak", by what it makes
-        commands : arguments of ``python -m genrekit``, run one after another in `folder`
-        owner : str, the visitor
+        Its `kind` is what it makes: "music", "dataset", "model" or "leak". Its `commands` are
+        arguments of ``python -m genrekit``, run one after another in the folder.
         """
         try:
             with self._queue():
