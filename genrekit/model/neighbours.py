@@ -137,17 +137,10 @@ class Neighbours:
         """Return a song's rank by its distance from the training music.
 
         It is the rank in the embedding space; where the rank in the timbre space exceeds `UNLIKE`,
-        the larger of the two.
+        the larger of the two. It is 0 to 1, or None where too few songs of the same kind are known.
 
-        Parameters
-        ----------
-        embeddings : ndarray, float32, shape (n, e), n >= 1, of the song's segments
-        features : ndarray, float32, shape (n, *params.shape), the same segments
-
-        Returns
-        -------
-        float, 0 to 1, or None
-            None where too few songs of the same kind are known.
+        The song's segments have `embeddings` of shape (n, e), n >= 1, and `features` of shape
+        (n, *params.shape).
         """
         rank = self.embedding_space.rank(embeddings)
         timbre_rank = self.timbre_space.rank(timbre(features, params, self.band))

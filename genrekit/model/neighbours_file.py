@@ -16,6 +16,7 @@ from genrekit.model.familiarity import Space
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.recordings import Fingerprints
 from genrekit.system.files import atomic_write, plain_os_errors
+from genrekit.system.records import read_toml
 from genrekit.system.remote import local_path
 
 __all__ = ["NEIGHBOURS_FILE", "load_neighbours", "save_neighbours"]
@@ -25,26 +26,8 @@ NEIGHBOURS_FILE: Final = "neighbours.safetensors"
 _FORMAT: Final = 2
 _METADATA_KEY: Final = "genrekit"
 _QUANTILES: Final = 1001
-# Each attribute's name in the file, and its type there.
 _PARTS: Final = {"heard": "embedding_space", "sound": "timbre_space", "prints": "fingerprints"}
-_ARRAYS: Final[dict[str, type[np.generic]]] = {
-    "heard.vectors": np.float16,
-    "heard.centre": np.float32,
-    "heard.axes": np.float32,
-    "heard.reference": np.float32,
-    "sound.vectors": np.float16,
-    "sound.centre": np.float32,
-    "sound.axes": np.float32,
-    "sound.reference": np.float32,
-    "prints.rows": np.int8,
-    "prints.lengths": np.int32,
-    "prints.spread": np.float32,
-    "track_of": np.int32,
-    "places": np.int32,
-    "starts": np.float32,
-    "labels": np.int32,
-    "quantiles": np.float32,
-}
+_ARRAYS: Final = read_toml(__file__)
 
 
 def save_neighbours(neighbours: Neighbours, folder: str | os.PathLike[str]) -> None:
@@ -100,7 +83,7 @@ def _from_bytes(content: bytes) -> Neighbours:
             f"The neighbours are of format {about['format']}, this GenreKit reads {_FORMAT}: "
             "update GenreKit or train the model again."
         )
-    if {name: array.dtype.type for name, array in arrays.items()} != _ARRAYS:
+    if {name: array.dtype.name for name, array in arrays.items()} != _ARRAYS:
         raise ValueError
     parts: dict[str, dict[str, Any]] = {"": {}, "heard": {}, "sound": {}, "prints": {}}
     for name, value in arrays.items():

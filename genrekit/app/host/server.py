@@ -48,10 +48,8 @@ _FORCED: Final = 128 + signal.SIGTERM
 def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = ()) -> "Host":
     """Prepare a server, or end the process with one plain sentence that says why not.
 
-    Parameters
-    ----------
-    warm : function, run by a thread, that speeds up the first verdict; raises if there can be none
-    closers : functions that end what was started, each within a few seconds
+    A thread runs `warm`, which speeds up the first verdict, and raises if there can be none. Each
+    of `closers` ends something that was started, within a few seconds.
     """
     share_arena()
     logs.install()
