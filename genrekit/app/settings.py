@@ -27,8 +27,12 @@ _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 _TABLE: Final = read_toml(__file__)
 
 
+def _about(name: str) -> dict[str, Any]:
+    return {"unit": "", "public": None, **_TABLE[name]}
+
+
 def _number(name: str) -> Any:
-    return field(default=_TABLE[name]["default"], metadata=_TABLE[name])
+    return field(default=_TABLE[name]["default"], metadata=_about(name))
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,9 @@ class Settings:
     is "public".
     """
 
-    mode: Mode = field(default="local", metadata=_TABLE["mode"])
-    jobs_folder: Path = field(default=_JOBS, metadata=_TABLE["jobs_folder"])
-    folders: tuple[Path, ...] = field(default=(), metadata=_TABLE["folders"])
+    mode: Mode = field(default="local", metadata=_about("mode"))
+    jobs_folder: Path = field(default=_JOBS, metadata=_about("jobs_folder"))
+    folders: tuple[Path, ...] = field(default=(), metadata=_about("folders"))
     upload_megabytes: float = _number("upload_megabytes")
     song_minutes: float = _number("song_minutes")
     song_channels: int = _number("song_channels")
@@ -69,7 +73,7 @@ class Settings:
             name = _variable(setting)
             if name in environment:
                 values[setting.name] = _read(setting, name, environment[name])
-            elif public and "public" in setting.metadata:
+            elif public and setting.metadata.get("public") is not None:
                 values[setting.name] = setting.metadata["public"]
         if public and values.get("folders"):
             raise SettingsError(
@@ -86,8 +90,9 @@ def _variable(setting: Field[Any]) -> str:
 def _refuse_unknown(environment: Mapping[str, str], known: list[str]) -> None:
     """Refuse misspelt names: a limit would be off, and nobody would notice."""
     for name in sorted(environment):
-        own = name.startswith(_PREFIX) and name not in known
-        if not own or _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
+        if not name.startswith(_PREFIX) or name in known:
+            continue
+        if _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"is {near[0]} meant?" if near else "the README lists all settings."
@@ -110,7 +115,7 @@ def _read(setting: Field[Any], name: str, text: str) -> Any:
 
 
 def _read_number(setting: Field[Any], name: str, text: str) -> float:
-    low, high, unit = (setting.metadata.get(key, "") for key in ("low", "high", "unit"))
+    low, high, unit = (setting.metadata[key] for key in ("low", "high", "unit"))
     try:
         number = int(text) if setting.type is int else float(text)
     except ValueError:
