@@ -33,14 +33,10 @@ _SILENT: Final = "uvicorn.access"  # it would name addresses and whole paths
 
 
 def event(name: str, *, level: int = logging.INFO, error: Any = None, **data: Any) -> None:
-    """Log an event.
+    """Log an event, named by a few constant words.
 
-    Parameters
-    ----------
-    name : str, a few constant words
-    level : int, as in `logging`
-    error : BaseException or None; its type and place are logged, its message is not
-    data : numbers, booleans and short texts, none about a visitor
+    Of `error`, an exception, type and place are logged, the message is not. `data` are numbers,
+    booleans and short texts, none about a visitor.
     """
     _LOGGER.log(level, name, extra={_DATA: data}, exc_info=error)
 

@@ -66,12 +66,9 @@ def die_with(parent: int) -> None:
 
 def limit_files() -> None:
     """Forbid core dumps, large files and many open ones; be the first to go when memory ends."""
-    for kind, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, _FILE_BYTES),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-    ):
-        _lower(kind, most)
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, _FILE_BYTES)
+    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
@@ -152,10 +149,7 @@ def _filter(column: int, architecture: int) -> list[int]:
     ]
     checks = [(_IF_AT_LEAST, _OTHER_NUMBERS), *((_IF_EQUAL, number) for number in numbers)]
     for code, value in checks:
-        program += [
-            instruction(code, value, otherwise=1),
-            instruction(_RETURN, _REFUSE | _EPERM),
-        ]
+        program += [instruction(code, value, otherwise=1), instruction(_RETURN, _REFUSE | _EPERM)]
     return [
         *program,
         # No filter can read clone3's flags; where clone3 is missing, glibc uses clone.

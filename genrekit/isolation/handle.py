@@ -13,13 +13,13 @@ import tempfile
 import time
 from collections import deque
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from genrekit.isolation.process import BEGIN, BEGUN
 from genrekit.isolation.wire import Incoming
 from genrekit.system import threads
 
-__all__ = ["DIE_SECONDS", "Handle", "Lost", "Tasks", "sweep"]
+__all__ = ["DIE_SECONDS", "Handle", "Lost", "sweep"]
 
 _LOOK_SECONDS: Final = 0.05
 _ANSWER_BYTES: Final = 256 << 20
@@ -36,27 +36,18 @@ class Lost(Exception):
     """A process is lost: "crash", "time", "memory", or "early", before it received the call."""
 
 
-class Tasks(NamedTuple):
-    """The names of functions that a process runs besides its calls."""
-
-    warm: str | None
-    rest: str | None
-    rest_after: float
-
-
 class Handle:
     """Start a worker's process; talk to it, watch it, and end it."""
 
-    def __init__(self, types: list[str], tasks: Tasks, megabytes: float) -> None:
-        self._bytes = 1e6 * megabytes
+    def __init__(self, about: dict[str, Any]) -> None:
+        self._bytes = 1e6 * about["megabytes"]
         # Empty, but for libraries that want a temporary file.
         self._folder = tempfile.mkdtemp(prefix=_FOLDERS)
         self._locked = _lock(self._folder)
-        about = {"parent": os.getpid(), "types": types, "megabytes": megabytes}
-        about |= tasks._asdict()
+        text = json.dumps(about | {"parent": os.getpid()})
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "genrekit.isolation.process", json.dumps(about)],
+                [sys.executable, "-P", "-m", "genrekit.isolation.process", text],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -68,12 +59,10 @@ class Handle:
         except BaseException:
             self._remove_folder()
             raise
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self.id = self._process.pid
         self._begun = False
-        self._calls = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
+        self._pipes = [pipe for pipe in (self._process.stdin, self._process.stdout) if pipe]
+        self._calls, self._answers = (pipe.fileno() for pipe in self._pipes)
         for pipe in (self._calls, self._answers):
             os.set_blocking(pipe, False)
             with contextlib.suppress(OSError):  # a larger pipe, where the system allows it
@@ -87,10 +76,7 @@ class Handle:
     def exchange(self, message: list[memoryview], seconds: float) -> list[bytearray]:
         """Send a call, unless it is empty, and wait for the answer.
 
-        Raises
-        ------
-        Lost, WireError
-            The process cannot be used any more.
+        Raise Lost or WireError if the process cannot be used any more.
         """
         to_send = deque(message)
         answer = Incoming(_ANSWER_BYTES)
@@ -164,10 +150,9 @@ class Handle:
                 os.killpg(self.id, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(DIE_SECONDS)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                pipe.close()
         self._remove_folder()
 
     def _remove_folder(self) -> None:

@@ -25,13 +25,12 @@ from typing import Any, Final, TypeVar, cast
 
 from genrekit import errors
 from genrekit.errors import GenreKitError
-from genrekit.isolation.handle import DIE_SECONDS, Handle, Lost, Tasks, sweep
+from genrekit.isolation.handle import DIE_SECONDS, Handle, Lost, sweep
 from genrekit.isolation.wire import Wire, WireError
 
 __all__ = ["WorkerBusy", "WorkerFault", "WorkerLost", "Workers"]
 
 Result = TypeVar("Result")
-
 
 _START_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = (1.0, 60.0)
@@ -43,7 +42,6 @@ _RESTING_SHARE: Final = 0.8
 _CALLS_A_LIFE: Final = 1000
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
-
 
 # Messages are formatted here: the server's log keeps templates only.
 _log = logging.getLogger("genrekit.isolation.pool")
@@ -64,6 +62,7 @@ class WorkerLost(GenreKitError):
 _BUSY: Final = "Many people are listening right now: try again in a moment."
 _UNABLE: Final = "The server cannot listen to songs at the moment: try again in a minute."
 _ENOUGH: Final = "You have sounds waiting to be heard already: wait for one of them."
+_CRASH: Final = "Listening to it made the decoder crash: convert it to WAV, or try another file."
 _CLOSED: Final = "The server is being stopped: try again in a minute."
 _FAULT: Final = (
     "Something went wrong on our side while listening, and your input need not be the cause: "
@@ -114,8 +113,14 @@ class Workers:
     ) -> None:
         self._seconds = seconds
         self._megabytes = megabytes
-        self._tasks = Tasks(warm and _target(warm), rest and _target(rest), rest_after)
         self._wire = Wire(types)
+        self._about = {  # for `process`
+            "types": self._wire.names,
+            "megabytes": megabytes,
+            "warm": warm and _target(warm),
+            "rest": rest and _target(rest),
+            "rest_after": rest_after,
+        }
         self._waiting = waiting
         self._patience = patience
         self._lock = threading.Condition()
@@ -298,7 +303,7 @@ class Workers:
     @contextlib.contextmanager
     def _process(self, number: int) -> Iterator[Handle]:
         """Start a process; kill it at the end of the block."""
-        process = Handle(self._wire.names, self._tasks, self._megabytes)
+        process = Handle(self._about)
         with self._lock:
             self._processes[number] = process
         try:
@@ -371,15 +376,12 @@ class Workers:
     def _lost(self, reason: str) -> WorkerLost:
         _log.warning(f"A worker was lost: {reason}")
         remedy = "try a shorter piece of it, saved as WAV or MP3."
-        if reason == "time":
-            text = f"Listening took longer than {self._seconds:g} s and was stopped: {remedy}"
-        elif reason == "memory":
-            text = f"Listening took more than {self._megabytes:g} MB of memory: {remedy}"
-        elif reason == "early":
-            text = f"The process that was to listen ended before it began: {remedy}"
-        else:
-            text = "Listening to it made the decoder crash: convert it to WAV, or try another file."
-        return WorkerLost(text)
+        texts = {
+            "time": f"Listening took longer than {self._seconds:g} s and was stopped: {remedy}",
+            "memory": f"Listening took more than {self._megabytes:g} MB of memory: {remedy}",
+            "early": f"The process that was to listen ended before it began: {remedy}",
+        }
+        return WorkerLost(texts.get(reason, _CRASH))
 
 
 def _target(function: Callable[..., object]) -> str:

@@ -84,7 +84,9 @@ def _answer(wire: Wire, parts: list[bytearray]) -> list[memoryview]:
         parts.clear()  # to free what was copied
         return wire.pack(("value", named(target)(*arguments, **named_arguments)))
     except GenreKitError as error:
-        return wire.pack(("error", _kind(error), str(error)))
+        kinds = (kind.__name__ for kind in type(error).__mro__)
+        known = next(name for name in kinds if name in errors.__all__)
+        return wire.pack(("error", known, str(error)))
     except Exception as error:
         return wire.pack(("memory",) if lacks_memory(error) else ("fault", _about(error)))
 
@@ -101,23 +103,16 @@ def _keep_pipes() -> tuple[int, int]:
 
 def _receive(calls: int) -> list[bytearray] | None:
     message = Incoming(sys.maxsize)
-    while True:
-        count = os.readv(calls, [message.room])
-        if not count:
-            return None
+    while count := os.readv(calls, [message.room]):
         if message.add(count):
             return message.parts
+    return None
 
 
 def _send(answers: int, pieces: list[memoryview]) -> None:
     for piece in pieces:
         while piece:
             piece = piece[os.write(answers, piece) :]
-
-
-def _kind(error: GenreKitError) -> str:
-    """Return the name of the nearest class in `genrekit.errors`."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
 
 
 def _about(error: Exception) -> str:

@@ -88,11 +88,9 @@ class Wire:
 
     def _decode(self, coded: Any, parts: dict[int, bytearray]) -> Any:
         """Return a value; each part is used once, lest short messages ask for endless copies."""
-        if not isinstance(coded, list):
-            if isinstance(coded, dict):
-                raise TypeError
-            return coded
         match coded:
+            case None | bool() | int() | float() | str():
+                return coded
             case ["t", *items]:
                 return tuple(self._decode(item, parts) for item in items)
             case ["l", *items]:
@@ -127,10 +125,7 @@ class Incoming:
     def add(self, count: int) -> bool:
         """Count bytes that were read into `room`; return whether the message is complete.
 
-        Raises
-        ------
-        WireError
-            The message is too large.
+        Raise WireError if it is too large.
         """
         self._missing[0] = self._missing[0][count:]
         while self._missing and not self._missing[0]:
@@ -140,10 +135,7 @@ class Incoming:
         return not self._missing
 
     def _next(self) -> list[memoryview]:
-        numbers = [
-            int.from_bytes(self._table[at : at + _NUMBER], "little")
-            for at in range(0, len(self._table), _NUMBER)
-        ]
+        numbers = np.frombuffer(self._table, "<u8").tolist()
         if not self._head_read:
             if not 1 <= numbers[0] <= _PARTS_MAX:
                 raise WireError(f"a message of {numbers[0]} parts")

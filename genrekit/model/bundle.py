@@ -8,11 +8,11 @@ they were measured on) and, optionally, ``neighbours.safetensors`` (the training
 PyTorch is imported only where it computes.
 """
 
-import copy
 import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -63,9 +63,7 @@ class GenreModel:
 
     Attributes
     ----------
-    network : torch.nn.Module
     network_name : a key of `genrekit.model.networks.NETWORKS`
-    params : FeatureParams
     genres : tuple of str, in the order of the network's outputs
     mean, std : ndarray, float32, shape (coefficients,)
         Features are normalised as ``(x - mean) / std``; zeros and ones where they are not.
@@ -167,20 +165,21 @@ class GenreModel:
         """Return logits and embeddings from one pass through the network."""
         from torch import nn
 
-        # A copy: the hook must not fire for another visitor who uses the network now.
-        private = replace(self, network=copy.deepcopy(self.network))
-        layers = [layer for layer in private.network.modules() if isinstance(layer, nn.Linear)]
+        layers = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
         if not layers:
             raise ModelError(
                 "The network has no linear layer to take embeddings from: use another network."
             )
         embeddings = [np.empty((0, layers[-1].in_features), np.float32)]
+        this_thread = threading.get_ident()
 
         def keep(_: nn.Module, inputs: "tuple[Tensor, ...]") -> None:
-            embeddings.append(inputs[0].detach().flatten(1).float().cpu().numpy())
+            # Another thread may use the same network now.
+            if threading.get_ident() == this_thread:
+                embeddings.append(inputs[0].flatten(1).float().cpu().numpy())
 
-        layers[-1].register_forward_pre_hook(keep)
-        logits = private.logits(features, rows)
+        with layers[-1].register_forward_pre_hook(keep):
+            logits = self.logits(features, rows)
         return logits, np.concatenate(embeddings)
 
     def probabilities(
@@ -261,13 +260,7 @@ class GenreModel:
     def classify_file(
         self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
     ) -> Verdict:
-        """Judge the first `max_seconds` of an audio file.
-
-        Raises
-        ------
-        AudioError, SettingsError
-            As `genrekit.audio.decoder.load_audio`.
-        """
+        """Judge the first `max_seconds` of an audio file, with the errors of `load_audio`."""
         return self.judge(decode(source, self.params.sample_rate, max_seconds), max_seconds)
 
     def judge(self, audio: Decoded, max_seconds: float | None) -> Verdict:
@@ -289,13 +282,7 @@ class GenreModel:
     # -- bundles --------------------------------------------------------------------------
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the bundle into `folder`.
-
-        Raises
-        ------
-        ModelError
-            It cannot be written.
-        """
+        """Write the bundle into `folder`, or raise ModelError."""
         import torch
         from safetensors.torch import save as save_tensors
 
@@ -328,14 +315,12 @@ class GenreModel:
     def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
         """Read a bundle by its folder, or by the name of a model that ships.
 
-        Raises
-        ------
-        ModelError
-            There is none, or it is damaged.
+        Raise ModelError if there is none, or it is damaged.
         """
         folder = local_path(name_or_folder)
-        if _is_name(os.fspath(name_or_folder)):
-            folder = MODELS / folder
+        name = os.fspath(name_or_folder)
+        if Path(name).name == name and (MODELS / name / _CARD_FILE).is_file():
+            folder = MODELS / name  # the name of a model that ships precedes a folder's
         if not (folder / _CARD_FILE).is_file():
             raise ModelError(
                 f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
@@ -392,10 +377,9 @@ class GenreModel:
         for array in (mean, std):
             if array.shape != (params.coefficients,) or array.dtype != np.float32:
                 raise ValueError
-        if not (std > 0).all() or not np.isfinite(mean).all():
-            raise ValueError
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
-        if not 1e-6 < temperature < 1e6 or not 0 <= threshold <= 1:
+        in_range = 1e-6 < temperature < 1e6 and 0 <= threshold <= 1
+        if not (in_range and (std > 0).all() and np.isfinite(mean).all()):
             raise ValueError
         name, card = about["network"], dict(about["card"])
         return cls(network.eval(), name, params, genres, mean, std, temperature, threshold, card)
@@ -403,8 +387,3 @@ class GenreModel:
 
 def _undecided(note: str) -> Verdict:
     return Verdict(None, 0.0, {}, (), note)
-
-
-def _is_name(name: str) -> bool:
-    """Return whether it is the bare name of a model that ships; it precedes a folder's name."""
-    return Path(name).name == name and (MODELS / name / _CARD_FILE).is_file()

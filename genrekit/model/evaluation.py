@@ -58,35 +58,24 @@ class Measurement:
 
 
 def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: str) -> Measurement:
-    """Measure a model on some rows of a dataset.
+    """Measure a model on some rows of a dataset, at least one.
 
-    Parameters
-    ----------
-    model : GenreModel
-    dataset : Dataset
-    rows : ndarray, int64, shape (n,), row numbers, n >= 1
-    part : str, the name of the rows: train, valid, test or all
+    `part` names the rows: train, valid, test or all.
 
-    Raises
-    ------
-    ModelError
-        The model does not know these genres, or takes other features.
+    Raise ModelError if the model does not know these genres, or takes other features.
     """
     if dataset.params != model.params:
         theirs, ours = dataset.params.to_dict(), model.params.to_dict()
-        different = ", ".join(
-            f"{name} {theirs[name]} instead of {ours[name]}"
-            for name in theirs
-            if theirs[name] != ours[name]
-        )
+        pairs = [(name, theirs[name], own) for name, own in ours.items() if theirs[name] != own]
+        different = ", ".join(f"{name} {value} instead of {own}" for name, value, own in pairs)
         raise ModelError(
             f"The dataset's features were not computed like the model's ({different}): build it "
             "again with the model's parameters."
         )
     labels = _labels_for(model, dataset)[rows]
     probabilities = model.probabilities(dataset.features, rows)
-    judged, truth, tracks, groups = probabilities, labels, None, None
-    track_accuracy = track_interval = None
+    judged, truth = probabilities, labels
+    groups = tracks = track_accuracy = track_interval = None
     if dataset.tracks is not None:
         groups = dataset.tracks[rows]
         judged, truth, names = mean_by_group(probabilities, labels, groups)
@@ -115,18 +104,14 @@ def accuracy_interval(
 ) -> tuple[float, float]:
     """Return the 95% confidence interval of the accuracy on tracks or on segments.
 
-    Parameters
-    ----------
-    measured : mapping, a `Measurement` as plain values, such as a card's
-        Where it has no intervals, as in the models that ship, each track counts as one case.
-    of : "track" or "segment"
+    `measured` is a `Measurement` as plain values, such as a card's. Where it has no intervals, as
+    in the models that ship, each track counts as one case.
     """
     stored = measured.get(f"{of}_interval")
     if stored is not None:
         return float(stored[0]), float(stored[1])
-    return wilson_interval(
-        measured[f"{of}_accuracy"], measured.get("tracks") or measured["segments"]
-    )
+    cases = measured.get("tracks") or measured["segments"]
+    return wilson_interval(measured[f"{of}_accuracy"], cases)
 
 
 def evaluate(
@@ -136,16 +121,12 @@ def evaluate(
 
     Parameters
     ----------
-    model : GenreModel
-    dataset : Dataset
     how : str or None
         A split as for `genrekit.dataset.splits.make_split`, whose held-out part is measured. None
         means the model's own split of the dataset it was trained on, and all rows of any other.
         Of other datasets, recordings that the model was trained on are left out.
 
-    Raises
-    ------
-    ModelError, DatasetError, SettingsError
+    Raise ModelError, DatasetError or SettingsError where the two or the split do not fit.
     """
     own = _section(model, "split")
     same_data = _section(model, "data").get("fingerprint") == dataset.sha256

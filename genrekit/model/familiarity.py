@@ -76,14 +76,8 @@ class Space:
     def rank(self, values: Array) -> float | None:
         """Return the share of songs of the same kind that are nearer to the training music.
 
-        Parameters
-        ----------
-        values : ndarray, float32, shape (n, e), n >= 1, the song's segments
-
-        Returns
-        -------
-        float, 0 to 1, or None
-            None where fewer than ten such songs are known.
+        `values` are those of the song's segments, shape (n, e), n >= 1. The share is 0 to 1; None
+        where fewer than ten such songs are known.
         """
         if len(self.reference) < _FEWEST_SONGS:
             return None

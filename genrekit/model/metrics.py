@@ -4,7 +4,7 @@ Probabilities have shape (n, genres) and rows that sum to 1; labels have shape (
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,15 +98,15 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 def mean_by_group(
-    probabilities: Floats, labels: Labels, groups: Sequence[str] | NDArray[np.str_]
-) -> tuple[Floats, Labels, NDArray[np.str_]]:
+    probabilities: Floats, labels: Labels, groups: Sequence[str] | NDArray[Any]
+) -> tuple[Floats, Labels, NDArray[Any]]:
     """Average the probabilities of each group (a track).
 
     Returns
     -------
     probabilities : ndarray, shape (groups, genres)
     labels : ndarray, shape (groups,), of each group's first row
-    names : ndarray of str, shape (groups,), sorted
+    names : ndarray, shape (groups,), sorted
     """
     names, first, where = np.unique(groups, return_index=True, return_inverse=True)
     sums = np.zeros((len(names), probabilities.shape[1]))
@@ -146,14 +146,10 @@ def fit_temperature(
     if not len(labels):
         return 1.0
     each = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    order = np.argsort(each, kind="stable")
-    first = np.flatnonzero(np.diff(each[order], prepend=-1))
-    size = np.diff(first, append=len(order))[:, np.newaxis]
-    truth = labels[order][first]
+    exact = logits.astype(np.float64)
 
     def loss(temperature: float) -> float:
-        rows = softmax(logits[order].astype(np.float64), temperature)
-        mean = np.add.reduceat(rows, first) / size
+        mean, truth, _ = mean_by_group(softmax(exact, temperature), labels, each)
         likelihood = mean[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(likelihood, 1e-300)).mean())
 

@@ -51,7 +51,6 @@ class SegmentMatch:
 
     Attributes
     ----------
-    track, genre : str
     place : int, its number in the track, from 0
     start : float, s, where it begins in the track
     distance : float, >= 0
@@ -138,18 +137,10 @@ class Neighbours:
         """Return a song's rank by its distance from the training music.
 
         It is the rank in the embedding space; where the rank in the timbre space exceeds `UNLIKE`,
-        the larger of the two.
+        the larger of the two. It is 0 to 1, or None where too few songs of the same kind are known.
 
-        Parameters
-        ----------
-        embeddings : ndarray, float32, shape (n, e), n >= 1, of the song's segments
-        features : ndarray, float32, shape (n, *params.shape), the same segments
-        params : FeatureParams
-
-        Returns
-        -------
-        float, 0 to 1, or None
-            None where too few songs of the same kind are known.
+        The song's segments have `embeddings` of shape (n, e), n >= 1, and `features` of shape
+        (n, *params.shape).
         """
         rank = self.embedding_space.rank(embeddings)
         timbre_rank = self.timbre_space.rank(timbre(features, params, self.band))
@@ -171,17 +162,8 @@ class Neighbours:
     ) -> Nearest:
         """Return the training segments and tracks nearest to a song.
 
-        Parameters
-        ----------
-        embeddings, features, params : as for `novelty`
-        k : int, >= 1, how many of each at most
-
-        Raises
-        ------
-        ModelError
-            The features are not finite.
-        SettingsError
-            `k` is below 1.
+        At most `k` of each, >= 1; the other parameters as for `novelty`. Raise ModelError if the
+        features are not finite, SettingsError if `k` is below 1.
         """
         check_whole("k", k, 1)
         if not len(features):
@@ -191,11 +173,18 @@ class Neighbours:
             raise ModelError("The song's features are not finite: compute them again.")
         first_rows = np.flatnonzero(np.diff(self.track_of, prepend=-1))
         segments, by_track = [], []
-        for distances in distances_between(song, self.embedding_space.positions):
-            by_track.append(np.minimum.reduceat(distances, first_rows, axis=1))
-            segments += [self._segment_matches(row, k) for row in distances]
-        tracks = self._track_matches(
-            np.concatenate(by_track).mean(axis=0), self.labels[first_rows], k
+        for part in distances_between(song, self.embedding_space.positions):
+            by_track.append(np.minimum.reduceat(part, first_rows, axis=1))
+            segments += [self._segment_matches(row, k) for row in part]
+        distances = np.concatenate(by_track).mean(axis=0)
+        tracks = tuple(
+            TrackMatch(
+                self.tracks[track],
+                self.genres[self.labels[first_rows[track]]],
+                float(distances[track]),
+                self.percentile(float(distances[track])),
+            )
+            for track in np.argsort(distances, kind="stable")[:k]
         )
         starts = params.segment_starts(np.arange(len(features)))
         found = self.recording(features, starts, params)
@@ -224,19 +213,6 @@ class Neighbours:
                 percentile=self.percentile(float(distances[row])),
             )
             for row in nearest[np.argsort(distances[nearest], kind="stable")]
-        )
-
-    def _track_matches(
-        self, distances: Array, labels: NDArray[np.int32], k: int
-    ) -> tuple[TrackMatch, ...]:
-        return tuple(
-            TrackMatch(
-                self.tracks[track],
-                self.genres[labels[track]],
-                float(distances[track]),
-                self.percentile(float(distances[track])),
-            )
-            for track in np.argsort(distances, kind="stable")[:k]
         )
 
     def _note(self, found: Recording | None, seconds: float) -> str:

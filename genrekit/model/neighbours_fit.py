@@ -1,7 +1,6 @@
 """Fitting `Neighbours` to the segments that a model was trained on."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -52,8 +51,6 @@ def fit_neighbours(
 
     Parameters
     ----------
-    model : GenreModel
-    dataset : Dataset, with tracks
     rows : ndarray of int, the training rows of `dataset`
     held_out : ndarray of int, rows of other tracks, which give the usual distances
         With fewer than 20 tracks, the training tracks give them, each compared with those of other
@@ -67,11 +64,10 @@ def fit_neighbours(
     ModelError
         The features are not the model's, or its embeddings are all alike.
     """
-    _check(model, dataset)
-    assert dataset.tracks is not None
+    tracks = _checked_tracks(model, dataset)
     numbers = dataset.segment_numbers()
-    rows = rows[np.lexsort((numbers[rows], dataset.tracks[rows]))]
-    names, track_of = np.unique(dataset.tracks[rows], return_inverse=True)
+    rows = rows[np.lexsort((numbers[rows], tracks[rows]))]
+    names, track_of = np.unique(tracks[rows], return_inverse=True)
     if len(names) < 2:
         raise DatasetError(
             f"{counted(len(names), 'training track')} cannot be compared: use two or more."
@@ -85,23 +81,15 @@ def fit_neighbours(
     kept = (np.arange(len(rows)) - bounds[track_of]) % -(-len(rows) // SEGMENTS_KEPT) == 0
     rows, track_of, starts = rows[kept], track_of[kept], starts[kept]
     held_out = held_out[:: -(-len(held_out) // HELD_OUT_MOST) or 1]
-    held_out = held_out[~np.isin(dataset.tracks[held_out], names)]
-    space = partial(
-        _space,
-        songs=dataset.tracks[held_out],
-        track_of=track_of,
-        artist_of=_artists(dataset)[rows],
-    )
-    embeddings = model.embeddings(dataset.features, rows)
-    embedding_space = space(
-        embeddings, *_components(embeddings), model.embeddings(dataset.features, held_out)
-    )
-    timbres = _timbres(dataset, rows, band)
-    timbre_space = space(timbres, *whiten(timbres), _timbres(dataset, held_out, band))
+    held_out = held_out[~np.isin(tracks[held_out], names)]
+    songs = (tracks[held_out], track_of, _artists(dataset, tracks)[rows])
+    known, new = (model.embeddings(dataset.features, part) for part in (rows, held_out))
+    embedding_space = _space(known, new, _components(known), *songs)
+    known, new = (_timbres(dataset, part, band) for part in (rows, held_out))
     known_files = {record.id: record.sha256 for record in dataset.records}
     return Neighbours(
         embedding_space=embedding_space,
-        timbre_space=timbre_space,
+        timbre_space=_space(known, new, whiten(known), *songs),
         fingerprints=fingerprints,
         tracks=tuple(names.tolist()),
         files=tuple(known_files.get(name, "") for name in names.tolist()),
@@ -116,7 +104,7 @@ def fit_neighbours(
     )
 
 
-def _check(model: GenreModel, dataset: Dataset) -> None:
+def _checked_tracks(model: GenreModel, dataset: Dataset) -> NDArray[np.str_]:
     if dataset.tracks is None:
         raise DatasetError(
             "The dataset does not know its tracks, so there is nothing to name as a "
@@ -127,23 +115,21 @@ def _check(model: GenreModel, dataset: Dataset) -> None:
             "The dataset's features were computed with other parameters than the model's: "
             "use the dataset it was trained on."
         )
+    return dataset.tracks
 
 
-def _artists(dataset: Dataset) -> NDArray[np.str_]:
+def _artists(dataset: Dataset, tracks: NDArray[np.str_]) -> NDArray[np.str_]:
     """Return each row's artist, or its track where that is unknown."""
-    assert dataset.tracks is not None
     if dataset.artists is None:
-        return dataset.tracks
+        return tracks
     marked = np.char.add("\0", dataset.artists)  # an artist may be called like a track
-    return np.where(dataset.artists == "", dataset.tracks, marked)
+    return np.where(dataset.artists == "", tracks, marked)
 
 
 def _space(
     values: Array,
-    centre: Array,
-    axes: Array,
     held_out: Array,
-    *,
+    origin_and_axes: tuple[Array, Array],
     songs: NDArray[np.str_],
     track_of: NDArray[np.integer[Any]],
     artist_of: NDArray[np.str_],
@@ -152,6 +138,7 @@ def _space(
 
     `songs` are the tracks of the values held out.
     """
+    centre, axes = origin_and_axes
     space = Space(((values - centre) @ axes).astype(np.float16), centre, axes, np.empty(0, "f4"))
     names = np.unique(songs)
     if len(names) < HELD_OUT_LEAST:

@@ -21,11 +21,6 @@ class CourseMLP(nn.Sequential):
     """The course's network: the flattened segment through 512, 256 and 64 ReLU neurons.
 
     1,014,218 parameters for segments of 130 frames of 13 coefficients and ten genres.
-
-    Parameters
-    ----------
-    shape : (frames, coefficients)
-    genres : int, >= 2
     """
 
     def __init__(self, shape: tuple[int, int], genres: int) -> None:
@@ -65,12 +60,7 @@ class _Member(nn.Module):
         widths = self.WIDTHS
         self.stem = _convolution(1, widths[0], 5, (2, 2))
         self.blocks = nn.Sequential(
-            *(
-                _Residual(n_in, n_out, stride)
-                for (n_in, n_out), stride in zip(
-                    pairwise((widths[0], *widths)), self.STRIDES, strict=True
-                )
-            )
+            *map(_Residual, (widths[0], *widths[:-1]), widths, self.STRIDES),
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * widths[-1], genres)
@@ -88,12 +78,7 @@ class GenreCNN(nn.Module):
     start from different weights and are trained on different rows of the batch; the output is the
     mean of their log-probabilities.
 
-    Parameters
-    ----------
-    shape : (frames, coefficients), of any size
-    genres : int, >= 2
-    members : int, >= 1
-    dropout : float, 0 to 1, before the last layer of each member
+    Segments may have any shape. `dropout`, 0 to 1, comes before the last layer of each member.
     """
 
     UNIT_DB: Final = 20.0
@@ -133,20 +118,10 @@ NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
 def build_network(
     name: str, shape: tuple[int, int], genres: int, seed: int | None = None
 ) -> nn.Module:
-    """Return a network with fresh weights.
+    """Return a network with fresh weights, by its key in `NETWORKS`.
 
-    Parameters
-    ----------
-    name : a key of `NETWORKS`
-    shape : (frames, coefficients) of a segment
-    genres : int
-    seed : int or None
-        Determines the weights; None where they are about to be replaced.
-
-    Raises
-    ------
-    SettingsError
-        There is no such network.
+    `shape` is (frames, coefficients) of a segment. `seed` determines the weights; it is None where
+    they are about to be replaced. Raise SettingsError if there is no such network.
     """
     if name not in NETWORKS:
         raise SettingsError(f'Unknown network "{name}": use one of {", ".join(NETWORKS)}.')

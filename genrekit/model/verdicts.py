@@ -24,7 +24,6 @@ class Verdict:
     genre : str or None, where the model is not sure
     confidence : float, 0 to 1, probability of the likeliest genre
     probabilities : dict, the means over the segments; empty where nothing could be judged
-    segments : tuple of SegmentVerdict
     note : str, the reason why the model is not sure, and anything else worth knowing
     novelty : float, 0 to 1, or None
         Share of songs like the training music that are nearer to it than this one (see

@@ -71,22 +71,16 @@ def leak_meter(
     Parameters
     ----------
     dataset : Dataset with tracks
-    params : TrainParams
     runs : int, 1 to 1000
         Each split is drawn this often, with seeds from ``params.seed`` on.
 
-    Raises
-    ------
-    DatasetError
-        The dataset has no track names, or is too small to be split.
-    SettingsError
-        `runs` is out of range.
+    Raise DatasetError if the dataset has no track names or is too small to be split, SettingsError
+    if `runs` is out of range.
     """
     params = params or TrainParams()
     check_whole("runs", runs, 1, 1000)
     seeds = range(params.seed, params.seed + runs)
-    splits = [[by_segment(dataset, seed) for seed in seeds]]
-    splits.append([by_track(dataset, seed) for seed in seeds])
+    splits = [[draw(dataset, seed) for seed in seeds] for draw in (by_segment, by_track)]
     # Two bars are useful even where there are too few artists.
     with contextlib.suppress(DatasetError):
         splits.append([by_artist(dataset, seed) for seed in seeds])

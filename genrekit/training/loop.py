@@ -64,10 +64,8 @@ class EpochStats:
 class Training:
     """A training run: iterate over it for its epochs, then ask for its `model`.
 
-    Attributes
-    ----------
-    history : list of EpochStats, the epochs so far
-    kept_epoch : int, the epoch whose weights are kept; 0 before the first
+    `history` has the epochs so far; `kept_epoch` is the one whose weights are kept, 0 before the
+    first.
     """
 
     def __init__(self, dataset: Dataset, split: Split, params: TrainParams) -> None:
@@ -116,13 +114,7 @@ class Training:
             yield stats
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
-        """Write everything needed to continue later from the current epoch.
-
-        Raises
-        ------
-        ModelError
-            It cannot be written.
-        """
+        """Write everything needed to continue from the current epoch, or raise ModelError."""
         path = Path(path)
         state = {
             "run": self._identity(),
@@ -138,10 +130,7 @@ class Training:
     def load_state(self, path: str | os.PathLike[str]) -> None:
         """Continue from where `save_state` wrote `path`; nothing in the file is executed.
 
-        Raises
-        ------
-        ModelError
-            It cannot be read, or belongs to another run.
+        Raise ModelError if it cannot be read, or belongs to another run.
         """
         path = Path(path)
         with plain_os_errors("read", path, ModelError):
@@ -164,14 +153,8 @@ class Training:
     def model(self, about: str = "") -> GenreModel:
         """Return the current model, calibrated on the validation part, with its card.
 
-        Parameters
-        ----------
-        about : str, first in the card: the source of the data, and its limits
-
-        Raises
-        ------
-        ModelError
-            No epoch has been run yet.
+        `about` comes first in the card: the source of the data, and its limits. Raise ModelError
+        before the first epoch.
         """
         model = self._uncalibrated()
         temperature, threshold = self._calibration(model)
@@ -182,13 +165,12 @@ class Training:
     def measured(self) -> Measurement:
         """Measure the current network, uncalibrated, on the held-out part.
 
-        Raises
-        ------
-        ModelError
-            No epoch has been run yet.
+        Raise ModelError before the first epoch.
         """
-        part = self.split.measured_part
-        return measure(self._uncalibrated(), self.dataset, self.split.measured, part)
+        return self._measure(self._uncalibrated())
+
+    def _measure(self, model: GenreModel) -> Measurement:
+        return measure(model, self.dataset, self.split.measured, self.split.measured_part)
 
     def _uncalibrated(self) -> GenreModel:
         if not self.kept_epoch:
@@ -218,22 +200,16 @@ class Training:
 
     def _make_recipe(self) -> Recipe:
         params, dataset, rows = self.params, self.dataset, self.split.train
-        x, y = self._rows(rows)
+        common = (self._network, *self._rows(rows), params.learning_rate)
         if params.recipe == "course":
-            return CourseRecipe(self._network, x, y, params.learning_rate)
-        before, after = adjacent_rows(dataset, rows)
-        log_mel = dataset.params.kind == "log_mel" and not params.normalise
+            return CourseRecipe(*common)
         return RobustRecipe(
-            self._network,
-            x,
-            y,
-            before,
-            after,
-            log_mel,
-            self._outliers(),
-            len(dataset.genres),
-            params.learning_rate,
-            params.epochs * math.ceil(len(rows) / params.batch_size),
+            *common,
+            adjacent=adjacent_rows(dataset, rows),
+            log_mel=dataset.params.kind == "log_mel" and not params.normalise,
+            outliers=self._outliers(),
+            genres=len(dataset.genres),
+            steps=params.epochs * math.ceil(len(rows) / params.batch_size),
         )
 
     def _outliers(self) -> Tensor:
@@ -310,7 +286,7 @@ class Training:
             "training": recipe | {"epochs_run": len(self.history), "kept_epoch": self.kept_epoch},
             "parameters": count_parameters(model.network),
             "calibrated_on": "valid" if len(split.valid) else None,
-            "measured": measure(model, dataset, split.measured, split.measured_part).to_dict(),
+            "measured": self._measure(model).to_dict(),
             "history": [asdict(stats) for stats in self.history],
         }
 

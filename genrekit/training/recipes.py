@@ -60,7 +60,6 @@ class CourseRecipe(Recipe):
         self._parts = {"judge": network, "optimizer": self._optimizer}
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._x[rows], self._y[rows]
         if self._chain is not None:
             loss, logits = self._chain.differentiate(x, target)
@@ -85,12 +84,11 @@ class RobustRecipe(Recipe):
     network : nn.Module
     x : Rows, the training rows
     y : Tensor, int64, shape (n,), their labels
-    before, after : ndarray, int64, shape (n,), the row before and after each in its track, or its
-        own number
+    learning_rate : float, the highest of the cycle
+    adjacent : two ndarrays, int64, shape (n,), as `adjacent_rows` returns them
     log_mel : bool, whether coefficients are mel bands in dB
     outliers : Tensor, shape (m, frames, coefficients), rows that are not music; m may be 0
     genres : int
-    learning_rate : float, the highest of the cycle
     steps : int, of the whole run
     """
 
@@ -106,29 +104,26 @@ class RobustRecipe(Recipe):
         network: nn.Module,
         x: Rows,
         y: Tensor,
-        before: NDArray[np.int64],
-        after: NDArray[np.int64],
+        learning_rate: float,
+        *,
+        adjacent: tuple[NDArray[np.int64], NDArray[np.int64]],
         log_mel: bool,
         outliers: Tensor,
         genres: int,
-        learning_rate: float,
         steps: int,
     ) -> None:
         self._network = network
         self.judge = copy.deepcopy(network)
         self._x, self._y = x, one_hot(y, genres).float()
-        self._before, self._after = torch.from_numpy(before), torch.from_numpy(after)
+        self._before, self._after = map(torch.from_numpy, adjacent)
         self._log_mel = log_mel
         self._outliers = outliers
         weights = [p for p in network.parameters() if p.ndim > 1]
         others = [p for p in network.parameters() if p.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": weights}]
+        groups.append({"params": others, "weight_decay": 0.0})
         self._optimizer = torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": self.WEIGHT_DECAY},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            learning_rate,
-            fused=True,
+            groups, learning_rate, weight_decay=self.WEIGHT_DECAY, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, learning_rate, total_steps=steps, pct_start=self.WARM_UP
@@ -141,7 +136,6 @@ class RobustRecipe(Recipe):
         }
 
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Learn from these training rows; return their mean loss, logits and target genres."""
         x, target = self._with_outliers(*self._mixed(self._varied(rows), self._y[rows]))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
             logits = self._network(mask(x)).float()
@@ -178,9 +172,7 @@ class RobustRecipe(Recipe):
         if count:
             replaced = torch.randperm(len(x))[:count]
             chosen = self._outliers[torch.randint(len(self._outliers), (count,))]
-            if self._log_mel:
-                chosen = add_noise(equalise(chosen))
-            x[replaced] = chosen
+            x[replaced] = add_noise(equalise(chosen)) if self._log_mel else chosen
             target[replaced] = 1 / target.shape[1]
         return x, target
 
@@ -188,9 +180,9 @@ class RobustRecipe(Recipe):
     def _average(self, steps: int) -> None:
         """Move `judge` towards the weights: at first the average of the last tenth of the steps."""
         share = max(1 / self.AVERAGED_STEPS, 10 / (10 + steps))
-        for kept, new in zip(
-            self.judge.state_dict().values(), self._network.state_dict().values(), strict=True
-        ):
+        new_weights = self._network.state_dict()
+        for name, kept in self.judge.state_dict().items():
+            new = new_weights[name]
             if kept.is_floating_point():
                 kept.lerp_(new, share)
             else:

@@ -1,5 +1,6 @@
 """A dataset's rows as training needs them: read on demand, normalised, with their neighbours."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,29 +15,23 @@ __all__ = ["RowReader", "Rows", "adjacent_rows", "normalisation"]
 _ROWS_SUMMED: Final = 128
 
 
+@dataclass(frozen=True, eq=False)
 class RowReader:
-    """Rows of features as tensors, read and normalised on demand."""
+    """Rows of features as tensors, read and normalised (by mean and std) on demand."""
 
-    def __init__(
-        self,
-        features: NDArray[np.float32],
-        rows: NDArray[np.int64],
-        normalise: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
-        device: torch.device,
-    ) -> None:
-        self._features = features
-        self._rows = rows
-        self._normalise = normalise
-        self._device = device
+    features: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    normalise: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    device: torch.device
 
     def __getitem__(self, places: Tensor | slice, /) -> Tensor:
-        rows = self._rows[places if isinstance(places, slice) else places.numpy()]
-        features = self._features[rows]  # a copy
-        if self._normalise is not None:
-            mean, std = self._normalise
+        rows = self.rows[places if isinstance(places, slice) else places.numpy()]
+        features = self.features[rows]  # a copy
+        if self.normalise is not None:
+            mean, std = self.normalise
             features -= mean
             features /= std
-        return torch.from_numpy(features).to(self._device)
+        return torch.from_numpy(features).to(self.device)
 
 
 Rows = Tensor | RowReader

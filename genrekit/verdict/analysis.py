@@ -76,13 +76,7 @@ _PLAYABLE_RATE_HZ: Final = 8000
 class Song:
     """The content of a sound file, and how much of it may be analysed.
 
-    Attributes
-    ----------
-    content : bytes
-    max_seconds : float, above 0
-    digest : str
-        SHA-256 of the content in hexadecimal; computed when not given.
-    max_channels : int
+    `digest` is the SHA-256 of the content in hexadecimal; it is computed when not given.
     """
 
     content: bytes = field(repr=False, compare=False)
@@ -128,7 +122,6 @@ class SongResult:
 
     Attributes
     ----------
-    verdict : Verdict
     info : AudioInfo, of the file as it came
     seconds : float, s, how much was analysed
     rate : int, Hz, the model's sample rate
@@ -156,15 +149,10 @@ class SongResult:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The evidence for and against a genre.
+    """The evidence for and against a genre, as an array and in a sentence.
 
-    Attributes
-    ----------
-    genre : str
-    values : ndarray, float32, shape (bands, columns), nats
-        Evidence for the genre over the whole song; 0 where no segment was explained.
-    sentence : str, the same in words
-    segments : tuple of int, the segments that were explained
+    `values`, in nats, of shape (bands, columns), are 0 where no segment was explained; `segments`
+    are those that were.
     """
 
     genre: str

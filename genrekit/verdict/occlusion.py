@@ -57,7 +57,6 @@ def occlusion(
 
     Parameters
     ----------
-    model : GenreModel
     segments : ndarray, float32, shape (n, params.segment_samples)
     genre_index : int, which of ``model.genres``
     bands : int, 1 to params.n_mels, of equal width in mel bands
@@ -77,11 +76,13 @@ def occlusion(
     segments = usable_samples(segments, ndim=2)
     rows, columns = _parts(params.n_mels, bands, "bands"), _parts(params.frames, moments, "moments")
     areas = [(column, row) for row in rows for column in columns]
+    dct = None if params.kind == "log_mel" else dct_matrix(params.n_mfcc, params.n_mels)
     results = [np.empty((0, bands, moments), np.float32)]
     for start in range(0, len(segments), _SEGMENTS_AT_ONCE):
         mel = log_mel(segments[start : start + _SEGMENTS_AT_ONCE], params)
-        whole = _log_odds(model, _features(mel, params), genre_index)
-        without = [_log_odds(model, f, genre_index) for f in _occluded(mel, params, areas)]
+        features = mel if dct is None else mel @ dct
+        whole = _log_odds(model, features, genre_index)
+        without = [_log_odds(model, f, genre_index) for f in _occluded(mel, features, dct, areas)]
         lost = whole[:, np.newaxis] - np.concatenate(without).reshape(len(mel), len(areas))
         results.append(lost.reshape(-1, bands, moments).astype(np.float32))
     return np.concatenate(results)
@@ -126,7 +127,6 @@ def song_map(
     ----------
     maps : ndarray, shape (n, bands, moments), as `occlusion` returns them; n >= 1
     starts : ndarray, shape (n,), s, where each segment begins, >= 0
-    params : FeatureParams of the model
     seconds : float, s, > 0, the song's length
 
     Returns
@@ -163,16 +163,18 @@ def describe(evidence: SongMap, genre: str) -> str:
     if not values.size or np.abs(values).max() < _LEAST:
         return (
             f"No single area decided: turning any one down changes the odds for {genre} by less "
-            f"than {_percent(_LEAST)}."
+            f"than {_LEAST:.0%}."
         )
     means = values.mean(axis=1)
     errors = values.std(axis=1) / np.sqrt(values.shape[1])
     clear = (np.abs(means) >= _LEAST) & (np.abs(means) >= _ERRORS * errors)
     pro, contra = np.where(clear, means, 0).clip(0), np.where(clear, -means, 0).clip(0)
-    against = _against(evidence, pro, contra)
+    against = ""
+    if contra.any() and contra.max() >= 0.25 * pro.max():  # they weigh a quarter at least
+        against = f"{_pitch(evidence, _run(contra))} spoke against it."
     if not pro.any():
         if against:
-            return f"Nothing spoke for {genre} throughout; {against} spoke against it."
+            return f"Nothing spoke for {genre} throughout; {against}"
         return (
             f"No range of pitch decided: some areas spoke for {genre} and others against it, and "
             "over the song they cancel out."
@@ -180,26 +182,18 @@ def describe(evidence: SongMap, genre: str) -> str:
     sentence = _for(evidence, values, pro)
     strength = (
         f" Turning one of these areas down lowers the odds for {genre} by about "
-        f"{_percent(1 - np.exp(-float(pro[_run(pro)].mean())))}."
+        f"{1 - np.exp(-float(pro[_run(pro)].mean())):.0%}."
     )
-    return sentence + (f"; {against} spoke against it." if against else ".") + strength
+    return sentence + (f"; {against}" if against else ".") + strength
 
 
 def _for(evidence: SongMap, values: NDArray[np.float64], pro: NDArray[np.float64]) -> str:
     """Return such as: Mostly the treble (above 4.6 kHz), in the first half."""
     run = _run(pro)
-    spread = (pro > 0).mean() > 0.75 and pro.max() < 2 * pro.mean()
-    if spread:
+    if (pro > 0).mean() > 0.75 and pro.max() < 2 * pro.mean():
         return "All ranges of pitch alike" + _when(values.mean(axis=0))
     how = "Mostly" if pro[run].sum() > 0.5 * pro.sum() else "Above all"
     return f"{how} {_pitch(evidence, run)}" + _when(values[run].mean(axis=0))
-
-
-def _against(evidence: SongMap, pro: NDArray[np.float64], contra: NDArray[np.float64]) -> str:
-    """Name the bands against the genre, where they weigh at least a quarter of those for it."""
-    if not contra.any() or contra.max() < 0.25 * pro.max():
-        return ""
-    return _pitch(evidence, _run(contra))
 
 
 def _run(strength: NDArray[np.float64]) -> slice:
@@ -249,10 +243,6 @@ def _hertz(value: float) -> str:
     return f"{value / 1000:.1f} kHz" if value >= 1000 else f"{round(value, -1):.0f} Hz"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
-
-
 # -- pieces -----------------------------------------------------------------------------------
 
 
@@ -263,26 +253,17 @@ def _parts(size: int, count: int, what: str) -> list[slice]:
     return [slice(low, high) for low, high in pairwise(edges)]
 
 
-def _features(mel: Array, params: FeatureParams) -> Array:
-    if params.kind == "log_mel":
-        return mel
-    result: Array = mel @ dct_matrix(params.n_mfcc, params.n_mels)
-    return result
-
-
 def _occluded(
-    mel: Array, params: FeatureParams, areas: list[tuple[slice, slice]]
+    mel: Array, whole: Array, dct: Array | None, areas: list[tuple[slice, slice]]
 ) -> Iterator[Array]:
     """Yield the features with each area of each segment turned down, in blocks.
 
     Only what changes is computed: the DCT is linear, so the change of an area is turned into a
-    change of the MFCCs.
+    change of the MFCCs; `whole` are the features before it.
     """
-    whole = _features(mel, params)
     change = _turned_down(mel) - mel
-    dct = None if params.kind == "log_mel" else dct_matrix(params.n_mfcc, params.n_mels)
     numbers = np.arange(len(mel) * len(areas))
-    at_once = max(1, _VALUES_AT_ONCE // (params.frames * params.coefficients))
+    at_once = max(1, _VALUES_AT_ONCE // whole[0].size)
     for block in np.split(numbers, range(at_once, len(numbers), at_once)):
         features = whole[block // len(areas)]
         for row, number in zip(features, block.tolist(), strict=True):

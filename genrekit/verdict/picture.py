@@ -38,14 +38,9 @@ class Picture:
 
 
 def mel_picture(samples: NDArray[np.float32], rate: int, formula: MelFormula = "slaney") -> Picture:
-    """Draw a sound as a mel spectrogram of at most 1200 columns.
+    """Draw a sound of at least one sample, at `rate` Hz, in at most 1200 columns."""
+    import scipy.fft
 
-    Parameters
-    ----------
-    samples : ndarray, float32, shape (samples,), at least one
-    rate : int, Hz
-    formula : "slaney" or "htk"
-    """
     samples = usable_samples(samples)
     if not len(samples):
         raise AudioError("There are no samples to draw.")
@@ -59,20 +54,12 @@ def mel_picture(samples: NDArray[np.float32], rate: int, formula: MelFormula = "
     padded = np.pad(samples, half)
     starts = ((np.arange(columns * looks) + 0.5) * (len(samples) / (columns * looks))).astype(int)
     every = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)
-    power = np.empty((columns * looks, _BANDS), np.float32)
-    for at in range(0, len(starts), _FRAMES_AT_ONCE):
-        block = slice(at, at + _FRAMES_AT_ONCE)
-        power[block] = _power(every[starts[block]] * window) @ weights
-    power = power.reshape(columns, looks, _BANDS).mean(axis=1)
+    blocks = np.split(starts, range(_FRAMES_AT_ONCE, len(starts), _FRAMES_AT_ONCE))
+    spectra = (scipy.fft.rfft(every[block] * window) for block in blocks)
+    parts = [(block.real**2 + block.imag**2) @ weights for block in spectra]
+    power = np.concatenate(parts).reshape(columns, looks, _BANDS).mean(axis=1)
     db = 10 * np.log10(np.maximum(power, 1e-10))
     top = max(float(db.max()), _FAINTEST_DB)
     shade = np.clip((db - top) / _RANGE_DB + 1, 0, 1) * 255
     centres = mel_frequencies(_BANDS + 2, 0, rate / 2, formula)[1:-1]
     return Picture(np.rint(shade).astype(np.uint8).T, tuple(centres.tolist()))
-
-
-def _power(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
-    import scipy.fft
-
-    spectrum = scipy.fft.rfft(windowed)
-    return spectrum.real**2 + spectrum.imag**2

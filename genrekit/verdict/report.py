@@ -53,13 +53,7 @@ def agreeing_segments(verdict: Verdict) -> int:
 
 
 def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
-    """Return one file's result as plain values for JSON.
-
-    Parameters
-    ----------
-    name : str, of the file
-    outcome : Verdict, or the reason why there is none
-    """
+    """Return one file's result, a verdict or the reason why there is none, as values for JSON."""
     if isinstance(outcome, str):
         return {"file": name, "error": outcome}
     return {"file": name, **asdict(outcome)}
@@ -79,11 +73,7 @@ def summary_line(name: str, outcome: Verdict | str) -> str:
 def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[str, Any]:
     """Return one file's result as a row: the verdict in few columns, then every genre's.
 
-    Parameters
-    ----------
-    name : str, of the file
-    outcome : Verdict, or the reason why there is none
-    seconds : float, s, how much of the song was analysed
+    `seconds` is how much of the song was analysed.
     """
     if isinstance(outcome, str):
         return {"file": name, "verdict": "cannot be used", "note": outcome}

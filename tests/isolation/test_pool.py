@@ -589,7 +589,7 @@ def test_a_requeued_call_does_not_wait_forever(make, monkeypatch):
         return gone
 
     monkeypatch.setattr(workers, "_withdraw", lose_patience)
-    workers._tasks = workers._tasks._replace(warm="worker_jobs:broken_warm")
+    workers._about["warm"] = "worker_jobs:broken_warm"
     with calling(workers, jobs.process) as asked:
         assert tired.wait(30)
         os.kill(first, signal.SIGKILL)

@@ -129,7 +129,17 @@ def recipe(log_mel=False, outliers=0, n=24, **change):
     after = np.minimum(np.arange(n) + 1, n - 1)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(30, 3))
     strange = torch.full((outliers, 6, 5), -999.0)
-    return RobustRecipe(network, x, y, before, after, log_mel, strange, 3, 1e-2, 10)
+    return RobustRecipe(
+        network,
+        x,
+        y,
+        1e-2,
+        adjacent=(before, after),
+        log_mel=log_mel,
+        outliers=strange,
+        genres=3,
+        steps=10,
+    )
 
 
 def test_pieces_are_taken_from_a_segment_and_the_ones_beside_it():

@@ -91,9 +91,8 @@ def _compressed(messages: Sequence[Message]) -> Response | None:
     ended = bool(rest) and not rest[-1].get("more_body", False)
     complete = ended and headers.get("content-length", str(len(body))) == str(len(body))
     script = headers.get("content-type", "").startswith(_MEDIA_TYPES)
-    if not (start["status"] == 200 and script and complete and len(body) >= _LEAST_BYTES):
-        return None
-    if "content-encoding" in headers:
+    plain = start["status"] == 200 and script and "content-encoding" not in headers
+    if not (plain and complete and len(body) >= _LEAST_BYTES):
         return None
     for name in _OF_THE_FILE:
         del headers[name]

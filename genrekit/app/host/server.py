@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 from anyio import to_thread
@@ -47,10 +48,8 @@ _FORCED: Final = 128 + signal.SIGTERM
 def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = ()) -> "Host":
     """Prepare a server, or end the process with one plain sentence that says why not.
 
-    Parameters
-    ----------
-    warm : function, run by a thread, that speeds up the first verdict; raises if there can be none
-    closers : functions that end what was started, each within a few seconds
+    A thread runs `warm`, which speeds up the first verdict, and raises if there can be none. Each
+    of `closers` ends something that was started, within a few seconds.
     """
     share_arena()
     logs.install()
@@ -85,7 +84,9 @@ class Host:
         """Run the server from its first moment to its last."""
         self._catch_signals()
         import_pages()
-        event("server started", **_loggable(self._settings))
+        about = asdict(self._settings) | {"folders": len(self._settings.folders)}
+        del about["jobs_folder"]  # the names of folders are private
+        event("server started", **about)
         session.jobs()
         self.warm_up.start()
         if self._settings.mode == "local":
@@ -133,17 +134,14 @@ class Host:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop_before(signal.getsignal(number)))
+            signal.signal(number, partial(self._stop_before, signal.getsignal(number)))
 
-    def _stop_before(self, next_handler: Any) -> Callable[[int, Any], None]:
-        def handle(number: int, frame: Any) -> None:
-            # Take no lock here: the signal may have interrupted its holder.
-            threading.Thread(target=_exit_late, name="stop-watch", daemon=True).start()
-            threading.Thread(target=self.stop, name="stop", daemon=True).start()
-            if callable(next_handler):
-                next_handler(number, frame)
-
-        return handle
+    def _stop_before(self, next_handler: Any, number: int, frame: Any) -> None:
+        # Take no lock here: the signal may have interrupted its holder.
+        threading.Thread(target=_exit_late, name="stop-watch", daemon=True).start()
+        threading.Thread(target=self.stop, name="stop", daemon=True).start()
+        if callable(next_handler):
+            next_handler(number, frame)
 
     def stop(self) -> None:
         """End what was started; a second caller waits for the first."""
@@ -174,10 +172,3 @@ def _print_address() -> None:
     address = f"{scheme}://localhost:{config.get_option('server.port')}{probes.base_path()}/"
     sys.stdout.write(f"\n  GenreKit is at {address}\n\n")
     sys.stdout.flush()
-
-
-def _loggable(chosen: Settings) -> dict[str, Any]:
-    """Return the settings without folders, which are private."""
-    values = asdict(chosen) | {"folders": len(chosen.folders)}
-    del values["jobs_folder"]
-    return values

@@ -1,16 +1,11 @@
 """Log uploads that Streamlit refuses while they arrive."""
 
-import re
-from typing import Final
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genrekit.app.logs import event
 
 __all__ = ["LogRefusedUploads"]
-
-_UPLOAD: Final = re.compile(r"/_stcore/upload_file/")
 
 
 class LogRefusedUploads:
@@ -21,7 +16,7 @@ class LogRefusedUploads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         upload = scope["type"] == "http" and scope["method"] == "PUT"
-        if not upload or not _UPLOAD.search(scope["path"]):
+        if not upload or "/_stcore/upload_file/" not in scope["path"]:
             await self._app(scope, receive, send)
             return
 

@@ -28,10 +28,7 @@ def import_pages() -> None:
 class WarmUp:
     """The work of a thread that calls `warm` until it succeeds.
 
-    Attributes
-    ----------
-    tried : bool, true after the first call
-    succeeded : bool, true until a call fails
+    `tried` is true after the first call, `succeeded` until a call fails.
     """
 
     def __init__(self, warm: Callable[[], object]) -> None:
@@ -61,12 +58,11 @@ class WarmUp:
         begun = time.monotonic()
         try:
             self._warm()
+            self.succeeded = True
+            event("warmed up", seconds=time.monotonic() - begun)
         except Exception as error:
             self.succeeded = False
             event("warm-up failed", level=logging.ERROR, error=error)
-        else:
-            self.succeeded = True
-            event("warmed up", seconds=time.monotonic() - begun)
         if not self.tried:
             freeze()
         self.tried = True

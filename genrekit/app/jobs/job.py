@@ -96,11 +96,9 @@ class Job:
 
     def log(self) -> str:
         """Return the last 20,000 characters of standard error."""
-        try:
-            text = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        return text[-20_000:]
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "log.txt").read_text("utf-8", errors="replace")[-20_000:]
+        return ""
 
     def seconds(self) -> float:
         """Return how long the job has run."""

@@ -55,7 +55,6 @@ class Jobs:
         self._cleaned = 0.0
         self._closed = False
         self._stopping = False
-        self._sizes = storage.Sizes()
         self._failed_starts: dict[str, int] = {}
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
             self._remove_leftovers()
@@ -98,21 +97,12 @@ class Jobs:
         return folder
 
     def add(
-        self,
-        folder: Path,
-        kind: str,
-        title: str,
-        commands: Sequence[Sequence[str]],
-        owner: str,
+        self, folder: Path, kind: str, title: str, commands: Sequence[Sequence[str]], owner: str
     ) -> Job:
-        """Queue a job.
+        """Queue a job of an owner, a visitor; `folder`, from `new_folder`, goes if it is refused.
 
-        Parameters
-        ----------
-        folder : from `new_folder`; removed if the job is refused
-        kind : "music", "dataset", "model" or "leak", by what it makes
-        commands : arguments of ``python -m genrekit``, run one after another in `folder`
-        owner : str, the visitor
+        Its `kind` is what it makes: "music", "dataset", "model" or "leak". Its `commands` are
+        arguments of ``python -m genrekit``, run one after another in the folder.
         """
         try:
             with self._queue():
@@ -132,7 +122,7 @@ class Jobs:
 
     def room(self, owner: str) -> int:
         """Return how many bytes a visitor may still upload."""
-        sizes = [self._sizes.of(job) for job in self.all() if job.owner == owner]
+        sizes = [storage.size_of(job) for job in self.all() if job.owner == owner]
         return max(1, round(1e6 * self._most_for_one()) - sum(sizes))
 
     def get(self, job_id: str) -> Job | None:
@@ -175,9 +165,22 @@ class Jobs:
             event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
 
-    def _queue(self, hasty: bool = False) -> contextlib.AbstractContextManager[None]:
-        seconds = _HASTY_SECONDS if hasty else _QUEUE_SECONDS
-        return _locked(self.root / "queue.lock", seconds)
+    @contextlib.contextmanager
+    def _queue(self, hasty: bool = False) -> Iterator[None]:
+        """Lock the queue; refuse if another server, which may be stuck, keeps it locked."""
+        end = time.monotonic() + (_HASTY_SECONDS if hasty else _QUEUE_SECONDS)
+        with (self.root / "queue.lock").open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise JobRefused(
+                            "The server is too busy to take this: try again in a minute."
+                        ) from None
+                time.sleep(_POLL_SECONDS / 10)
+            yield
 
     def _check_open(self) -> None:
         if self._stopping:
@@ -193,7 +196,7 @@ class Jobs:
 
     def _make_room(self, jobs: Sequence[Job], owner: str, size: int) -> None:
         """Refuse what exceeds a visitor's space; remove old results if the disk space is short."""
-        sizes = [(job, self._sizes.of(job)) for job in jobs]
+        sizes = [(job, storage.size_of(job)) for job in jobs]
         wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
         most = self._most_for_one()
         if wanted > 1e6 * most:
@@ -295,9 +298,7 @@ class Jobs:
             if newest < oldest and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
                 event("job removed", job=short(path.name), kind=job.kind if job else "", why="age")
-        jobs = self.all()
-        self._sizes.keep(jobs)
-        self._shrink([(job, self._sizes.of(job)) for job in jobs])
+        self._shrink([(job, storage.size_of(job)) for job in self.all()])
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -306,21 +307,3 @@ class Jobs:
         removed = storage.remove_leftovers(self.root, running, frozenset(job.id for job in jobs))
         if removed:
             event("leftovers removed", files=removed)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a lock, or raise JobRefused if another server, which may be stuck, still holds it."""
-    end = time.monotonic() + seconds
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise JobRefused(
-                        "The server is too busy to take this: try again in a minute."
-                    ) from None
-            time.sleep(_POLL_SECONDS / 10)
-        yield

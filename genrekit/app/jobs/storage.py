@@ -4,25 +4,27 @@ When space is short, finished jobs are removed, the oldest first. A job that wai
 and so does a job whose music or dataset such a job reads.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from genrekit.app.jobs.job import JOB_ID, Job
 
 __all__ = [
-    "Sizes",
     "bytes_below",
     "check_writable",
     "expendable",
     "free_bytes",
     "needed",
     "remove_leftovers",
+    "size_of",
 ]
 
 # Names of temporary files: of atomic writing, the composer, an upload being unpacked, a download
@@ -38,10 +40,8 @@ def bytes_below(path: Path) -> int:
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:
-            try:
-                total += (Path(folder) / name).lstat().st_size
-            except OSError:  # removed in the meantime
-                continue
+            with contextlib.suppress(OSError):  # removed in the meantime
+                total += Path(folder, name).lstat().st_size
     return total
 
 
@@ -59,31 +59,19 @@ def check_writable(folder: Path) -> None:
         trial.unlink(missing_ok=True)
 
 
-class Sizes:
-    """The sizes of jobs; a finished job is measured once."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int], int] = {}
-
-    def of(self, job: Job) -> int:
-        """Return the bytes that a job's folder takes."""
-        if job.active:
-            return bytes_below(job.folder)
-        key = (job.id, _changed(job.folder))
-        if key not in self._known:
-            self._known[key] = bytes_below(job.folder)
-        return self._known[key]
-
-    def keep(self, jobs: Sequence[Job]) -> None:
-        """Forget all other jobs."""
-        ids = {job.id for job in jobs}
-        self._known = {key: size for key, size in self._known.items() if key[0] in ids}
+def size_of(job: Job) -> int:
+    """Return the bytes that a job's folder takes; a finished job is measured once."""
+    if job.active:
+        return bytes_below(job.folder)
+    # The files of its state: a resumed job writes new events.
+    paths = [job.folder / name for name in ("job.json", "events.jsonl", "stopped")]
+    changed = max((path.stat().st_mtime_ns for path in paths if path.exists()), default=0)
+    return _size_at(job.folder, changed)
 
 
-def _changed(folder: Path) -> int:
-    """Return when a job's state last changed, in ns; a resumed job writes new events."""
-    paths = [folder / name for name in ("job.json", "events.jsonl", "stopped")]
-    return max((path.stat().st_mtime_ns for path in paths if path.exists()), default=0)
+@lru_cache(maxsize=10_000)
+def _size_at(folder: Path, _changed: int) -> int:
+    return bytes_below(folder)
 
 
 def needed(jobs: Sequence[Job]) -> frozenset[str]:
@@ -100,13 +88,9 @@ def needed(jobs: Sequence[Job]) -> frozenset[str]:
 
 
 def expendable(sizes: Sequence[tuple[Job, int]], keep: frozenset[str], excess: float) -> list[Job]:
-    """Return the oldest jobs that together free `excess` bytes, or all there are.
+    """Return the oldest jobs that together free `excess` bytes, or all but those to `keep`.
 
-    Parameters
-    ----------
-    sizes : jobs with their bytes, oldest first
-    keep : ids of jobs that must stay
-    excess : float, bytes
+    `sizes` are jobs with their bytes, oldest first; `keep` are ids.
     """
     chosen: list[Job] = []
     for job, size in sizes:
@@ -121,12 +105,9 @@ def expendable(sizes: Sequence[tuple[Job, int]], keep: frozenset[str], excess: f
 def remove_leftovers(root: Path, running: frozenset[str], begun: frozenset[str]) -> int:
     """Remove temporary files of jobs that do not run, and abandoned folders; return how many.
 
-    Parameters
-    ----------
-    root : Path, the folder of all jobs
-    running : ids of jobs whose process is alive; their folders are skipped
-    begun : ids of all jobs; any other folder takes an upload, or is abandoned when nothing has
-        changed in it for an hour
+    `running` are the ids of jobs whose process is alive, whose folders are skipped; `begun` those
+    of all jobs. Any other folder takes an upload, or is abandoned when nothing has changed in it
+    for an hour.
     """
     removed = 0
     for path in root.iterdir():
@@ -165,11 +146,10 @@ def _age(folder: Path) -> float:
 
 
 def _remove(path: Path) -> int:
-    try:
+    with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    except OSError:
-        return 0
-    return 1
+        return 1
+    return 0
