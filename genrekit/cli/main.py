@@ -62,4 +62,4 @@ def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
     """Return the context that a command computes in; those without PyTorch have no --threads."""
     if not hasattr(options, "threads"):
         return nullcontext()
-    return computing_in(options.threads, options.usual_threads)
+    return computing_in(options.threads, getattr(options, "usual_threads", None))
