@@ -16,17 +16,6 @@ from genrekit.training.params import NETWORK_DEFAULTS
 
 __all__ = ["parser"]
 
-_COMMANDS: Final = {
-    "demo-data": run.demo_data,
-    "inspect": run.inspect,
-    "preprocess": run.preprocess,
-    "export": run.export,
-    "import": run.import_,
-    "train": run.train,
-    "leak-meter": run.leak_meter,
-    "evaluate": run.evaluate,
-    "classify": run.classify,
-}
 _TYPES: Final = {"float": float, "int": int, "location": location, "path": Path}
 
 
@@ -47,7 +36,18 @@ def parser() -> argparse.ArgumentParser:
         SEGMENT_SECONDS=str(FeatureParams().segment_seconds),
         TRACK_SECONDS=str(TRACK_SECONDS),
     )
-    for name, function in _COMMANDS.items():
+    functions = {
+        "demo-data": run.demo_data,
+        "inspect": run.inspect,
+        "preprocess": run.preprocess,
+        "export": run.export,
+        "import": run.import_,
+        "train": run.train,
+        "leak-meter": run.leak_meter,
+        "evaluate": run.evaluate,
+        "classify": run.classify,
+    }
+    for name, function in functions.items():
         about = function.__doc__
         sub = commands.add_parser(name, help=about, description=about)
         sub.set_defaults(run=function, **tables["needs"].get(name, {}))
