@@ -75,19 +75,14 @@ def _add_features(sub: argparse.ArgumentParser) -> None:
     group = sub.add_argument_group("features")
     for field in fields(FeatureParams):
         about = field.metadata
-        if isinstance(field.default, bool):
-            group.add_argument(
-                "--" + field.name,
-                action=argparse.BooleanOptionalAction,
-                default=field.default,
-                help=f"{about['help']} (%(default)s)",
-            )
-            continue
         unit = f", {about['unit']}" if about.get("unit") else ""
+        metavar = "S" if about.get("unit") == "s" else "N" if "low" in about else "NAME"
+        option: dict[str, Any] = {"type": type(field.default), "metavar": metavar}
+        if isinstance(field.default, bool):
+            option = {"action": argparse.BooleanOptionalAction}
         group.add_argument(
             "--" + field.name.replace("_", "-"),
-            type=type(field.default),
             default=field.default,
-            metavar="S" if about.get("unit") == "s" else "N" if "low" in about else "NAME",
             help=f"{about['help']}{unit} (%(default)s)",
+            **option,
         )
