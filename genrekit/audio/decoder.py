@@ -108,13 +108,7 @@ def decode(source: AudioSource, sample_rate: int, max_seconds: float | None) -> 
 
 
 def probe(source: AudioSource) -> AudioInfo:
-    """Read only the header of a file.
-
-    Raises
-    ------
-    AudioError
-        As `load_audio`, as far as the header tells.
-    """
+    """Read only the header of a file, or raise AudioError."""
     with open_source(source) as file, _open_decoder(file) as (info, _):
         return info
 
@@ -217,19 +211,14 @@ def _resample(blocks: Iterable[Array], source_rate: int, target_rate: int) -> It
         resampler = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
     position = 0
     for block in blocks:
-        _check_block(block, source_rate, position)
+        if not in_range(block):
+            at = int(np.argmin(np.abs(block) <= LOUDEST))
+            problem = "far beyond full scale" if np.isfinite(block[at]) else "that are not numbers"
+            raise AudioError(
+                f"It contains samples {problem} (first at {(position + at) / source_rate:.1f} s): "
+                "export it again from the program that made it."
+            )
         position += len(block)
         yield block if resampler is None else resampler.resample_chunk(block)
     if resampler is not None:
         yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
-
-
-def _check_block(block: Array, rate: float, position: int) -> None:
-    if in_range(block):
-        return
-    at = int(np.argmin(np.abs(block) <= LOUDEST))
-    problem = "far beyond full scale" if np.isfinite(block[at]) else "that are not numbers"
-    raise AudioError(
-        f"It contains samples {problem} (first at {(position + at) / rate:.1f} s): "
-        "export it again from the program that made it."
-    )

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.samples import usable_samples
-from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_whole
+from genrekit.ranges import check_choice, check_number, check_whole
 
 __all__ = [
     "PHONE_BAND_HZ",
@@ -49,7 +48,9 @@ SILENCE: Final = 1e-9
 
 @dataclass(frozen=True)
 class Degradation:
-    """The settings of a degradation; the defaults change nothing.
+    """The settings of a degradation; SettingsError if a value is out of range.
+
+    The defaults change nothing.
 
     Attributes
     ----------
@@ -65,11 +66,6 @@ class Degradation:
         Amount of playback through a phone: the echo of a small room, the band of a telephone, the
         resonances of a small loudspeaker, compression, a little noise.
     seed : int, >= 0, of the noise and the room
-
-    Raises
-    ------
-    SettingsError
-        On creation: a value is out of range.
     """
 
     level_db: float = 0.0
@@ -86,8 +82,7 @@ class Degradation:
         if self.noise_db is not None:
             check_number("noise_db", self.noise_db, *_NOISE_RANGE_DB, "dB, or None")
         check_number("phone", self.phone, 0, 1)
-        if self.noise_colour not in get_args(NoiseColour):
-            raise SettingsError(f'Unknown noise "{self.noise_colour}": use pink or white.')
+        check_choice("noise", self.noise_colour, get_args(NoiseColour))
         check_whole("seed", self.seed, 0)
 
 

@@ -10,14 +10,7 @@ __all__ = ["wav_bytes"]
 
 
 def wav_bytes(samples: NDArray[np.floating[Any]], sample_rate: int) -> bytes:
-    """Return 16-bit WAV.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (samples,) or (samples, channels)
-        Full scale is 1.0; larger values are clipped.
-    sample_rate : int, Hz
-    """
+    """Return 16-bit WAV of samples, shape (samples,) or (samples, channels), clipped at 1.0."""
     import soundfile
 
     buffer = io.BytesIO()

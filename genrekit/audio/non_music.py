@@ -92,10 +92,7 @@ def babble(rng: np.random.Generator, samples: int, sample_rate: int) -> Array:
 
 
 NON_MUSIC: Final[dict[str, Callable[[np.random.Generator, int, int], Array]]] = {
-    "noise": noise,
-    "tones": tones,
-    "clicks": clicks,
-    "babble": babble,
+    kind.__name__: kind for kind in (noise, tones, clicks, babble)
 }
 
 

@@ -90,13 +90,7 @@ def check_rate(rate: object) -> None:
 
 
 def resampled(samples: Array, source_rate: float, target_rate: float) -> Array:
-    """Resample from one rate to another, both in Hz.
-
-    Raises
-    ------
-    SettingsError
-        A rate is out of range.
-    """
+    """Resample from one rate to another, in Hz; SettingsError for a rate out of range."""
     check_rate(source_rate)
     check_rate(target_rate)
     if source_rate == target_rate or not len(samples):

@@ -18,7 +18,7 @@ from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, s
 from genrekit.dataset.build import BuildProgress, build_dataset
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import atomic_write, plain_os_errors, without_nan
+from genrekit.system.files import plain_os_errors, without_nan, write_whole
 from genrekit.system.memory import NOT_ENOUGH, lacks_memory
 from genrekit.system.remote import local_copy
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
@@ -227,9 +227,9 @@ def leak_meter(options: argparse.Namespace) -> int:
     assert last is not None  # at least one epoch is run
     bars, sentence = [bar.to_dict() for bar in last.bars], leak.leak_sentence(last.bars)
     if options.output is not None:
-        with plain_os_errors("written", options.output), atomic_write(options.output) as temporary:
-            text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        text = json.dumps({"bars": bars, "sentence": sentence}, indent=1)
+        with plain_os_errors("written", options.output):
+            write_whole(options.output, text + "\n")
     if options.progress != "json":
         for bar in last.bars:
             segments = counted(bar.segments, "segment")

@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from genrekit.cli.options import parser
@@ -33,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
-        with _threads(options):
+        threads = getattr(options, "threads", None), getattr(options, "usual_threads", None)
+        with computing_in(*threads):
             status: int = options.run(options)
         sys.stdout.flush()
     except GenreKitError as error:
@@ -56,10 +56,3 @@ def _refuse(options: argparse.Namespace, message: str) -> int:
     emit("error", getattr(options, "progress", "none"), message=message)
     print(f"genrekit: {message}", file=sys.stderr)
     return USAGE
-
-
-def _threads(options: argparse.Namespace) -> AbstractContextManager[None]:
-    """Return the context that a command computes in; those without PyTorch have no --threads."""
-    if not hasattr(options, "threads"):
-        return nullcontext()
-    return computing_in(options.threads, options.usual_threads)

@@ -344,16 +344,10 @@ def _compute(
     params, track_seconds = parts.params, parts.track_seconds
     if scheduler is None:
         job = partial(make_part, params=params, track_seconds=track_seconds)
-        return compute_in_order(job, tasks, workers, crashed=lambda: CRASHED)
+        yield from compute_in_order(job, tasks, workers, crashed=lambda: CRASHED)
+        return
     read = partial(read_track_elsewhere, params=params, track_seconds=track_seconds)
-    return _in_order(tasks, read, scheduler)
-
-
-def _in_order(
-    tasks: Sequence[Task], read: "partial[TrackFeatures | str]", scheduler: str
-) -> Generator[PartAt | str, None, None]:
-    """Results of a cluster's workers; the parts are written here, as the results arrive."""
-    early: dict[int, PartAt | str] = {}
+    early: dict[int, PartAt | str] = {}  # a cluster's parts are written here, as they arrive
     with closing(compute_on_cluster(read, tasks, scheduler, crashed=lambda: CRASHED)) as results:
         for i in range(len(tasks)):
             while i not in early:
@@ -393,13 +387,7 @@ def unreadable(error: Exception) -> str:
 def read_track_elsewhere(
     task: Task, params: FeatureParams, track_seconds: float | None
 ) -> TrackFeatures | str:
-    """Do the same on another machine.
-
-    Raises
-    ------
-    DatasetError
-        The folder does not exist there, so every file would fail.
-    """
+    """Do the same on another machine; DatasetError if the folder does not exist there."""
     if isinstance(task.root, Path) and not task.root.is_dir():
         raise DatasetError(
             f"{task.root} is not a folder on the worker {platform.node()}: mount it there under "

@@ -50,7 +50,7 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled segments.
+    """Labelled segments; DatasetError if the columns do not fit each other.
 
     Attributes
     ----------
@@ -66,11 +66,6 @@ class Dataset:
         The part of each track's start that was used, s; None for all of it.
     records : tuple of TrackRecord
     skipped : tuple of Skipped
-
-    Raises
-    ------
-    DatasetError
-        On creation: the columns do not fit each other.
     """
 
     features: NDArray[np.float32]
@@ -142,13 +137,7 @@ class Dataset:
         return dict(zip(self.genres, numbers.tolist(), strict=True))
 
     def segment_numbers(self) -> NDArray[np.int64]:
-        """Return each row's number in its track, counted if unknown.
-
-        Raises
-        ------
-        DatasetError
-            The tracks are unknown.
-        """
+        """Return each row's number in its track, or count them; DatasetError without tracks."""
         if self.tracks is None:
             raise DatasetError("This dataset does not know its tracks: build it from the audio.")
         if self.segments is not None:
@@ -161,13 +150,7 @@ class Dataset:
 
     @classmethod
     def from_card(cls, card: dict[str, Any], **columns: Any) -> Self:
-        """Make a dataset from its card and its columns.
-
-        Raises
-        ------
-        DatasetError
-            The card has another format or is incomplete.
-        """
+        """Make a dataset from its columns and its card; DatasetError if that cannot be used."""
         try:
             if card["format"] != _FORMAT:
                 raise DatasetError(

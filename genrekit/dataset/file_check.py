@@ -19,6 +19,7 @@ from genrekit.audio.source import AudioInfo
 from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short, unreadable
 from genrekit.dataset.duplicates import fingerprint
 from genrekit.errors import AudioError
+from genrekit.features.extraction import power_spectrum
 from genrekit.system.remote import local_path
 from genrekit.wording import counted
 
@@ -129,15 +130,12 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
 
 def _cutoff(samples: Array, rate: int) -> float:
     """The highest frequency within 70 dB of the strongest one, by mean power, Hz."""
-    import scipy.fft
-
     samples = np.pad(samples, (0, max(0, _N_FFT - len(samples))))
     blocks = samples[: len(samples) // _N_FFT * _N_FFT].reshape(-1, _N_FFT)
     window = np.hanning(_N_FFT).astype(np.float32)
     power = np.zeros(_N_FFT // 2 + 1)
     for block in blocks:
-        spectrum = scipy.fft.rfft(block * window)
-        power += spectrum.real**2 + spectrum.imag**2
+        power += power_spectrum(block * window)
     audible = np.flatnonzero(power > power.max() * 10 ** (-CUTOFF_DB / 10))
     if not audible.size:  # all sound is after the last whole block
         return rate / 2

@@ -62,12 +62,15 @@ def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = 
         The file cannot be read, or its parts do not fit.
     """
     path = local_path(path)
-    readers = {".json": _read_json, ".npz": _read_npz, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise SettingsError(f'"{path.name}" must end in .json, .npz or .parquet: rename it.')
     with plain_os_errors("read", path):
-        return reader(path, params)
+        match path.suffix.lower():
+            case ".json":
+                return _read_json(path, params)
+            case ".npz":
+                return _read_npz(path)
+            case ".parquet":
+                return Dataset.read(path)
+    raise SettingsError(f'"{path.name}" must end in .json, .npz or .parquet: rename it.')
 
 
 def _write_json(dataset: Dataset, path: Path) -> None:
@@ -126,7 +129,7 @@ def _write_npz(dataset: Dataset, path: Path) -> None:
         )
 
 
-def _read_npz(path: Path, params: FeatureParams | None) -> Dataset:
+def _read_npz(path: Path) -> Dataset:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             card = json.loads(str(arrays["card"]))
@@ -150,7 +153,3 @@ def _check_text(column: NDArray[Any]) -> None:
     if (native.view(np.uint32) > sys.maxunicode).any():
         raise ValueError
     "".join(native.ravel().tolist()).encode()
-
-
-def _read_parquet(path: Path, params: FeatureParams | None) -> Dataset:
-    return Dataset.read(path)

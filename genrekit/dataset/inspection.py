@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, Literal, Self, get_type_hints
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,9 @@ from genrekit.dataset.file_check import FileCheck, check_file
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
 from genrekit.ranges import check_number
-from genrekit.system.files import atomic_write, plain_os_errors
+from genrekit.system.files import plain_os_errors, write_whole
 from genrekit.system.processes import CRASHED, check_workers, compute_in_order
+from genrekit.system.records import record
 from genrekit.system.remote import local_path
 
 __all__ = ["Duplicate", "FileFacts", "InspectProgress", "Inspection", "inspect_folder"]
@@ -111,13 +111,7 @@ class Inspection:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make an inspection from the result of `to_dict`.
-
-        Raises
-        ------
-        DatasetError
-            The values have another format, or are damaged.
-        """
+        """Make an inspection from the result of `to_dict`, or raise DatasetError."""
         try:
             if values["format"] != _FORMAT:
                 raise DatasetError(
@@ -125,14 +119,11 @@ class Inspection:
                     f"reads {_FORMAT}: update GenreKit, or inspect the folder again."
                 )
             return cls(
-                tuple(_typed(FileFacts, file) for file in values["files"]),
-                tuple(_typed(Skipped, other) for other in values["others"]),
-                tuple(
-                    _typed(Duplicate, group | {"tracks": tuple(group["tracks"])})
-                    for group in values["duplicates"]
-                ),
+                tuple(record(FileFacts, file, "file") for file in values["files"]),
+                tuple(record(Skipped, other, "other") for other in values["others"]),
+                tuple(record(Duplicate, group, "group") for group in values["duplicates"]),
             )
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise DatasetError("The inspection is damaged: inspect the folder again.") from None
 
     @classmethod
@@ -150,8 +141,8 @@ class Inspection:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write JSON, or leave an existing file as it is and raise DatasetError."""
         path = local_path(path)
-        with plain_os_errors("written", path), atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        with plain_os_errors("written", path):
+            write_whole(path, json.dumps(self.to_dict(), indent=1))
 
 
 @dataclass(frozen=True)
@@ -279,13 +270,3 @@ def _duplicates(
         ids = tuple(file.id for file in group)
         groups.append(Duplicate(ids, "exact" if exact else "near", similarity, across))
     return tuple(groups)
-
-
-def _typed(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """Make a dataclass from plain values, checking simple types."""
-    types = get_type_hints(kind)
-    for name, value in values.items():
-        wanted = types.get(name)
-        if isinstance(wanted, type | UnionType) and not isinstance(value, wanted):
-            raise TypeError(name)
-    return kind(**values)

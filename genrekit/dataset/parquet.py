@@ -63,12 +63,9 @@ def read_parquet(path: Path, mapped: bool | None) -> tuple[dict[str, Any], dict[
 class ParquetRows:
     """Writes rows to a dataset file, in row groups; `card` is written last."""
 
-    def __init__(
-        self, writer: "pa.parquet.ParquetWriter", schema: "pa.Schema", genres: Sequence[str]
-    ) -> None:
+    def __init__(self, writer: "pa.parquet.ParquetWriter", genres: Sequence[str]) -> None:
         self.card: dict[str, Any] = {}
         self._writer = writer
-        self._schema = schema
         self._genres = np.array(genres)
         self._waiting: list[pa.RecordBatch] = []
         self._count = 0
@@ -81,16 +78,15 @@ class ParquetRows:
         """Open `path` for writing; the caller handles OSError and incomplete files."""
         import pyarrow.parquet as pq
 
-        schema = _schema(params)
         # Features are noise to a compressor, and text columns are dictionaries already.
         with pq.ParquetWriter(
             path,
-            schema,
+            _schema(params),
             compression="none",
             use_dictionary=["genre", "track", "artist"],
             write_statistics=False,
         ) as writer:
-            rows = cls(writer, schema, genres)
+            rows = cls(writer, genres)
             yield rows
             rows._flush()
             writer.add_key_value_metadata({_CARD_KEY: json.dumps(rows.card)})
@@ -109,7 +105,6 @@ class ParquetRows:
         n = len(features)
         flat = _numbers(features.reshape(-1), np.float32)
         offsets = np.arange(n + 1, dtype=np.int32) * (features[0].size if n else 0)
-
         columns = [
             pa.ListArray.from_arrays(_numbers(offsets, np.int32), flat),
             _numbers(labels, np.int32),
@@ -118,7 +113,7 @@ class ParquetRows:
             pa.nulls(n, pa.int32()) if segments is None else _numbers(segments, np.int32),
             _texts(artists, n),
         ]
-        self._waiting.append(pa.record_batch(columns, schema=self._schema))
+        self._waiting.append(pa.record_batch(columns, schema=self._writer.schema))
         self._count += n
         if self._count >= _ROWS_PER_GROUP:
             self._flush()
@@ -127,7 +122,7 @@ class ParquetRows:
         import pyarrow as pa
 
         if self._count:
-            table = pa.Table.from_batches(self._waiting, self._schema)
+            table = pa.Table.from_batches(self._waiting, self._writer.schema)
             self._writer.write_table(table, row_group_size=self._count)
         self._waiting, self._count = [], 0
 

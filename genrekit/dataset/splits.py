@@ -123,7 +123,7 @@ def by_track(
             "This dataset does not say which segments come from the same track, so it cannot be "
             "split by track: build it from the audio, or split by segment and distrust the score."
         )
-    return _by_group("track", dataset, _numbered(dataset.tracks), seed, fractions)
+    return _by_group("track", dataset, dataset.tracks, seed, fractions)
 
 
 def by_artist(
@@ -139,29 +139,22 @@ def by_artist(
             "columns track and artist when it is built, or split by track."
         )
     # One artist may be spelled in several ways; the first of them is used for all.
-    spelling: dict[str, str] = {}
-    for name in np.unique(dataset.artists).tolist():
-        spelling.setdefault(loosely(name), name)
+    spelling = {loosely(name): name for name in np.unique(dataset.artists)[::-1].tolist()}
     artists = np.array([spelling[loosely(name)] for name in dataset.artists.tolist()])
     owner = np.where(artists != "", artists, np.char.add("\0", dataset.tracks))
-    return _by_group("artist", dataset, _numbered(owner), seed, fractions)
+    return _by_group("artist", dataset, owner, seed, fractions)
 
 
 def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "part") -> Split:
     """Split as a CSV file says: columns track and `column` (train, valid or test).
 
-    Tracks without a part are left out.
-
-    Raises
-    ------
-    DatasetError
-        The file cannot be used, or leaves nothing to train or to measure on.
+    Tracks without a part are left out. DatasetError if the file cannot be used, or leaves nothing
+    to train or to measure on.
     """
     assigned = _assigned(dataset, local_path(path), column)
-    unknown = sorted(set(assigned.tolist()) - {*PARTS, ""})
-    if unknown:
+    if unknown := set(assigned.tolist()) - {*PARTS, ""}:
         raise DatasetError(
-            f'{path} names a part "{_shown(unknown[0])}": use train, valid or test, or leave it '
+            f'{path} names a part "{_shown(min(unknown))}": use train, valid or test, or leave it '
             "empty."
         )
     return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
@@ -245,9 +238,9 @@ def _assigned(dataset: Dataset, path: Path, column: str) -> NDArray[np.str_]:
 
 
 def _by_group(
-    kind: Any, dataset: Dataset, groups: Rows, seed: int, fractions: Sequence[float]
+    kind: Any, dataset: Dataset, names: NDArray[Any], seed: int, fractions: Sequence[float]
 ) -> Split:
-    """Assign each group to the part that lacks most of the group's genre."""
+    """Assign each group of rows with one name to the part that lacks most of its genre."""
     for fraction in fractions:
         check_number("A part's fraction", fraction)
     wanted = np.asarray(fractions, dtype=float)
@@ -256,7 +249,8 @@ def _by_group(
             f"Fractions {tuple(fractions)} are no split: give train, valid and test, sum 1."
         )
     check_whole("seed", seed, 0)
-    count = int(groups.max()) + 1
+    unique, groups = np.unique(names, return_inverse=True)
+    count = len(unique)
     # Rows of each genre in each group; a group of several genres counts as its most frequent.
     table = np.zeros((count, len(dataset.genres)), np.int64)
     np.add.at(table, (groups, dataset.labels), 1)
@@ -292,8 +286,3 @@ def _checked(
         parts = [set(dataset.tracks[rows].tolist()) for rows in (train, valid, test)]
         shares = sum(map(len, parts)) > len(set().union(*parts))
     return Split(kind, seed, train, valid, test, shares)
-
-
-def _numbered(names: NDArray[np.str_]) -> Rows:
-    """The rank of each name."""
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)

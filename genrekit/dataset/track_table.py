@@ -22,13 +22,7 @@ _SUFFIX: Final = re.compile(r"\.[a-z][a-z0-9]{1,3}$")
 
 
 def read_track_table(path: str | os.PathLike[str], column: str) -> dict[str, str]:
-    """Return the entries of `column` by those of the column track.
-
-    Raises
-    ------
-    DatasetError
-        The file cannot be read, or lacks a column.
-    """
+    """Return the entries of `column` by those of the column track, or raise DatasetError."""
     path = local_path(path)
     with plain_os_errors("read", path):
         try:
@@ -59,21 +53,17 @@ def match_tracks(table: Mapping[str, str], ids: Iterable[str]) -> dict[str, str]
     """
     tracks = {track: (track, track.rsplit("/", 1)[-1]) for track in ids}
     exactly = {
-        track: next(name for name in names if name in table)
-        for track, names in tracks.items()
-        if any(name in table for name in names)
+        track: name for track, names in tracks.items() for name in names[::-1] if name in table
     }
     entries: dict[str, set[str]] = {}
     for name in table.keys() - exactly.values():
         key = loosely(name)
         for alike in {key, _SUFFIX.sub("", key)}:
             entries.setdefault(alike, set()).add(table[name])
-    matched = {}
-    for track, names in tracks.items():
-        if track in exactly:
-            matched[track] = table[exactly[track]]
-            continue
-        found = next((entries[key] for key in map(loosely, names) if key in entries), set())
+    matched = {track: table[name] for track, name in exactly.items()}
+    for track in tracks.keys() - exactly.keys():
+        keys = map(loosely, tracks[track])
+        found = next((entries[key] for key in keys if key in entries), set())
         if len(found) == 1:
             matched[track] = next(iter(found))
     return matched

@@ -40,9 +40,7 @@ _RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9Â
 _CLUTTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
 _MAC_ICON: Final = re.compile(r"(^|/)(\._)?Icon\r$")  # the only control character of honest files
 _ARCHIVES: Final = (
-    (0, b"PK\x03\x04", "zip"),
-    (0, b"PK\x05\x06", "zip"),
-    (0, b"PK\x07\x08", "zip"),
+    (0, (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"), "zip"),
     (0, b"\x1f\x8b", "gzip"),
     (0, b"BZh", "bzip2"),
     (0, b"\xfd7zXZ\x00", "xz"),
@@ -66,7 +64,7 @@ _Member = tuple[zipfile.ZipInfo, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """Limits of one upload.
+    """Limits of one upload; SettingsError if a number is out of range.
 
     Parameters
     ----------
@@ -77,11 +75,6 @@ class UploadLimits:
     name_length : int, characters of the name of a file or folder, up to 255
     depth : int, from 2
         Names in a path: ``genre/file`` has 2.
-
-    Raises
-    ------
-    SettingsError
-        A number is out of range.
     """
 
     total_bytes: int = 2 << 30
@@ -334,10 +327,7 @@ def _opened(file: BinaryIO, limits: UploadLimits) -> Iterator[zipfile.ZipFile]:
 
 
 def _archive_kind(head: bytes) -> str | None:
-    for offset, magic, kind in _ARCHIVES:
-        if head.startswith(magic, offset):
-            return kind
-    return None
+    return next((kind for at, magic, kind in _ARCHIVES if head.startswith(magic, at)), None)
 
 
 def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:

@@ -34,7 +34,9 @@ __all__ = [
     "frames",
     "hann_window",
     "log_mel",
+    "mel_bands",
     "mfcc",
+    "power_spectrum",
     "power_to_db",
     "split_segments",
 ]
@@ -59,10 +61,7 @@ def _setting(default: object, low: float, high: float, unit: str, about: str) ->
 class FeatureParams:
     """The settings of the features. The defaults are the course's, defined only here.
 
-    Raises
-    ------
-    SettingsError
-        On creation: a value is out of range, or two do not fit each other.
+    SettingsError if a value is out of range, or two do not fit each other.
     """
 
     kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})
@@ -197,9 +196,8 @@ def split_segments(samples: Array, params: FeatureParams) -> Array:
     whole = samples[: count * length].reshape(count, length)
     if not rest or params.frames_in(rest) < params.frames:
         return whole
-    last = np.zeros((1, length), samples.dtype)
-    last[0, :rest] = samples[count * length :]
-    return np.concatenate([whole, last])
+    last = np.pad(samples[count * length :], (0, length - rest))
+    return np.concatenate([whole, last[np.newaxis]])
 
 
 def extract(segments: Array, params: FeatureParams) -> Array:
@@ -210,11 +208,8 @@ def extract(segments: Array, params: FeatureParams) -> Array:
 def mfcc(segments: Array, params: FeatureParams) -> Array:
     """Compute mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
 
-    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``.
-
-    Parameters
-    ----------
-    segments : ndarray, shape (segments, params.segment_samples), samples
+    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``. Parameters and
+    errors are those of `log_mel`.
 
     Returns
     -------
@@ -245,7 +240,7 @@ def log_mel(segments: Array, params: FeatureParams) -> Array:
     at_once = max(1, _BLOCK_VALUES // (params.frames * params.n_fft))
     for start in range(0, len(segments), at_once):
         block = slice(start, start + at_once)
-        spectrum = _power_spectrum(_frames(segments[block], params) * plan.window)
+        spectrum = power_spectrum(_frames(segments[block], params) * plan.window)
         for bands, bins, weights in plan.products:
             np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
     return power_to_db(power, params.ref)
@@ -265,10 +260,8 @@ def frames(segments: Array, params: FeatureParams) -> Array:
 
 def _frames(segments: Array, params: FeatureParams) -> Array:
     if params.center:
-        half, length = params.n_fft // 2, segments.shape[1]
-        padded = np.zeros((len(segments), length + 2 * half), np.float32)
-        padded[:, half : half + length] = segments
-        segments = padded
+        half = params.n_fft // 2
+        segments = np.pad(segments, ((0, 0), (half, half)))
     every = np.lib.stride_tricks.sliding_window_view(segments, params.n_fft, axis=1)
     return every[:, :: params.hop_length][:, : params.frames]
 
@@ -302,6 +295,13 @@ def power_to_db(power: Array, ref: DecibelReference = "one") -> Array:
     return db
 
 
+def mel_bands(params: FeatureParams) -> Array:
+    """Return the mel filters, shape (n_mels, 1 + n_fft // 2)."""
+    return mel_filterbank(
+        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
+    ).astype(np.float32)
+
+
 def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
     """Return the orthonormal DCT-II, shape (n_mels, n_mfcc): column k is coefficient k."""
     band, k = np.arange(n_mels)[:, np.newaxis], np.arange(n_mfcc)
@@ -330,10 +330,7 @@ class _Plan(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _plan(params: FeatureParams) -> _Plan:
-    bands = mel_filterbank(
-        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
-    ).astype(np.float32)
-    products = []
+    bands, products = mel_bands(params), []
     # A band covers few bins: multiplying group by group skips most of the zeros.
     for first in range(0, params.n_mels, _BANDS_PER_PRODUCT):
         group = bands[first : first + _BANDS_PER_PRODUCT]
@@ -344,8 +341,8 @@ def _plan(params: FeatureParams) -> _Plan:
     return _Plan(hann_window(params.n_fft), products, dct_matrix(params.n_mfcc, params.n_mels))
 
 
-def _power_spectrum(windowed: Array) -> Array:
-    """Squared magnitude of the one-sided spectrum along the last axis."""
+def power_spectrum(windowed: Array) -> Array:
+    """Return the squared magnitude of the one-sided spectrum along the last axis."""
     import scipy.fft  # takes 0.2 s, so only when needed
 
     spectrum = scipy.fft.rfft(windowed)

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.samples import usable_samples
-from genrekit.errors import SettingsError
 from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.trace import power_spectrogram, stft
-from genrekit.mel.scale import mel_filterbank
-from genrekit.ranges import check_whole
+from genrekit.ranges import check_choice, check_whole
 
 __all__ = ["Stage", "resynthesise"]
 
@@ -61,8 +59,7 @@ def resynthesise(
     SettingsError
         The stage is unknown, or the number of coefficients impossible.
     """
-    if stage not in get_args(Stage):
-        raise SettingsError(f'Unknown stage "{stage}": use "spectrogram", "mel" or "mfcc".')
+    check_choice("stage", stage, get_args(Stage))
     samples = usable_samples(samples)
     if stage == "spectrogram":
         power = power_spectrogram(samples, params)
@@ -87,9 +84,7 @@ def power_from_log_mel(log_mel: Array, params: FeatureParams) -> Array:
     """Return power spectra, (frames, 1 + n_fft // 2), with these mel bands, dB re 1.0."""
     from scipy import sparse
 
-    bank = mel_filterbank(
-        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
-    ).astype(np.float32)
+    bank = extraction.mel_bands(params)
     bands, back = sparse.csr_matrix(bank), sparse.csr_matrix(bank.T)
     target = (10 ** (log_mel.T / 10)).astype(np.float32)
     wanted = back @ target
@@ -106,10 +101,7 @@ def griffin_lim(
 ) -> Array:
     """Return a clip with these magnitudes, (params.frames, 1 + n_fft // 2), estimating its phase.
 
-    Raises
-    ------
-    SettingsError
-        There are less than one iterations, or the seed is negative.
+    SettingsError if there are less than one iterations, or the seed is negative.
     """
     check_whole("iterations", iterations, 1)
     check_whole("seed", seed, 0)

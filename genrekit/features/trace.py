@@ -34,10 +34,7 @@ _SILENCE_PEAK: Final = 1e-4  # -80 dBFS: below the noise of any microphone
 def clip_params(samples: Array, params: FeatureParams) -> FeatureParams:
     """Return `params` with a segment as long as this clip, which is at params.sample_rate.
 
-    Raises
-    ------
-    AudioError
-        The clip is shorter than 0.3 s, or silent. The message begins with "It".
+    AudioError if the clip is shorter than 0.3 s, or silent; the message begins with "It".
     """
     samples = usable_samples(samples)
     seconds = len(samples) / params.sample_rate
@@ -113,21 +110,12 @@ class CellTrace:
 
 
 def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: int) -> CellTrace:
-    """Trace one MFCC of a clip back to the samples.
-
-    Raises
-    ------
-    SettingsError
-        There is no such frame or coefficient.
-    """
+    """Trace one MFCC of a clip back to the samples; SettingsError if there is no such one."""
     check_whole("frame", frame, 0, params.frames - 1)
     check_whole("coefficient", coefficient, 0, params.n_mfcc - 1)
     segment = usable_samples(samples)[np.newaxis]
     log_mel = extraction.log_mel(segment, params)[0]
     power = power_spectrogram(samples, params)[frame]
-    bank = mel_filterbank(
-        params.sample_rate, params.n_fft, params.n_mels, formula=params.mel_formula
-    ).astype(np.float32)
     edges = mel_frequencies(params.n_mels + 2, 0, params.sample_rate / 2, params.mel_formula)
     return CellTrace(
         frame=frame,
@@ -138,7 +126,7 @@ def trace_cell(samples: Array, params: FeatureParams, frame: int, coefficient: i
         power=power,
         frequencies=np.arange(len(power)) * params.sample_rate / params.n_fft,
         centres=edges[1:-1],
-        band_power=bank @ power,
+        band_power=extraction.mel_bands(params) @ power,
         floor_db=float(log_mel.max()) - extraction.DYNAMIC_RANGE_DB,
         log_mel=log_mel[frame],
         dct=extraction.dct_matrix(params.n_mfcc, params.n_mels)[:, coefficient],
@@ -185,26 +173,18 @@ def inspect_bank(
     shared: dict[str, Any] = {"fmin": fmin, "fmax": top, "formula": formula}
     bands = mel_filterbank(sample_rate, n_fft, n_mels, norm=norm, **shared)
     edges = mel_frequencies(n_mels + 2, fmin, top, formula)
-    empty = _empty(bands)
     larger = [2**power for power in range(5, 18) if 2**power > n_fft]
-    fills = (n for n in larger if not _empty(mel_filterbank(sample_rate, n, n_mels, **shared)).size)
+
+    def fills(n_fft: int, n_mels: int) -> bool:
+        bands = mel_filterbank(sample_rate, n_fft, n_mels, **shared)
+        return bool(bands.any(axis=1).all())
+
     return BankReport(
         bands=bands,
         edges=edges,
         peaks=2 / (edges[2:] - edges[:-2]) if norm == "slaney" else np.ones(n_mels),
         frequencies=np.arange(bands.shape[1]) * sample_rate / n_fft,
-        empty=empty,
-        n_fft_needed=next(fills, None) if empty.size else n_fft,
-        n_mels_possible=(_most_bands(sample_rate, n_fft, n_mels, shared) if empty.size else n_mels),
+        empty=np.flatnonzero(~bands.any(axis=1)),
+        n_fft_needed=next((n for n in (n_fft, *larger) if fills(n, n_mels)), None),
+        n_mels_possible=next((n for n in range(n_mels, 0, -1) if fills(n_fft, n)), 0),
     )
-
-
-def _empty(bands: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.flatnonzero(~bands.any(axis=1))
-
-
-def _most_bands(sample_rate: float, n_fft: int, n_mels: int, shared: dict[str, Any]) -> int:
-    """The largest count below `n_mels` without an empty band."""
-    counts = range(n_mels - 1, 0, -1)
-    fills = (n for n in counts if not _empty(mel_filterbank(sample_rate, n_fft, n, **shared)).size)
-    return next(fills, 0)

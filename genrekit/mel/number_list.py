@@ -7,14 +7,14 @@ have its unit ("440 Hz"). Unusable entries are reported with their position; the
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.errors import SettingsError
 from genrekit.mel.scale import MelFormula, hz_to_mel, mel_to_hz
 from genrekit.mel.tones import nearest_note
+from genrekit.ranges import check_choice
 
 __all__ = ["MAX_HZ", "MAX_NUMBERS", "BadEntry", "Conversion", "convert", "parse_numbers"]
 
@@ -103,14 +103,10 @@ def _problem(entry: str, largest: float, unit: str) -> str:
 def convert(numbers: Sequence[float], unit: InputUnit, formula: MelFormula = "htk") -> Conversion:
     """Convert numbers in `unit` to all columns; `formula` is that of numbers in mel.
 
-    Raises
-    ------
-    SettingsError
-        A number is negative or not finite, or the unit is unknown.
+    SettingsError if a number is negative or not finite, or the unit is unknown.
     """
     values = np.asarray(numbers, dtype=np.float64)
-    if unit not in ("hz", "mel"):
-        raise SettingsError(f'Unknown unit "{unit}": use "hz" or "mel".')
+    check_choice("unit", unit, get_args(InputUnit))
     hz = values if unit == "hz" else mel_to_hz(values, formula)
     names, cents = nearest_note(hz)
     return Conversion(hz, hz_to_mel(hz, "htk"), hz_to_mel(hz, "slaney"), names, cents)

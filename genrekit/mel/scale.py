@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_whole
+from genrekit.ranges import check_choice, check_number, check_whole
 from genrekit.wording import numeral
 
 __all__ = [
@@ -52,23 +52,22 @@ def hz_to_mel(frequency: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.f
     15.0
     """
     f = _checked(frequency, "frequency", "Hz")
-    if _known(formula) == "htk":
+    check_choice("mel formula", formula, get_args(MelFormula))
+    if formula == "htk":
         return 2595 * np.log10(1 + f / 700)
     log_part = np.log(np.maximum(f, _SLANEY_KNEE_HZ) / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
     return np.minimum(f, _SLANEY_KNEE_HZ) * 3 / 200 + log_part
 
 
 def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64]:
-    """Convert mel to frequencies in Hz; the inverse of `hz_to_mel`.
+    """Convert mel to frequencies in Hz; the inverse of `hz_to_mel`, with the same errors.
 
-    Raises
-    ------
-    SettingsError
-        A value is negative, not finite or too large, or the formula is unknown.
+    A value that is too large for a frequency is a SettingsError, too.
     """
     m = _checked(mel, "mel value", "mel")
+    check_choice("mel formula", formula, get_args(MelFormula))
     with np.errstate(over="ignore"):
-        if _known(formula) == "htk":
+        if formula == "htk":
             hz = 700 * (10 ** (m / 2595) - 1)
         else:
             log_part = np.exp(_SLANEY_LOG_STEP * np.maximum(m - _SLANEY_KNEE_MEL, 0))
@@ -83,10 +82,7 @@ def mel_frequencies(
 ) -> NDArray[np.float64]:
     """Return `count` frequencies in Hz from `fmin` to `fmax`, equally spaced in mel.
 
-    Raises
-    ------
-    SettingsError
-        The range is empty, or count is below 1.
+    SettingsError if the range is empty, or count is below 1.
     """
     check_whole("count", count, 1)
     check_number("fmin", fmin)
@@ -137,8 +133,7 @@ def mel_filterbank(
     check_number("sample_rate", sample_rate, 0, unit="Hz", above=True)
     check_whole("n_fft", n_fft, 2)
     check_whole("n_mels", n_mels, 1)
-    if norm not in get_args(FilterNorm):
-        raise SettingsError(f'Unknown filter normalisation "{norm}": use "slaney" or "peak".')
+    check_choice("filter normalisation", norm, get_args(FilterNorm))
     nyquist = sample_rate / 2
     fmax = nyquist if fmax is None else fmax
     check_number("fmax", fmax)
@@ -167,9 +162,3 @@ def _checked(values: ArrayLike, what: str, unit: str) -> NDArray[np.float64]:
             f"A {what} of {numeral(bad.flat[0])} {unit} is impossible: use a number of at least 0."
         )
     return array
-
-
-def _known(formula: str) -> str:
-    if formula not in get_args(MelFormula):
-        raise SettingsError(f'Unknown mel formula "{formula}": use "htk" or "slaney".')
-    return formula

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.errors import SettingsError
-from genrekit.mel.scale import MelFormula, hz_to_mel, mel_to_hz
-from genrekit.ranges import check_number, check_whole
+from genrekit.mel.scale import hz_to_mel, mel_to_hz
+from genrekit.ranges import check_choice, check_number, check_whole
 from genrekit.wording import numeral
 
 __all__ = [
@@ -70,54 +70,42 @@ def note_frequency(midi: ArrayLike) -> NDArray[np.float64]:
     return _A4_HZ * 2 ** ((np.asarray(midi, dtype=np.float64) - _A4_MIDI) / 12)
 
 
-def step_size(start: float, stop: float, unit: StepUnit, formula: MelFormula = "htk") -> float:
+def step_size(start: float, stop: float, unit: StepUnit) -> float:
     """Return the size of the step from `start` to `stop` (Hz) in `unit`; negative if it falls."""
-    low, high = _position(np.array([start, stop]), unit, formula)
+    low, high = _position(np.array([start, stop]), unit)
     return float(high - low)
 
 
-def step_from(start: float, size: float, unit: StepUnit, formula: MelFormula = "htk") -> float:
+def step_from(start: float, size: float, unit: StepUnit) -> float:
     """Return the frequency, in Hz, that is `size` (in `unit`) above `start` (Hz)."""
-    stop = _position(np.array([start]), unit, formula) + size
-    return float(_frequency(stop, unit, formula)[0])
+    return float(_frequency(_position(np.array([start]), unit) + size, unit)[0])
 
 
-def equal_steps(
-    start: float, stop: float, steps: int, unit: StepUnit, formula: MelFormula = "htk"
-) -> NDArray[np.float64]:
+def equal_steps(start: float, stop: float, steps: int, unit: StepUnit) -> NDArray[np.float64]:
     """Return the frequencies of `steps` equal steps in `unit`, shape (steps + 1,), Hz.
 
-    Raises
-    ------
-    SettingsError
-        There is no step, or a frequency is not positive.
+    SettingsError if there is no step, or a frequency is not positive.
     """
     check_whole("steps", steps, 1)
-    low, high = _position(np.array([start, stop]), unit, formula)
-    stairs = _frequency(np.linspace(low, high, steps + 1), unit, formula)
-    return np.asarray(stairs, dtype=np.float64)
+    low, high = _position(np.array([start, stop]), unit)
+    return _frequency(np.linspace(low, high, steps + 1), unit)
 
 
-def _position(
-    frequency: NDArray[np.float64], unit: StepUnit, formula: MelFormula
-) -> NDArray[np.float64]:
-    """Map frequencies to the scale on which steps of `unit` are equal."""
-    if unit not in get_args(StepUnit):
-        raise SettingsError(f'Unknown step unit "{unit}": use "hz", "mel" or "semitones".')
+def _position(frequency: NDArray[np.float64], unit: StepUnit) -> NDArray[np.float64]:
+    """Map frequencies to the scale on which steps of `unit` are equal; mel is by HTK's formula."""
+    check_choice("step unit", unit, get_args(StepUnit))
     if not (frequency > 0).all():
         raise SettingsError(
             f"A tone of {numeral(frequency.min())} Hz is impossible: use a positive frequency."
         )
     if unit == "mel":
-        return hz_to_mel(frequency, formula)
+        return hz_to_mel(frequency)
     return 12 * np.log2(frequency / _A4_HZ) if unit == "semitones" else frequency
 
 
-def _frequency(
-    position: NDArray[np.float64], unit: StepUnit, formula: MelFormula
-) -> NDArray[np.float64]:
+def _frequency(position: NDArray[np.float64], unit: StepUnit) -> NDArray[np.float64]:
     if unit == "mel":
-        return mel_to_hz(position, formula)
+        return mel_to_hz(position)
     return _A4_HZ * 2 ** (position / 12) if unit == "semitones" else position
 
 

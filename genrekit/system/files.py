@@ -57,30 +57,24 @@ def write_whole(path: Path, text: str) -> None:
 def plain_os_errors(
     what: str, path: Location, error: type[GenreKitError] = DatasetError
 ) -> Iterator[None]:
-    """Raise the operating system's errors as one plain sentence about `path`.
+    """Raise the operating system's errors as `error`, in one plain sentence.
 
-    Parameters
-    ----------
-    what : "written" or "read"
-    error : the class to raise
+    It says that `path` cannot be `what`, which is "written" or "read", and why.
     """
     try:
         yield
-    except FileNotFoundError:
-        raise error(f"{path} cannot be {what}: there is no such file or folder.") from None
-    except PermissionError:
-        raise error(
-            f"{path} cannot be {what}: permission denied; change its permissions."
-        ) from None
-    except IsADirectoryError:
-        raise error(f"{path} cannot be {what}: it is a folder; name a file.") from None
     except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise error(
-                f"{path} cannot be {what}: the disk is full; free some space and run again. "
-                "The file that was there is untouched."
-            ) from None
         reason = problem.strerror or str(problem) or type(problem).__name__
+        match problem:
+            case FileNotFoundError():
+                reason = "there is no such file or folder"
+            case PermissionError():
+                reason = "permission denied; change its permissions"
+            case IsADirectoryError():
+                reason = "it is a folder; name a file"
+            case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+                reason = "the disk is full; free some space and run again. "
+                reason += "The file that was there is untouched"
         raise error(f"{path} cannot be {what}: {reason}.") from None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_origin
+from typing import Any, Literal, TypeVar, get_origin
 
 __all__ = ["read_toml", "record"]
 
@@ -13,14 +13,7 @@ T = TypeVar("T")
 
 
 def read_toml(module: str, **values: str) -> dict[str, Any]:
-    """Read the TOML file beside a module, given as its ``__file__``.
-
-    Parameters
-    ----------
-    module : str
-    **values : str
-        Texts to put in place of ``{NAME}``.
-    """
+    """Read the TOML file beside a module's ``__file__``; `values` replace each ``{NAME}``."""
     text = Path(module).with_suffix(".toml").read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
@@ -30,10 +23,7 @@ def read_toml(module: str, **values: str) -> dict[str, Any]:
 def record(kind: type[T], table: Mapping[str, Any], entry: str) -> T:
     """Fill the dataclass `kind` with a table; lists become tuples.
 
-    Raises
-    ------
-    ValueError
-        Naming the entry, if a field is missing, unknown or of another type.
+    A ValueError names the entry, if a field is missing, unknown or of another type.
     """
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     missing = [name for name, field in known.items() if _needed(field) and name not in table]
@@ -44,7 +34,9 @@ def record(kind: type[T], table: Mapping[str, Any], entry: str) -> T:
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
     for name, value in values.items():
         wanted = known[name].type
-        if not isinstance(wanted, UnionType):
+        if get_origin(wanted) is Literal:
+            wanted = str
+        elif not isinstance(wanted, UnionType):
             wanted = get_origin(wanted) or wanted
         if not isinstance(value, wanted):  # type: ignore[arg-type]
             wanted = getattr(wanted, "__name__", wanted)

@@ -56,12 +56,7 @@ class RemoteFile:
         }
 
     def fetch(self, local: Path) -> None:
-        """Download the file to `local`, a few megabytes at a time.
-
-        Raises
-        ------
-        FileNotFoundError, PermissionError, DatasetError
-        """
+        """Download the file to `local`; FileNotFoundError, PermissionError or DatasetError."""
         with _plain_errors("read", self.url, pass_on=(FileNotFoundError, PermissionError)):
             system, path = _file_system(self.url)
             with system.open(path, "rb", cache_type="readahead") as source, local.open("wb") as to:

@@ -41,7 +41,7 @@ def computing_in(threads: int | None, usual: int | None = None) -> Iterator[None
         threads = usual
     wanted = variables(threads)
     wanted |= {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", wanted["OMP_WAIT_POLICY"])}
-    before = {name: os.environ.get(name) for name in wanted}
+    before = {name: os.environ[name] for name in wanted if name in os.environ}
     os.environ.update(wanted)
     try:
         if threads is None:
@@ -52,8 +52,6 @@ def computing_in(threads: int | None, usual: int | None = None) -> Iterator[None
         with threadpool_limits(threads):
             yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in wanted:
+            os.environ.pop(name, None)
+        os.environ.update(before)

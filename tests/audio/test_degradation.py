@@ -185,7 +185,7 @@ def test_it_is_fast_enough_for_a_slider(tune):
         ({"level_db": None}, "level_db is None"),
         ({"low_pass_hz": 200}, "low_pass_hz is 200: use a number from 300 to 11025 Hz, or None"),
         ({"noise_db": float("nan")}, "noise_db is not a number"),
-        ({"noise_colour": "red"}, 'Unknown noise "red": use pink or white'),
+        ({"noise_colour": "red"}, 'Unknown noise "red": use one of pink, white'),
         ({"phone": 1.5}, "phone is 1.5: use a number from 0 to 1"),
         ({"phone": True}, "phone is True"),
         ({"seed": -1}, "seed is -1"),

@@ -69,7 +69,7 @@ def test_impossible_values_are_named_and_refused(function, value):
 
 @pytest.mark.parametrize("function", [hz_to_mel, mel_to_hz])
 def test_unknown_formula(function):
-    with pytest.raises(SettingsError, match='formula "bark": use "htk" or "slaney"'):
+    with pytest.raises(SettingsError, match='formula "bark": use one of htk, slaney'):
         function(100, "bark")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -15,12 +16,14 @@ class Entry:
     also: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
+    kind: Literal["near", "far"] = "near"
 
 
 def test_a_table_fills_a_dataclass():
     assert record(Entry, {"name": "a", "count": 2}, "a") == Entry("a", 2)
     table = {"name": "a", "count": 2, "also": ["b", "c"], "query": {"d": "e"}, "output": "f"}
     assert record(Entry, table, "a") == Entry("a", 2, ("b", "c"), {"d": "e"}, "f")
+    assert record(Entry, {"name": "a", "count": 2, "kind": "far"}, "a").kind == "far"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,7 @@ def test_a_table_fills_a_dataclass():
         ({"name": "a", "count": "2"}, "The entry: count is '2', not of type int"),
         ({"name": "a", "count": 2, "also": "b"}, "The entry: also is 'b', not of type tuple"),
         ({"name": "a", "count": 2, "output": 1}, r"output is 1, not of type str \| None"),
+        ({"name": "a", "count": 2, "kind": 1}, "The entry: kind is 1, not of type str"),
         ({"name": "a", "count": 2, "query": ["b"]}, "The entry: query is .* not of type Mapping"),
     ],
 )

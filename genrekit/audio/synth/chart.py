@@ -10,35 +10,12 @@ from typing import Any, Final
 from genrekit.audio.synth.instruments import DRUMS, TIMBRES
 from genrekit.errors import SettingsError
 from genrekit.ranges import check_number
+from genrekit.system.records import read_toml
 
 __all__ = ["STYLES", "Part", "Style", "chord_tones", "read_styles", "styles"]
 
-_SCALES: Final = {
-    "blues": (0, 3, 5, 6, 7, 10),
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "pentatonic": (0, 2, 4, 7, 9),
-}
-_QUALITIES: Final = {
-    "": (0, 4, 7),
-    "5": (0, 7),
-    "6": (0, 4, 7, 9),
-    "7": (0, 4, 7, 10),
-    "9": (0, 4, 7, 10, 14),
-    "m": (0, 3, 7),
-    "m7": (0, 3, 7, 10),
-    "m7b5": (0, 3, 6, 10),
-    "m9": (0, 3, 7, 10, 14),
-    "maj7": (0, 4, 7, 11),
-    "maj9": (0, 4, 7, 11, 14),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-}
+_NAMES: Final = read_toml(__file__)
 _ROOTS: Final = "C D EF G A B"  # a semitone apart
-_RANGES: Final = {
-    **{"low": (0, 127), "gain": (-60, 20), "send": (0, 1), "drive": (0, 100), "echo": (0, 0.9)},
-    **{"beats": (1, 16), "swing": (0, 0.9), "loose": (0, 0.1), "drum_gain": (-60, 20)},
-}
 _HITS: Final = "-.Xxo"
 _NOTES: Final = "-.Xxop?a0123456789"
 
@@ -65,8 +42,8 @@ class Style:
     tempo: tuple[float, float]  # slowest and fastest, beats per minute
     scale: tuple[int, ...]  # of the melody, semitones above the key
     forms: tuple[tuple[tuple[Chord, ...], ...], ...]  # the chords of each bar
-    drums: tuple[tuple[str, tuple[str, ...]], ...]  # name, patterns
     parts: tuple[Part, ...]
+    drums: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, patterns
     beats: int = 4  # per bar
     swing: float = 0.0  # delay of every second sixteenth, steps
     loose: float = 0.004  # standard deviation of the players' timing, s
@@ -74,13 +51,7 @@ class Style:
 
 
 def read_styles(text: str) -> dict[str, Style]:
-    """Read charts in TOML; the styles are sorted by name.
-
-    Raises
-    ------
-    SettingsError
-        A chart is wrong; the message names its style.
-    """
+    """Read charts in TOML, sorted by name; a SettingsError names the style of a wrong one."""
     try:
         charts = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -89,28 +60,22 @@ def read_styles(text: str) -> dict[str, Style]:
 
 
 def chord_tones(name: str) -> Chord:
-    """Return a chord's semitones above C, the root first: Bbm7 is (10, 13, 17, 20).
-
-    Raises
-    ------
-    ValueError
-        There is no such chord.
-    """
+    """Return a chord's semitones above C, root first (Bbm7: 10, 13, 17, 20), or a ValueError."""
     shift = {"b": -1, "#": 1}.get(name[1:2], 0)
     quality = name[1 + abs(shift) :]
-    if name[0] not in _ROOTS or quality not in _QUALITIES:
+    if name[0] not in _ROOTS or quality not in _NAMES["chords"]:
         raise ValueError(f'unknown chord "{name}"')
     root = _ROOTS.index(name[0]) + shift
-    return tuple(root + interval for interval in _QUALITIES[quality])
+    return tuple(root + interval for interval in _NAMES["chords"][quality])
 
 
 def _read_style(name: str, chart: Any) -> Style:
     try:
-        _check_table(chart, Style, optional={"drums"})
+        _check_table(chart, Style)
         slow, fast = chart["tempo"]
         check_number("tempo", slow, 30, 300)
         check_number("tempo", fast, slow, 300)
-        scale = _SCALES[_known("scale", chart["scale"], _SCALES)]
+        scale = tuple(_NAMES["scales"][_known("scale", chart["scale"], _NAMES["scales"])])
         forms = tuple(tuple(map(_bar, form.split())) for form in chart["forms"])
         parts = tuple(map(_read_part, chart["parts"]))
         if not parts or not all(forms):
@@ -137,18 +102,17 @@ def _bar(chords: str) -> tuple[Chord, ...]:
     return tuple(map(chord_tones, chords.split(",")))
 
 
-def _check_table(table: Any, kind: type, optional: Collection[str] = ()) -> None:
+def _check_table(table: Any, kind: type) -> None:
     if not isinstance(table, dict):
         raise ValueError("it is not a table")
     needed = {field.name: field.default is MISSING for field in fields(kind)}
     if unknown := table.keys() - needed:
         raise ValueError(f"unknown setting {min(unknown)}")
-    missing = {name for name, is_needed in needed.items() if is_needed} - table.keys()
-    if missing := missing - set(optional):
+    if missing := {name for name, is_needed in needed.items() if is_needed} - table.keys():
         raise ValueError(f"{min(missing)} is missing")
-    for name in _RANGES:
+    for name, limits in _NAMES["ranges"].items():
         if name in table:
-            check_number(name, table[name], *_RANGES[name])
+            check_number(name, table[name], *limits)
 
 
 def _known(what: str, name: str, among: Collection[str]) -> str:

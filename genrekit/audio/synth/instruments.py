@@ -1,12 +1,12 @@
 """Instruments of the generated music, as instruments.toml describes them."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+
+from genrekit.system.records import read_toml
 
 __all__ = ["DRUMS", "TIMBRES", "WAVES", "Drum", "Timbre"]
 
@@ -43,7 +43,7 @@ class Drum:
     bursts: int = 1
 
 
-_DATA: Final = tomllib.loads(Path(__file__).with_name("instruments.toml").read_text("utf-8"))
+_DATA: Final = read_toml(__file__)
 TIMBRES: Final = {name: Timbre(**values) for name, values in _DATA["timbres"].items()}
 DRUMS: Final = {name: Drum(**values) for name, values in _DATA["drums"].items()}
 

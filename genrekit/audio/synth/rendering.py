@@ -25,8 +25,7 @@ from genrekit.audio.synth.voices import (
     play_hit,
     play_note,
 )
-from genrekit.errors import SettingsError
-from genrekit.ranges import check_number, check_whole
+from genrekit.ranges import check_choice, check_number, check_whole
 
 __all__ = ["check_clip", "render"]
 
@@ -75,8 +74,7 @@ def render(
 
 def check_clip(style: str, *, seed: int, artist: int, seconds: float, sample_rate: int) -> None:
     """Raise SettingsError if `render` would."""
-    if style not in STYLES:
-        raise SettingsError(f"Unknown style {style!r}: choose one of {', '.join(STYLES)}.")
+    check_choice("style", style, STYLES)
     check_whole("seed", seed, 0)
     check_whole("artist", artist, 0)
     check_number("seconds", seconds, 0.1, 600, "s")
