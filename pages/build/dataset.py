@@ -10,10 +10,10 @@ from genrekit.app import session
 from genrekit.app.build import dataset_views as views
 from genrekit.app.build import music_source
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_words, tip
+from genrekit.app.kit.glossary import page_heading, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import page_header, plain_errors
+from genrekit.app.kit.widgets import plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
@@ -160,14 +160,7 @@ def exported(path: str, suffix: str) -> bytes:
         return target.read_bytes()
 
 
-page_header(
-    "Prepare a dataset",
-    "A network cannot listen; it reads numbers. Here tracks are cut into segments, and each "
-    "segment becomes a small table of numbers (its MFCCs) with the genre as its label.",
-    "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about six "
-    "seconds.",
-)
-page_words("dataset")
+page_heading("dataset")
 with plain_errors():
     session.sync()
     source, music_job = music_source.choose_source()

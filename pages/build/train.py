@@ -13,10 +13,10 @@ from genrekit.app import session
 from genrekit.app.build.dataset_views import read
 from genrekit.app.build.training_views import show_curves, show_exam, show_leak
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_words, tip
+from genrekit.app.kit.glossary import page_heading, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import first_step, page_header, plain_errors
+from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -295,14 +295,7 @@ def bundle(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-page_header(
-    "Train a classifier",
-    "A network with many thousand weights looks at segments whose genre it is told, and turns "
-    "its weights a little after each batch. The music held out is its exam.",
-    "train once, then press the leak meter: same network, same music, three ways to hold music "
-    "out, three different scores.",
-)
-page_words("train")
+page_heading("train")
 with plain_errors():
     session.sync()
     dataset_job = choose_dataset()
