@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +14,7 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import plain_errors
+from genrekit.app.kit.widgets import choice, download, plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
@@ -99,10 +100,7 @@ def start(params: FeatureParams, source: Job | None) -> None:
     last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
     title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
-    jobs = session.jobs()
-    job = jobs.add(jobs.new_folder(), "dataset", title, commands, session.owner())
-    session.remember("dataset", job.id)
-    st.rerun()
+    session.start("dataset", title, commands)
 
 
 def show_result(job: Job) -> None:
@@ -113,15 +111,8 @@ def show_result(job: Job) -> None:
     views.show_counts(dataset)
     views.show_skipped(dataset.skipped)
     st.header("Look inside", anchor=False)
-    view = st.segmented_control(
-        "Show",
-        ["One segment", "Average of each genre", "Map of all segments"],
-        default="One segment",
-        required=True,
-        label_visibility="collapsed",
-        key="view",
-        bind="query-params",
-    )
+    kinds = ["One segment", "Average of each genre", "Map of all segments"]
+    view = choice("Show", kinds, "view", label_visibility="collapsed")
     if view == "Average of each genre":
         views.show_averages(dataset, path)
     elif view == "Map of all segments":
@@ -140,13 +131,7 @@ def show_downloads(path: str) -> None:
         "The course's JSON": "mfcc_data.json",
     }
     for column, (label, name) in zip(st.columns(3), files.items(), strict=True):
-        column.download_button(
-            label,
-            lambda name=name: exported(path, Path(name).suffix),
-            name,
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        download(column, label, partial(exported, path, Path(name).suffix), name)
 
 
 def exported(path: str, suffix: str) -> bytes:

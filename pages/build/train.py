@@ -16,7 +16,7 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, tip
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import first_step, plain_errors
+from genrekit.app.kit.widgets import download, first_step, plain_errors
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -84,7 +84,7 @@ def upload_dataset() -> None:
     folder = session.jobs().new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
     command = ["import", f"upload{suffix}", "-o", "data.parquet"]
-    start("dataset", f"Uploaded {suffix[1:]} file", command, folder)
+    session.start("dataset", f"Uploaded {suffix[1:]} file", [command], folder)
 
 
 def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
@@ -203,21 +203,13 @@ def recipe(params: TrainParams) -> list[str]:
     return options + ["--normalise"] * params.normalise + ["--progress", "json"]
 
 
-def start(kind: str, title: str, command: list[str], folder: Path | None = None) -> None:
-    """Queue a job, in a folder of its own unless that is there already."""
-    jobs = session.jobs()
-    job = jobs.add(folder or jobs.new_folder(), kind, title, [command], session.owner())
-    session.remember(kind, job.id)
-    st.rerun()
-
-
 def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str) -> None:
     data = f"../{dataset_job.id}/data.parquet"
     name = dataset_job.title.lower()
     train, leak = st.columns(2)
     if train.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
         command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
-        start("model", f"Classifier on {name}, split by {split}", command)
+        session.start("model", f"Classifier on {name}, split by {split}", [command])
     if dataset.tracks is not None and leak.button(
         "Leak meter: every split",
         icon=":material/water_drop:",
@@ -226,7 +218,7 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
         "owed to songs that it had met before.",
     ):
         command = ["leak-meter", data, "-o", "leak.json", *recipe(params)]
-        start("leak", f"Leak meter on {name}", command)
+        session.start("leak", f"Leak meter on {name}", [command])
 
 
 def busy(kind: str) -> bool:
@@ -277,13 +269,7 @@ def show_model_card(folder: Path, card: dict[str, Any]) -> None:
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )
-        st.download_button(
-            "Download the model (zip)",
-            lambda: bundle(folder),
-            "my-model.zip",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        download(st, "Download the model (zip)", lambda: bundle(folder), "my-model.zip")
         st.caption("Unpack it, and use it with: python -m genrekit classify SONG --model my-model")
 
 

@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit.app import session
 from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
-from genrekit.app.kit.widgets import escape
+from genrekit.app.kit.widgets import choice, escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
@@ -106,14 +106,7 @@ def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
 
 def choose_sounds() -> list[Sound]:
     """Let the visitor choose the sounds to classify."""
-    source = st.segmented_control(
-        "What shall it hear?",
-        [FILES, MICROPHONE, EXAMPLE],
-        default=FILES,
-        required=True,
-        key="source",
-        bind="query-params",
-    )
+    source = choice("What shall it hear?", [FILES, MICROPHONE, EXAMPLE], "source")
     if source == EXAMPLE:
         return _example()
     return _recording() if source == MICROPHONE else _uploads()
