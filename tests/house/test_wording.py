@@ -44,7 +44,6 @@ NEVER_ONE = {
     "model/evaluation.py: total tracks",  # some of which are left out
     "model/neighbours.py: len(self.tracks) recordings",  # two or more
     "model/neighbours.py: found.seconds seconds",  # as many as it takes to tell
-    "teaching/diagnosis.py: size units",  # twins are two
     "dataset/upload.py: limits.ratio times",
     "training/leak.py: before points",  # of which three or more were lost
     "cli/commands.py: total tracks",  # twelve styles
