@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from genrekit.app import session
 from genrekit.app.build import dataset_views as views
 from genrekit.app.build import music_source
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_heading, tip
+from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
 from genrekit.app.kit.widgets import choice, download, plain_errors
@@ -23,54 +24,24 @@ from genrekit.wording import counted
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
 
-def number(name: str, label: str, step: float, about: str, **limits: float) -> float:
+def number(name: str, step: float, **limits: float) -> Any:
     """An input for a field of FeatureParams, with its default and limits unless given."""
-    meta = SETTINGS[name].metadata
-    kind = type(SETTINGS[name].default)
-    value: float = st.number_input(
-        label,
-        min_value=kind(limits.get("low", meta["low"])),
-        max_value=kind(limits.get("high", meta["high"])),
-        value=SETTINGS[name].default,
-        step=kind(step),
-        help=about,
-        key=name,
-        bind="query-params",
+    default, limits = SETTINGS[name].default, {**SETTINGS[name].metadata, **limits}
+    low, high, step = (type(default)(value) for value in (limits["low"], limits["high"], step))
+    return st.number_input(
+        min_value=low, max_value=high, value=default, step=step, **setting("dataset", name)
     )
-    return value
 
 
 def choose_params() -> FeatureParams:
     left, middle, right = st.columns(3)
     with left:
-        seconds = number(
-            "segment_seconds",
-            "Segment length (seconds)",
-            0.5,
-            tip("Segment", "Longer ones say more each, shorter ones give more examples."),
-            low=0.5,
-            high=10,
-        )
-        n_mfcc = number(
-            "n_mfcc",
-            "MFCCs per frame",
-            1,
-            tip("MFCC", "13 are customary; more keep finer detail."),
-            high=64,
-        )
+        seconds = number("segment_seconds", 0.5, low=0.5, high=10)
+        n_mfcc = number("n_mfcc", 1, high=64)
     with middle:
-        n_fft = number(
-            "n_fft",
-            "Window (samples)",
-            256,
-            tip("Window", "Longer tells pitches apart, shorter tells moments apart."),
-            low=256,
-            high=8192,
-        )
-        hop = number("hop_length", "Hop (samples)", 64, tip("Hop"), low=64, high=4096)
-    params = FeatureParams(
-        segment_seconds=seconds, n_mfcc=int(n_mfcc), n_fft=int(n_fft), hop_length=int(hop)
-    )
+        n_fft = number("n_fft", 256, low=256, high=8192)
+        hop = number("hop_length", 64, low=64, high=4096)
+    params = FeatureParams(segment_seconds=seconds, n_mfcc=n_mfcc, n_fft=n_fft, hop_length=hop)
     with right:
         frames, coefficients = params.shape
         st.metric("One segment becomes", f"{frames} × {counted(coefficients, 'number')}")

@@ -13,10 +13,10 @@ from genrekit.app import session
 from genrekit.app.build.dataset_views import read
 from genrekit.app.build.training_views import show_curves, show_exam, show_leak
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_heading, tip
+from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import download, first_step, plain_errors
+from genrekit.app.kit.widgets import URL, download, first_step, plain_errors
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -90,13 +90,9 @@ def upload_dataset() -> None:
 def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
     left, right = st.columns(2)
     with left:
+        offered = offered_splits(dataset)
         split = st.radio(
-            "How to hold out about 30% for the exam",
-            offered_splits(dataset),
-            format_func=SPLITS.__getitem__,
-            help=tip("Split"),
-            key="split",
-            bind="query-params",
+            options=offered, format_func=SPLITS.__getitem__, **setting("train", "split")
         )
         held_out = st.empty()
         if dataset.tracks is None:
@@ -111,7 +107,7 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
             format_func=lambda name: NETWORKS[name][0],
             captions=[about for _, about in NETWORKS.values()],
             key="network",
-            bind="query-params",
+            **URL,
         )
     with right:
         params = choose_params(NETWORK_DEFAULTS[network or "mlp"])
@@ -122,51 +118,21 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
 
 def choose_params(usual: TrainParams) -> TrainParams:
     """Let the visitor change the defaults of a network, each of which has its own settings."""
-    own = "" if usual.network == "mlp" else f"_{usual.network}"
-    epochs = st.slider(
-        "Epochs (rounds through the data)",
-        1,
-        200,
-        usual.epochs,
-        help=tip("Epoch"),
-        key=f"epochs{own}",
-        bind="query-params",
-    )
+
+    def own(name: str) -> dict[str, Any]:
+        return setting("train", name, name if usual.network == "mlp" else f"{name}_{usual.network}")
+
+    epochs = st.slider(min_value=1, max_value=200, value=usual.epochs, **own("epochs"))
     with st.expander("More settings"):
         rate = st.select_slider(
-            "Learning rate (how far each step goes)",
-            RATES,
-            usual.learning_rate,
-            format_func=numeral,
-            help=tip("Learning rate"),
-            key=f"rate{own}",
-            bind="query-params",
+            options=RATES, value=usual.learning_rate, format_func=numeral, **own("rate")
         )
         batch = st.select_slider(
-            "Batch size (examples per step)",
-            [8, 16, 32, 64, 128],
-            usual.batch_size,
-            help=tip("Batch"),
-            key=f"batch{own}",
-            bind="query-params",
+            options=[8, 16, 32, 64, 128], value=usual.batch_size, **own("batch")
         )
-        seed = st.number_input(
-            "Seed", 0, 10_000, 0, help=tip("Seed"), key="seed", bind="query-params"
-        )
-        best = st.toggle(
-            "Keep the best epoch, not the last",
-            help="The one with the lowest loss on the held-out music. Choosing by it flatters "
-            "the score a little.",
-            key="best",
-            bind="query-params",
-        )
-        normalise = st.toggle(
-            "Bring every number to one scale first",
-            help="From each number its average is taken away, and the rest is divided by its "
-            "standard deviation.",
-            key="normalise",
-            bind="query-params",
-        )
+        seed = st.number_input(min_value=0, max_value=10_000, value=0, **setting("train", "seed"))
+        best = st.toggle(**setting("train", "best"))
+        normalise = st.toggle(**setting("train", "normalise"))
     return replace(
         usual,
         epochs=epochs,

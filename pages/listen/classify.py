@@ -8,7 +8,7 @@ from genrekit.app import session
 from genrekit.app.classify import compare, download, inputs, overview, questions, stress, why
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import Outcome
-from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.verdict.analysis import SongResult
 
@@ -35,13 +35,7 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         overview.show_evidence(sound, result, None)
         return
     evidence = st.container()
-    look = st.segmented_control(
-        "Look closer",
-        LOOKS,
-        key="look",
-        bind="query-params",
-        help="Each is computed when you choose it.",
-    )
+    look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
     explanation = why.explain(sound, result, model, segment) if look == WHY else None
     with evidence:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genrekit.app.kit.glossary import (
+    FIELDS,
     GROUPS,
     HEADINGS,
     MENTIONS,
@@ -66,7 +67,9 @@ SOURCES = {
 @cache
 def visible(place: str) -> str:
     """The sentences of a place: its heading, and the strings of its files, less docstrings."""
-    heading = HEADINGS.get(place, {}).values()
+    heading = list(HEADINGS.get(place, {}).values())
+    for field in FIELDS.get(place, {}).values():
+        heading += filter(is_sentence, field.values())
     return "\n".join([*heading, *(s for source in SOURCES[place] for s in sentences(source))])
 
 
@@ -195,6 +198,7 @@ def test_finding_prefers_the_word_itself():
 
 def test_a_heading_is_complete():
     assert set(HEADINGS) <= set(MENTIONS)
+    assert set(FIELDS) <= set(HEADINGS)
     assert all(set(heading) == {"title", "see", "try_"} for heading in HEADINGS.values())
 
 

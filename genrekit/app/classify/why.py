@@ -6,6 +6,7 @@ import streamlit as st
 
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import ask
+from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import choice, escape
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
@@ -28,14 +29,7 @@ def explain(sound: Sound, result: SongResult, model: ModelChoice, segment: int) 
     if st.session_state.setdefault("explained", about) != about:
         # The genre was chosen for another song, or another model.
         st.session_state.update(explained=about, why_genre=order[0])
-    genre = left.selectbox(
-        "What spoke for …",
-        order,
-        index=0,
-        key="why_genre",
-        bind="query-params",
-        help="Choose another genre to see why it was not that.",
-    )
+    genre = left.selectbox(options=order, **setting("classify", "why_genre"))
     around = None
     if len(starts) > analysis.EXPLAINED_SEGMENTS:
         label = f"{analysis.EXPLAINED_SEGMENTS} of the {len(starts)} segments are asked"
