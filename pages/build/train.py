@@ -21,25 +21,12 @@ from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
+from genrekit.system.records import read_toml
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import counted, numeral
 
-SPLITS = {
-    "track": "By track: no song stands on both sides (fair)",
-    "artist": "By artist: no artist stands on both sides (honest)",
-    "segment": "By segment, as the course does: songs stand on both sides (flattering)",
-}
-NETWORKS = {
-    "mlp": (
-        "The course's: three layers of neurons, quick",
-        "It reads a segment as one long row of numbers.",
-    ),
-    "cnn": (
-        "Convolutional: looks for patterns, slower",
-        "Best on log-mel datasets. Dropout, one kind of regularisation, keeps it from learning by "
-        "heart.",
-    ),
-}
+TABLES = read_toml(__file__)
+SPLITS, NETWORKS = TABLES["splits"], TABLES["networks"]
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -104,8 +91,8 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
         network = st.radio(
             "Network",
             list(NETWORKS),
-            format_func=lambda name: NETWORKS[name][0],
-            captions=[about for _, about in NETWORKS.values()],
+            format_func=lambda name: NETWORKS[name]["label"],
+            captions=[network["about"] for network in NETWORKS.values()],
             key="network",
             **URL,
         )

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,11 @@ ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
 # The files whose sentences each place shows; after a colon, the functions of the file.
 SOURCES = {
-    "calculator": ["app/mel/calculator.py", "app/mel/figures.py:curve_figure"],
+    "calculator": [
+        "app/mel/calculator.py",
+        "app/mel/calculator.toml",
+        "app/mel/figures.py:curve_figure",
+    ],
     "list": ["app/mel/number_list.py"],
     "ear": ["app/mel/ear_test.py", "app/mel/figures.py:steps_figure,staircase_figure"],
     "bank": ["app/mel/filter_bank.py", "app/mel/figures.py:bank_figure"],
@@ -32,12 +38,13 @@ SOURCES = {
         "app/mel/sound.py:trace,_trace_steps,_products_table",
         "app/mel/sound_figures.py:cell_map,trace_figure",
     ],
-    "neuron": ["learn/neuron.py"],
+    "neuron": ["learn/neuron.py", "learn/neuron.toml"],
     "backprop": [
         "learn/backprop.py",
         "app/browser/network_view.html",
         "app/browser/network_view.js",
         "app/playground/settings.py",
+        "app/playground/settings.toml",
         "app/playground/panels.py",
         "app/playground/formulas.py",
         "app/playground/map.py",
@@ -45,6 +52,7 @@ SOURCES = {
     "dataset": ["build/dataset.py", "app/build/dataset_views.py", "app/build/music_source.py"],
     "train": [
         "build/train.py",
+        "build/train.toml",
         "app/build/training_views.py",
         "app/build/dataset_views.py:draw_segment",
         "training/commentary.py",
@@ -83,6 +91,8 @@ def sentences(source: str) -> list[str]:
         return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
     if file.suffix == ".html":
         return [plain(text)]
+    if file.suffix == ".toml":
+        return [one for one in strings(tomllib.loads(text)) if is_sentence(one)]
     tree = ast.parse(text)
     names = functions.split(",") if functions else None
     parts = [n for n in tree.body if names is None or defines(n) in names]
@@ -102,6 +112,14 @@ def sentences(source: str) -> list[str]:
         if id(node) not in docstrings
     ]
     return [constant for constant in constants if is_sentence(constant)]
+
+
+def strings(value: Any) -> list[str]:
+    """Every text in a table of tables and lists, keys included."""
+    if isinstance(value, dict | list):
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        return [text for one in inner for text in strings(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def defines(node: ast.stmt) -> str | None:

@@ -8,20 +8,13 @@ import streamlit as st
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import URL
 from genrekit.app.playground.state import Playground
+from genrekit.system.records import read_toml
 from genrekit.teaching.presets import Experiment
 from genrekit.teaching.settings import LIMITS, RunSettings
 
 __all__ = ["apply", "settings_panel"]
 
-TASKS: Final = {
-    "sum": "The answer to learn is a + b.",
-    "product": "The answer to learn is a × b.",
-    "difference": "The answer to learn is a − b, which can be negative.",
-    "mean": "The answer to learn is (a + b) / 2.",
-    "xor": "The answer to learn is 1 if just one of a and b is large (exclusive or), else 0.",
-    "sine": "The answer to learn is a wave, ½ + ½ sin 2π(a + b).",
-    "own": "The answer to learn is the last column of your own numbers.",
-}
+TASKS: Final[dict[str, str]] = read_toml(__file__)["tasks"]
 # The names are what links hold, so they stay short.
 ACTIVATIONS: Final = ["sigmoid", "tanh", "relu", "identity"]
 INITS: Final = ["uniform", "symmetric", "xavier", "he", "zeros"]
