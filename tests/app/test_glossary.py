@@ -31,9 +31,17 @@ SOURCES = {
         "app/mel/figures.py:curve_figure",
     ],
     "list": ["app/mel/number_list.py"],
-    "ear": ["app/mel/ear_test.py", "app/mel/figures.py:steps_figure,staircase_figure"],
+    "ear": [
+        "app/mel/ear_test.py",
+        "app/mel/ear_test.toml",
+        "app/mel/figures.py:steps_figure,staircase_figure",
+    ],
     "bank": ["app/mel/filter_bank.py", "app/mel/figures.py:bank_figure"],
-    "sound": ["app/mel/sound.py:sound_to_mfcc,_players", "app/mel/sound_figures.py:stages_figure"],
+    "sound": [
+        "app/mel/sound.py:sound_to_mfcc,_players",
+        "app/mel/sound.toml",
+        "app/mel/sound_figures.py:stages_figure",
+    ],
     "trace": [
         "app/mel/sound.py:trace,_trace_steps,_products_table",
         "app/mel/sound_figures.py:cell_map,trace_figure",

@@ -55,10 +55,6 @@ NEVER_ONE = {
     "isolation/wire.py: numbers[0] parts",  # for the log
     "isolation/wire.py: sum(numbers) bytes",
     "dataset/upload.py: most bytes",  # as many as a name's limit allows
-    "app/mel/sound.py: clip.params.sample_rate numbers",  # a second of sound
-    "app/mel/sound.py: per_second * (1 + clip.params.n_fft // 2) numbers",
-    "app/mel/sound.py: per_second * clip.params.n_mels numbers",
-    "app/mel/sound.py: per_second * keep numbers",
     "app/mel/sound.py: params.n_fft samples",  # a power of two from 256 on
 }
 
