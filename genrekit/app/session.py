@@ -7,6 +7,8 @@ them.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import streamlit as st
@@ -15,7 +17,7 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
 from genrekit.app.settings import settings
 
-__all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "sync"]
+__all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "start", "sync"]
 
 KINDS: Final = ("music", "dataset", "model", "leak")
 
@@ -67,6 +69,15 @@ def remember(kind: str, job_id: str) -> None:
         st.session_state[f"{kind}s"].append(job_id)
     if st.query_params.get(kind) != job_id:
         st.query_params[kind] = job_id
+
+
+def start(
+    kind: str, title: str, commands: Sequence[Sequence[str]], folder: Path | None = None
+) -> None:
+    """Queue a job and draw the page again; it gets a folder of its own unless one is given."""
+    job = jobs().add(folder or jobs().new_folder(), kind, title, commands, owner())
+    remember(kind, job.id)
+    st.rerun()
 
 
 def find(kind: str, job_id: str) -> Job | None:

@@ -1,4 +1,4 @@
-"""Problems of a run, found early, with their likely remedy."""
+"""Problems of a run, found early; `diagnosis.toml` has their words and likely remedies."""
 
 import math
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from genrekit.system.records import read_toml
 from genrekit.teaching.mlp import MLP
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
@@ -18,6 +19,7 @@ Array = NDArray[np.float64]
 
 # Examples shown to the network when its units are examined.
 SAMPLE: Final = 200
+_WORDS: Final = read_toml(__file__)
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,15 @@ class Finding:
     remedy: str
 
 
+def _finding(kind: str, **values: object) -> Finding:
+    words = _WORDS[kind]
+    return Finding(kind, words["message"].format(**values), words["remedy"])
+
+
 def diagnose(run: Run) -> list[Finding]:
     """Find the problems of a run, the most urgent first; none where all is well."""
     if run.broken:
-        return [_OVERFLOW]
+        return [_finding("overflow")]
     net = run.network()
     net.forward(run.inputs[:: max(1, len(run.inputs) // SAMPLE)])
     checks = [
@@ -47,12 +54,6 @@ def diagnose(run: Run) -> list[Finding]:
     stuck = _no_progress(run) if not found or found[0].kind == "saturated" else None
     return [*found, stuck] if stuck else found
 
-
-_OVERFLOW: Final = Finding(
-    "overflow",
-    "The numbers grew until the computer could not hold them, so training stopped.",
-    "Lower the learning rate, then reset.",
-)
 
 # The range of each activation.
 _REACH: Final = {
@@ -74,12 +75,7 @@ def _exploding(run: Run) -> Finding | None:
     best = min(errors, default=math.inf)
     if not errors or errors[-1] <= max(4 * best, 1e-3):
         return None
-    return Finding(
-        "exploding",
-        f"The error rose from {numeral(best, 3)} to {numeral(errors[-1], 3)}: "
-        "each step jumps past the goal.",
-        "Lower the learning rate.",
-    )
+    return _finding("exploding", best=numeral(best, 3), now=numeral(errors[-1], 3))
 
 
 def _unreachable(settings: RunSettings, targets: Array) -> Finding | None:
@@ -92,12 +88,7 @@ def _unreachable(settings: RunSettings, targets: Array) -> Finding | None:
     span = (
         f"between {numeral(low)} and {numeral(high)}" if math.isfinite(high) else "of 0 and above"
     )
-    return Finding(
-        "unreachable",
-        f"{beyond:.0%} of the targets cannot be reached: "
-        f"a {output} output only gives numbers {span}.",
-        "Choose an identity output, or a range whose answers fit.",
-    )
+    return _finding("unreachable", share=f"{beyond:.0%}", output=output, span=span)
 
 
 def _layers(net: MLP) -> list[tuple[str, Array]]:
@@ -113,13 +104,8 @@ def _share(count: int, net: MLP) -> str:
 
 
 def _no_slope(net: MLP) -> Finding | None:
-    if not any(kind == "step" for kind, _ in _layers(net)):
-        return None
-    return Finding(
-        "no slope",
-        "A step is flat everywhere, so no error passes back and no weight moves.",
-        "Choose sigmoid, tanh or ReLU.",
-    )
+    flat = any(kind == "step" for kind, _ in _layers(net))
+    return _finding("no slope") if flat else None
 
 
 def _silent(net: MLP) -> int:
@@ -130,14 +116,7 @@ def _dead(run: Run, net: MLP) -> Finding | None:
     if _silent(net):
         net.forward(run.inputs)  # the sample may lack the example that a unit answers to
     dead = _silent(net)
-    if not dead:
-        return None
-    return Finding(
-        "dead",
-        f"{_share(dead, net)} dead: a ReLU that answers 0 to every example has slope 0 and "
-        "cannot learn its way back.",
-        "Reset with a lower learning rate, another seed or tanh.",
-    )
+    return _finding("dead", units=_share(dead, net)) if dead else None
 
 
 def _saturated(net: MLP) -> Finding | None:
@@ -146,26 +125,14 @@ def _saturated(net: MLP) -> Finding | None:
         for kind, h in _layers(net)
         if kind in _FLAT_BEYOND
     )
-    if not stuck:
-        return None
-    return Finding(
-        "saturated",
-        f"{_share(stuck, net)} saturated: on the flat end of the curve hardly any error passes "
-        "back.",
-        "Reset with smaller weights (Xavier), a lower learning rate or smaller inputs.",
-    )
+    return _finding("saturated", units=_share(stuck, net)) if stuck else None
 
 
 def _twins(settings: RunSettings, net: MLP) -> Finding | None:
     for layer, size in enumerate(settings.hidden, start=1):
         a, w = net.activations[layer], net.weights[layer]
         if size > 1 and np.ptp(a, axis=1).max() < 1e-12 and np.ptp(w, axis=0).max() < 1e-12:
-            return Finding(
-                "twins",
-                f"The {size} units of hidden layer {layer} all do the same: they started "
-                "alike and get the same corrections for ever.",
-                "Start from random weights.",
-            )
+            return _finding("twins", size=size, layer=layer)
     return None
 
 
@@ -176,9 +143,4 @@ def _no_progress(run: Run) -> Finding | None:
     guess = float(np.var(run.targets))
     if now < 0.5 * guess or now < 0.98 * before:
         return None
-    return Finding(
-        "no progress",
-        f"Ten epochs brought next to nothing: error {numeral(now, 3)}, where always giving the "
-        f"average answer gets {numeral(guess, 3)}.",
-        "Try a higher learning rate, a hidden layer or more units, or a bias.",
-    )
+    return _finding("no progress", now=numeral(now, 3), guess=numeral(guess, 3))

@@ -4,7 +4,6 @@ Inputs have shape (n, inputs), targets (n, 1), both float64.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from genrekit.teaching.settings import LIMITS, OWN, RunSettings
 from genrekit.teaching.tasks import make_task
 from genrekit.wording import counted, numeral
 
-__all__ = ["HELD_OUT", "Examples", "Table", "make_examples", "parse_table"]
+__all__ = ["HELD_OUT", "make_examples", "parse_table"]
 
 Array = NDArray[np.float64]
 
@@ -24,26 +23,13 @@ HELD_OUT: Final = 200
 ROWS_TO_SPARE: Final = 10
 
 
-@dataclass(frozen=True)
-class Table:
-    """A visitor's own examples: inputs of shape (n, inputs), targets of shape (n, 1)."""
-
-    inputs: Array
-    targets: Array
-
-
-@dataclass(frozen=True)
-class Examples:
-    """The examples learned from, in order, and those held out, possibly none."""
-
-    inputs: Array
-    targets: Array
-    held_inputs: Array
-    held_targets: Array
-
-
-def make_examples(settings: RunSettings) -> Examples:
+def make_examples(settings: RunSettings) -> tuple[Array, Array, Array, Array]:
     """Make the examples of `settings`; every fifth of a visitor's own rows is held out.
+
+    Returns
+    -------
+    inputs, targets : the examples to learn from, in order
+    held_inputs, held_targets : the examples held out, possibly none
 
     Raises
     ------
@@ -51,14 +37,12 @@ def make_examples(settings: RunSettings) -> Examples:
         The settings' table cannot be read.
     """
     if settings.task == OWN:
-        table = parse_table(settings.table)
-        held = np.zeros(len(table.inputs), dtype=bool)
+        inputs, targets = parse_table(settings.table)
+        held = np.zeros(len(inputs), dtype=bool)
         if len(held) >= ROWS_TO_SPARE:
             held[4::5] = True
-        return Examples(
-            table.inputs[~held], table.targets[~held], table.inputs[held], table.targets[held]
-        )
-    return Examples(*_draw(settings, settings.examples, 0), *_draw(settings, HELD_OUT, 2))
+        return inputs[~held], targets[~held], inputs[held], targets[held]
+    return *_draw(settings, settings.examples, 0), *_draw(settings, HELD_OUT, 2)
 
 
 def _draw(settings: RunSettings, count: int, stream: int) -> tuple[Array, Array]:
@@ -72,8 +56,8 @@ def _draw(settings: RunSettings, count: int, stream: int) -> tuple[Array, Array]
     )
 
 
-def parse_table(text: str) -> Table:
-    """Read pasted rows of numbers, the last column being the target.
+def parse_table(text: str) -> tuple[Array, Array]:
+    """Read pasted rows of numbers into inputs and, from the last column, targets.
 
     Columns are separated by commas, semicolons, tabs or spaces; beside semicolons or tabs a comma
     is a decimal comma. A first line without any number is a heading.
@@ -110,7 +94,7 @@ def parse_table(text: str) -> Table:
             f"{LIMITS.table_inputs} inputs and, last, the target."
         )
     numbers = np.array(rows)
-    return Table(numbers[:, :-1].copy(), numbers[:, -1:].copy())
+    return numbers[:, :-1].copy(), numbers[:, -1:].copy()
 
 
 def _cells(line: str) -> list[str]:

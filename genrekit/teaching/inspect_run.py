@@ -4,26 +4,23 @@ Everything works on `Run.network`, a copy of the weights, and never changes the 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.teaching.mlp import Step, numerical_gradients
+from genrekit.teaching.mlp import Step, flat, numerical_gradients
 from genrekit.teaching.run import Run, Snapshot, Weight
 from genrekit.teaching.settings import OWN
 from genrekit.teaching.tasks import TASKS
 
 __all__ = [
     "Answer",
-    "ExampleTrace",
     "GradientCheck",
     "answer_after",
     "ask",
     "check_gradient",
     "dry_run",
-    "inspect_example",
     "nearest_target",
     "truth",
 ]
@@ -31,43 +28,18 @@ __all__ = [
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class ExampleTrace:
-    """The numbers of one example in a network; lists run from the first layer to the last."""
+def dry_run(run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None) -> Step:
+    """Compute what learning from an example would do, without doing it.
 
-    activations: list[Array]
-    deltas: list[Array]
-    gradients: list[Array]
-    bias_gradients: list[Array]
-
-    def flat(self) -> Array:
-        """Concatenate activations, deltas, gradients and bias gradients."""
-        return _flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
-
-
-def inspect_example(
-    run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None
-) -> ExampleTrace:
-    """Trace an example of shape (inputs,) through the network as it is, or through `snapshot`."""
+    The example, of shape (inputs,), meets the network as it is now, or as it was at `snapshot`.
+    """
     net = run.network(None if snapshot is None else snapshot.parameters)
-    output = net.forward(np.asarray(inputs, dtype=np.float64))
-    net.backward(target - output)
-    return ExampleTrace(
-        [a[0].copy() for a in net.activations],
-        [d[0].copy() for d in net.deltas],
-        [g.copy() for g in net.gradients],
-        [g.copy() for g in net.bias_gradients] if net.biases else [],
-    )
-
-
-def dry_run(run: Run, inputs: ArrayLike, target: float) -> Step:
-    """Compute what learning from an example would do, without doing it."""
-    return run.network().step(np.asarray(inputs, float), [target], run.learning_rate)
+    return net.step(np.asarray(inputs, float), [target], run.learning_rate)
 
 
 def answer_after(run: Run, step: Step) -> float:
     """Return the answer to the example of a dry run after its step."""
-    net = run.network(_flat([*step.weights_after, *step.biases_after]))
+    net = run.network(flat([*step.weights_after, *step.biases_after]))
     return float(net.forward(step.activations[0])[0, 0])
 
 
@@ -142,11 +114,7 @@ def check_gradient(run: Run, inputs: ArrayLike, target: float) -> GradientCheck:
         output = net.forward(x)
         net.backward(target - output)
         biases = net.bias_gradients if net.biases else []
-        backpropagated = _flat([*net.gradients, *biases])
+        backpropagated = flat([*net.gradients, *biases])
         weights, biases = numerical_gradients(net, x, [[target]])
-        numerical = _flat([*weights, *biases])
+        numerical = flat([*weights, *biases])
     return GradientCheck(run.all_weights(), backpropagated, numerical)
-
-
-def _flat(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([array.ravel() for array in arrays])

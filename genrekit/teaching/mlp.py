@@ -11,7 +11,7 @@ squared error (MSE), the mean of ``error^2`` over outputs and examples.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final
@@ -24,7 +24,7 @@ from genrekit.ranges import check_choice, check_number, check_whole
 from genrekit.teaching.neuron import ACTIVATIONS, Array
 from genrekit.wording import agree, counted
 
-__all__ = ["INITIALISERS", "MLP", "EpochReport", "Step", "numerical_gradients"]
+__all__ = ["INITIALISERS", "MLP", "EpochReport", "Step", "flat", "numerical_gradients"]
 
 Initialiser = Callable[[np.random.Generator, int, int], Array]
 
@@ -78,6 +78,10 @@ class Step:
         """The network's answer before the update."""
         return self.activations[-1]
 
+    def inside(self) -> Array:
+        """Concatenate activations, deltas, gradients and bias gradients."""
+        return flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
+
     @property
     def finite(self) -> bool:
         """Return True if no number of the step has overflowed."""
@@ -127,6 +131,11 @@ class MLP:
     layer_sizes : tuple of int
     weights : list of ndarray, shapes (n_in, n_out); free to edit between steps
     biases : list of ndarray, shapes (n_out,); empty without biases
+    net_inputs : list of ndarray, shapes (batch, n_out); h of each layer in the last pass
+    activations : list of ndarray, shapes (batch, n); the input, then those of each layer
+    deltas : list of ndarray, shapes (batch, n_out); dL/dh, of each example's own loss
+    gradients : list of ndarray, shapes (n_in, n_out); dL/dW of each layer
+    bias_gradients : list of ndarray, shapes (n_out,); dL/db of each layer
 
     Raises
     ------
@@ -164,34 +173,12 @@ class MLP:
         self.weights: list[Array] = [draw(rng, n_in, n_out) for n_in, n_out in pairs]
         self.biases: list[Array] = [np.zeros(n_out) for _, n_out in pairs] if bias else []
         self._passes: dict[int, _Pass] = {}
-        self._last = self._pass(1)
+        self._show(self._pass(1))
 
-    # -- the values of the last pass ------------------------------------------------------
-
-    @property
-    def net_inputs(self) -> list[Array]:
-        """Net inputs h of each layer, shapes (batch, n_out)."""
-        return self._last.net_inputs
-
-    @property
-    def activations(self) -> list[Array]:
-        """The input, then the activations of each layer, shapes (batch, n)."""
-        return self._last.activations
-
-    @property
-    def deltas(self) -> list[Array]:
-        """dL/dh of each layer, of each example's own loss, shapes (batch, n_out)."""
-        return self._last.deltas
-
-    @property
-    def gradients(self) -> list[Array]:
-        """dL/dW of each layer, shapes (n_in, n_out)."""
-        return self._last.gradients
-
-    @property
-    def bias_gradients(self) -> list[Array]:
-        """dL/db of each layer, shapes (n_out,)."""
-        return self._last.bias_gradients
+    def _show(self, p: _Pass) -> None:
+        self._last = p
+        self.net_inputs, self.activations, self.deltas = p.net_inputs, p.activations, p.deltas
+        self.gradients, self.bias_gradients = p.gradients, p.bias_gradients
 
     # -- learning -------------------------------------------------------------------------
 
@@ -211,7 +198,8 @@ class MLP:
         rows = self._rows(x, self.layer_sizes[0], "inputs")
         if not np.isfinite(rows).all():
             raise SettingsError("The inputs hold numbers that are not finite: remove them.")
-        p = self._last = self._pass(len(rows))
+        p = self._pass(len(rows))
+        self._show(p)
         p.activations[0][:] = rows
         with np.errstate(over="ignore", invalid="ignore"):
             self._forward(p)
@@ -285,7 +273,8 @@ class MLP:
         """Learn from one example or batch like `train`, and copy every intermediate value."""
         x, t = self.check_examples(np.atleast_2d(inputs), np.atleast_2d(target))
         before = _copies(self.weights), _copies(self.biases)
-        p = self._last = self._pass(len(x))
+        p = self._pass(len(x))
+        self._show(p)
         p.activations[0][:] = x
         p.target[:] = t
         with np.errstate(over="ignore", invalid="ignore"):
@@ -381,7 +370,7 @@ class MLP:
                     p.activations[0][:] = rows
                     p.target[:] = ts[start : start + batch_size]
                     squares += self._learn(p, rate)
-                    self._last = p
+            self._show(p)
             yield EpochReport(epoch, squares / t.size)
 
     # -- checking -------------------------------------------------------------------------
@@ -445,6 +434,11 @@ def numerical_gradients(
         return result
 
     return [gradient(w) for w in mlp.weights], [gradient(b) for b in mlp.biases]
+
+
+def flat(arrays: Iterable[Array]) -> Array:
+    """Concatenate the numbers of arrays, rows before columns."""
+    return np.concatenate([array.ravel() for array in arrays])
 
 
 def _copies(arrays: Sequence[Array]) -> list[Array]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genrekit.errors import SettingsError
 from genrekit.ranges import check_number, check_whole
 from genrekit.teaching.examples import make_examples
-from genrekit.teaching.mlp import MLP
+from genrekit.teaching.mlp import MLP, flat
 from genrekit.teaching.settings import LIMITS, OWN, RunSettings
 
 __all__ = ["MAX_SNAPSHOTS", "Change", "EpochRecord", "Run", "Snapshot", "Weight"]
@@ -106,9 +106,7 @@ class Run:
     ) -> None:
         check_whole("epochs", epochs, 0)
         self.settings = settings
-        examples = make_examples(settings)
-        self.inputs, self.targets = examples.inputs, examples.targets
-        self.held_inputs, self.held_targets = examples.held_inputs, examples.held_targets
+        self.inputs, self.targets, self.held_inputs, self.held_targets = make_examples(settings)
         self.mlp = self._network(np.random.default_rng([settings.seed, 1]))
         self._probe = self._network(np.random.default_rng(0))
         self.epochs = epochs
@@ -241,8 +239,10 @@ class Run:
         if weight not in self.all_weights():
             raise SettingsError("This network has no such weight: choose one from the drawing.")
         check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
-        array, at = _slot(self.mlp, weight)
-        array[at] = value
+        if weight.source is None:
+            self.mlp.biases[weight.layer][weight.target] = value
+        else:
+            self.mlp.weights[weight.layer][weight.source, weight.target] = value
         self._changed(Change(self.seen, value, weight))
         self._record_snapshot()
 
@@ -250,11 +250,6 @@ class Run:
         """Record a change; of several of the same number between two examples the last counts."""
         before = [c for c in self.changes if (c.seen, c.weight) != (change.seen, change.weight)]
         self.changes = [*before, change]
-
-    def get_weight(self, weight: Weight) -> float:
-        """Return the current value of a weight or bias."""
-        array, at = _slot(self.mlp, weight)
-        return float(array[at])
 
     def all_weights(self) -> list[Weight]:
         """List every weight, layer by layer and row by row, then every bias."""
@@ -267,7 +262,7 @@ class Run:
     # -- recording ------------------------------------------------------------------------
 
     def _parameters(self) -> Array:
-        return np.concatenate([a.ravel() for a in (*self.mlp.weights, *self.mlp.biases)])
+        return flat([*self.mlp.weights, *self.mlp.biases])
 
     def _record_snapshot(self) -> None:
         part = self._position / len(self.inputs)
@@ -313,9 +308,3 @@ class Run:
 def _rate(value: float) -> float:
     check_number("Learning rate", value, 0, LIMITS.value, above=True)
     return float(value)
-
-
-def _slot(mlp: MLP, weight: Weight) -> tuple[Array, tuple[int, ...]]:
-    if weight.source is None:
-        return mlp.biases[weight.layer], (weight.target,)
-    return mlp.weights[weight.layer], (weight.source, weight.target)

@@ -66,12 +66,7 @@ def make_task(
 
 
 def check_distribution(low: float, high: float, noise: float) -> None:
-    """Refuse inputs from an empty range and noise below 0.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Raise SettingsError for inputs from an empty range and for noise below 0."""
     check_number("low", low)
     check_number("high", high)
     check_number("noise", noise, 0)

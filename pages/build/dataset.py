@@ -2,7 +2,9 @@
 
 import tempfile
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -10,10 +12,10 @@ from genrekit.app import session
 from genrekit.app.build import dataset_views as views
 from genrekit.app.build import music_source
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_words, tip
+from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import page_header, plain_errors
+from genrekit.app.kit.widgets import choice, download, plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
@@ -22,54 +24,24 @@ from genrekit.wording import counted
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
 
-def number(name: str, label: str, step: float, about: str, **limits: float) -> float:
+def number(name: str, step: float, **limits: float) -> Any:
     """An input for a field of FeatureParams, with its default and limits unless given."""
-    meta = SETTINGS[name].metadata
-    kind = type(SETTINGS[name].default)
-    value: float = st.number_input(
-        label,
-        min_value=kind(limits.get("low", meta["low"])),
-        max_value=kind(limits.get("high", meta["high"])),
-        value=SETTINGS[name].default,
-        step=kind(step),
-        help=about,
-        key=name,
-        bind="query-params",
+    default, limits = SETTINGS[name].default, {**SETTINGS[name].metadata, **limits}
+    low, high, step = (type(default)(value) for value in (limits["low"], limits["high"], step))
+    return st.number_input(
+        min_value=low, max_value=high, value=default, step=step, **setting("dataset", name)
     )
-    return value
 
 
 def choose_params() -> FeatureParams:
     left, middle, right = st.columns(3)
     with left:
-        seconds = number(
-            "segment_seconds",
-            "Segment length (seconds)",
-            0.5,
-            tip("Segment", "Longer ones say more each, shorter ones give more examples."),
-            low=0.5,
-            high=10,
-        )
-        n_mfcc = number(
-            "n_mfcc",
-            "MFCCs per frame",
-            1,
-            tip("MFCC", "13 are customary; more keep finer detail."),
-            high=64,
-        )
+        seconds = number("segment_seconds", 0.5, low=0.5, high=10)
+        n_mfcc = number("n_mfcc", 1, high=64)
     with middle:
-        n_fft = number(
-            "n_fft",
-            "Window (samples)",
-            256,
-            tip("Window", "Longer tells pitches apart, shorter tells moments apart."),
-            low=256,
-            high=8192,
-        )
-        hop = number("hop_length", "Hop (samples)", 64, tip("Hop"), low=64, high=4096)
-    params = FeatureParams(
-        segment_seconds=seconds, n_mfcc=int(n_mfcc), n_fft=int(n_fft), hop_length=int(hop)
-    )
+        n_fft = number("n_fft", 256, low=256, high=8192)
+        hop = number("hop_length", 64, low=64, high=4096)
+    params = FeatureParams(segment_seconds=seconds, n_mfcc=n_mfcc, n_fft=n_fft, hop_length=hop)
     with right:
         frames, coefficients = params.shape
         st.metric("One segment becomes", f"{frames} × {counted(coefficients, 'number')}")
@@ -99,10 +71,7 @@ def start(params: FeatureParams, source: Job | None) -> None:
     last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
     title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
-    jobs = session.jobs()
-    job = jobs.add(jobs.new_folder(), "dataset", title, commands, session.owner())
-    session.remember("dataset", job.id)
-    st.rerun()
+    session.start("dataset", title, commands)
 
 
 def show_result(job: Job) -> None:
@@ -113,15 +82,8 @@ def show_result(job: Job) -> None:
     views.show_counts(dataset)
     views.show_skipped(dataset.skipped)
     st.header("Look inside", anchor=False)
-    view = st.segmented_control(
-        "Show",
-        ["One segment", "Average of each genre", "Map of all segments"],
-        default="One segment",
-        required=True,
-        label_visibility="collapsed",
-        key="view",
-        bind="query-params",
-    )
+    kinds = ["One segment", "Average of each genre", "Map of all segments"]
+    view = choice("Show", kinds, "view", label_visibility="collapsed")
     if view == "Average of each genre":
         views.show_averages(dataset, path)
     elif view == "Map of all segments":
@@ -140,13 +102,7 @@ def show_downloads(path: str) -> None:
         "The course's JSON": "mfcc_data.json",
     }
     for column, (label, name) in zip(st.columns(3), files.items(), strict=True):
-        column.download_button(
-            label,
-            lambda name=name: exported(path, Path(name).suffix),
-            name,
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        download(column, label, partial(exported, path, Path(name).suffix), name)
 
 
 def exported(path: str, suffix: str) -> bytes:
@@ -160,14 +116,7 @@ def exported(path: str, suffix: str) -> bytes:
         return target.read_bytes()
 
 
-page_header(
-    "Prepare a dataset",
-    "A network cannot listen; it reads numbers. Here tracks are cut into segments, and each "
-    "segment becomes a small table of numbers (its MFCCs) with the genre as its label.",
-    "make the demo dataset: a machine composes 144 short tracks in twelve styles, in about six "
-    "seconds.",
-)
-page_words("dataset")
+page_heading("dataset")
 with plain_errors():
     session.sync()
     source, music_job = music_source.choose_source()

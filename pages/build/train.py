@@ -13,33 +13,20 @@ from genrekit.app import session
 from genrekit.app.build.dataset_views import read
 from genrekit.app.build.training_views import show_curves, show_exam, show_leak
 from genrekit.app.jobs.job import Job
-from genrekit.app.kit.glossary import page_words, tip
+from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import first_step, page_header, plain_errors
+from genrekit.app.kit.widgets import URL, download, first_step, plain_errors
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
+from genrekit.system.records import read_toml
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import counted, numeral
 
-SPLITS = {
-    "track": "By track: no song stands on both sides (fair)",
-    "artist": "By artist: no artist stands on both sides (honest)",
-    "segment": "By segment, as the course does: songs stand on both sides (flattering)",
-}
-NETWORKS = {
-    "mlp": (
-        "The course's: three layers of neurons, quick",
-        "It reads a segment as one long row of numbers.",
-    ),
-    "cnn": (
-        "Convolutional: looks for patterns, slower",
-        "Best on log-mel datasets. Dropout, one kind of regularisation, keeps it from learning by "
-        "heart.",
-    ),
-}
+TABLES = read_toml(__file__)
+SPLITS, NETWORKS = TABLES["splits"], TABLES["networks"]
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -84,19 +71,15 @@ def upload_dataset() -> None:
     folder = session.jobs().new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
     command = ["import", f"upload{suffix}", "-o", "data.parquet"]
-    start("dataset", f"Uploaded {suffix[1:]} file", command, folder)
+    session.start("dataset", f"Uploaded {suffix[1:]} file", [command], folder)
 
 
 def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
     left, right = st.columns(2)
     with left:
+        offered = offered_splits(dataset)
         split = st.radio(
-            "How to hold out about 30% for the exam",
-            offered_splits(dataset),
-            format_func=SPLITS.__getitem__,
-            help=tip("Split"),
-            key="split",
-            bind="query-params",
+            options=offered, format_func=SPLITS.__getitem__, **setting("train", "split")
         )
         held_out = st.empty()
         if dataset.tracks is None:
@@ -108,10 +91,10 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
         network = st.radio(
             "Network",
             list(NETWORKS),
-            format_func=lambda name: NETWORKS[name][0],
-            captions=[about for _, about in NETWORKS.values()],
+            format_func=lambda name: NETWORKS[name]["label"],
+            captions=[network["about"] for network in NETWORKS.values()],
             key="network",
-            bind="query-params",
+            **URL,
         )
     with right:
         params = choose_params(NETWORK_DEFAULTS[network or "mlp"])
@@ -122,51 +105,21 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
 
 def choose_params(usual: TrainParams) -> TrainParams:
     """Let the visitor change the defaults of a network, each of which has its own settings."""
-    own = "" if usual.network == "mlp" else f"_{usual.network}"
-    epochs = st.slider(
-        "Epochs (rounds through the data)",
-        1,
-        200,
-        usual.epochs,
-        help=tip("Epoch"),
-        key=f"epochs{own}",
-        bind="query-params",
-    )
+
+    def own(name: str) -> dict[str, Any]:
+        return setting("train", name, name if usual.network == "mlp" else f"{name}_{usual.network}")
+
+    epochs = st.slider(min_value=1, max_value=200, value=usual.epochs, **own("epochs"))
     with st.expander("More settings"):
         rate = st.select_slider(
-            "Learning rate (how far each step goes)",
-            RATES,
-            usual.learning_rate,
-            format_func=numeral,
-            help=tip("Learning rate"),
-            key=f"rate{own}",
-            bind="query-params",
+            options=RATES, value=usual.learning_rate, format_func=numeral, **own("rate")
         )
         batch = st.select_slider(
-            "Batch size (examples per step)",
-            [8, 16, 32, 64, 128],
-            usual.batch_size,
-            help=tip("Batch"),
-            key=f"batch{own}",
-            bind="query-params",
+            options=[8, 16, 32, 64, 128], value=usual.batch_size, **own("batch")
         )
-        seed = st.number_input(
-            "Seed", 0, 10_000, 0, help=tip("Seed"), key="seed", bind="query-params"
-        )
-        best = st.toggle(
-            "Keep the best epoch, not the last",
-            help="The one with the lowest loss on the held-out music. Choosing by it flatters "
-            "the score a little.",
-            key="best",
-            bind="query-params",
-        )
-        normalise = st.toggle(
-            "Bring every number to one scale first",
-            help="From each number its average is taken away, and the rest is divided by its "
-            "standard deviation.",
-            key="normalise",
-            bind="query-params",
-        )
+        seed = st.number_input(min_value=0, max_value=10_000, value=0, **setting("train", "seed"))
+        best = st.toggle(**setting("train", "best"))
+        normalise = st.toggle(**setting("train", "normalise"))
     return replace(
         usual,
         epochs=epochs,
@@ -203,21 +156,13 @@ def recipe(params: TrainParams) -> list[str]:
     return options + ["--normalise"] * params.normalise + ["--progress", "json"]
 
 
-def start(kind: str, title: str, command: list[str], folder: Path | None = None) -> None:
-    """Queue a job, in a folder of its own unless that is there already."""
-    jobs = session.jobs()
-    job = jobs.add(folder or jobs.new_folder(), kind, title, [command], session.owner())
-    session.remember(kind, job.id)
-    st.rerun()
-
-
 def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str) -> None:
     data = f"../{dataset_job.id}/data.parquet"
     name = dataset_job.title.lower()
     train, leak = st.columns(2)
     if train.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
         command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
-        start("model", f"Classifier on {name}, split by {split}", command)
+        session.start("model", f"Classifier on {name}, split by {split}", [command])
     if dataset.tracks is not None and leak.button(
         "Leak meter: every split",
         icon=":material/water_drop:",
@@ -226,7 +171,7 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
         "owed to songs that it had met before.",
     ):
         command = ["leak-meter", data, "-o", "leak.json", *recipe(params)]
-        start("leak", f"Leak meter on {name}", command)
+        session.start("leak", f"Leak meter on {name}", [command])
 
 
 def busy(kind: str) -> bool:
@@ -277,13 +222,7 @@ def show_model_card(folder: Path, card: dict[str, Any]) -> None:
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )
-        st.download_button(
-            "Download the model (zip)",
-            lambda: bundle(folder),
-            "my-model.zip",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        download(st, "Download the model (zip)", lambda: bundle(folder), "my-model.zip")
         st.caption("Unpack it, and use it with: python -m genrekit classify SONG --model my-model")
 
 
@@ -295,14 +234,7 @@ def bundle(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-page_header(
-    "Train a classifier",
-    "A network with many thousand weights looks at segments whose genre it is told, and turns "
-    "its weights a little after each batch. The music held out is its exam.",
-    "train once, then press the leak meter: same network, same music, three ways to hold music "
-    "out, three different scores.",
-)
-page_words("train")
+page_heading("train")
 with plain_errors():
     session.sync()
     dataset_job = choose_dataset()

@@ -12,6 +12,7 @@ from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.widgets import URL, chart, choice, plain_errors
 from genrekit.app.neuron.view import neuron_view
 from genrekit.app.playground.formulas import CURVES, number, two_a_line
+from genrekit.system.records import read_toml
 from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
 from genrekit.teaching.surfaces import neuron_surface
 
@@ -21,25 +22,15 @@ class Parts(NamedTuple):
 
     inputs: Sequence[float]
     weights: Sequence[float]
-    bias: float | None
     activation: str
+    bias: float | None = None
 
 
 INPUTS = (0.5, 0.3, 0.2, 0.1, -0.4)
 WEIGHTS = (0.4, 0.7, 0.2, -0.5, 1.0)
-# To put into the widgets with one press.
-EXAMPLES = {
-    "The course's neuron": Parts((0.5, 0.3, 0.2), (0.4, 0.7, 0.2), None, "sigmoid"),
-    "AND": Parts((1.0, 1.0), (1.0, 1.0), -1.5, "step"),
-    "OR": Parts((1.0, 0.0), (1.0, 1.0), -0.5, "step"),
-    "NOT": Parts((1.0,), (-1.0,), 0.5, "step"),
-}
-SAYS = {
-    "sigmoid": "The sigmoid squeezes any sum into 0 to 1, gently.",
-    "tanh": "The hyperbolic tangent squeezes any sum into −1 to 1.",
-    "relu": "ReLU (rectified linear unit) passes what is above 0 and cuts off the rest.",
-    "step": "The step fires, 1, as soon as the sum is above 0: all or nothing.",
-}
+TABLES = read_toml(__file__)
+EXAMPLES = {name: Parts(**table) for name, table in TABLES["examples"].items()}
+SAYS = TABLES["activations"]
 
 
 def apply(parts: Parts) -> None:
@@ -48,8 +39,8 @@ def apply(parts: Parts) -> None:
         "n": len(parts.inputs),
         "bias": parts.bias is not None,
         "b": parts.bias or 0.0,
+        "act": parts.activation,
     }
-    values["act"] = parts.activation
     for i, (x, w) in enumerate(zip(parts.inputs, parts.weights, strict=True), start=1):
         values |= {f"x{i}": x, f"w{i}": w}
     for name, value in values.items():
@@ -69,7 +60,7 @@ def settings() -> Parts:
     bias = None
     if st.toggle("Bias: a number added to the sum", key="nr_bias", **URL):
         bias = st.slider("Bias b", -3.0, 3.0, 0.0, 0.05, key="nr_b", **URL)
-    return Parts(inputs, weights, bias, choice("Activation function", list(SAYS), "nr_act"))
+    return Parts(inputs, weights, choice("Activation function", list(SAYS), "nr_act"), bias)
 
 
 def exact(parts: Parts) -> NeuronOutput:
@@ -187,7 +178,7 @@ def main() -> None:
         parts = settings()
     result = exact(parts)
     with left:
-        neuron_view(*parts, result)
+        neuron_view(parts.inputs, parts.weights, parts.bias, parts.activation, result)
         arithmetic(parts, result)
     left, right = st.columns(2, gap="large")
     with left:

@@ -8,8 +8,8 @@ from genrekit.app import session
 from genrekit.app.classify import compare, download, inputs, overview, questions, stress, why
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import Outcome
-from genrekit.app.kit.glossary import page_words
-from genrekit.app.kit.widgets import first_step, page_header, plain_errors
+from genrekit.app.kit.glossary import page_heading, setting
+from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.verdict.analysis import SongResult
 
 LOOKS = WHY, STRESS, COMPARE, TAKE = "Why", "Stress test", "Compare models", "Take it away"
@@ -35,13 +35,7 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         overview.show_evidence(sound, result, None)
         return
     evidence = st.container()
-    look = st.segmented_control(
-        "Look closer",
-        LOOKS,
-        key="look",
-        bind="query-params",
-        help="Each is computed when you choose it.",
-    )
+    look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
     explanation = why.explain(sound, result, model, segment) if look == WHY else None
     with evidence:
@@ -79,14 +73,7 @@ def chosen_segment(sound: Sound, result: SongResult) -> int:
     return number - 1 if 1 <= number <= len(starts) else 0
 
 
-page_header(
-    "Classify a song",
-    "The model listens to the whole song in segments of a few seconds, gives each a probability "
-    "for every genre, and takes the mean. Then you can see and hear what it went by, and put the "
-    "verdict to the test.",
-    "a song that you know well, then the same song hummed into the microphone.",
-)
-page_words("classify")
+page_heading("classify")
 with plain_errors():
     session.sync()
     models = inputs.model_choices()

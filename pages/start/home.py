@@ -20,12 +20,7 @@ def begin() -> None:
             "See a verdict and its evidence", type="primary", icon=":material/graphic_eq:"
         ):
             st.switch_page("listen/classify.py", query_params=clip.query)
-        st.button(
-            "Take the ten-minute tour",
-            icon=":material/tour:",
-            on_click=tour.switch,
-            args=(tour.TOUR, True),
-        )
+        tour.button("Take the ten-minute tour", "tour", tour.TOUR)
 
 
 def cards() -> None:

@@ -2,12 +2,15 @@
 
 import ast
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genrekit.app.kit.glossary import (
+    FIELDS,
     GROUPS,
     HEADINGS,
     MENTIONS,
@@ -22,21 +25,34 @@ ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
 # The files whose sentences each place shows; after a colon, the functions of the file.
 SOURCES = {
-    "calculator": ["app/mel/calculator.py", "app/mel/figures.py:curve_figure"],
+    "calculator": [
+        "app/mel/calculator.py",
+        "app/mel/calculator.toml",
+        "app/mel/figures.py:curve_figure",
+    ],
     "list": ["app/mel/number_list.py"],
-    "ear": ["app/mel/ear_test.py", "app/mel/figures.py:steps_figure,staircase_figure"],
+    "ear": [
+        "app/mel/ear_test.py",
+        "app/mel/ear_test.toml",
+        "app/mel/figures.py:steps_figure,staircase_figure",
+    ],
     "bank": ["app/mel/filter_bank.py", "app/mel/figures.py:bank_figure"],
-    "sound": ["app/mel/sound.py:sound_to_mfcc,_players", "app/mel/sound_figures.py:stages_figure"],
+    "sound": [
+        "app/mel/sound.py:sound_to_mfcc,_players",
+        "app/mel/sound.toml",
+        "app/mel/sound_figures.py:stages_figure",
+    ],
     "trace": [
         "app/mel/sound.py:trace,_trace_steps,_products_table",
         "app/mel/sound_figures.py:cell_map,trace_figure",
     ],
-    "neuron": ["learn/neuron.py"],
+    "neuron": ["learn/neuron.py", "learn/neuron.toml"],
     "backprop": [
         "learn/backprop.py",
         "app/browser/network_view.html",
         "app/browser/network_view.js",
         "app/playground/settings.py",
+        "app/playground/settings.toml",
         "app/playground/panels.py",
         "app/playground/formulas.py",
         "app/playground/map.py",
@@ -44,6 +60,7 @@ SOURCES = {
     "dataset": ["build/dataset.py", "app/build/dataset_views.py", "app/build/music_source.py"],
     "train": [
         "build/train.py",
+        "build/train.toml",
         "app/build/training_views.py",
         "app/build/dataset_views.py:draw_segment",
         "training/commentary.py",
@@ -66,7 +83,9 @@ SOURCES = {
 @cache
 def visible(place: str) -> str:
     """The sentences of a place: its heading, and the strings of its files, less docstrings."""
-    heading = HEADINGS.get(place, {}).values()
+    heading = list(HEADINGS.get(place, {}).values())
+    for field in FIELDS.get(place, {}).values():
+        heading += filter(is_sentence, field.values())
     return "\n".join([*heading, *(s for source in SOURCES[place] for s in sentences(source))])
 
 
@@ -80,6 +99,8 @@ def sentences(source: str) -> list[str]:
         return [plain(a or b) for a, b in found if is_sentence(plain(a or b))]
     if file.suffix == ".html":
         return [plain(text)]
+    if file.suffix == ".toml":
+        return [one for one in strings(tomllib.loads(text)) if is_sentence(one)]
     tree = ast.parse(text)
     names = functions.split(",") if functions else None
     parts = [n for n in tree.body if names is None or defines(n) in names]
@@ -99,6 +120,14 @@ def sentences(source: str) -> list[str]:
         if id(node) not in docstrings
     ]
     return [constant for constant in constants if is_sentence(constant)]
+
+
+def strings(value: Any) -> list[str]:
+    """Every text in a table of tables and lists, keys included."""
+    if isinstance(value, dict | list):
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        return [text for one in inner for text in strings(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def defines(node: ast.stmt) -> str | None:
@@ -195,6 +224,7 @@ def test_finding_prefers_the_word_itself():
 
 def test_a_heading_is_complete():
     assert set(HEADINGS) <= set(MENTIONS)
+    assert set(FIELDS) <= set(HEADINGS)
     assert all(set(heading) == {"title", "see", "try_"} for heading in HEADINGS.values())
 
 

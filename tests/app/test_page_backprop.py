@@ -23,7 +23,7 @@ from genrekit.app.playground.packing import (
 )
 from genrekit.app.playground.panels import gradient_table, proof_table
 from genrekit.app.playground.state import Playground
-from genrekit.teaching.inspect_run import check_gradient, dry_run, inspect_example
+from genrekit.teaching.inspect_run import check_gradient, dry_run
 from genrekit.teaching.mlp import numerical_gradients
 from genrekit.teaching.presets import EXPERIMENTS
 from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
@@ -240,7 +240,10 @@ def test_what_is_shown_is_what_the_network_computes(settings: RunSettings) -> No
 
         unit = weight.target
         h = step.net_inputs[weight.layer][0, unit]
-        delta, after = step.deltas[weight.layer][0, unit], run.get_weight(weight)
+        delta, after = (
+            step.deltas[weight.layer][0, unit],
+            run.snapshots[-1].parameters[run.all_weights().index(weight)],
+        )
         gradient = measured[weight.layer][at]
         assert last("1 Forward", 0) == pytest.approx(h, rel=1e-3)
         assert last("2 Loss", 0) == pytest.approx(step.error[0, 0], rel=1e-3)
@@ -442,7 +445,7 @@ def test_packed_snapshots_hold_weights_then_what_the_question_does() -> None:
     packed: list[Any] = Packer().snapshots(run, [0.3, 0.1], 0.4)[-1]
     row = np.frombuffer(base64.b64decode(packed[-1]), "<f4")
     expected = np.concatenate(
-        [*(w.ravel() for w in run.mlp.weights), inspect_example(run, [0.3, 0.1], 0.4).flat()]
+        [*(w.ravel() for w in run.mlp.weights), dry_run(run, [0.3, 0.1], 0.4).inside()]
     )
     np.testing.assert_allclose(row, expected, rtol=1e-6)
 

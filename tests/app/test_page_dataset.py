@@ -175,7 +175,7 @@ def test_each_source_finds_its_inspected_music(app):
         at.query_params["music"] = jobs[source]
         at.query_params["music_source"] = source
         at.run()
-    at.button_group[0].set_value([UPLOADS[0]]).run()
+    at.button_group[0].set_value(UPLOADS[0]).run()
     assert f"**{UPLOADS[0]}**" in texts(at)
     assert jobs[UPLOADS[0]] in at.query_params["music"]
     assert offered(at)

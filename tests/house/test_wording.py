@@ -44,7 +44,6 @@ NEVER_ONE = {
     "model/evaluation.py: total tracks",  # some of which are left out
     "model/neighbours.py: len(self.tracks) recordings",  # two or more
     "model/neighbours.py: found.seconds seconds",  # as many as it takes to tell
-    "teaching/diagnosis.py: size units",  # twins are two
     "dataset/upload.py: limits.ratio times",
     "training/leak.py: before points",  # of which three or more were lost
     "cli/commands.py: total tracks",  # twelve styles
@@ -56,10 +55,6 @@ NEVER_ONE = {
     "isolation/wire.py: numbers[0] parts",  # for the log
     "isolation/wire.py: sum(numbers) bytes",
     "dataset/upload.py: most bytes",  # as many as a name's limit allows
-    "app/mel/sound.py: clip.params.sample_rate numbers",  # a second of sound
-    "app/mel/sound.py: per_second * (1 + clip.params.n_fft // 2) numbers",
-    "app/mel/sound.py: per_second * clip.params.n_mels numbers",
-    "app/mel/sound.py: per_second * keep numbers",
     "app/mel/sound.py: params.n_fft samples",  # a power of two from 256 on
 }
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from genrekit.app.kit.charts import figure, genre_colours, genre_symbol
-from genrekit.app.kit.sounds import segment_sound
+from genrekit.app.kit.sounds import play_segment
 from genrekit.app.kit.widgets import chart, escape, list_skipped
 from genrekit.dataset.dataset import Dataset, Skipped
 from genrekit.dataset.projection import SegmentMap, genre_averages, segment_map
@@ -114,9 +114,7 @@ def draw_segment(dataset: Dataset, row: int, audio: Path | None, key: str) -> No
             f"Track {escape(str(dataset.tracks[row]))}, segment {int(dataset.segments[row]) + 1}"
         )
     st.caption(f"{where}." + (" MFCC 0, the loudness, is left out." if first else ""))
-    sound = segment_sound(dataset, row, audio) if audio is not None else None
-    if sound is not None:
-        st.audio(sound)
+    play_segment(dataset, row, audio)
 
 
 def show_averages(dataset: Dataset, path: str) -> None:

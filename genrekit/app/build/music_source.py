@@ -13,7 +13,7 @@ from genrekit.app import session
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import track_sound
-from genrekit.app.kit.widgets import escape, show_error
+from genrekit.app.kit.widgets import choice, escape, show_error
 from genrekit.app.settings import settings
 from genrekit.dataset.inspection import Duplicate, Inspection
 from genrekit.dataset.upload import UploadLimits, store_files, store_folder, unpack_zip
@@ -43,14 +43,7 @@ def choose_source() -> tuple[str, Job | None]:
     choosers = {_ZIP: _choose_zip, _FOLDER: _choose_folder, _FILES: _choose_files}
     if settings().folders:
         choosers[_SERVER] = _choose_server_folder
-    source = st.segmented_control(
-        "Where does the music come from?",
-        [DEMO, *choosers],
-        default=DEMO,
-        required=True,
-        key="music_source",
-        bind="query-params",
-    )
+    source: str = choice("Where does the music come from?", [DEMO, *choosers], "music_source")
     if source not in choosers:
         return DEMO, None
     chosen = choosers[source]()
@@ -157,9 +150,7 @@ def _inspect(source: str, chosen: str, title: str, store: Callable[[Path], objec
         raise
     (folder / _SOURCE).write_text(json.dumps([source, chosen]), encoding="utf-8")
     command = ["inspect", "audio", "-o", "inspection.json", "--progress", "json"]
-    job = session.jobs().add(folder, "music", title, [command], session.owner())
-    session.remember("music", job.id)
-    st.rerun()
+    session.start("music", title, [command], folder)
 
 
 # -- the preview ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from genrekit.app import song_workers
 from genrekit.app.build.dataset_views import draw_segment, read
 from genrekit.app.kit.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
-from genrekit.app.kit.sounds import segment_sound
+from genrekit.app.kit.sounds import play_segment
 from genrekit.app.kit.widgets import chart, escape
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import make_split
@@ -218,9 +218,7 @@ def _play_cell(
     for name in found[:4]:
         row = int(np.flatnonzero(dataset.tracks == name)[0])
         st.caption(escape(str(name)))
-        sound = segment_sound(dataset, row, audio) if audio is not None else None
-        if sound is not None:
-            st.audio(sound)
+        play_segment(dataset, row, audio)
 
 
 def _show_per_genre(measured: dict[str, Any]) -> None:

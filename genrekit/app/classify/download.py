@@ -1,17 +1,20 @@
 """The look "Take it away": the verdict as files, the sound, and the command that repeats it."""
 
-import mimetypes
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from genrekit.app.classify.inputs import ModelChoice
 from genrekit.app.classify.questions import Outcome
+from genrekit.app.kit import widgets
 from genrekit.verdict.report import report, segment_rows, to_csv, to_json
 
 __all__ = ["command", "download", "show", "verdicts_json"]
+
+download: Final = partial(widgets.download, width="stretch")
 
 
 def show(outcome: Outcome, model: ModelChoice) -> None:
@@ -29,21 +32,6 @@ def show(outcome: Outcome, model: ModelChoice) -> None:
     if model.own:
         st.caption("`my-model` is the folder in the zip that the train page offers for download.")
     st.caption("The address of this page holds its settings; files you sent are not part of it.")
-
-
-def download(
-    place: DeltaGenerator, label: str, content: bytes | Callable[[], str], name: str
-) -> None:
-    """Offer a file; a function makes its content once the visitor asks for it."""
-    place.download_button(
-        label,
-        content,
-        name,
-        mimetypes.guess_type(name)[0],
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-    )
 
 
 def verdicts_json(outcomes: Sequence[Outcome]) -> str:

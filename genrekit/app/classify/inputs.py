@@ -11,7 +11,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit.app import session
 from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
-from genrekit.app.kit.widgets import escape
+from genrekit.app.kit.glossary import setting
+from genrekit.app.kit.widgets import URL, choice, escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
@@ -90,14 +91,7 @@ def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
     just_trained = current is not None and current.status == "done" and choices[0].own
     shipped = f"Shipped: {DEFAULT_MODEL}"
     default = 0 if just_trained or shipped not in labels else labels.index(shipped)
-    chosen = st.selectbox(
-        "Which model listens",
-        labels,
-        index=default,
-        key="listener",
-        bind="query-params",
-        help="Compare models below a verdict asks all of them at once.",
-    )
+    chosen = st.selectbox(options=labels, index=default, **setting("classify", "listener"))
     return choices[labels.index(chosen)] if chosen in labels else choices[default]
 
 
@@ -106,14 +100,7 @@ def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
 
 def choose_sounds() -> list[Sound]:
     """Let the visitor choose the sounds to classify."""
-    source = st.segmented_control(
-        "What shall it hear?",
-        [FILES, MICROPHONE, EXAMPLE],
-        default=FILES,
-        required=True,
-        key="source",
-        bind="query-params",
-    )
+    source = choice("What shall it hear?", [FILES, MICROPHONE, EXAMPLE], "source")
     if source == EXAMPLE:
         return _example()
     return _recording() if source == MICROPHONE else _uploads()
@@ -121,15 +108,9 @@ def choose_sounds() -> list[Sound]:
 
 def _example() -> list[Sound]:
     clips = {clip.label: clip for clip in CLIPS}
+    offered = [*clips, COMPOSED]
     chosen = st.pills(
-        "Our own compositions, or one made on the spot",
-        [*clips, COMPOSED],
-        default="Jazz",
-        required=True,
-        key="example",
-        bind="query-params",
-        help="No model was trained on any of them, nor on music that a synthesiser plays, so "
-        "expect mistakes and doubt.",
+        options=offered, default="Jazz", required=True, **setting("classify", "example")
     )
     if chosen == COMPOSED:
         return _composition()
@@ -141,26 +122,12 @@ def _example() -> list[Sound]:
 def _composition() -> list[Sound]:
     style_column, take_column, length_column = st.columns([2, 1, 1])
     style = style_column.selectbox(
-        "A piece composed by a machine",
-        STYLES,
-        index=STYLES.index("jazz"),
-        key="style",
-        bind="query-params",
-        help="Simple tones and noises that follow a style's rules: easy to tell apart from music "
-        "that people play.",
+        options=STYLES, index=STYLES.index("jazz"), **setting("classify", "style")
     )
     take = take_column.number_input(
-        "Take",
-        1,
-        EXAMPLE_TAKES,
-        1,
-        key="take",
-        bind="query-params",
-        help="Each take is another piece in the same style.",
+        min_value=1, max_value=EXAMPLE_TAKES, value=1, **setting("classify", "take")
     )
-    seconds = length_column.number_input(
-        "Length, s", *EXAMPLE_SECONDS, 15, 3, key="length", bind="query-params"
-    )
+    seconds = length_column.number_input("Length, s", *EXAMPLE_SECONDS, 15, 3, key="length", **URL)
     content = _composed(style, int(take), int(seconds))
     return [Sound(f"{style}-{take}.wav", bounded_song(content), True, style.capitalize())]
 

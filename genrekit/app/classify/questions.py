@@ -84,11 +84,6 @@ def ask(question: Callable[..., Answer], song: Song, *arguments: Hashable) -> An
     question : function of `genrekit.verdict.analysis`
     song : Song
     *arguments : its other arguments, plain or dataclasses of plain values
-
-    Raises
-    ------
-    GenreKitError
-        As `genrekit.app.song_workers.ask`.
     """
     name = question.__name__
     cached = _CACHES.get(name, _value)

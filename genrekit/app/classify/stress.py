@@ -1,5 +1,6 @@
 """The look "Stress test": the song made worse, and whether the verdict holds."""
 
+from functools import partial
 from typing import Final
 
 import plotly.graph_objects as go
@@ -9,6 +10,7 @@ from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.overview import clock
 from genrekit.app.classify.questions import ask
 from genrekit.app.kit.charts import GREY, figure, genre_colours
+from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import chart, escape
 from genrekit.audio.degradation import Degradation
 from genrekit.model.verdicts import Verdict
@@ -52,41 +54,11 @@ def show(sound: Sound, result: SongResult, model: ModelChoice, segment: int) -> 
 def _sliders() -> Degradation:
     st.caption("Make the sound worse, step by step, and watch whether the verdict holds.")
     one, two = st.columns(2), st.columns(2)
-    level = one[0].slider(
-        "Level, dB",
-        -40,
-        12,
-        0,
-        key="level",
-        bind="query-params",
-        help="A quieter or louder recording; above full level it is clipped.",
-    )
-    low_pass = one[1].select_slider(
-        "Nothing above, Hz",
-        _LOW_PASS,
-        _OFF,
-        key="low_pass",
-        bind="query-params",
-        help="A low-pass filter: what lies above is taken away.",
-    )
-    noise = two[0].select_slider(
-        "Noise: the music is louder by, dB",
-        _NOISE,
-        _OFF,
-        key="noise",
-        bind="query-params",
-        help="Pink noise, like rain or a fan. At 0 dB it is as loud as the music.",
-    )
-    phone = two[1].slider(
-        "Like through a phone",
-        0.0,
-        1.0,
-        0.0,
-        0.1,
-        key="phone",
-        bind="query-params",
-        help="A small room's echo, a small microphone and loudspeaker, levelled, a little noise.",
-    )
+    own = partial(setting, "classify")
+    level = one[0].slider(min_value=-40, max_value=12, value=0, **own("level"))
+    low_pass = one[1].select_slider(options=_LOW_PASS, value=_OFF, **own("low_pass"))
+    noise = two[0].select_slider(options=_NOISE, value=_OFF, **own("noise"))
+    phone = two[1].slider(min_value=0.0, max_value=1.0, value=0.0, step=0.1, **own("phone"))
     st.button("All back to zero", icon=":material/restart_alt:", on_click=_reset)
     return Degradation(
         level_db=float(level),

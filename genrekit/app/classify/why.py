@@ -6,7 +6,8 @@ import streamlit as st
 
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import ask
-from genrekit.app.kit.widgets import escape
+from genrekit.app.kit.glossary import setting
+from genrekit.app.kit.widgets import choice, escape
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
@@ -28,24 +29,12 @@ def explain(sound: Sound, result: SongResult, model: ModelChoice, segment: int) 
     if st.session_state.setdefault("explained", about) != about:
         # The genre was chosen for another song, or another model.
         st.session_state.update(explained=about, why_genre=order[0])
-    genre = left.selectbox(
-        "What spoke for …",
-        order,
-        index=0,
-        key="why_genre",
-        bind="query-params",
-        help="Choose another genre to see why it was not that.",
-    )
+    genre = left.selectbox(options=order, **setting("classify", "why_genre"))
     around = None
     if len(starts) > analysis.EXPLAINED_SEGMENTS:
-        part = right.segmented_control(
-            f"{analysis.EXPLAINED_SEGMENTS} of the {len(starts)} segments are asked",
-            [_SPREAD, _AROUND],
-            default=_SPREAD,
-            required=True,
-            key="why_part",
-            bind="query-params",
-        )
+        label = f"{analysis.EXPLAINED_SEGMENTS} of the {len(starts)} segments are asked"
+        with right:
+            part = choice(label, [_SPREAD, _AROUND], "why_part")
         around = segment if part == _AROUND else None
     which = analysis.segments_to_explain(len(starts), around)
     with st.spinner("Turning parts of the song down, one after another, and asking again …"):

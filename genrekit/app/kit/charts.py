@@ -14,6 +14,8 @@ import plotly.io as pio
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from genrekit.system.records import read_toml
+
 __all__ = [
     "CONFIG",
     "GREY",
@@ -43,24 +45,7 @@ PALETTE: Final = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 POSITIVE: Final = BLUE
 NEGATIVE: Final = VERMILION
 
-# Found by a search for the largest minimum distance in OKLab between any two, for normal sight and
-# for sight without red or green cones, at a contrast of 3 on both backgrounds.
-_GENRES: Final = {
-    "blues": "#2462ED",
-    "classical": "#7094B6",
-    "country": "#536B51",
-    "disco": "#F95783",
-    "hiphop": "#9B35BA",
-    "jazz": "#C4831D",
-    "metal": "#7F618C",
-    "pop": "#B474EE",
-    "reggae": "#49986C",
-    "rock": "#C52C05",
-    "ambient": "#9071CA",
-    "bossanova": "#297614",
-    "chiptune": "#CF0671",
-    "drumandbass": "#867E42",
-}
+_GENRES: Final[dict[str, str]] = read_toml(__file__)["genres"]
 _OTHERS: Final = (*_GENRES.values(), "#C43EAA", "#D36EA5")
 # Seven, so that no two similar colours share one.
 _SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star")

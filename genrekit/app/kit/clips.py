@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from genrekit.system.records import read_toml
+
 __all__ = ["CLIPS", "EXAMPLE", "FOLDER", "ORIGIN", "Clip"]
 
 FOLDER: Final = Path(__file__).resolve().parents[3] / "examples"
@@ -34,15 +36,4 @@ class Clip:
         return {"source": EXAMPLE, "example": self.label}
 
 
-CLIPS: Final = (
-    Clip("blues", "Blues", "Last Bus Home", 29),
-    Clip("classical", "Classical", "A Letter Unsent", 29),
-    Clip("country", "Country", "Gravel and Gold", 29),
-    Clip("disco", "Disco", "Mirrorball Weather", 27),
-    Clip("hiphop", "Hip hop", "Corner Store", 27),
-    Clip("jazz", "Jazz", "Ferry After Midnight", 26),
-    Clip("metal", "Metal", "Iron Weather", 28),
-    Clip("pop", "Pop", "Paper Aeroplanes", 28),
-    Clip("reggae", "Reggae", "Slow Harbour", 29),
-    Clip("rock", "Rock", "Copper Wire", 29),
-)
+CLIPS: Final = tuple(Clip(**clip) for clip in read_toml(__file__)["clips"])

@@ -1,6 +1,7 @@
 """The glossary: every technical word of the app, explained in `glossary.toml`.
 
 Pages explain no words themselves: `page_words` shows those of a page, `tip` one beside a widget.
+`setting` has the label and the explanation of a widget from `fields.toml`.
 """
 
 import re
@@ -12,12 +13,12 @@ from typing import Any, Final
 
 import streamlit as st
 
-from genrekit.app.kit.widgets import page_header
+from genrekit.app.kit.widgets import URL, page_header
 from genrekit.system.records import read_toml, record
 
 __all__ = [
-    *("GROUPS", "HEADINGS", "MENTIONS", "TERMS", "Mention", "Term"),
-    *("anchor", "find", "page_heading", "page_words", "tip"),
+    *("FIELDS", "GROUPS", "HEADINGS", "MENTIONS", "TERMS", "Mention", "Term"),
+    *("anchor", "find", "page_heading", "page_words", "setting", "tip"),
 ]
 
 _PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
@@ -87,6 +88,7 @@ def anchor(term: Term) -> str:
 
 MENTIONS, GROUPS = read_glossary(read_toml(__file__))
 HEADINGS: Final = read_toml(str(Path(__file__).with_name("headings")))
+FIELDS: Final = read_toml(str(Path(__file__).with_name("fields")))
 TERMS: Final = tuple(term for group in GROUPS.values() for term in group)
 _BY_NAME: Final = {term.name.split(" (")[0].lower(): term for term in TERMS}
 
@@ -101,6 +103,20 @@ def find(text: str) -> list[Term]:
 def tip(name: str, more: str = "") -> str:
     """Return a term's meaning for `help=` of a widget, then `more` about the setting."""
     return f"{_BY_NAME[name.lower()].says} {more}".strip()
+
+
+def setting(mention: str, name: str, key: str = "") -> dict[str, Any]:
+    """Return arguments of a widget: its label, its help and its key, kept in the address.
+
+    Parameters
+    ----------
+    mention, name : of the page and of the setting, as in `fields.toml`
+    key : the widget's key, where it is not `name`
+    """
+    field, about = FIELDS[mention][name], FIELDS[mention][name].get("help")
+    if "word" in field:
+        about = tip(field["word"], about or "")
+    return {"label": field["label"], "help": about, "key": key or name, **URL}
 
 
 def page_words(mention: str) -> None:

@@ -10,7 +10,7 @@ from genrekit.audio.degradation import Degradation
 from genrekit.dataset.dataset import Dataset
 from genrekit.verdict.analysis import Song, excerpt_sound
 
-__all__ = ["audio_folder", "segment_sound", "track_sound"]
+__all__ = ["audio_folder", "play_segment", "track_sound"]
 
 
 def audio_folder(job: Job) -> Path | None:
@@ -22,16 +22,15 @@ def audio_folder(job: Job) -> Path | None:
     return None
 
 
-def segment_sound(dataset: Dataset, row: int, folder: Path) -> bytes | None:
-    """Return one segment as WAV; None if the dataset lacks its track or position."""
-    if dataset.tracks is None or dataset.segments is None:
-        return None
+def play_segment(dataset: Dataset, row: int, folder: Path | None) -> None:
+    """Play one segment, if its audio, its track and its position are known."""
+    if folder is None or dataset.tracks is None or dataset.segments is None:
+        return
     names = {record.id: record.path for record in dataset.records}
     path = names.get(str(dataset.tracks[row]))
-    if path is None or not (folder / path).is_file():
-        return None
-    start = float(dataset.params.segment_starts(dataset.segments[row]))
-    return _clip(str(folder / path), start, dataset.params.segment_step)
+    if path is not None and (folder / path).is_file():
+        start = float(dataset.params.segment_starts(dataset.segments[row]))
+        st.audio(_clip(str(folder / path), start, dataset.params.segment_step))
 
 
 def track_sound(path: Path, seconds: float = 10.0) -> bytes:

@@ -21,6 +21,7 @@ __all__ = [
     "TOUR",
     "Stop",
     "begin",
+    "button",
     "end",
     "is_on",
     "offer",
@@ -120,6 +121,11 @@ def switch(mode: str, on: bool) -> None:
         st.query_params.pop(mode, None)
 
 
+def button(label: str, icon: str, mode: str, on: bool = True, **more: Any) -> None:
+    """Show a button that enters or leaves a mode; `more` are arguments of `st.button`."""
+    st.button(label, icon=f":material/{icon}:", on_click=switch, args=(mode, on), **more)
+
+
 def _modes() -> dict[str, str]:
     return {mode: "1" for mode in (TOUR, PRESENT) if is_on(mode)}
 
@@ -127,20 +133,12 @@ def _modes() -> dict[str, str]:
 def offer() -> None:
     """Show the buttons for both modes below the navigation."""
     with st.sidebar.container(gap=None):
-        st.button(
-            "Ten-minute tour",
-            icon=":material/tour:",
-            type="tertiary",
-            on_click=switch,
-            args=(TOUR, True),
-            disabled=is_on(TOUR),
-        )
-        st.button(
+        button("Ten-minute tour", "tour", TOUR, type="tertiary", disabled=is_on(TOUR))
+        button(
             "Presenter view",
-            icon=":material/present_to_all:",
+            "present_to_all",
+            PRESENT,
             type="tertiary",
-            on_click=switch,
-            args=(PRESENT, True),
             help="Larger type and nothing around the page, for a projector. Escape leaves it.",
         )
 
@@ -152,21 +150,11 @@ def begin(address: str) -> None:
     """Draw what stands above a page: the presenter's style, and the bar of the tour."""
     if is_on(PRESENT):
         st.html(Path(__file__).with_name("present.css"))
-        st.button(
-            "Leave presenter view",
-            icon=":material/close_fullscreen:",
-            key="leave_present",
-            shortcut="Esc",
-            on_click=switch,
-            args=(PRESENT, False),
-        )
-    number = _current(address)
+        label = "Leave presenter view"
+        button(label, "close_fullscreen", PRESENT, False, key="leave_present", shortcut="Esc")
+    number = stop_at(address, st.query_params.to_dict())
     if is_on(TOUR) and number is not None:
         _bar(number, STOPS[number])
-
-
-def _current(address: str) -> int | None:
-    return stop_at(address, st.query_params.to_dict())
 
 
 def _bar(number: int, stop: Stop) -> None:
@@ -179,14 +167,7 @@ def _bar(number: int, stop: Stop) -> None:
                 _link(STOPS[number - 1], "Back", ":material/arrow_back:")
             if number + 1 < len(STOPS):
                 _link(STOPS[number + 1], "Next", ":material/arrow_forward:")
-            st.button(
-                "Leave the tour",
-                key="leave_tour",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=switch,
-                args=(TOUR, False),
-            )
+            button("Leave the tour", "close", TOUR, False, key="leave_tour", type="tertiary")
         if stop.action:  # above the text, which is about what it sets up
             st.page_link(
                 stop.page,
@@ -199,7 +180,7 @@ def _bar(number: int, stop: Stop) -> None:
 
 def end(address: str) -> None:
     """Draw the link to the next page below a page."""
-    number = _current(address)
+    number = stop_at(address, st.query_params.to_dict())
     with st.container(key="way_on", horizontal=True, horizontal_alignment="right"):
         if number is None or number + 1 == len(STOPS):
             _link(STOPS[0], "Back to the start", ":material/home:")

@@ -1,6 +1,7 @@
 """The parts that every page is made of: heading, choices, charts, errors."""
 
 import logging
+import mimetypes
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ __all__ = [
     "chart",
     "choice",
     "clamp",
+    "download",
     "escape",
     "first_step",
     "list_skipped",
@@ -61,6 +63,13 @@ def choice(label: str, options: Mapping[str, str] | Iterable[str], key: str, **m
     return st.segmented_control(
         label, list(labels), required=True, format_func=labels.__getitem__, key=key, **URL, **more
     )
+
+
+def download(place: Any, label: str, content: Any, name: str, **more: Any) -> None:
+    """Offer a file as bytes, text or a function that makes it once the visitor asks for it."""
+    kind, _ = mimetypes.guess_type(name)
+    icon = ":material/download:"
+    place.download_button(label, content, name, kind, icon=icon, on_click="ignore", **more)
 
 
 def clamp(key: str, low: float, high: float) -> None:

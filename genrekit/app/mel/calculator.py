@@ -9,6 +9,7 @@ from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
 from genrekit.mel.scale import MelFormula, hz_to_mel, mel_to_hz
+from genrekit.system.records import read_toml
 from genrekit.wording import numeral
 
 __all__ = ["calculator"]
@@ -107,25 +108,8 @@ def _curve(hz: float) -> None:
 
 
 def _two_formulas() -> None:
-    with st.expander("Why is 1000 Hz 1000 mel in one formula and 15 in the other?"):
-        st.markdown(
-            "They are two rulers for nearly the same curve, as centimetres and inches are for "
-            "one length. **HTK** (O'Shaughnessy's formula of 1987, used by textbooks and the HTK "
-            "and Kaldi toolkits) is scaled so that 1000 Hz is 1000 mel. **Slaney** (the "
-            "Auditory Toolbox of 1998, the default of the librosa library) counts 15 steps up to "
-            "1000 Hz, evenly spaced in hertz, and then 27 steps for every factor of 6.4. Neither "
-            "is wrong, but their numbers must never be mixed. The curves above share the height "
-            "of 1000 Hz so that their shapes can be compared."
-        )
-    with st.expander("And is it 2595 or 1127?"):
-        st.markdown(
-            "Both: it is one formula, written with two logarithms. 2595 goes with the logarithm "
-            "to base 10, 1127 with the natural one, because changing the base divides by ln 10:"
-        )
-        st.latex(r"\vphantom{\Bigg(}\frac{2595}{\ln 10}=\frac{2595}{2.302585}=1126.99\approx 1127")
-        st.latex(r"2595\,\log_{10}\!\left(1+\tfrac{f}{700}\right)")
-        st.latex(r"\approx 1127\,\ln\!\left(1+\tfrac{f}{700}\right)")
-        st.markdown(
-            "Rounding makes the only difference, less than one part in 50,000. It is also why "
-            "1000 Hz comes out as 999.99 mel; some write 1127.01 instead, which makes it 1000.00."
-        )
+    for entry in read_toml(__file__)["questions"]:
+        with st.expander(entry["question"]):
+            for part in entry["answer"]:
+                for draw, text in part.items():
+                    getattr(st, draw)(text)

@@ -9,6 +9,7 @@ from genrekit.app.kit.widgets import URL, chart, choice
 from genrekit.app.mel import figures as views
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
+from genrekit.system.records import read_toml
 
 __all__ = ["ear_test"]
 
@@ -21,6 +22,7 @@ class Test(NamedTuple):
 
 
 TESTS: Final = {"1": Test("hz", True), "2": Test("mel", False), "3": Test("semitones", True)}
+_WORDS: Final = read_toml(__file__)
 
 
 def ear_test() -> None:
@@ -93,25 +95,9 @@ def _verdict(test: Test, low: float, top: float, pairs: dict[str, tuple[float, f
         f"step {name} goes from {a:,.0f} to {b:,.0f} Hz" for name, (a, b) in pairs.items()
     )
     size = tones.step_size(low, top, test.unit)
-    high_name = "B" if test.low_first else "A"
-    low_name = "A" if test.low_first else "B"
-    if test.unit == "hz":
-        return (
-            f"Both steps are **{size:.0f} Hz**: {described}. Most people hear step {low_name} as "
-            "much the larger: hertz are not what we hear."
-        )
-    if test.unit == "mel":
-        return (
-            f"Both steps are **{size:.0f} mel**: {described}. The mel scale was drawn from "
-            "listeners' judgements of such tones, so to most people they sound about alike. Not "
-            f"to all: someone who listens for musical intervals hears step {low_name} as the "
-            "larger."
-        )
-    return (
-        f"Both steps are **{size:.1f} semitones**, the same musical interval: {described}. In mel "
-        f"step {high_name} is the larger. Which ruler fits depends on how one listens: to the "
-        "melody, or to how high it sounds."
-    )
+    low_name, high_name = "AB" if test.low_first else "BA"
+    text: str = _WORDS[test.unit]
+    return text.format(size=size, described=described, low=low_name, high=high_name)
 
 
 def _staircases(low: float, high: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_heading
-from genrekit.app.kit.widgets import choice, escape
+from genrekit.app.kit.widgets import choice, download, escape
 from genrekit.app.mel import figures as views
 from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbers
 from genrekit.mel.scale import MelFormula
@@ -52,14 +52,7 @@ def number_list() -> None:
             for name, decimals in DECIMALS.items()
         },
     )
-    st.download_button(
-        "Download the table (CSV)",
-        table.to_csv(),
-        "mel.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    download(st, "Download the table (CSV)", table.to_csv(), "mel.csv")
 
 
 def _list_input() -> str:

@@ -22,6 +22,7 @@ from genrekit.features.invert import Stage, resynthesise
 from genrekit.features.trace import CellTrace, clip_params, power_spectrogram, trace_cell
 from genrekit.mel import tones
 from genrekit.mel.scale import mel_frequencies
+from genrekit.system.records import read_toml
 from genrekit.verdict.analysis import Song, samples_of
 from genrekit.wording import counted
 
@@ -43,6 +44,8 @@ CLIPS: Final = {
     "upload": "Your own file",
     "record": "Your microphone",
 }
+
+_STAGES: Final = read_toml(__file__)["stages"]
 
 
 class Clip(NamedTuple):
@@ -83,33 +86,21 @@ def _players(clip: Clip) -> None:
     per_second = clip.params.frames * clip.params.sample_rate / len(clip.samples)
     # Two rows of two, not two columns: on a phone they then stack in order.
     columns = [*st.columns(2), *st.columns(2)]
-    steps: list[tuple[str, Stage | None, str]] = [
-        ("1 · The sound itself", None, f"{clip.params.sample_rate:,} numbers a second."),
-        (
-            "2 · From the spectrogram",
-            "spectrogram",
-            "Only the *phase* is lost, the exact timing of each vibration. It is estimated, which "
-            f"can sound hollow. {per_second * (1 + clip.params.n_fft // 2):,.0f} numbers a second.",
-        ),
-        (
-            f"3 · From {counted(clip.params.n_mels, 'mel band')}",
-            "mel",
-            "High tones that share a band are no longer told apart. "
-            f"{per_second * clip.params.n_mels:,.0f} numbers a second.",
-        ),
-        (
-            f"4 · From {counted(keep, 'MFCC')}",
-            "mfcc",
-            "The spectrum is smoothed: the tone colour stays, the pitch goes, and melodies turn "
-            f"into whispers. {per_second * keep:,.0f} numbers a second.",
-        ),
-    ]
-    for column, (title, stage, text) in zip(columns, steps, strict=True):
+    numbers = {
+        "plain": clip.params.sample_rate,
+        "spectrogram": per_second * (1 + clip.params.n_fft // 2),
+        "mel": per_second * clip.params.n_mels,
+        "mfcc": per_second * keep,
+        "bands": counted(clip.params.n_mels, "mel band"),
+        "kept": counted(keep, "MFCC"),
+    }
+    for column, step in zip(columns, _STAGES, strict=True):
         with column.container(border=True):
+            title, stage = step["title"].format(**numbers), step.get("stage")
             st.markdown(f"**{title}**")
             kept = keep if stage == "mfcc" else None
             st.audio(_playable(clip.digest, clip.samples, clip.params, stage, kept), alt=title)
-            st.caption(text)
+            st.caption(step["text"].format(**numbers))
     st.caption(
         "Steps 2 to 4 are rebuilt from their numbers: the MFCCs' sums undone, a spectrum that fits "
         "the mel bands, and a phase estimated by the Griffin-Lim method. The phase is a guess "
@@ -255,12 +246,7 @@ def _own_sound(kind: str) -> Samples | None:
 
 
 def _accepted(data: bytes) -> Samples:
-    """Return the first seconds of an uploaded sound.
-
-    Raises
-    ------
-    AudioError
-    """
+    """Return the first seconds of an uploaded sound, or raise AudioError."""
     if len(data) > MAX_UPLOAD_MB * 1_000_000:
         raise AudioError(f"It is larger than {MAX_UPLOAD_MB} MB: cut it, or save it as MP3.")
     samples = _decoded(hashlib.sha256(data).hexdigest(), data)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from genrekit.teaching.inspect_run import inspect_example
+from genrekit.teaching.inspect_run import dry_run
 from genrekit.teaching.run import EpochRecord, Run, Snapshot
 
 __all__ = ["BUDGET", "LIVE_BUDGET", "Packer", "pack_curve", "unit_names", "weight_names"]
@@ -69,7 +69,7 @@ class Packer:
     def _pack(self, run: Run, snapshot: Snapshot) -> list[Any]:
         kept = self.packed.get(snapshot.seen)
         if kept is None or kept[0] is not snapshot:
-            inside = inspect_example(run, self.question, self.target, snapshot).flat()
+            inside = dry_run(run, self.question, self.target, snapshot).inside()
             packed = [
                 snapshot.seen,
                 round(snapshot.epoch, 4),

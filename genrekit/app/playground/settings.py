@@ -1,32 +1,28 @@
 """The settings of the backprop page, all of them kept in the page's address."""
 
+from functools import partial
 from typing import Any, Final
 
 import streamlit as st
 
-from genrekit.app.kit.glossary import tip
+from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import URL
 from genrekit.app.playground.state import Playground
+from genrekit.system.records import read_toml
 from genrekit.teaching.presets import Experiment
 from genrekit.teaching.settings import LIMITS, RunSettings
 
 __all__ = ["apply", "settings_panel"]
 
-TASKS: Final = {
-    "sum": "The answer to learn is a + b.",
-    "product": "The answer to learn is a × b.",
-    "difference": "The answer to learn is a − b, which can be negative.",
-    "mean": "The answer to learn is (a + b) / 2.",
-    "xor": "The answer to learn is 1 if just one of a and b is large (exclusive or), else 0.",
-    "sine": "The answer to learn is a wave, ½ + ½ sin 2π(a + b).",
-    "own": "The answer to learn is the last column of your own numbers.",
-}
+TASKS: Final[dict[str, str]] = read_toml(__file__)["tasks"]
 # The names are what links hold, so they stay short.
 ACTIVATIONS: Final = ["sigmoid", "tanh", "relu", "identity"]
 INITS: Final = ["uniform", "symmetric", "xavier", "he", "zeros"]
 RATES: Final = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0]
 SAMPLE: Final = "a,b,target\n0.1,0.2,0.15\n0.9,0.3,0.6\n0.4,0.4,0.4\n0.7,0.1,0.4"
 DEFAULTS: Final = RunSettings()
+
+_own: Final = partial(setting, "backprop")
 
 
 def settings_panel() -> tuple[RunSettings, float, int]:
@@ -39,51 +35,25 @@ def settings_panel() -> tuple[RunSettings, float, int]:
         st.slider(f"Units in hidden layer {i}", 1, LIMITS.units, 5, key=f"bp_h{i}", **URL)
         for i in range(1, layers + 1)
     )
-    activation = st.selectbox(
-        "Activation function",
-        ACTIVATIONS,
-        key="bp_act",
-        help=tip(
-            "Activation function",
-            "Sigmoid bends into 0 to 1, tanh into −1 to 1, relu cuts off below 0; identity does "
-            "not bend.",
-        ),
-        **URL,
-    )
-    about = tip("Learning rate", "Changing it does not restart the run.")
-    rate = st.select_slider("Learning rate", RATES, 0.1, key="bp_lr", help=about, **URL)
+    activation = st.selectbox(options=ACTIVATIONS, **_own("bp_act"))
+    rate = st.select_slider(options=RATES, value=0.1, **_own("bp_lr"))
     with st.expander("More settings"):
         more, epochs = _more_settings(task)
     return RunSettings(task, hidden, activation, table=table, **more), rate, epochs
 
 
 def _more_settings(task: str) -> tuple[dict[str, Any], int]:
-    epochs = st.number_input(
-        "Epochs", 1, LIMITS.epochs, 50, key="bp_epochs", help=tip("Epoch"), **URL
-    )
+    epochs = st.number_input(min_value=1, max_value=LIMITS.epochs, value=50, **_own("bp_epochs"))
     more: dict[str, Any] = {}
-    output = st.selectbox(
-        "Output activation",
-        ["same", *ACTIVATIONS],
-        key="bp_out",
-        help="What bends the answer itself: by default the same as the other units.",
-        **URL,
-    )
+    output = st.selectbox(options=["same", *ACTIVATIONS], **_own("bp_out"))
     more["output_activation"] = None if output == "same" else output
-    more["bias"] = st.toggle("Bias", key="bp_bias", help=tip("Bias"), **URL)
-    more["init"] = st.selectbox(
-        "Weights start",
-        INITS,
-        key="bp_init",
-        help="uniform: dice from 0 to 1, the course's; symmetric: from −1 to 1; xavier suits "
-        "sigmoid and tanh; he suits relu; zeros: all the same.",
-        **URL,
-    )
+    more["bias"] = st.toggle(**_own("bp_bias"))
+    more["init"] = st.selectbox(options=INITS, **_own("bp_init"))
     more["seed"] = st.number_input(
-        "Seed", 0, 999_999, DEFAULTS.seed, key="bp_seed", help=tip("Seed"), **URL
+        min_value=0, max_value=999_999, value=DEFAULTS.seed, **_own("bp_seed")
     )
     more["batch_size"] = st.number_input(
-        "Batch size", 1, LIMITS.examples, 1, key="bp_batch", help=tip("Batch"), **URL
+        min_value=1, max_value=LIMITS.examples, value=1, **_own("bp_batch")
     )
     if task != "own":
         more["examples"] = st.number_input(
@@ -93,14 +63,9 @@ def _more_settings(task: str) -> tuple[dict[str, Any], int]:
         more["low"] = low.number_input("From", -5.0, 5.0, DEFAULTS.low, 0.1, key="bp_low", **URL)
         more["high"] = high.number_input("to", -5.0, 5.0, DEFAULTS.high, 0.1, key="bp_high", **URL)
         more["noise"] = st.number_input(
-            "Noise", 0.0, 1.0, 0.0, 0.01, key="bp_noise", help="Blurs the targets.", **URL
+            min_value=0.0, max_value=1.0, value=0.0, step=0.01, **_own("bp_noise")
         )
-    st.toggle(
-        "Logarithmic error axis",
-        key="bp_log",
-        help="Each step down the axis is a tenth of the error: small errors can be told apart.",
-        **URL,
-    )
+    st.toggle(**_own("bp_log"))
     return more, epochs
 
 
