@@ -154,11 +154,7 @@ def _plain(number: float) -> str:
 def settings() -> Settings:
     """Return the settings of this process, from the environment, then from Streamlit's secrets.
 
-<<<<<<< HEAD
     Raise SettingsError as `Settings.from_environment` does, or if the secrets cannot be read.
-=======
-    SettingsError is raised as by `Settings.from_environment`, and if secrets cannot be read.
->>>>>>> slim1
     """
     environment = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
     secrets = _from_secrets()
