@@ -431,8 +431,11 @@ def test_sessions_of_absent_visitors_are_ended(visitors):
     visitors.connected.clear()
     visitors.runtime.state = RuntimeState.NO_SESSIONS_CONNECTED
     assert look(visitors, longest) == 1
-    assert visitors.ended == ["one", "two", "cache"]
+    assert visitors.ended[:3] == ["one", "two", "cache"]
+    # A run that outlives its visitor may cache its result later.
+    visitors.ended.clear()
     assert look(visitors, longest) == 0
+    assert set(visitors.ended) == {"cache"}
 
 
 def test_a_visitor_who_comes_back_keeps_everything(visitors):

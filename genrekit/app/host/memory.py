@@ -81,6 +81,6 @@ def forget_visitors() -> int:
             del _connected[session]
             runtime.close_session(session)
             ended += 1
-    if ended and runtime.state == RuntimeState.NO_SESSIONS_CONNECTED:
-        st.cache_data.clear()
+    if not _connected and runtime.state == RuntimeState.NO_SESSIONS_CONNECTED:
+        st.cache_data.clear()  # every time: a run may outlive its visitor, and cache its result
     return ended
