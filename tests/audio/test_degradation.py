@@ -5,35 +5,20 @@ import time
 import numpy as np
 import pytest
 from scipy.signal import welch
+from sound_levels import RATE, composed_piece, decibels, gain_db, white_noise
 
 from genrekit.audio.degradation import Degradation, degrade, noise
-from genrekit.audio.synth.rendering import render
 from genrekit.errors import SettingsError
-
-RATE = 22050
 
 
 @pytest.fixture(scope="module")
 def hiss():
-    """Eight seconds of white noise, far below full scale."""
-    return (0.05 * np.random.default_rng(1).normal(size=8 * RATE)).astype(np.float32)
+    return white_noise()
 
 
 @pytest.fixture(scope="module")
 def tune():
-    """Thirty seconds of a composed piece."""
-    return np.asarray(render("blues", seconds=30, seed=1)[: 30 * RATE], np.float32)
-
-
-def gain_db(before, after, hertz):
-    """Gain at some frequencies, from two power spectra."""
-    f, p = welch(before, RATE, nperseg=2048)
-    _, q = welch(after, RATE, nperseg=2048)
-    return np.interp(hertz, f, 10 * np.log10(q / p))
-
-
-def decibels(samples):
-    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
+    return composed_piece()
 
 
 def test_no_degradation_returns_an_equal_copy(tune):

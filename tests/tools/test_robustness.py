@@ -5,14 +5,12 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from scipy.signal import welch
+from sound_levels import RATE, composed_piece, decibels, gain_db, white_noise
 
-from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from models import robustness as module
 from models.robustness import (
     ROBUSTNESS,
-    SAMPLE_RATE,
     late_start,
     louder,
     mild_equaliser,
@@ -24,30 +22,15 @@ from models.robustness import (
     stereo_48k,
 )
 
-RATE = SAMPLE_RATE
-
 
 @pytest.fixture(scope="module")
 def hiss():
-    """Eight seconds of white noise, far below full scale."""
-    return (0.05 * np.random.default_rng(1).normal(size=8 * RATE)).astype(np.float32)
+    return white_noise()
 
 
 @pytest.fixture(scope="module")
 def tune():
-    """Thirty seconds of a composed piece."""
-    return np.asarray(render("blues", seconds=30, seed=1)[: 30 * RATE], np.float32)
-
-
-def gain_db(before, after, hertz):
-    """Gain at some frequencies, from two power spectra."""
-    f, p = welch(before, RATE, nperseg=2048)
-    _, q = welch(after, RATE, nperseg=2048)
-    return np.interp(hertz, f, 10 * np.log10(q / p))
-
-
-def decibels(samples):
-    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
+    return composed_piece()
 
 
 @pytest.mark.parametrize("name", ROBUSTNESS)
