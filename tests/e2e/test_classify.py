@@ -133,7 +133,7 @@ def test_every_closer_look_at_a_song(app_url: str, page: Any) -> None:
     page.get_by_text("Stress test", exact=True).click()
     says(page, "Nothing is changed yet")
     page.wait_for_selector("[data-test-script-state=notRunning]")
-    page.get_by_role("slider").first.press("Home")
+    page.get_by_role("slider", name="Level, dB").press("Home")
     page.get_by_text(re.compile("It holds|It flips")).first.wait_for()
     page.get_by_test_id("stAudio").nth(1).wait_for()
     page.get_by_role("button", name="All back to zero").click()
