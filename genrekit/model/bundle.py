@@ -3,7 +3,8 @@
 A bundle is a folder with ``weights.safetensors``, ``model.json`` (the network's name, the feature
 parameters, the genres, the calibration, and the card: the figures, with the data and the split
 they were measured on) and, optionally, ``neighbours.safetensors`` (the training music, see
-`genrekit.model.neighbours`). Nothing in a bundle is ever executed.
+`genrekit.model.neighbours`). The weights of a network with tags hold their reference population
+too (`genrekit.model.tags`). Nothing in a bundle is ever executed.
 
 PyTorch is imported only where it computes.
 """
@@ -32,6 +33,7 @@ from genrekit.model.familiarity import EDGE, UNLIKE
 from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import Nearest, Neighbours
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
+from genrekit.model.tags import TAGS, SoundsLike, TagReference
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
@@ -50,6 +52,7 @@ MAX_SONG_SECONDS: Final = 900.0
 _FORMAT: Final = 1
 _CARD_FILE: Final = "model.json"
 _WEIGHTS_FILE: Final = "weights.safetensors"
+_TAG_TABLES: Final = ("tags.songs", "tags.segments")
 _DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 # -60 dBFS: quieter than the noise floor of most recordings of music.
 _SILENCE_PEAK: Final = 1e-3
@@ -71,10 +74,14 @@ class GenreModel:
         Divides the logits, fitted on the validation part (Guo et al. 2017).
     threshold : float
         Below this confidence the verdict is "not sure".
+    candidate_limit : float, 0 to 1
+        Genres this probable are candidates (see `metrics.choose_candidate_limit`); 0 for none.
     card : dict
         Data, split, recipe, history and figures, as plain values.
     neighbours : Neighbours or None
         The training music; without it, no song is too far from it.
+    tags : TagReference or None
+        The reference population of the network's tags, where it has some.
     """
 
     network: "nn.Module"
@@ -85,8 +92,10 @@ class GenreModel:
     std: NDArray[np.float32]
     temperature: float = 1.0
     threshold: float = 0.0
+    candidate_limit: float = 0.0
     card: dict[str, Any] = field(default_factory=dict, repr=False)
     neighbours: Neighbours | None = field(default=None, repr=False)
+    tags: TagReference | None = field(default=None, repr=False)
 
     # -- use ------------------------------------------------------------------------------
 
@@ -94,6 +103,8 @@ class GenreModel:
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
         """Return the network's outputs before temperature, float32, shape (n, genres).
+
+        A network that knows what is no music has one column more.
 
         Parameters
         ----------
@@ -115,10 +126,13 @@ class GenreModel:
             )
         self.network.eval()
         device = next(self.network.parameters()).device
-        results = [np.empty((0, len(self.genres)), np.float32)]
+        count = len(features if rows is None else rows)
+        if not count:
+            return np.empty((0, len(self.genres)), np.float32)
+        results = []
         step = rows_at_once(self.params.shape)
         with torch.inference_mode():
-            for start in range(0, len(features if rows is None else rows), step):
+            for start in range(0, count, step):
                 part = slice(start, start + step)
                 batch = features[part if rows is None else rows[part]] - self.mean
                 batch /= self.std
@@ -186,7 +200,11 @@ class GenreModel:
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.floating]:
         """Return calibrated probabilities, shape (n, genres), as `logits` does."""
-        return softmax(self.logits(features, rows), self.temperature)
+        return self.calibrated(self.logits(features, rows))
+
+    def calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Return the probabilities of the genres, shape (n, genres), from `logits`."""
+        return softmax(logits, self.temperature)[:, : len(self.genres)]
 
     def classify(self, samples: ArrayLike, *, sample_rate: float) -> Verdict:
         """Judge a song.
@@ -213,36 +231,72 @@ class GenreModel:
         if np.abs(samples).max() < _SILENCE_PEAK:
             return _undecided("Silence: there is nothing to hear. Check the recording level.")
         features = extract(segments, self.params)
-        novelty = None
-        if self.neighbours is None:
+        embeddings = np.empty((len(features), 0), np.float32)
+        if self.neighbours is None and self.tags is None:  # a network need not have embeddings
             rows = self.probabilities(features)
         else:
             logits, embeddings = self._outputs(features)
-            rows = softmax(logits, self.temperature)
+            rows = self.calibrated(logits)
+        novelty = None
+        if self.neighbours is not None:
             novelty = self.neighbours.novelty(embeddings, features, self.params)
+        sounds_like, of_segments = self._tagged(embeddings)
         mean = rows.mean(axis=0)
         best = int(mean.argmax())
-        confidence = float(mean[best])
-        doubt = self._doubt(best, confidence, novelty or 0.0)
+        doubt = self._doubt(best, mean, novelty or 0.0)
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=None if doubt else self.genres[best],
-            confidence=confidence,
+            confidence=float(mean[best]),
             probabilities=self._named(mean),
             segments=tuple(
-                SegmentVerdict(start, min(end, seconds), self._named(row))
-                for (start, end), row in zip(pairwise(starts), rows, strict=True)
+                SegmentVerdict(start, min(end, seconds), self._named(row), tags)
+                for (start, end), row, tags in zip(pairwise(starts), rows, of_segments, strict=True)
             ),
             note=doubt,
             novelty=novelty,
+            candidates=self._candidates(mean),
+            sounds_like=sounds_like,
         )
 
-    def _doubt(self, best: int, confidence: float, novelty: float) -> str:
+    def _tagged(
+        self, embeddings: NDArray[np.float32]
+    ) -> tuple[tuple[SoundsLike, ...], list[dict[str, float]]]:
+        """Return the tags of a song and of its segments; empty where the network has none."""
+        if self.tags is None:
+            return (), [{} for _ in embeddings]
+        log_odds = self.tag_log_odds(embeddings)
+        return self.tags.of_song(log_odds), self.tags.of_segments(log_odds)
+
+    def tag_log_odds(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the log-odds of `genrekit.model.tags.TAGS`, shape (n, tags), from `embeddings`.
+
+        Raise ModelError if the network has no tags.
+        """
+        import torch
+
+        from genrekit.model.backbone import Everyday
+
+        if not isinstance(self.network, Everyday):
+            raise ModelError(f"The network {self.network_name} knows no tags: use everyday.")
+        with torch.inference_mode():
+            return self.network.backbone.tags(torch.from_numpy(embeddings)).numpy()
+
+    def _candidates(self, mean: NDArray[np.floating]) -> tuple[str, ...]:
+        """Return the genres above the limit, the likeliest first; empty where there is no limit."""
+        if not self.candidate_limit:
+            return ()
+        least = min(self.candidate_limit, mean.max())
+        return tuple(self.genres[i] for i in np.argsort(-mean) if mean[i] >= least)
+
+    def _doubt(self, best: int, mean: NDArray[np.floating], novelty: float) -> str:
         """Return the reason why the verdict is "not sure"; empty where it is sure."""
-        genre = self.genres[best].capitalize()
+        genre, confidence = self.genres[best].capitalize(), float(mean[best])
         blind = 1 / len(self.genres)
         if novelty > UNLIKE:
             return "It sounds unlike anything this model was trained on."
+        if 1 - mean.sum() > confidence:
+            return "It does not sound like music to this model."
         if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
             return "No genre stands out."
         if confidence < self.threshold:
@@ -290,6 +344,9 @@ class GenreModel:
         tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
         tensors["mean"] = torch.from_numpy(self.mean)
         tensors["std"] = torch.from_numpy(self.std)
+        if self.tags is not None:
+            tables = (self.tags.songs, self.tags.segments)
+            tensors |= zip(_TAG_TABLES, map(torch.from_numpy, tables), strict=True)
         weights = save_tensors(tensors)
         about = {
             "format": _FORMAT,
@@ -298,6 +355,7 @@ class GenreModel:
             "params": self.params.to_dict(),
             "temperature": self.temperature,
             "threshold": self.threshold,
+            "candidate_limit": self.candidate_limit,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
             "card": without_nan(self.card),
         }
@@ -364,6 +422,7 @@ class GenreModel:
         genres = tuple(str(genre) for genre in about["genres"])
         tensors = load_tensors(weights)
         mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
+        tags = _tag_reference(tensors)
         if len(set(genres)) != len(genres) or len(genres) < 2:
             raise ValueError
         # On no device: a card may ask for sizes beyond memory, and the weights bring their own.
@@ -378,11 +437,35 @@ class GenreModel:
             if array.shape != (params.coefficients,) or array.dtype != np.float32:
                 raise ValueError
         temperature, threshold = float(about["temperature"]), float(about["threshold"])
-        in_range = 1e-6 < temperature < 1e6 and 0 <= threshold <= 1
+        candidate_limit = float(about.get("candidate_limit", 0))  # older models have none
+        in_range = 1e-6 < temperature < 1e6 and 0 <= threshold <= 1 and 0 <= candidate_limit <= 1
         if not (in_range and (std > 0).all() and np.isfinite(mean).all()):
             raise ValueError
-        name, card = about["network"], dict(about["card"])
-        return cls(network.eval(), name, params, genres, mean, std, temperature, threshold, card)
+        return cls(
+            network.eval(),
+            about["network"],
+            params,
+            genres,
+            mean,
+            std,
+            temperature,
+            threshold,
+            candidate_limit,
+            dict(about["card"]),
+            tags=tags,
+        )
+
+
+def _tag_reference(tensors: "dict[str, Tensor]") -> TagReference | None:
+    """Take the tags' reference population out of a bundle's tensors, or raise ValueError."""
+    tables = [tensors.pop(name).numpy() for name in _TAG_TABLES if name in tensors]
+    if not tables:
+        return None
+    for table in tables:
+        plain = table.dtype == np.float32 and table.ndim == 2 and len(table) == len(TAGS)
+        if not (plain and np.isfinite(table).all() and (np.diff(table) >= 0).all()):
+            raise ValueError
+    return TagReference(*tables)
 
 
 def _undecided(note: str) -> Verdict:

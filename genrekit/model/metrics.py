@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "accuracy",
+    "choose_candidate_limit",
     "choose_threshold",
     "confusion_matrix",
     "expected_calibration_error",
@@ -172,3 +173,15 @@ def choose_threshold(probabilities: Floats, labels: Labels) -> float:
     if surplus[last] >= 0:
         return 0.0
     return min(1.0, float(confidence[order[last]]) + 1e-6)
+
+
+def choose_candidate_limit(probabilities: Floats, labels: Labels, miss: float = 0.1) -> float:
+    """Return the probability down to which genres are candidates for the right one.
+
+    Among the genres at least that probable is the right one of a new song, drawn as these were,
+    with a probability of at least ``1 - miss`` (split conformal prediction: Vovk, Gammerman and
+    Shafer 2005). 0 where there are too few songs to promise that.
+    """
+    right = np.sort(probabilities[np.arange(len(labels)), labels])
+    rank = int(np.floor(miss * (len(right) + 1)))
+    return float(right[rank - 1]) if rank else 0.0

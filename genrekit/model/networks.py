@@ -1,7 +1,8 @@
 """The networks that classify genres, in PyTorch.
 
 A network maps features of shape (n, frames, coefficients), float32, already normalised, to
-logits of shape (n, genres). docs/extend.md shows how to add one.
+logits of shape (n, genres), or (n, genres + 1) where the last is "no music". docs/extend.md shows
+how to add one.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from genrekit.errors import SettingsError
+from genrekit.model.backbone import Everyday
 
 __all__ = ["NETWORKS", "CourseMLP", "GenreCNN", "build_network", "count_parameters"]
 
@@ -112,6 +114,7 @@ def _convolution(n_in: int, n_out: int, size: int, stride: tuple[int, int] = (1,
 NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
     "mlp": CourseMLP,
     "cnn": GenreCNN,
+    "everyday": Everyday,
 }
 
 
