@@ -43,8 +43,6 @@ from genrekit.model import evaluation
 from genrekit.model.bundle import GenreModel
 from genrekit.model.metrics import (
     accuracy,
-    choose_threshold,
-    fit_temperature,
     mean_by_group,
     softmax,
 )
@@ -141,7 +139,9 @@ def finish(options: argparse.Namespace, dataset: Dataset) -> None:
     first, model = (model_of(options, dataset, part) for part in (TRAIN, WITH_VALID))
     split = split_of(options, dataset, WITH_VALID)
     scores, held_out = cross_validate(options, dataset)
-    model = calibrated(model, dataset, held_out, split.train)
+    rows = split.train[np.isfinite(held_out[split.train]).all(axis=1)]
+    labels, tracks = dataset.labels[rows], tracks_of(dataset)[rows]
+    model = evaluation.calibrate(model, held_out[rows], labels, tracks)
     extra = {
         "about": f"{ABOUT[options.model]} {CAUTION}",
         "calibrated_on": "the training tracks, each heard by the network of its artist fold",
@@ -188,17 +188,6 @@ def cross_validate(
         )
         scores.append(accuracy(judged, truth))
     return scores, logits
-
-
-def calibrated(
-    model: GenreModel, dataset: Dataset, logits: NDArray[np.float32], rows: NDArray[np.int64]
-) -> GenreModel:
-    """Return the model with temperature and threshold fitted to these rows' logits."""
-    rows = rows[np.isfinite(logits[rows]).all(axis=1)]
-    labels, tracks = dataset.labels[rows], tracks_of(dataset)[rows]
-    temperature = fit_temperature(logits[rows], labels, tracks)
-    judged, truth, _ = mean_by_group(softmax(logits[rows], temperature), labels, tracks)
-    return replace(model, temperature=temperature, threshold=choose_threshold(judged, truth))
 
 
 def tracks_of(dataset: Dataset) -> NDArray[np.str_]:

@@ -37,6 +37,7 @@ _RHYTHM_FRAMES: Final = (128, 64, 32)
 # The mean mel power that segments are brought to: between the medians of two collections.
 _LEVEL: Final = 0.4
 _FAINTEST: Final = 1e-7
+_SEGMENTS_AT_ONCE: Final = 8
 _COMPRESSION: Final = 1e4
 
 
@@ -74,6 +75,10 @@ class Backbone(nn.Module):
         self.tags = nn.Linear(_EMBEDDING, len(TAGS))
 
     def forward(self, x: Tensor) -> Tensor:
+        # The filters of many bands take 2 MB a segment: a few at once stay in the cache.
+        return torch.cat([self._embed(part) for part in torch.split(x, _SEGMENTS_AT_ONCE)])
+
+    def _embed(self, x: Tensor) -> Tensor:
         x = _compressed(x)
         x = self.norm(x.flatten(1)[:, None]).view(x.shape).transpose(1, 2)
         fired = torch.cat([part(x) for part in self.front], dim=1)

@@ -13,8 +13,11 @@ from genrekit.errors import ModelError
 from genrekit.model.bundle import GenreModel
 from genrekit.model.metrics import (
     accuracy,
+    choose_candidate_limit,
+    choose_threshold,
     confusion_matrix,
     expected_calibration_error,
+    fit_temperature,
     mean_by_group,
     precision_recall,
     share_interval,
@@ -22,7 +25,7 @@ from genrekit.model.metrics import (
 )
 from genrekit.wording import counted
 
-__all__ = ["Measurement", "accuracy_interval", "evaluate", "measure", "trained_on"]
+__all__ = ["Measurement", "accuracy_interval", "calibrate", "evaluate", "measure", "trained_on"]
 
 _ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
 
@@ -96,6 +99,31 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
         tuple(precision.tolist()),
         tuple(recall.tolist()),
         tuple(map(tuple, confusion.tolist())),
+    )
+
+
+def calibrate(
+    model: GenreModel,
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    tracks: NDArray[np.str_] | None,
+) -> GenreModel:
+    """Return a model whose temperature, threshold and candidates fit songs it did not learn from.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, genres), or with one column more, of the songs' segments
+    labels : ndarray, int64, shape (n,)
+    tracks : ndarray, shape (n,), or None, where each segment counts as a song
+    """
+    model = replace(model, temperature=fit_temperature(logits, labels, tracks))
+    probabilities = model.calibrated(logits)
+    if tracks is not None:
+        probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
+    return replace(
+        model,
+        threshold=choose_threshold(probabilities, labels),
+        candidate_limit=choose_candidate_limit(probabilities, labels),
     )
 
 

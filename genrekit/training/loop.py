@@ -27,23 +27,25 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
+from genrekit.model.backbone import Everyday
 from genrekit.model.bundle import GenreModel
-from genrekit.model.evaluation import Measurement, measure
-from genrekit.model.metrics import choose_threshold, fit_temperature, mean_by_group, softmax
+from genrekit.model.evaluation import Measurement, calibrate, measure
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import build_network, count_parameters
+from genrekit.model.tags import TagReference
 from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import rows_at_once
 from genrekit.training.augment import KEPT_BAND
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
-from genrekit.training.recipes import CourseRecipe, Recipe, RobustRecipe
+from genrekit.training.recipes import CourseRecipe, HeadRecipe, Recipe, RobustRecipe
 from genrekit.training.rows import RowReader, Rows, adjacent_rows, normalisation
 from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "kept_band", "train"]
 
 _OUTLIERS: Final = 1200
+_HEAD_OUTLIERS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Training:
         self._network = build_network(
             params.network, dataset.params.shape, len(dataset.genres), params.seed
         ).to(self._device)
+        self._tags: TagReference | None = None
+        if isinstance(self._network, Everyday):
+            self._tags = self._start_from_backbone(self._network)
         self._order = torch.Generator().manual_seed(params.seed)
         self._recipe = self._make_recipe()
         self._best: tuple[float, dict[str, Tensor]] | None = None
@@ -89,7 +94,8 @@ class Training:
 
     def __iter__(self) -> Iterator[EpochStats]:
         params, recipe = self.params, self._recipe
-        valid = self._rows(self.split.valid)
+        x, y = self._rows(self.split.valid)
+        valid = (recipe.prepared(x, len(y)) if len(y) else x, y)
         count = len(self.split.train)
         while len(self.history) < params.epochs:
             start = perf_counter()
@@ -157,8 +163,7 @@ class Training:
         before the first epoch.
         """
         model = self._uncalibrated()
-        temperature, threshold = self._calibration(model)
-        model = replace(model, temperature=temperature, threshold=threshold)
+        model = self._calibrated(model)
         card = {"about": about, "genrekit": __version__} | self._card(model)
         return replace(model, card=card, neighbours=self.neighbours(model))
 
@@ -175,11 +180,14 @@ class Training:
     def _uncalibrated(self) -> GenreModel:
         if not self.kept_epoch:
             raise ModelError("No epoch has been run yet: run at least one.")
-        network = copy.deepcopy(self._recipe.judge).cpu()
+        judge = copy.deepcopy(self._recipe.judge)
         if self._best is not None:
-            network.load_state_dict(self._best[1])
+            judge.load_state_dict(self._best[1])
+        network = self._recipe.whole(judge).cpu().eval()
         data, name = self.dataset, self.params.network
-        return GenreModel(network.eval(), name, data.params, data.genres, self._mean, self._std)
+        return GenreModel(
+            network, name, data.params, data.genres, self._mean, self._std, tags=self._tags
+        )
 
     def neighbours(self, model: GenreModel) -> Neighbours | None:
         """Return the training music of `model`; None where there are not two tracks or more."""
@@ -198,8 +206,20 @@ class Training:
         run = [self.dataset.sha256, self.split.sha256, repr(self.params)]
         return hashlib.sha256("\n".join(run).encode()).hexdigest()
 
+    @staticmethod
+    def _start_from_backbone(network: Everyday) -> TagReference | None:
+        """Give a network the backbone of the model that ships; return the tags' reference."""
+        everyday = GenreModel.load("everyday")
+        assert isinstance(everyday.network, Everyday)
+        network.backbone = everyday.network.backbone.requires_grad_(False)
+        return everyday.tags
+
     def _make_recipe(self) -> Recipe:
         params, dataset, rows = self.params, self.dataset, self.split.train
+        if isinstance(self._network, Everyday):
+            return HeadRecipe(
+                self._network, *self._rows(rows), params.learning_rate, self._outliers()
+            )
         common = (self._network, *self._rows(rows), params.learning_rate)
         if params.recipe == "course":
             return CourseRecipe(*common)
@@ -214,8 +234,9 @@ class Training:
 
     def _outliers(self) -> Tensor:
         params = self.dataset.params
+        count = _HEAD_OUTLIERS if self.params.recipe == "head" else _OUTLIERS
         sounds = render_non_music(
-            _OUTLIERS, params.segment_samples, params.sample_rate, self.params.seed
+            count, params.segment_samples, params.sample_rate, self.params.seed
         )
         features = (extract(sounds, params) - self._mean) / self._std
         return torch.from_numpy(features).to(self._device)
@@ -255,19 +276,14 @@ class Training:
             self._best = stats.valid_loss, copy.deepcopy(judge.state_dict())
             self.kept_epoch = stats.epoch
 
-    def _calibration(self, model: GenreModel) -> tuple[float, float]:
-        """Fit temperature and threshold to the validation tracks, or to segments without tracks."""
+    def _calibrated(self, model: GenreModel) -> GenreModel:
+        """Calibrate a model on the validation tracks, or on segments without tracks."""
         rows = self.split.valid
         if not len(rows):
-            return 1.0, 0.0
-        labels = self.dataset.labels[rows]
-        logits = model.logits(self.dataset.features, rows)
+            return model
         tracks = None if self.dataset.tracks is None else self.dataset.tracks[rows]
-        temperature = fit_temperature(logits, labels, tracks)
-        probabilities = softmax(logits, temperature)
-        if tracks is not None:
-            probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
-        return temperature, choose_threshold(probabilities, labels)
+        logits = model.logits(self.dataset.features, rows)
+        return calibrate(model, logits, self.dataset.labels[rows], tracks)
 
     def _card(self, model: GenreModel) -> dict[str, Any]:
         dataset, split = self.dataset, self.split

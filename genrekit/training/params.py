@@ -16,8 +16,9 @@ class TrainParams:
     Attributes
     ----------
     network : a key of `NETWORKS`; others are refused when training begins
-    recipe : "course" or "robust"
-        Plain, or with augmentation, mixup and averaged weights: see `recipes`.
+    recipe : "course", "robust" or "head"
+        Plain; with augmentation, mixup and averaged weights; or, for everyday alone, the last
+        layer on a backbone that stays as it is: see `recipes`.
     epochs, batch_size : int, >= 1
     learning_rate : float, > 0, up to 10, of Adam
     seed : int, >= 0, of the first weights and of the order of the examples
@@ -33,7 +34,7 @@ class TrainParams:
     """
 
     network: str = "mlp"
-    recipe: Literal["course", "robust"] = "course"
+    recipe: Literal["course", "robust", "head"] = "course"
     epochs: int = 50
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -51,8 +52,15 @@ class TrainParams:
         object.__setattr__(self, "learning_rate", float(self.learning_rate))
         check_switch("normalise", self.normalise)
         object.__setattr__(self, "normalise", bool(self.normalise))
-        if self.recipe not in ("course", "robust"):
-            raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
+        if self.recipe not in ("course", "robust", "head"):
+            raise SettingsError(f'recipe is "{self.recipe}": use course, robust or head.')
+        if (self.recipe == "head") != (self.network == "everyday"):
+            raise SettingsError(
+                "The recipe head is that of the network everyday, which has no other: leave the "
+                "recipe out."
+            )
+        if self.network == "everyday" and self.normalise:
+            raise SettingsError("The network everyday takes features as they are: no normalise.")
         if self.keep not in ("last", "best"):
             raise SettingsError(f'keep is "{self.keep}": use last or best.')
 
@@ -60,4 +68,5 @@ class TrainParams:
 NETWORK_DEFAULTS: Final[dict[str, TrainParams]] = {
     "mlp": TrainParams(),
     "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
+    "everyday": TrainParams("everyday", "head", epochs=40, batch_size=64, learning_rate=3e-3),
 }

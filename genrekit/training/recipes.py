@@ -1,7 +1,8 @@
 """How weights are updated: the course's plain way, and one that withstands real uploads.
 
-A recipe holds the network, its optimiser and the training rows. Its `judge` is the network whose
-outputs count: the one that learns, or an average of it over time.
+A third trains the last layer alone, on a backbone that stays as it is. A recipe holds the network,
+its optimiser and the training rows. Its `judge` is the network whose outputs count: the one that
+learns, or an average of it over time.
 """
 
 import copy
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from genrekit.model.backbone import Everyday
 from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
 from genrekit.training.rows import Rows
 
-__all__ = ["CourseRecipe", "Recipe", "RobustRecipe"]
+__all__ = ["CourseRecipe", "HeadRecipe", "Recipe", "RobustRecipe"]
 
 
 class Recipe(ABC):
@@ -33,6 +35,14 @@ class Recipe(ABC):
     @abstractmethod
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Learn from these training rows; return their mean loss, logits and target genres."""
+
+    def prepared(self, x: Rows, count: int) -> Rows:
+        """Return all `count` rows in the form that `judge` takes."""
+        return x
+
+    def whole(self, judge: nn.Module) -> nn.Module:
+        """Return the network that maps rows to logits, with the weights of this `judge`."""
+        return judge
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to continue later: tensors and plain values."""
@@ -69,6 +79,55 @@ class CourseRecipe(Recipe):
         loss = cross_entropy(logits, target)
         self._descend(loss)
         return loss.detach(), logits.detach(), target
+
+
+class HeadRecipe(Recipe):
+    """Cross-entropy of the head alone, on embeddings that the backbone makes once.
+
+    AdamW, and outliers as further examples, whose class is "no music".
+
+    Parameters
+    ----------
+    network : Everyday, with the weights of its backbone
+    x, y, learning_rate : as for `CourseRecipe`
+    outliers : Tensor, shape (m, frames, coefficients), rows that are not music
+    """
+
+    WEIGHT_DECAY: Final = 0.3
+    OUTLIER_SHARE: Final = 1 / 8
+    ROWS_AT_ONCE: Final = 64
+
+    def __init__(
+        self, network: Everyday, x: Rows, y: Tensor, learning_rate: float, outliers: Tensor
+    ) -> None:
+        self._network = network
+        self._x, self._y = self.prepared(x, len(y)), y
+        self._outliers = self.prepared(outliers, len(outliers))
+        self.judge = network.head
+        self._optimizer = torch.optim.AdamW(
+            self.judge.parameters(), learning_rate, weight_decay=self.WEIGHT_DECAY
+        )
+        self._parts = {"judge": self.judge, "optimizer": self._optimizer}
+
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        target, logits = self._y[rows], self.judge(self._x[rows])
+        count = max(1, round(len(rows) * self.OUTLIER_SHARE))
+        outside = self.judge(self._outliers[torch.randint(len(self._outliers), (count,))])
+        no_music = torch.full((count,), outside.shape[1] - 1, device=target.device)
+        loss = cross_entropy(logits, target)
+        self._descend(loss + self.OUTLIER_SHARE * cross_entropy(outside, no_music))
+        return loss.detach(), logits.detach(), target
+
+    @torch.no_grad()
+    def prepared(self, x: Rows, count: int) -> Tensor:
+        backbone = self._network.backbone.eval()
+        steps = range(0, count, self.ROWS_AT_ONCE)
+        return torch.cat([backbone(x[i : i + self.ROWS_AT_ONCE]) for i in steps])
+
+    def whole(self, judge: nn.Module) -> nn.Module:
+        network = copy.deepcopy(self._network)
+        network.head.load_state_dict(judge.state_dict())
+        return network
 
 
 class RobustRecipe(Recipe):
