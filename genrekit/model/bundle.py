@@ -30,7 +30,7 @@ from genrekit.audio.source import AudioSource
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE
-from genrekit.model.metrics import softmax
+from genrekit.model.metrics import GEOMETRIC, mean_by_group, softmax
 from genrekit.model.neighbours import Nearest, Neighbours
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
 from genrekit.model.tags import TAGS, SoundsLike, TagReference
@@ -154,6 +154,11 @@ class GenreModel:
         return self._outputs(features, rows)[1]
 
     @property
+    def geometric(self) -> bool:
+        """True if a song's probabilities are the geometric mean of its segments', normalised."""
+        return self.network_name in GEOMETRIC
+
+    @property
     def weights_sha256(self) -> str:
         """SHA-256 of the weights and the normalisation."""
         digest = hashlib.sha256()
@@ -241,7 +246,8 @@ class GenreModel:
         if self.neighbours is not None:
             novelty = self.neighbours.novelty(embeddings, features, self.params)
         sounds_like, of_segments = self._tagged(embeddings)
-        mean = rows.mean(axis=0)
+        one_song = np.zeros(len(rows), np.int64)
+        mean = mean_by_group(rows, one_song, one_song, self.geometric)[0][0]
         best = int(mean.argmax())
         doubt = self._doubt(best, mean, novelty or 0.0)
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()

@@ -34,10 +34,10 @@ _ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
 class Measurement:
     """Figures, with the rows that they were measured on.
 
-    A track's verdict is the mean of its segments' probabilities. Calibration error, precision,
-    recall and confusion matrix (row: truth, column: verdict) count tracks where they are known,
-    else segments. Intervals are 95% confidence intervals of the accuracy, see
-    `genrekit.model.metrics.share_interval`.
+    A track's verdict is the mean of its segments' probabilities, geometric for some networks.
+    Calibration error, precision, recall and confusion matrix (row: truth, column: verdict) count
+    tracks where they are known, else segments. Intervals are 95% confidence intervals of the
+    accuracy, see `genrekit.model.metrics.share_interval`.
     """
 
     part: str
@@ -81,7 +81,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
     groups = tracks = track_accuracy = track_interval = None
     if dataset.tracks is not None:
         groups = dataset.tracks[rows]
-        judged, truth, names = mean_by_group(probabilities, labels, groups)
+        judged, truth, names = mean_by_group(probabilities, labels, groups, model.geometric)
         tracks, track_accuracy = len(names), accuracy(judged, truth)
         track_interval = share_interval(judged.argmax(axis=1) == truth)
     confusion = confusion_matrix(truth, judged.argmax(axis=1), len(model.genres))
@@ -116,10 +116,11 @@ def calibrate(
     labels : ndarray, int64, shape (n,)
     tracks : ndarray, shape (n,), or None, where each segment counts as a song
     """
-    model = replace(model, temperature=fit_temperature(logits, labels, tracks))
+    temperature = fit_temperature(logits, labels, tracks, model.geometric)
+    model = replace(model, temperature=temperature)
     probabilities = model.calibrated(logits)
     if tracks is not None:
-        probabilities, labels, _ = mean_by_group(probabilities, labels, tracks)
+        probabilities, labels, _ = mean_by_group(probabilities, labels, tracks, model.geometric)
     return replace(
         model,
         threshold=choose_threshold(probabilities, labels),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "GEOMETRIC",
     "accuracy",
     "choose_candidate_limit",
     "choose_threshold",
@@ -26,7 +27,11 @@ __all__ = [
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
+# Networks whose segments' probabilities are averaged geometrically, being better calibrated so.
+GEOMETRIC: Final = frozenset({"everyday"})
+
 _TEMPERATURES: Final = np.geomspace(0.25, 16, 193)
+_LEAST: Final = 1e-12
 _Z_95: Final = 1.959963984540054
 
 
@@ -99,9 +104,18 @@ def precision_recall(confusion: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 def mean_by_group(
-    probabilities: Floats, labels: Labels, groups: Sequence[str] | NDArray[Any]
+    probabilities: Floats,
+    labels: Labels,
+    groups: Sequence[str] | NDArray[Any],
+    geometric: bool = False,
 ) -> tuple[Floats, Labels, NDArray[Any]]:
     """Average the probabilities of each group (a track).
+
+    Parameters
+    ----------
+    geometric : bool
+        Take the geometric mean, normalised (a logarithmic opinion pool: Genest and Zidek 1986).
+        What rows lack of 1 is a class of its own in it.
 
     Returns
     -------
@@ -110,9 +124,16 @@ def mean_by_group(
     names : ndarray, shape (groups,), sorted
     """
     names, first, where = np.unique(groups, return_index=True, return_inverse=True)
-    sums = np.zeros((len(names), probabilities.shape[1]))
-    np.add.at(sums, where, probabilities)
-    return sums / np.bincount(where)[:, np.newaxis], labels[first], names
+    values: Floats = probabilities
+    if geometric:
+        rest = 1 - probabilities.sum(axis=1, keepdims=True)
+        values = np.log(np.maximum(np.concatenate([probabilities, rest], axis=1), _LEAST))
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, where, values)
+    means: Floats = sums / np.bincount(where)[:, np.newaxis]
+    if geometric:
+        means = softmax(means)[:, :-1]
+    return means, labels[first], names
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int = 10) -> float:
@@ -137,12 +158,15 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def fit_temperature(
-    logits: Floats, labels: Labels, groups: Sequence[str] | NDArray[np.str_] | None = None
+    logits: Floats,
+    labels: Labels,
+    groups: Sequence[str] | NDArray[np.str_] | None = None,
+    geometric: bool = False,
 ) -> float:
     """Return the temperature in [0.25, 16] with the smallest mean negative log likelihood.
 
     With groups (tracks), the likelihood is that of each group's mean probabilities: verdicts are
-    calibrated, not segments. 1.0 without rows.
+    calibrated, not segments; `geometric` as for `mean_by_group`. 1.0 without rows.
     """
     if not len(labels):
         return 1.0
@@ -150,7 +174,7 @@ def fit_temperature(
     exact = logits.astype(np.float64)
 
     def loss(temperature: float) -> float:
-        mean, truth, _ = mean_by_group(softmax(exact, temperature), labels, each)
+        mean, truth, _ = mean_by_group(softmax(exact, temperature), labels, each, geometric)
         likelihood = mean[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(likelihood, 1e-300)).mean())
 

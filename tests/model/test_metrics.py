@@ -9,6 +9,7 @@ import sklearn.metrics
 
 from genrekit.model.metrics import (
     accuracy,
+    choose_candidate_limit,
     choose_threshold,
     confusion_matrix,
     expected_calibration_error,
@@ -218,3 +219,32 @@ def test_segments_of_one_song_count_less_than_independent_ones():
 
 def test_an_interval_in_words():
     assert interval_in_words((0.397, 0.892)) == "40% to 89%"
+
+
+def test_the_geometric_mean_is_that_of_the_logits():
+    logits = np.random.default_rng(0).normal(size=(6, 5))
+    groups, labels = [0, 0, 0, 1, 1, 1], np.zeros(6, int)
+    expected = softmax(np.stack([logits[:3].mean(axis=0), logits[3:].mean(axis=0)]))
+    mean, _, _ = mean_by_group(softmax(logits)[:, :4], labels, groups, geometric=True)
+    np.testing.assert_allclose(mean, expected[:, :4], rtol=1e-9)  # the fifth is what is lacking
+    mean, _, _ = mean_by_group(softmax(logits), labels, groups, geometric=True)
+    np.testing.assert_allclose(mean, expected, rtol=1e-6)
+
+
+def test_candidates_hold_the_right_genre_as_often_as_promised():
+    """Split conformal prediction's promise, over draws of calibration and test songs."""
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(200):
+        truth = rng.integers(0, 4, 120)
+        logits = rng.normal(size=(120, 4)) + 1.5 * np.eye(4)[truth]
+        probabilities = softmax(logits)
+        limit = choose_candidate_limit(probabilities[:60], truth[:60])
+        covered += list(probabilities[np.arange(60, 120), truth[60:]] >= limit)
+    assert 0.88 < np.mean(covered) < 0.93
+
+
+def test_too_few_songs_promise_nothing():
+    probabilities = np.full((8, 2), 0.5)
+    assert choose_candidate_limit(probabilities, np.zeros(8, int)) == 0
+    assert choose_candidate_limit(np.full((9, 2), 0.5), np.zeros(9, int)) == 0.5

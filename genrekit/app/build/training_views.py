@@ -18,7 +18,7 @@ from genrekit.app.kit.widgets import chart, escape
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import make_split
 from genrekit.model.evaluation import accuracy_interval
-from genrekit.model.metrics import interval_in_words, mean_by_group
+from genrekit.model.metrics import GEOMETRIC, interval_in_words, mean_by_group
 from genrekit.system.memory import rows_at_once
 from genrekit.training.commentary import narrate
 from genrekit.verdict.analysis import ModelFile, segment_probabilities
@@ -129,7 +129,8 @@ def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None)
     picked = _show_confusion(measured)
     if dataset.tracks is not None:
         labels, tracks = dataset.labels[rows], dataset.tracks[rows]
-        judged, truth, names = mean_by_group(probabilities, labels, tracks)
+        geometric = card["training"]["network"] in GEOMETRIC
+        judged, truth, names = mean_by_group(probabilities, labels, tracks, geometric)
         cells = truth * len(dataset.genres) + judged.argmax(axis=1)
         _play_cell(measured, picked, names, cells, dataset, audio)
     _show_per_genre(measured)
