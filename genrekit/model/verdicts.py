@@ -31,7 +31,8 @@ class Verdict:
     genre : str or None, where the model is not sure
     confidence : float, 0 to 1, probability of the likeliest genre
     probabilities : dict, the means over the segments, arithmetic or geometric
-        Empty where nothing could be judged. What they lack of 1 is the probability that it is no music at all.
+        Empty where nothing could be judged. What they lack of 1 is the probability that it is no
+        music at all.
     note : str, the reason why the model is not sure, and anything else worth knowing
     novelty : float, 0 to 1, or None
         Share of songs like the training music that are nearer to it than this one (see
