@@ -696,15 +696,22 @@ def _feed_mel(folder: Path, out: Path) -> None:
 
 
 def _make_models() -> list[Files]:
+    import torch
+
     from genrekit.model.bundle import GenreModel
+    from genrekit.model.classical import Classical
     from genrekit.model.networks import build_network
 
     made = []
     mlp = FeatureParams("mfcc", 2000, 1.0, n_fft=256, n_mels=16, n_mfcc=4)
     cnn = FeatureParams("log_mel", 4000, 1.0, n_fft=256, hop_length=128, n_mels=16)
-    for name, params in (("mlp", mlp), ("cnn", cnn)):
+    for name, params in (("mlp", mlp), ("cnn", cnn), ("svm", mlp), ("knn", cnn)):
+        network = build_network(name, params.shape, 3, seed=0)
+        if isinstance(network, Classical):
+            network.adapt(params)
+            network.head.fit(torch.randn(12, network.head.in_features), torch.arange(12) % 3)
         model = GenreModel(
-            build_network(name, params.shape, 3, seed=0),
+            network,
             name,
             params,
             ("a", "b", "c"),

@@ -188,6 +188,7 @@ def train(options: argparse.Namespace) -> int:
     emit(
         "start",
         options.progress,
+        recipe=params.recipe,
         epochs=params.epochs,
         train=len(split.train),
         valid=len(split.valid),
@@ -199,7 +200,7 @@ def train(options: argparse.Namespace) -> int:
     with _stop_on_interrupt() as stop:
         for epoch in progress_bar(training, "Training", "epoch", options.progress, params.epochs):
             emit("epoch", options.progress, **asdict(epoch))
-            say(_epoch_line(asdict(epoch)), options.progress)
+            say(_epoch_line(asdict(epoch), params.recipe), options.progress)
             if stop.is_set():
                 break
     model = training.model(options.about)
@@ -321,10 +322,14 @@ def _train_params(options: argparse.Namespace) -> TrainParams:
     return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 
-def _epoch_line(epoch: dict[str, Any]) -> str:
-    line = "epoch {epoch:3d}  train loss {train_loss:.4f} acc {train_accuracy:.4f}  "
+def _epoch_line(epoch: dict[str, Any], recipe: str) -> str:
+    losses = ("train loss {train_loss:.4f} acc", "valid loss {valid_loss:.4f} acc")
+    start, trained, held_out = "epoch {epoch:3d}", *losses
+    if recipe == "fit":
+        start, trained, held_out = "fitted", "train acc", "valid acc"
+    line = f"{start}  {trained} {{train_accuracy:.4f}}  "
     if epoch["valid_loss"] == epoch["valid_loss"]:  # NaN where nothing is held out
-        line += "valid loss {valid_loss:.4f} acc {valid_accuracy:.4f}  "
+        line += f"{held_out} {{valid_accuracy:.4f}}  "
     return (line + "{seconds:.2f} s").format(**epoch)
 
 

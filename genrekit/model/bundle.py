@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -125,7 +125,7 @@ class GenreModel:
                 f"{features.shape[1:]}: compute them with the model's own parameters."
             )
         self.network.eval()
-        device = next(self.network.parameters()).device
+        device = next(chain(self.network.parameters(), self.network.buffers())).device
         count = len(features if rows is None else rows)
         if not count:
             return np.empty((0, len(self.genres)), np.float32)
@@ -147,9 +147,10 @@ class GenreModel:
     def embeddings(
         self, features: NDArray[np.float32], rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
-        """Return the inputs of the network's last linear layer, shape (n, e), as `logits` does.
+        """Return the inputs of the network's head, shape (n, e), as `logits` does.
 
-        A network without a linear layer raises ModelError too.
+        The head is the part of that name, else the last linear layer. A network without either
+        raises ModelError too.
         """
         return self._outputs(features, rows)[1]
 
@@ -184,12 +185,13 @@ class GenreModel:
         """Return logits and embeddings from one pass through the network."""
         from torch import nn
 
-        layers = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
-        if not layers:
+        linear = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
+        head = getattr(self.network, "head", linear[-1] if linear else None)
+        if head is None:
             raise ModelError(
                 "The network has no linear layer to take embeddings from: use another network."
             )
-        embeddings = [np.empty((0, layers[-1].in_features), np.float32)]
+        embeddings = [np.empty((0, head.in_features), np.float32)]
         this_thread = threading.get_ident()
 
         def keep(_: nn.Module, inputs: "tuple[Tensor, ...]") -> None:
@@ -197,7 +199,7 @@ class GenreModel:
             if threading.get_ident() == this_thread:
                 embeddings.append(inputs[0].flatten(1).float().cpu().numpy())
 
-        with layers[-1].register_forward_pre_hook(keep):
+        with head.register_forward_pre_hook(keep):
             logits = self.logits(features, rows)
         return logits, np.concatenate(embeddings)
 

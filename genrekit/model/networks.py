@@ -1,4 +1,4 @@
-"""The networks that classify genres, in PyTorch.
+"""The networks that classify genres, in PyTorch, and two classifiers that are no networks.
 
 A network maps features of shape (n, frames, coefficients), float32, already normalised, to
 logits of shape (n, genres), or (n, genres + 1) where the last is "no music". docs/extend.md shows
@@ -6,6 +6,7 @@ how to add one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -15,6 +16,7 @@ from torch.nn.functional import log_softmax
 
 from genrekit.errors import SettingsError
 from genrekit.model.backbone import Everyday
+from genrekit.model.classical import Classical, NearestNeighbours, SupportVectors
 
 __all__ = ["NETWORKS", "CourseMLP", "GenreCNN", "build_network", "count_parameters"]
 
@@ -115,6 +117,8 @@ NETWORKS: Final[dict[str, Callable[[tuple[int, int], int], nn.Module]]] = {
     "mlp": CourseMLP,
     "cnn": GenreCNN,
     "everyday": Everyday,
+    "svm": partial(Classical, SupportVectors),
+    "knn": partial(Classical, NearestNeighbours),
 }
 
 

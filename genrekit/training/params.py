@@ -1,12 +1,16 @@
 """The settings of a training run, and the defaults of each network; without PyTorch."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
 from genrekit.errors import SettingsError
 from genrekit.ranges import check_number, check_switch, check_whole
 
 __all__ = ["NETWORK_DEFAULTS", "TrainParams"]
+
+_OWN_RECIPES: Final = {"everyday": "head", "svm": "fit", "knn": "fit"}
+# Settings of networks, which learn step by step.
+_OF_STEPS: Final = ("epochs", "batch_size", "learning_rate", "keep", "normalise")
 
 
 @dataclass(frozen=True)
@@ -16,9 +20,9 @@ class TrainParams:
     Attributes
     ----------
     network : a key of `NETWORKS`; others are refused when training begins
-    recipe : "course", "robust" or "head"
-        Plain; with augmentation, mixup and averaged weights; or, for everyday alone, the last
-        layer on a backbone that stays as it is: see `recipes`.
+    recipe : "course", "robust", "head" or "fit"
+        Plain; with augmentation, mixup and averaged weights; for everyday alone, the last layer on
+        a backbone that stays as it is; or, for svm and knn alone, at once: see `recipes`.
     epochs, batch_size : int, >= 1
     learning_rate : float, > 0, up to 10, of Adam
     seed : int, >= 0, of the first weights and of the order of the examples
@@ -34,7 +38,7 @@ class TrainParams:
     """
 
     network: str = "mlp"
-    recipe: Literal["course", "robust", "head"] = "course"
+    recipe: Literal["course", "robust", "head", "fit"] = "course"
     epochs: int = 50
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -52,21 +56,38 @@ class TrainParams:
         object.__setattr__(self, "learning_rate", float(self.learning_rate))
         check_switch("normalise", self.normalise)
         object.__setattr__(self, "normalise", bool(self.normalise))
-        if self.recipe not in ("course", "robust", "head"):
-            raise SettingsError(f'recipe is "{self.recipe}": use course, robust or head.')
-        if (self.recipe == "head") != (self.network == "everyday"):
+        if self.recipe not in ("course", "robust", *_OWN_RECIPES.values()):
+            raise SettingsError(f'recipe is "{self.recipe}": use course or robust.')
+        own = _OWN_RECIPES.get(self.network)
+        if self.recipe != own and (own or self.recipe in _OWN_RECIPES.values()):
             raise SettingsError(
-                "The recipe head is that of the network everyday, which has no other: leave the "
+                f"The recipe {self.recipe} is not one of the network {self.network}: leave the "
                 "recipe out."
             )
+        if self.recipe == "fit":
+            self._check_fitted_at_once()
         if self.network == "everyday" and self.normalise:
             raise SettingsError("The network everyday takes features as they are: no normalise.")
         if self.keep not in ("last", "best"):
             raise SettingsError(f'keep is "{self.keep}": use last or best.')
+
+    def _check_fitted_at_once(self) -> None:
+        for name in _OF_STEPS:
+            if getattr(self, name) != (1 if name == "epochs" else getattr(TrainParams, name)):
+                raise SettingsError(
+                    f"{self.network} is fitted at once and has no {name}: leave it out."
+                )
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that decide the result, as plain values."""
+        without = {"device", *(_OF_STEPS if self.recipe == "fit" else ())}
+        return {name: value for name, value in asdict(self).items() if name not in without}
 
 
 NETWORK_DEFAULTS: Final[dict[str, TrainParams]] = {
     "mlp": TrainParams(),
     "cnn": TrainParams("cnn", "robust", epochs=30, batch_size=64, learning_rate=4e-3),
     "everyday": TrainParams("everyday", "head", epochs=40, batch_size=64, learning_rate=3e-3),
+    "svm": TrainParams("svm", "fit", epochs=1),
+    "knn": TrainParams("knn", "fit", epochs=1),
 }

@@ -1,7 +1,8 @@
 """How weights are updated: the course's plain way, and one that withstands real uploads.
 
-A third trains the last layer alone, on a backbone that stays as it is. A recipe holds the network,
-its optimiser and the training rows. Its `judge` is the network whose outputs count: the one that
+A third trains the last layer alone, on a backbone that stays as it is, and a fourth has
+scikit-learn fit a classifier that is no network. A recipe holds the network, its optimiser and the
+training rows. Its `judge` is the network whose outputs count: the one that
 learns, or an average of it over time.
 """
 
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from genrekit.features.extraction import FeatureParams
 from genrekit.model.backbone import Everyday
+from genrekit.model.classical import Classical
 from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
 from genrekit.training.rows import Rows
 
-__all__ = ["CourseRecipe", "HeadRecipe", "Recipe", "RobustRecipe"]
+__all__ = ["CourseRecipe", "FitRecipe", "HeadRecipe", "Recipe", "RobustRecipe"]
 
 
 class Recipe(ABC):
@@ -31,6 +34,10 @@ class Recipe(ABC):
     _optimizer: torch.optim.Optimizer
     _parts: dict[str, Any]
     """Everything that changes, by its name in the state."""
+
+    def epoch(self, order: Tensor, batch_size: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Learn from all training rows, in this order; return the results of the steps."""
+        return [self.step(rows) for rows in torch.split(order, batch_size)]
 
     @abstractmethod
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,10 +88,30 @@ class CourseRecipe(Recipe):
         return loss.detach(), logits.detach(), target
 
 
-class HeadRecipe(Recipe):
-    """Cross-entropy of the head alone, on embeddings that the backbone makes once.
+class _HeadOnly(Recipe):
+    """Learning of a head alone, from embeddings that a backbone makes once."""
 
-    AdamW, and outliers as further examples, whose class is "no music".
+    ROWS_AT_ONCE: Final = 64
+
+    def __init__(self, network: Everyday | Classical, x: Rows, y: Tensor) -> None:
+        self._network = network
+        self._x, self._y = self.prepared(x, len(y)), y
+        self.judge = network.head
+
+    @torch.no_grad()
+    def prepared(self, x: Rows, count: int) -> Tensor:
+        backbone = self._network.backbone.eval()
+        steps = range(0, count, self.ROWS_AT_ONCE)
+        return torch.cat([backbone(x[i : i + self.ROWS_AT_ONCE]) for i in steps])
+
+    def whole(self, judge: nn.Module) -> nn.Module:
+        network = copy.deepcopy(self._network)
+        network.head.load_state_dict(judge.state_dict())
+        return network
+
+
+class HeadRecipe(_HeadOnly):
+    """Cross-entropy of everyday's head, AdamW, and outliers as examples of "no music".
 
     Parameters
     ----------
@@ -95,15 +122,12 @@ class HeadRecipe(Recipe):
 
     WEIGHT_DECAY: Final = 0.3
     OUTLIER_SHARE: Final = 1 / 8
-    ROWS_AT_ONCE: Final = 64
 
     def __init__(
         self, network: Everyday, x: Rows, y: Tensor, learning_rate: float, outliers: Tensor
     ) -> None:
-        self._network = network
-        self._x, self._y = self.prepared(x, len(y)), y
+        super().__init__(network, x, y)
         self._outliers = self.prepared(outliers, len(outliers))
-        self.judge = network.head
         self._optimizer = torch.optim.AdamW(
             self.judge.parameters(), learning_rate, weight_decay=self.WEIGHT_DECAY
         )
@@ -118,16 +142,31 @@ class HeadRecipe(Recipe):
         self._descend(loss + self.OUTLIER_SHARE * cross_entropy(outside, no_music))
         return loss.detach(), logits.detach(), target
 
-    @torch.no_grad()
-    def prepared(self, x: Rows, count: int) -> Tensor:
-        backbone = self._network.backbone.eval()
-        steps = range(0, count, self.ROWS_AT_ONCE)
-        return torch.cat([backbone(x[i : i + self.ROWS_AT_ONCE]) for i in steps])
 
-    def whole(self, judge: nn.Module) -> nn.Module:
-        network = copy.deepcopy(self._network)
-        network.head.load_state_dict(judge.state_dict())
-        return network
+class FitRecipe(_HeadOnly):
+    """A classifier that scikit-learn fits to all rows at once; batches do not matter.
+
+    Parameters
+    ----------
+    network : Classical
+    x, y : as for `CourseRecipe`
+    params : FeatureParams of the rows
+    """
+
+    def __init__(self, network: Classical, x: Rows, y: Tensor, params: FeatureParams) -> None:
+        network.adapt(params)
+        super().__init__(network, x, y)
+        self._x = network.backbone.standardise(self._x)
+        self._head = network.head
+        self._parts = {"network": network}
+
+    def epoch(self, order: Tensor, batch_size: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        return [self.step(order)]
+
+    def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._head.fit(self._x, self._y)
+        logits = self._head(self._x)
+        return cross_entropy(logits, self._y), logits, self._y
 
 
 class RobustRecipe(Recipe):

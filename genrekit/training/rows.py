@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genrekit.dataset.dataset import Dataset
 
-__all__ = ["RowReader", "Rows", "adjacent_rows", "normalisation"]
+__all__ = ["RowReader", "Rows", "adjacent_rows", "normalisation", "thinned"]
 
 _ROWS_SUMMED: Final = 128
 
@@ -68,3 +68,14 @@ def adjacent_rows(
     after[order[:-1][follows]] = order[1:][follows]
     before[order[1:][follows]] = order[:-1][follows]
     return before, after
+
+
+def thinned(dataset: Dataset, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most this many of these rows: all, or every second, third, ... of each genre.
+
+    Those of a track stand together in order, so that each track keeps its share.
+    """
+    keys = [dataset.labels[rows]]
+    if dataset.tracks is not None:
+        keys = [dataset.segment_numbers()[rows], dataset.tracks[rows], *keys]
+    return np.sort(rows[np.lexsort(keys)[:: -(-len(rows) // most)]])

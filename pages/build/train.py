@@ -26,7 +26,7 @@ from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import counted, numeral
 
 TABLES = read_toml(__file__)
-SPLITS, NETWORKS = TABLES["splits"], TABLES["networks"]
+SPLITS, NETWORKS, CLASSICAL = TABLES["splits"], TABLES["networks"], TABLES["classical"]
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -88,23 +88,34 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
                 "stand on both sides and the score cannot be trusted. Build it from the audio to "
                 "get one that can."
             )
-        network = st.radio(
-            "Network",
-            list(NETWORKS),
-            format_func=lambda name: NETWORKS[name]["label"],
-            captions=[network["about"] for network in NETWORKS.values()],
-            key="network",
-            **URL,
-        )
+        network = choose("Network", NETWORKS, "network")
+        if network == "classical":
+            network = choose("Method", CLASSICAL, "method")
     with right:
-        params = choose_params(NETWORK_DEFAULTS[network or "mlp"])
+        params = choose_params(NETWORK_DEFAULTS[network])
     split = split or "segment"
     held_out.caption(say_held_out(str(job.folder / "data.parquet"), split, params.seed))
     return params, split
 
 
+def choose(label: str, table: dict[str, dict[str, str]], key: str) -> str:
+    """Return the name that the visitor chooses from a table of labels and explanations."""
+    chosen = st.radio(
+        label,
+        list(table),
+        format_func=lambda name: table[name]["label"],
+        captions=[each["about"] for each in table.values()],
+        key=key,
+        **URL,
+    )
+    return chosen or next(iter(table))
+
+
 def choose_params(usual: TrainParams) -> TrainParams:
     """Let the visitor change the defaults of a network, each of which has its own settings."""
+    if usual.recipe == "fit":
+        st.caption("It is fitted at once, so there are no epochs and no learning rate to choose.")
+        return replace(usual, seed=choose_seed())
 
     def own(name: str) -> dict[str, Any]:
         return setting("train", name, name if usual.network == "mlp" else f"{name}_{usual.network}")
@@ -117,7 +128,7 @@ def choose_params(usual: TrainParams) -> TrainParams:
         batch = st.select_slider(
             options=[8, 16, 32, 64, 128], value=usual.batch_size, **own("batch")
         )
-        seed = st.number_input(min_value=0, max_value=10_000, value=0, **setting("train", "seed"))
+        seed = choose_seed()
         best = st.toggle(**setting("train", "best"))
         normalise = st.toggle(**setting("train", "normalise"))
     return replace(
@@ -125,10 +136,14 @@ def choose_params(usual: TrainParams) -> TrainParams:
         epochs=epochs,
         batch_size=batch,
         learning_rate=rate,
-        seed=int(seed),
+        seed=seed,
         keep="best" if best else "last",
         normalise=normalise,
     )
+
+
+def choose_seed() -> int:
+    return int(st.number_input(min_value=0, max_value=10_000, value=0, **setting("train", "seed")))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -149,11 +164,12 @@ def offered_splits(dataset: Dataset) -> list[str]:
 
 
 def recipe(params: TrainParams) -> list[str]:
-    options = ["--network", params.network, "--epochs", str(params.epochs)]
-    options += ["--batch-size", str(params.batch_size), "--seed", str(params.seed)]
+    options = ["--network", params.network, "--seed", str(params.seed), "--progress", "json"]
+    if params.recipe == "fit":
+        return options
+    options += ["--epochs", str(params.epochs), "--batch-size", str(params.batch_size)]
     options += ["--learning-rate", f"{params.learning_rate:g}", "--keep", params.keep]
-    options += ["--recipe", params.recipe]
-    return options + ["--normalise"] * params.normalise + ["--progress", "json"]
+    return [*options, "--recipe", params.recipe] + ["--normalise"] * params.normalise
 
 
 def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str) -> None:
@@ -208,22 +224,33 @@ def curves(job: Job) -> None:
 
 def show_model_card(folder: Path, card: dict[str, Any]) -> None:
     with st.expander("The model card, and the model to take away"):
-        training, calibration = card["training"], card["calibrated_on"]
+        calibration = card["calibrated_on"]
         off = round(100 * card["measured"]["calibration_error"])
         segments = card["split"]["segments"]
         st.markdown(
-            f"- **Network:** {training['network']}, {counted(card['parameters'], 'weight')}\n"
+            f"- {how_trained(card)}\n"
             f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
             f"{counted(segments['train'], 'segment')} to train on, {segments['valid']} held out "
             f"({segments['valid'] / sum(segments.values()):.0%}). {card['split']['worth']}\n"
-            f"- **Recipe:** {counted(training['epochs_run'], 'epoch')}, batches of "
-            f"{training['batch_size']}, learning rate {numeral(training['learning_rate'])}; kept: "
-            f"epoch {training['kept_epoch']}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )
         download(st, "Download the model (zip)", lambda: bundle(folder), "my-model.zip")
         st.caption("Unpack it, and use it with: python -m genrekit classify SONG --model my-model")
+
+
+def how_trained(card: dict[str, Any]) -> str:
+    training = card["training"]
+    if training["recipe"] == "fit":
+        of = counted(card["split"]["segments"]["train"], "training segment")
+        label = CLASSICAL[training["network"]]["label"]
+        return f"**{label}:** fitted to {training['segments_fitted']} of {of}"
+    rate = numeral(training["learning_rate"])
+    return (
+        f"**Network:** {training['network']}, {counted(card['parameters'], 'weight')}; "
+        f"{counted(training['epochs_run'], 'epoch')}, batches of {training['batch_size']}, "
+        f"learning rate {rate}; kept: epoch {training['kept_epoch']}"
+    )
 
 
 def bundle(folder: Path) -> bytes:

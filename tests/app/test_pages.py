@@ -114,6 +114,27 @@ def test_train_page_trains_and_shows_the_exam(app, dataset_job):
     GenreModel.load(job.folder / "model")
 
 
+@pytest.mark.parametrize(("method", "label"), [("svm", "Support vector"), ("knn", "Nearest")])
+def test_train_page_fits_a_classifier_without_a_network(app, dataset_job, method, label):
+    at = app("build/train.py", dataset=dataset_job.id)
+    at.radio(key="network").set_value("classical").run()
+    at.radio(key="method").set_value(method).run()
+    assert "It is fitted at once" in texts(at)
+    assert not at.slider
+    assert not at.toggle
+    button(at, "Train").click().run()
+    job = session.jobs().get(at.session_state["model"])
+    wait(lambda: not job.active)
+    assert job.status == "done", job.log()
+    at.run()
+    assert not at.exception
+    assert "**Fitted in " in texts(at)
+    assert [chart.proto.id.rpartition("-")[2] for chart in at.get("plotly_chart")] == ["confusion"]
+    assert f"**{label}" in texts(at)
+    assert "fitted to 84 of 84 training segments" in texts(at)
+    assert GenreModel.load(job.folder / "model").network_name == method
+
+
 def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, make_dataset):
     folder = session.jobs().new_folder()
     known = make_dataset()

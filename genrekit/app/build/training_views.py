@@ -42,17 +42,37 @@ _PUBLISHED: Final = (
 
 
 def show_curves(events: Sequence[Event]) -> None:
-    """Show loss and accuracy of each epoch so far, with a commentary."""
+    """Show loss and accuracy of each epoch so far, with a commentary, or how a fit went."""
     epochs = [event for event in events if event["type"] == "epoch"]
     start = next((event for event in events if event["type"] == "start"), None)
     if not epochs or start is None:
         return
+    if start.get("recipe") == "fit":
+        st.markdown(_fit_in_words(epochs[-1]))
+    else:
+        _draw_curves(epochs, start["genres"])
+        st.markdown(narrate(epochs))
+    st.caption(
+        f"The held-out score is worth what the split is worth. {start['worth']} "
+        f"Held out: {start['held_out']}."
+    )
+    if set(start["genres"]) == _GTZAN:
+        st.caption(_PUBLISHED)
+
+
+def _fit_in_words(fit: Event) -> str:
+    known = f"{fit['train_accuracy']:.0%} of the segments that it was fitted to"
+    if fit["valid_accuracy"] is not None:
+        known = f"{fit['valid_accuracy']:.0%} of the held-out segments right, and {known}"
+    return f"**Fitted in {fit['seconds']:.1f} s.** It gets {known}."
+
+
+def _draw_curves(epochs: Sequence[Event], genres: Sequence[str]) -> None:
     last = epochs[-1]
     accuracy = figure(*_lines(epochs, "accuracy"), x="epoch", y="share of segments right")
     accuracy.update_yaxes(range=[0, 1.02], tickformat=".0%")
-    is_gtzan = set(start["genres"]) == _GTZAN
-    levels = {"guessing": 1 / len(start["genres"])}
-    if is_gtzan:
+    levels = {"guessing": 1 / len(genres)}
+    if set(genres) == _GTZAN:
         levels["the course, split by segment"] = _COURSE_ACCURACY
     for name, level in levels.items():
         accuracy.add_hline(
@@ -76,13 +96,6 @@ def show_curves(events: Sequence[Event]) -> None:
             f"Loss by epoch; after epoch {last['epoch']}: training {last['train_loss']:.2f}.",
             key="loss",
         )
-    st.markdown(narrate(epochs))
-    st.caption(
-        f"The held-out score is worth what the split is worth. {start['worth']} "
-        f"Held out: {start['held_out']}."
-    )
-    if is_gtzan:
-        st.caption(_PUBLISHED)
 
 
 def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:

@@ -40,7 +40,7 @@ def _panel(job: Job, was_active: bool) -> None:
     events = job.events()
     with st.container(border=True), plain_errors():
         st.markdown(f"**{escape(job.title)}**: {_SAYS[status]}{_queue(job, status)}")
-        done, total, unit = _progress(events)
+        done, total, unit = progress = _progress(events)
         if status == "running":
             st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
         errors = [event["message"] for event in events if event["type"] == "error"]
@@ -52,7 +52,7 @@ def _panel(job: Job, was_active: bool) -> None:
             skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
             if skipped:
                 list_skipped(skipped)
-        _buttons(job, status, events)
+        _buttons(job, status, progress)
         with st.expander("Run it yourself, and its log"):
             st.caption("The same work on your own computer:")
             st.code(_commands(job), language="shell")
@@ -76,6 +76,8 @@ def _progress(events: list[dict[str, Any]]) -> tuple[int, int, str]:
             return event["done"], event["total"], "tracks"
         if event["type"] == "epoch":
             start = next((e for e in events if e["type"] == "start"), {"epochs": 0})
+            if start.get("recipe") == "fit":  # it has no epochs
+                break
             return event["epoch"], start["epochs"], "epochs"
         if event["type"] == "step":
             break
@@ -90,13 +92,14 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
     return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
 
 
-def _buttons(job: Job, status: str, events: list[dict[str, Any]]) -> None:
+def _buttons(job: Job, status: str, progress: tuple[int, int, str]) -> None:
     if status in ("waiting", "running"):
         keep, cancel = st.columns(2)
         if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
             jobs().cancel(job)
             st.rerun()
-        learned = job.kind == "model" and any(e["type"] == "epoch" for e in events)
+        done, total, unit = progress
+        learned = job.kind == "model" and unit == "epochs" and done < total
         if learned and keep.button(
             "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
         ):
