@@ -133,7 +133,7 @@ class SupportVectors(Head):
 
 
 class NearestNeighbours(Head):
-    """The genres of the 10 nearest segments, each with one vote (Cover and Hart 1967).
+    """The genres of the 10 nearest segments, each with one vote (Fix and Hodges 1951).
 
     A logit is the logarithm of a genre's share of the votes, when all genres share one vote more.
     """
@@ -160,7 +160,7 @@ class Classical(nn.Module):
         super().__init__()
         self.backbone = MfccStatistics(shape[1])
         self.head = head(genres)
-        self.register_load_state_dict_pre_hook(_make_room)
+        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
 
     def resize(self, cepstra: int, rows: int) -> None:
         """Make room for this many MFCCs and known segments."""
@@ -183,7 +183,7 @@ class Classical(nn.Module):
 def _make_room(network: Classical, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
     """Bring arrays to the sizes that are about to be loaded; PyTorch then refuses other shapes."""
     coefficients, cepstra = state[prefix + "backbone.cepstra"].shape
-    rows, _ = state[prefix + "head.vectors"].shape
+    rows, _width = state[prefix + "head.vectors"].shape
     if cepstra > coefficients or not (state[prefix + "backbone.std"] > 0).all():
         raise ValueError("more MFCCs than bands, or a spread that is none")
     network.resize(cepstra, rows)

@@ -1,7 +1,7 @@
 """A dataset's rows as training needs them: read on demand, normalised, with their neighbours."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def thinned(dataset: Dataset, rows: NDArray[np.int64], most: int) -> NDArray[np.
 
     Those of a track stand together in order, so that each track keeps its share.
     """
-    keys = [dataset.labels[rows]]
+    keys: list[NDArray[Any]] = [dataset.labels[rows]]
     if dataset.tracks is not None:
         keys = [dataset.segment_numbers()[rows], dataset.tracks[rows], *keys]
     return np.sort(rows[np.lexsort(keys)[:: -(-len(rows) // most)]])

@@ -89,9 +89,9 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
                 "get one that can."
             )
         network = choose("Network", NETWORKS, "network")
+    with right:
         if network == "classical":
             network = choose("Method", CLASSICAL, "method")
-    with right:
         params = choose_params(NETWORK_DEFAULTS[network])
     split = split or "segment"
     held_out.caption(say_held_out(str(job.folder / "data.parquet"), split, params.seed))
