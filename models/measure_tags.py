@@ -1,22 +1,24 @@
 """Measure how far a model's clear tags can be trusted.
 
-    python -m models.measure_tags MUSIC... [--model everyday] [--every N]
+    python -m models.measure_tags MUSIC... [--model FOLDER] [--every N] [--save]
 
 MUSIC are folders of genre folders. Each song is heard whole, in halves, and, one song in N, after
-each change of `models.robustness`. The figures are printed as JSON:
+each change of `models.robustness`. The figures are printed as JSON, and with --save they become
+"tags" on the model's card:
 
 - `halves`: of the tags that are clear in one half of a song, the shares that in the other half are
   clear, in the top tenth and in the top quarter of the reference songs.
 - `changes`: the same for clear tags of a song before and after each change.
-- `genres`: for tags that name a genre of the folders, the number of songs in which the tag is clear,
-  the share of them whose label is that genre, or one that passes for it, and the share of all songs
-  with such a label; and how many of the genre's own songs have the tag clear.
+- `genres`: for tags that name a genre of the folders, the number of songs in which the tag is
+  clear, the shares of them whose label is that genre, or one that passes for it, and the same
+  shares of all songs; and the share of the genre's own songs in which the tag is clear.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,7 +31,7 @@ from genrekit.audio.samples import resampled
 from genrekit.dataset.build import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import extract, split_segments
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import MODELS, GenreModel
 from genrekit.model.tags import CLEAR, TAGS
 from models.robustness import ROBUSTNESS, SAMPLE_RATE
 
@@ -123,11 +125,15 @@ def measure(folders: Sequence[Path], hear: Hear, every: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure how far clear tags can be trusted.")
     parser.add_argument("music", type=Path, nargs="+", help="folders of genre folders")
-    parser.add_argument("--model", default="everyday")
+    parser.add_argument("--model", type=Path, default=MODELS / "everyday", metavar="FOLDER")
     parser.add_argument("--every", type=int, default=1, help="change one song in so many")
+    parser.add_argument("--save", action="store_true", help="write the figures to the card")
     options = parser.parse_args()
     try:
-        figures = measure(options.music, listener(GenreModel.load(options.model)), options.every)
+        model = GenreModel.load(options.model)
+        figures = measure(options.music, listener(model), options.every)
+        if options.save:
+            replace(model, card=model.card | {"tags": figures}).save(options.model)
     except GenreKitError as error:
         print(f"measure_tags: {error}", file=sys.stderr)
         return 2

@@ -349,7 +349,7 @@ class Player {
     const box = this.find("heat").getBoundingClientRect(), { tags } = this.data;
     const y = (this.tagsHeight * (event.clientY - box.top)) / box.height - TAGS.top;
     const { name, percent } = tags[clamp(Math.floor(y / TAGS.row), 0, tags.length - 1)];
-    return `${name}: stronger than in ${percent[this.segmentAt(time)]}% of the reference segments`;
+    return `${this.moment(time)}, ${name}: above ${percent[this.segmentAt(time)]}%`;
   }
 
   unhover() {
@@ -482,8 +482,8 @@ class Player {
     this.find("scale").replaceChildren(...parts);
   }
 
-  // How strong each tag is in each segment. Half of the reference segments are weaker at 50%: what
-  // matters is above that, so opacity grows with the third power.
+  // How strong each tag is in each segment. These are the song's strongest tags, most of them above
+  // most reference segments most of the time, so opacity grows with the sixth power.
   drawTags() {
     const { edges, tags } = this.data;
     this.find("tags").hidden = !tags.length;
@@ -491,7 +491,7 @@ class Player {
     const parts = tags.flatMap(({ percent }, row) => percent.map((p, i) => {
       const left = this.x(edges[i]), wide = this.x(edges[i + 1]) - left, gap = wide > 6 ? 0.5 : 0;
       return make("rect", { x: left + gap, width: wide - 2 * gap, y: TAGS.top + row * TAGS.row, height: TAGS.row - 2,
-        class: "heat", "fill-opacity": Math.max(0.05, (p / 100) ** 3).toFixed(2) });
+        class: "heat", "fill-opacity": Math.max(0.05, (p / 100) ** 6).toFixed(2) });
     }));
     this.column = make("rect", { y: TAGS.top - 2, height: TAGS.row * tags.length + 2, rx: 3, class: "column" });
     const heat = this.find("heat");
@@ -591,7 +591,7 @@ class Player {
     if (this.data.tags.length) {
       const swatch = document.createElement("i");
       swatch.className = "strength";
-      items.push(item(swatch, "a tag's strength from moment to moment, bold where it is clear"));
+      items.push(item(swatch, "how many of the reference songs' segments a tag exceeds; bold: clear in the song"));
     }
     this.find("legend").replaceChildren(...items);
   }
@@ -647,6 +647,7 @@ class Player {
       const left = this.x(this.data.edges[this.segment]), right = this.x(this.data.edges[this.segment + 1]);
       this.column.setAttribute("x", left);
       this.column.setAttribute("width", right - left);
+      this.column.style.display = this.alone === null ? "" : "none"; // the span is there instead
     }
     const strip = this.find("strip");
     strip.setAttribute("aria-valuenow", String(this.segment + 1));

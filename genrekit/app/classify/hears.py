@@ -9,13 +9,13 @@ import streamlit as st
 from genrekit.app.classify.inputs import ModelChoice
 from genrekit.app.kit.widgets import escape
 from genrekit.model.bundle import MODELS
-from genrekit.model.tags import SoundsLike
+from genrekit.model.tags import CLEAR, SoundsLike
 from genrekit.model.verdicts import Verdict
 from genrekit.system.records import read_toml
 from genrekit.verdict.analysis import ModelFile
 from genrekit.wording import counted
 
-__all__ = ["in_words", "not_sure", "show"]
+__all__ = ["not_sure", "show"]
 
 _WORDS: Final[dict[str, dict[str, str]]] = read_toml(__file__)
 _NAMED: Final = 5
@@ -26,32 +26,22 @@ def show(verdict: Verdict, model: ModelChoice) -> None:
     tags = verdict.sounds_like
     st.markdown("### What else it hears")
     clear = [one for one in tags if one.clear]
-    if clear:
+    if not clear:
+        st.markdown("Nothing stands out clearly.")
+    else:
         st.html(f'<div class="hears">{"".join(map(_group, _by_kind(clear)))}</div>')
     st.markdown(not_sure(tags))
     st.caption(
-        "A tag is a word that many listeners gave to songs, such as *mellow* or *folk*. Alone its "
-        "probability says little, so it is compared: the song's tag is clear where it is stronger "
-        "than in 95% of the reference songs. The rows below the segments show each tag from "
-        f"moment to moment. {escape(_reference(model))}"
+        "A tag is a word that many listeners gave to songs. It is clear here where it is stronger "
+        f"than in {CLEAR:.0%} of the reference songs. {_worth(model)}"
     )
-
-
-def in_words(tag: SoundsLike) -> str:
-    """Say how strong a tag is, as "More like folk than 96% of the reference songs"."""
-    share = min(99, int(100 * tag.stronger_than))
-    return f"More {_WORDS['phrases'][tag.tag]} than {share}% of the reference songs"
 
 
 def not_sure(tags: Sequence[SoundsLike]) -> str:
     """Name the strongest of the tags that are not clear, and count the others."""
     weak = [one.tag for one in tags if not one.clear]
-    others = len(weak) - _NAMED
-    return (
-        f"**Not sure:** {', '.join(weak[:_NAMED])}"
-        + (f", and {counted(others, 'weaker tag')}" if others > 0 else "")
-        + "."
-    )
+    others = counted(len(weak[_NAMED:]), "weaker tag")
+    return f"**Not sure:** {', '.join(weak[:_NAMED])}, and {others}."
 
 
 def _by_kind(tags: Sequence[SoundsLike]) -> list[tuple[str, list[SoundsLike]]]:
@@ -62,18 +52,30 @@ def _by_kind(tags: Sequence[SoundsLike]) -> list[tuple[str, list[SoundsLike]]]:
 
 def _group(group: tuple[str, list[SoundsLike]]) -> str:
     name, tags = group
-    rows = "".join(
-        f'<li>{escape_html(in_words(one))}<span class="scale"><i style="left: '
-        f'{100 * one.stronger_than:.1f}%"></i></span></li>'
-        for one in tags
+    return f"<section><h4>{name}</h4><ul>{''.join(map(_row, tags))}</ul></section>"
+
+
+def _row(tag: SoundsLike) -> str:
+    """Say how strong a tag is, with a dot on a scale from 0 to 100%."""
+    phrase = escape_html(_WORDS["phrases"][tag.tag])
+    share = min(99, int(100 * tag.stronger_than))
+    return (
+        f"<li>More <strong>{phrase}</strong> than {share}% of the reference songs"
+        f'<span class="scale"><i style="left: {share}%"></i></span></li>'
     )
-    return f"<section><h4>{name}</h4><ul>{rows}</ul></section>"
 
 
-def _reference(model: ModelChoice) -> str:
-    """Return what the model's card says of the reference songs.
+def _worth(model: ModelChoice) -> str:
+    """Say what the card knows of the reference songs, and how far clear tags held.
 
-    A model trained on the backbone of the one that ships has its reference songs too.
+    A model trained on the backbone of the one that ships has its tags and reference songs.
     """
-    cards: list[dict[str, Any]] = [model.file.card(), ModelFile.at(MODELS / "everyday").card()]
-    return next((str(card["reference"]) for card in cards if "reference" in card), "")
+    card: dict[str, Any] = ModelFile.at(MODELS / "everyday").card() | model.file.card()
+    said = [escape(card["reference"])] if "reference" in card else []
+    if "tags" in card:
+        songs, halves = card["tags"]["songs"], card["tags"]["halves"]
+        said.append(
+            f"How far to trust it: of the tags that were clear in one half of {songs} songs, "
+            f"{halves['top_tenth']:.0%} were among the strongest tenth in the other half as well."
+        )
+    return " ".join(said)

@@ -111,7 +111,7 @@ def _tag_rows(verdict: Verdict) -> list[dict[str, Any]]:
 
 
 def _tags_summary(verdict: Verdict) -> str:
-    """Describe the tags over time for a screen reader: each with the moment where it is strongest."""
+    """Describe the tags over time for a screen reader: each with its strongest moment."""
     moments = []
     for one in verdict.sounds_like[:_TAG_ROWS]:
         most = max(verdict.segments, key=lambda segment: segment.sounds_like[one.tag])
