@@ -249,7 +249,7 @@ class GenreModel:
         mean = mean_by_group(rows, one_song, one_song, self.geometric)[0][0]
         best = int(mean.argmax())
         doubt = self._doubt(best, mean, novelty or 0.0)
-        sounds_like, of_segments = self._tagged(embeddings, _is_music(mean))
+        sounds_like, of_segments = self._tagged(embeddings, not _is_no_music(mean))
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=None if doubt else self.genres[best],
@@ -301,7 +301,7 @@ class GenreModel:
         blind = 1 / len(self.genres)
         if novelty > UNLIKE:
             return "It sounds unlike anything this model was trained on."
-        if not _is_music(mean):
+        if _is_no_music(mean):
             return "It does not sound like music to this model."
         if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
             return "No genre stands out."
@@ -474,9 +474,9 @@ def _tag_reference(tensors: "dict[str, Tensor]") -> TagReference | None:
     return TagReference(*tables)
 
 
-def _is_music(mean: NDArray[np.floating]) -> bool:
-    """Return False where "no music", which the genres lack of 1, is likelier than any of them."""
-    return bool(1 - mean.sum() <= mean.max())
+def _is_no_music(mean: NDArray[np.floating]) -> bool:
+    """Return True if "no music", which has what the genres lack of 1, is likelier than each."""
+    return bool(1 - mean.sum() > mean.max())
 
 
 def _undecided(note: str) -> Verdict:

@@ -178,6 +178,15 @@ def test_the_strongest_tags_travel_with_their_strength_in_each_segment(mount: An
     assert header["tags_summary"].startswith(said)
 
 
+def test_of_each_moment_the_strongest_of_all_tags_are_named(mount: Any) -> None:
+    result = heard(2)
+    first = replace(SEGMENTS[0], sounds_like={"a": 0.96, "b": 0.5, "c": 0.99, "d": 1.0, "e": 0.97})
+    second = replace(SEGMENTS[1], sounds_like=dict.fromkeys("abcde", 0.9))
+    verdict = replace(result.verdict, segments=(first, second), sounds_like=())
+    header = mount(replace(result, verdict=verdict))[1].read()[0]
+    assert header["stand_out"] == [["d", "c", "e"], []]
+
+
 def test_a_model_without_tags_has_no_rows(mount: Any) -> None:
     header = mount()[1].read()[0]
     assert (header["tags"], header["tags_summary"]) == ([], "")

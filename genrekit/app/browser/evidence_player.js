@@ -13,8 +13,6 @@ const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
 const TAGS = { top: 6, row: 19, below: 4 };
 const GUTTER = 50;
 const GUTTER_WITH_TAGS = 116;
-// A tag this strong in a segment, in percent, is named below the player.
-const STRONG = 90;
 // Narrower cells are hard to hit with a finger, so zooming is offered.
 const NARROW = 28;
 // One pattern per genre, drawn in a tile of 8 by 8.
@@ -341,15 +339,14 @@ class Player {
 
   soundAt(event, time) {
     const box = this.find("picture").getBoundingClientRect();
-    const digits = this.data.seconds < 60 ? 1 : 0;
-    return `${this.moment(time, digits)}, ${hertz(this.hzAt(1 - (event.clientY - box.top) / box.height))}`;
+    return `${this.moment(time, this.digits)}, ${hertz(this.hzAt(1 - (event.clientY - box.top) / box.height))}`;
   }
 
   tagAt(event, time) {
     const box = this.find("heat").getBoundingClientRect(), { tags } = this.data;
     const y = (this.tagsHeight * (event.clientY - box.top)) / box.height - TAGS.top;
     const { name, percent } = tags[clamp(Math.floor(y / TAGS.row), 0, tags.length - 1)];
-    return `${this.moment(time)}, ${name}: above ${percent[this.segmentAt(time)]}%`;
+    return `${this.moment(time, this.digits)}, ${name}: above ${percent[this.segmentAt(time)]}%`;
   }
 
   unhover() {
@@ -382,6 +379,9 @@ class Player {
   // -- drawing --------------------------------------------------------------------------------
 
   x(time) { return (time / this.data.seconds) * this.width; }
+
+  // Tenths of a second matter in a short song only.
+  get digits() { return this.data.seconds < 60 ? 1 : 0; }
 
   // Clock time on a long axis, seconds on a short one.
   moment(time, digits = 0) {
@@ -609,8 +609,7 @@ class Player {
     if (this.playing && moment - this.touched > 4000) this.reveal();
     // A resting pointer does not hold the readout for long.
     if (this.playing && this.hovered !== null && moment - this.pointed > 2500) this.unhover();
-    const digits = seconds < 60 ? 1 : 0;
-    this.write("clock", `${clock(time, digits)} / ${clock(seconds, digits)}`);
+    this.write("clock", `${clock(time, this.digits)} / ${clock(seconds, this.digits)}`);
     const state = [segments.length ? this.segment : -1, this.alone, this.playing, this.finishedAlone, this.silent !== null].join();
     if (state === this.shown) return;
     this.shown = state;
@@ -667,12 +666,10 @@ class Player {
 
   // The strongest tags of a segment, in words.
   heard(index) {
-    const { tags } = this.data;
+    const { stand_out: standOut, tags } = this.data;
     if (!tags.length) return "";
-    const strong = tags.filter(({ percent }) => percent[index] >= STRONG);
-    strong.sort((a, b) => b.percent[index] - a.percent[index]);
-    if (!strong.length) return "No tag stands out here.";
-    return `Tags that stand out: ${strong.slice(0, 3).map(({ name }) => name).join(", ")}.`;
+    const names = standOut[index];
+    return names.length ? `Tags that stand out: ${names.join(", ")}.` : "No tag stands out here.";
   }
 
   inWords(index) {

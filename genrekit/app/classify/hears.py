@@ -73,9 +73,9 @@ def _worth(model: ModelChoice) -> str:
     card: dict[str, Any] = ModelFile.at(MODELS / "everyday").card() | model.file.card()
     said = [escape(card["reference"])] if "reference" in card else []
     if "tags" in card:
-        songs, halves = card["tags"]["songs"], card["tags"]["halves"]
+        halves, songs = card["tags"]["halves"], counted(card["tags"]["songs"], "song")
         said.append(
-            f"How far to trust it: of the tags that were clear in one half of {songs} songs, "
+            f"How far to trust it: of the tags that were clear in one half of {songs}, "
             f"{halves['top_tenth']:.0%} were among the strongest tenth in the other half as well."
         )
     return " ".join(said)

@@ -15,6 +15,7 @@ import numpy as np
 
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE, genre_colours
 from genrekit.app.kit.component import component
+from genrekit.model.tags import CLEAR
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
@@ -24,6 +25,7 @@ __all__ = ["cell_edges", "evidence_player"]
 
 _mount: Final = component("evidence_player")
 _TAG_ROWS: Final = 12
+_NAMED: Final = 3
 
 
 def evidence_player(
@@ -84,6 +86,7 @@ def _header(url: str | None, result: SongResult, explanation: Explanation | None
         "signs": [POSITIVE, NEGATIVE],
         "summary": _summary(seconds, [genres[row[2]] for row in rows], verdict.genre),
         "tags": _tag_rows(verdict),
+        "stand_out": [_standing_out(segment) for segment in verdict.segments],
         "tags_summary": _tags_summary(verdict),
     }
 
@@ -108,6 +111,12 @@ def _tag_rows(verdict: Verdict) -> list[dict[str, Any]]:
         }
         for one in verdict.sounds_like[:_TAG_ROWS]
     ]
+
+
+def _standing_out(segment: SegmentVerdict) -> list[str]:
+    """Return the strongest tags of a moment, of all there are."""
+    strongest = ranked(segment.sounds_like)[:_NAMED]
+    return [tag for tag, share in strongest if share >= CLEAR]
 
 
 def _tags_summary(verdict: Verdict) -> str:
