@@ -33,7 +33,7 @@ from genrekit.model.familiarity import EDGE, UNLIKE
 from genrekit.model.metrics import GEOMETRIC, mean_by_group, softmax
 from genrekit.model.neighbours import Nearest, Neighbours
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
-from genrekit.model.tags import TAGS, SoundsLike, TagReference
+from genrekit.model.tags import QUANTILES, TAGS, SoundsLike, TagReference
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
@@ -247,11 +247,11 @@ class GenreModel:
         novelty = None
         if self.neighbours is not None:
             novelty = self.neighbours.novelty(embeddings, features, self.params)
-        sounds_like, of_segments = self._tagged(embeddings)
         one_song = np.zeros(len(rows), np.int64)
         mean = mean_by_group(rows, one_song, one_song, self.geometric)[0][0]
         best = int(mean.argmax())
         doubt = self._doubt(best, mean, novelty or 0.0)
+        sounds_like, of_segments = self._tagged(embeddings, not _is_no_music(mean))
         starts = self.params.segment_starts(np.arange(len(rows) + 1)).tolist()
         return Verdict(
             genre=None if doubt else self.genres[best],
@@ -268,13 +268,13 @@ class GenreModel:
         )
 
     def _tagged(
-        self, embeddings: NDArray[np.float32]
+        self, embeddings: NDArray[np.float32], is_music: bool
     ) -> tuple[tuple[SoundsLike, ...], list[dict[str, float]]]:
         """Return the tags of a song and of its segments; empty where the network has none."""
         if self.tags is None:
             return (), [{} for _ in embeddings]
         log_odds = self.tag_log_odds(embeddings)
-        return self.tags.of_song(log_odds), self.tags.of_segments(log_odds)
+        return self.tags.of_song(log_odds, is_music), self.tags.of_segments(log_odds)
 
     def tag_log_odds(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-odds of `genrekit.model.tags.TAGS`, shape (n, tags), from `embeddings`.
@@ -303,7 +303,7 @@ class GenreModel:
         blind = 1 / len(self.genres)
         if novelty > UNLIKE:
             return "It sounds unlike anything this model was trained on."
-        if 1 - mean.sum() > confidence:
+        if _is_no_music(mean):
             return "It does not sound like music to this model."
         if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
             return "No genre stands out."
@@ -470,10 +470,15 @@ def _tag_reference(tensors: "dict[str, Tensor]") -> TagReference | None:
     if not tables:
         return None
     for table in tables:
-        plain = table.dtype == np.float32 and table.ndim == 2 and len(table) == len(TAGS)
+        plain = table.dtype == np.float32 and table.shape == (len(TAGS), QUANTILES)
         if not (plain and np.isfinite(table).all() and (np.diff(table) >= 0).all()):
             raise ValueError
     return TagReference(*tables)
+
+
+def _is_no_music(mean: NDArray[np.floating]) -> bool:
+    """Return True if "no music", which has what the genres lack of 1, is likelier than each."""
+    return bool(1 - mean.sum() > mean.max())
 
 
 def _undecided(note: str) -> Verdict:

@@ -14,6 +14,7 @@ from genrekit.model.verdicts import Verdict
 
 __all__ = [
     "agreeing_segments",
+    "clear_tags",
     "confidence_in_words",
     "escape_formula",
     "ranked",
@@ -31,6 +32,7 @@ _CONFIDENCE_WORDS: Final = (
     (0.5, "leaning"),
     (0.0, "guessing"),
 )
+_TAGS_IN_A_LINE: Final = 3
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -52,6 +54,11 @@ def agreeing_segments(verdict: Verdict) -> int:
     return sum(ranked(segment.probabilities)[0][0] == best for segment in verdict.segments)
 
 
+def clear_tags(verdict: Verdict, most: int | None = None) -> list[str]:
+    """Return the song's clear tags, the strongest first, `most` of them at most."""
+    return [one.tag for one in verdict.sounds_like if one.clear][:most]
+
+
 def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
     """Return one file's result, a verdict or the reason why there is none, as values for JSON."""
     if isinstance(outcome, str):
@@ -63,11 +70,13 @@ def summary_line(name: str, outcome: Verdict | str) -> str:
     """Return one file's result as a line for a terminal."""
     if isinstance(outcome, str):
         return f"{name}: failed. {outcome}"
+    tags = clear_tags(outcome, _TAGS_IN_A_LINE)
+    heard = f"Sounds like {', '.join(tags)}." if tags else ""
     if outcome.genre is None:
-        return f"{name}: not sure. {outcome.note}"
+        return f"{name}: not sure. {outcome.note} {heard}".rstrip()
     others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked(outcome.probabilities)[1:3])
     line = f"{name}: {outcome.genre} {outcome.confidence:.0%} (then {others})"
-    return f"{line} {outcome.note}".rstrip()
+    return " ".join(filter(None, (line, outcome.note, heard)))
 
 
 def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[str, Any]:
@@ -88,15 +97,21 @@ def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[s
             "segments": len(outcome.segments),
             "agreeing": agreeing_segments(outcome),
         }
+    if outcome.sounds_like:
+        row["sounds like"] = ", ".join(clear_tags(outcome))
     row |= {"seconds": round(seconds, 1), "note": outcome.note}
     return row | _rounded(outcome.probabilities)
 
 
 def segment_rows(verdict: Verdict) -> list[dict[str, Any]]:
-    """Return a row for each segment: start and end in seconds, then every genre's probability."""
+    """Return a row for each segment: start and end in seconds, then each genre's probability.
+
+    The strengths of the tags come last, under names such as "sounds like folk".
+    """
     return [
         {"start": round(segment.start, 3), "end": round(segment.end, 3)}
         | _rounded(segment.probabilities)
+        | {f"sounds like {tag}": share for tag, share in segment.sounds_like.items()}
         for segment in verdict.segments
     ]
 

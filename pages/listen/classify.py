@@ -5,7 +5,7 @@ from bisect import bisect_right
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.classify import compare, download, inputs, overview, questions, stress, why
+from genrekit.app.classify import compare, download, hears, inputs, overview, questions, stress, why
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import Outcome
 from genrekit.app.kit.glossary import page_heading, setting
@@ -40,6 +40,8 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
     explanation = why.explain(sound, result, model, segment) if look == WHY else None
     with evidence:
         clicked = overview.show_evidence(sound, result, explanation)
+        if result.verdict.sounds_like:
+            hears.show(result.verdict, model)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from genrekit.app.classify import player as module
 from genrekit.app.classify.player import cell_edges, evidence_player
 from genrekit.app.kit.charts import genre_colours
 from genrekit.audio.source import AudioInfo
+from genrekit.model.tags import SoundsLike
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.picture import MAX_COLUMNS, Picture, mel_picture
@@ -147,6 +149,52 @@ def test_a_song_without_segments_can_be_played(mount: Any) -> None:
     header = mount(song(segments=(), genre=None))[1].read()[0]
     assert header["segments"] == []
     assert header["summary"] == "Spectrogram of 6 s."
+
+
+def heard(segments: int) -> SongResult:
+    """A song in which 14 tags weaken from the first to the last and, but for one, over time."""
+    names = [f"tag {i}" for i in range(14)]
+    parts = tuple(
+        SegmentVerdict(
+            3.0 * i,
+            3.0 * i + 3,
+            {"ska": 1.0},
+            {name: 0.9 - 0.02 * i - 0.05 * k for k, name in enumerate(names)}
+            | {"tag 2": 0.1 + 0.3 * i},
+        )
+        for i in range(segments)
+    )
+    tags = tuple(SoundsLike(name, "style", 0.99 - 0.03 * k, k < 2) for k, name in enumerate(names))
+    result = song(parts, seconds=3.0 * segments)
+    return replace(result, verdict=replace(result.verdict, sounds_like=tags))
+
+
+def test_the_strongest_tags_travel_with_their_strength_in_each_segment(mount: Any) -> None:
+    header = mount(heard(3))[1].read()[0]
+    assert [row["name"] for row in header["tags"]] == [f"tag {i}" for i in range(12)]
+    assert header["tags"][0] == {"name": "tag 0", "clear": True, "percent": [90, 88, 86]}
+    assert header["tags"][2] == {"name": "tag 2", "clear": False, "percent": [10, 40, 70]}
+    said = "Tags over time: tag 0 most at 0 s, tag 1 most at 0 s, tag 2 most at 6 s, "
+    assert header["tags_summary"].startswith(said)
+
+
+def test_of_each_moment_the_strongest_of_all_tags_are_named(mount: Any) -> None:
+    result = heard(2)
+    first = replace(SEGMENTS[0], sounds_like={"a": 0.96, "b": 0.5, "c": 0.99, "d": 1.0, "e": 0.97})
+    second = replace(SEGMENTS[1], sounds_like=dict.fromkeys("abcde", 0.9))
+    verdict = replace(result.verdict, segments=(first, second), sounds_like=())
+    header = mount(replace(result, verdict=verdict))[1].read()[0]
+    assert header["stand_out"] == [["d", "c", "e"], []]
+
+
+def test_a_model_without_tags_has_no_rows(mount: Any) -> None:
+    header = mount()[1].read()[0]
+    assert (header["tags"], header["tags_summary"]) == ([], "")
+
+
+def test_the_tags_of_a_long_song_are_small(mount: Any) -> None:
+    sent = mount(heard(300))[1].sent
+    assert len(sent) - len(mount(song(heard(300).verdict.segments))[1].sent) < 20_000
 
 
 def test_the_message_of_a_long_song_is_small(mount: Any) -> None:

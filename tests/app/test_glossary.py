@@ -70,6 +70,8 @@ SOURCES = {
         "app/classify/inputs.py",
         "app/classify/questions.py",
         "app/classify/overview.py",
+        "app/classify/hears.py",
+        "app/classify/hears.toml",
         "app/classify/why.py",
         "app/classify/stress.py",
         "app/classify/compare.py",

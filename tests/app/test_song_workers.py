@@ -5,7 +5,9 @@ import inspect
 import io
 import os
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 import soundfile
@@ -23,6 +25,7 @@ from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
+from genrekit.model.tags import SoundsLike
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile, Song
 
@@ -125,12 +128,15 @@ def test_a_closed_pool_says_so(monkeypatch):
     settings.cache_clear()
 
 
-def test_the_pool_has_the_hosts_limits(monkeypatch):
-    class Noted(Workers):
-        def __init__(self, *given, **named):
-            self.given = inspect.signature(Workers).bind(*given, **named).arguments
-            super().__init__(0, 1, 1)
+class Noted(Workers):
+    """A pool without processes, which notes how it was made."""
 
+    def __init__(self, *given, **named):
+        self.given = inspect.signature(Workers).bind(*given, **named).arguments
+        super().__init__(0, 1, 1)
+
+
+def test_the_pool_has_the_hosts_limits(monkeypatch):
     chosen = {"listeners": 3, "listen_seconds": 7, "listen_megabytes": 777, "listen_waiting": 5}
     for name, value in chosen.items():
         monkeypatch.setenv(f"GENREKIT_{name.upper()}", str(value))
@@ -142,6 +148,24 @@ def test_the_pool_has_the_hosts_limits(monkeypatch):
     assert [given[name] for name in names] == [3, 7, 777, 5, 7]
     song_workers._workers.clear()
     settings.cache_clear()
+
+
+def test_every_value_in_an_answer_may_travel(monkeypatch):
+    song_workers._workers.clear()
+    monkeypatch.setattr(song_workers, "Workers", Noted)
+    given = song_workers._workers().given
+    song_workers._workers.clear()
+    questions = filter(takes_a_song, (getattr(analysis, name) for name in analysis.__all__))
+    found = {kind for f in questions for kind in dataclasses_in(get_type_hints(f)["return"])}
+    assert SoundsLike in found
+    assert found <= set(given["types"])
+
+
+def dataclasses_in(hint: object) -> set[type]:
+    """The dataclasses in a type hint, those in their fields included."""
+    found = {hint} if is_dataclass(hint) else set()
+    inner = get_type_hints(hint).values() if is_dataclass(hint) else get_args(hint)
+    return found.union(*map(dataclasses_in, inner))
 
 
 def test_a_song_has_the_hosts_limits(monkeypatch):

@@ -25,6 +25,7 @@ from genrekit.audio.source import AudioInfo
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
+from genrekit.model.tags import SoundsLike
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.picture import Picture
@@ -52,9 +53,17 @@ if "floor" in query:
 st.button("Again")
 place = st.tabs(["First", "Second"])[1] if "tab" in query else st.container()
 content = b"FORM nothing that plays" * 99 if query.get("audio") == "broken" else sound(seconds)
-segments = [SegmentVerdict(float(s), float(s + wide), says(i)) for i, s in enumerate(starts)]
+TAGS = ("folk", "progressive rock", "sad") if "tags" in query else ()
+def hears(i):
+    return {tag: 0.99 if i % 3 == k else 0.3 for k, tag in enumerate(TAGS)}
+segments = [
+    SegmentVerdict(float(s), float(s + wide), says(i), hears(i)) for i, s in enumerate(starts)
+]
+tags = tuple(SoundsLike(tag, "style", 0.97 - 0.1 * i, i == 0) for i, tag in enumerate(TAGS))
 result = SongResult(
-    verdict=Verdict(query.get("verdict", "ska") or None, 0.7, says(0), tuple(segments), ""),
+    verdict=Verdict(
+        query.get("verdict", "ska") or None, 0.7, says(0), tuple(segments), "", sounds_like=tags
+    ),
     info=AudioInfo("wav", 22050, 1, seconds, "pcm_16"),
     seconds=seconds,
     rate=22050,
@@ -424,6 +433,64 @@ def test_a_resting_pointer_does_not_hold_the_readout(visit: Callable[..., Any]) 
     assert part(tab, "words").inner_text().startswith("3 to 4 s")
 
 
+def column(tab: Any) -> tuple[float, float]:
+    """Where the marked column of the tags begins and ends, in seconds of the plot's eight."""
+    plot, marked = part(tab, "plot").bounding_box(), tab.locator(".column").bounding_box()
+    left = marked["x"] - plot["x"]
+    return 8 * left / plot["width"], 8 * (left + marked["width"]) / plot["width"]
+
+
+def test_the_tags_move_in_step_with_the_sound(visit: Callable[..., Any]) -> None:
+    tab = visit("tags=1")
+    part(tab, "play").click()
+    wait_for(tab, "audio.currentTime > 2.2")
+    assert now(tab) < 3
+    assert column(tab) == pytest.approx((2, 3), abs=0.03)
+    assert part(tab, "heard").inner_text() == "Tags that stand out: sad."
+    tab.get_by_role("button", name="Pause").click()
+    heat, cursor = part(tab, "heat").bounding_box(), part(tab, "cursor").bounding_box()
+    assert heat["width"] == pytest.approx(part(tab, "picture").bounding_box()["width"], abs=1)
+    assert cursor["y"] + cursor["height"] >= heat["y"] + heat["height"] - 1
+    # Each tag's darkest cells are where it is strongest.
+    opacity = "cells => cells.map(cell => Number(cell.getAttribute('fill-opacity')))"
+    cells = tab.locator(".heat").evaluate_all(opacity)
+    assert len(cells) == 3 * 8
+    for row in range(3):
+        strong = [i for i in range(8) if cells[8 * row + i] > 0.9]
+        assert strong == list(range(row, 8, 3))
+
+
+def test_a_click_on_the_tags_chooses_the_segment(visit: Callable[..., Any]) -> None:
+    tab = visit("tags=1")
+    box = part(tab, "tags").bounding_box()
+    part(tab, "tags").click(position={"x": 0.69 * box["width"], "y": 35})
+    wait_for(tab, "!audio.paused")
+    assert 5 <= now(tab) < 5.9
+    tab.get_by_text("Chosen so far: [5].").wait_for()
+    part(tab, "tags").hover(position={"x": 0.2 * box["width"], "y": 35})
+    assert part(tab, "tip").inner_text() == "1.6 s, progressive rock: above 99%"
+    assert part(tab, "words").inner_text().startswith("1 to 2 s")
+
+
+def test_the_tags_are_there_without_eyes_and_without_a_mouse(visit: Callable[..., Any]) -> None:
+    tab = visit("tags=1")
+    said = "Tags over time: folk most at 0 s, progressive rock most at 1 s, sad most at 2 s."
+    assert tab.get_by_role("img", name=said).count() == 1
+    strip = tab.get_by_role("slider", name="Segment of the song")
+    strip.focus()
+    tab.keyboard.press("ArrowRight")
+    heard = "Tags that stand out: progressive rock."
+    assert strip.get_attribute("aria-valuetext").endswith(heard)
+    assert column(tab) == pytest.approx((1, 2), abs=0.03)
+
+
+def test_without_tags_there_are_no_rows(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    assert part(tab, "tags").is_hidden()
+    assert part(tab, "heard").is_hidden()
+    assert tab.get_by_text("reference songs").count() == 0
+
+
 def test_not_sure_has_nothing_to_disagree_with(visit: Callable[..., Any]) -> None:
     tab = visit("verdict=")
     assert part(tab, "stand").inner_text() == "The song as a whole: not sure."
@@ -431,7 +498,7 @@ def test_not_sure_has_nothing_to_disagree_with(visit: Callable[..., Any]) -> Non
 
 
 def test_a_phone_shows_it_whole(visit: Callable[..., Any]) -> None:
-    tab = visit("why=1", width=390, has_touch=True, color_scheme="dark")
+    tab = visit("why=1&tags=1", width=390, has_touch=True, color_scheme="dark")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     tab.locator('[data-segment="2"]').tap()
     wait_for(tab, "!audio.paused")

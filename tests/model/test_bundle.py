@@ -18,12 +18,14 @@ from safetensors.torch import load, save
 
 from genrekit.audio.decoder import load_audio
 from genrekit.errors import AudioError, ModelError
-from genrekit.features.extraction import mfcc, split_segments
+from genrekit.features.extraction import extract, mfcc, split_segments
 from genrekit.model import bundle as module
+from genrekit.model.backbone import EVERYDAY_PARAMS
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
+from genrekit.model.tags import TAGS, TagReference
 
 GENRES = ("blues", "jazz", "rock")
 
@@ -436,6 +438,114 @@ def test_a_full_disk_leaves_the_old_model(bundle, untrained, monkeypatch):
         dataclasses.replace(untrained, temperature=3.0).save(bundle)
     monkeypatch.undo()
     assert {p.name: p.read_bytes() for p in bundle.iterdir()} == before
+
+
+# -- models with tags -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    """A model of fresh weights that knows tags; its reference songs are noise around them."""
+    params = EVERYDAY_PARAMS
+    network = build_network("everyday", params.shape, 3, seed=0)
+    model = GenreModel(
+        network,
+        "everyday",
+        params,
+        GENRES,
+        np.zeros(params.coefficients, np.float32),
+        np.ones(params.coefficients, np.float32),
+    )
+    features = extract(split_segments(music(16000, 6.4).mean(axis=1), params), params)
+    log_odds = model.tag_log_odds(model.embeddings(features))
+    rng = np.random.default_rng(0)
+    songs = [(log_odds + rng.normal(size=log_odds.shape)).astype(np.float32) for _ in range(50)]
+    return dataclasses.replace(model, tags=TagReference.of(songs))
+
+
+@pytest.fixture
+def tagged_bundle(tagged, tmp_path):
+    tagged.save(tmp_path / "tagged")
+    return tmp_path / "tagged"
+
+
+def test_a_verdict_has_the_tags_of_the_song_and_of_its_segments(tagged):
+    samples = music(16000, 6.4).mean(axis=1)
+    verdict = tagged.classify(samples, sample_rate=16000)
+    features = extract(split_segments(samples, tagged.params), tagged.params)
+    log_odds = tagged.tag_log_odds(tagged.embeddings(features))
+    assert log_odds.shape == (2, len(TAGS))
+    heard = tagged.tags.of_song(log_odds)
+    assert {one.tag: one.stronger_than for one in verdict.sounds_like} == pytest.approx(
+        {one.tag: one.stronger_than for one in heard}, abs=0.002
+    )
+    for segment, shares in zip(verdict.segments, tagged.tags.of_segments(log_odds), strict=True):
+        assert segment.sounds_like == pytest.approx(shares, abs=0.002)
+
+
+def test_the_log_odds_are_the_backbone_s(tagged, demo_model):
+    embeddings = np.random.default_rng(1).normal(size=(3, 200)).astype(np.float32)
+    layer = tagged.network.backbone.tags
+    expected = embeddings @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    np.testing.assert_allclose(tagged.tag_log_odds(embeddings), expected, atol=1e-4)
+    with pytest.raises(ModelError, match="The network mlp knows no tags: use everyday"):
+        demo_model.tag_log_odds(embeddings)
+
+
+def test_a_model_without_tags_gives_none(demo_model, song):
+    verdict = demo_model.classify(song, sample_rate=8000)
+    assert verdict.sounds_like == ()
+    assert [segment.sounds_like for segment in verdict.segments] == [{}] * 3
+
+
+@pytest.mark.parametrize("is_music", [True, False])
+def test_what_is_no_music_has_no_clear_tag(tagged, is_music):
+    network = copy.deepcopy(tagged.network)
+    with torch.no_grad():
+        network.head.bias[-1] = -99 if is_music else 99
+    tags = TagReference(tagged.tags.songs - 99, tagged.tags.segments)
+    model = dataclasses.replace(tagged, network=network, tags=tags)
+    verdict = model.classify(music(16000, 6.4).mean(axis=1), sample_rate=16000)
+    assert (verdict.note == "It does not sound like music to this model.") != is_music
+    assert {one.clear for one in verdict.sounds_like} == {is_music}
+    assert {one.stronger_than for one in verdict.sounds_like} == {1}
+
+
+def test_the_tables_of_the_tags_are_saved_and_loaded(tagged, tagged_bundle):
+    loaded = GenreModel.load(tagged_bundle)
+    np.testing.assert_array_equal(loaded.tags.songs, tagged.tags.songs)
+    np.testing.assert_array_equal(loaded.tags.segments, tagged.tags.segments)
+
+
+@pytest.mark.parametrize("table", ["tags.songs", "tags.segments"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t[:-1],
+        lambda t: t[:, :-1],
+        lambda t: t[:, :0],
+        lambda t: t[0],
+        lambda t: t[None],
+        lambda t: t.T,
+        lambda t: t.flip(1),
+        lambda t: t * math.nan,
+        lambda t: t + math.inf,
+        lambda t: t.double(),
+        lambda t: t.half(),
+    ],
+    ids=["tag", "quantile", "empty", "row", "deep", "turned", "falling", "nan", "inf", "64", "16"],
+)
+def test_damaged_tables_of_the_tags(tagged_bundle, table, change):
+    edit(tagged_bundle, tensors=with_(table, change))
+    with pytest.raises(ModelError, match="damaged or was not made by GenreKit: train it again"):
+        GenreModel.load(tagged_bundle)
+
+
+@pytest.mark.parametrize("table", ["tags.songs", "tags.segments"])
+def test_one_table_of_the_tags_without_the_other(tagged_bundle, table):
+    edit(tagged_bundle, tensors=without(table))
+    with pytest.raises(ModelError, match="damaged"):
+        GenreModel.load(tagged_bundle)
 
 
 # -- models that ship -------------------------------------------------------------------------

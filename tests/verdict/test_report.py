@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import soundfile
@@ -11,10 +12,12 @@ from alike import assert_alike
 from genrekit.audio.synth.rendering import render
 from genrekit.cli.main import main
 from genrekit.errors import AudioError
+from genrekit.model.tags import SoundsLike
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import ModelFile, Song, judge
 from genrekit.verdict.report import (
     agreeing_segments,
+    clear_tags,
     confidence_in_words,
     report,
     segment_rows,
@@ -65,6 +68,55 @@ def test_a_note_is_added_to_the_line():
     note = "Only the first 15 minutes were heard."
     verdict = Verdict("jazz", 0.7, {"rock": 0.1, "jazz": 0.7, "pop": 0.2}, (), note)
     assert summary_line("x", verdict) == f"x: jazz 70% (then pop 20%, rock 10%) {note}"
+
+
+@pytest.fixture
+def heard():
+    """A verdict of two segments, with tags."""
+    tags = (
+        SoundsLike("folk", "style", 0.991, True),
+        SoundsLike("acoustic", "instrument", 0.98, True),
+        SoundsLike("mellow", "mood", 0.97, True),
+        SoundsLike("60s", "era", 0.96, True),
+        SoundsLike("sad", "mood", 0.4, False),
+    )
+    strengths = {"folk": 0.991, "acoustic": 0.5, "mellow": 0.25, "60s": 0.1, "sad": 0.0}
+    parts = (SegmentVerdict(0, 3, {"a": 0.7, "b": 0.3}, strengths),) * 2
+    return Verdict("a", 0.7, {"a": 0.7, "b": 0.3}, parts, "", sounds_like=tags)
+
+
+def test_the_clear_tags_are_named_where_there_is_room(heard):
+    assert clear_tags(heard) == ["folk", "acoustic", "mellow", "60s"]
+    said = "Sounds like folk, acoustic, mellow."
+    assert summary_line("x", heard) == f"x: a 70% (then b 30%) {said}"
+    unsure = replace(heard, genre=None, note="No genre stands out.")
+    assert summary_line("x", unsure) == f"x: not sure. No genre stands out. {said}"
+    assert table_row("x", heard)["sounds like"] == "folk, acoustic, mellow, 60s"
+    row = segment_rows(heard)[1]
+    assert list(row)[:5] == ["start", "end", "a", "b", "sounds like folk"]
+    assert row["sounds like folk"] == 0.991
+
+
+def test_a_model_without_tags_says_nothing_of_them():
+    verdict = Verdict("a", 0.7, {"a": 0.7, "b": 0.3}, (part(a=0.7, b=0.3),), "")
+    assert "ounds" not in summary_line("x", verdict)
+    assert list(segment_rows(verdict)[0]) == ["start", "end", "a", "b"]
+    assert "sounds like" not in table_row("x", verdict)
+    written = json.loads(to_json([report("x", verdict)]))[0]
+    assert written["sounds_like"] == []
+    assert written["segments"][0]["sounds_like"] == {}
+
+
+def test_the_json_has_every_tag_of_the_song_and_of_each_segment(heard):
+    written = json.loads(to_json([report("x", heard)]))[0]
+    assert written["sounds_like"][0] == {
+        "tag": "folk",
+        "kind": "style",
+        "stronger_than": 0.991,
+        "clear": True,
+    }
+    assert len(written["sounds_like"]) == 5
+    assert written["segments"][1]["sounds_like"] == heard.segments[1].sounds_like
 
 
 HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", 'a"b,c', "line\nbreak", "ordinary"]

@@ -1,4 +1,4 @@
-// A song with its evidence: sound, spectrogram and segments on one time axis.
+// A song with its evidence: sound, spectrogram, segments and tags on one time axis.
 //
 // The plot is as wide as its scroller, or a few times that when zoomed; a time t stands at
 // t / seconds of its width, in every part of it. The sound's clock is the only clock: whatever
@@ -9,7 +9,10 @@ import { make, paint, percent } from "./drawing.js";
 const players = new WeakMap();
 
 const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
+// The rows of the tags, below the cells of the segments.
+const TAGS = { top: 6, row: 19, below: 4 };
 const GUTTER = 50;
+const GUTTER_WITH_TAGS = 116;
 // Narrower cells are hard to hit with a finger, so zooming is offered.
 const NARROW = 28;
 // One pattern per genre, drawn in a tile of 8 by 8.
@@ -111,6 +114,7 @@ class Player {
     // The first map is shown, since the visitor asked for it; later ones keep the choice.
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
+    this.find("tags").setAttribute("aria-label", this.data.tags_summary);
     this.drawLegend();
     paint(this.find("spectrogram"), this.data.picture, this.data.hz.length);
     this.layout();
@@ -235,15 +239,18 @@ class Player {
 
   listenToPlot() {
     const strip = this.find("strip"), picture = this.find("picture"), scroller = this.find("scroller");
-    strip.addEventListener("click", (event) => {
-      if (this.data.segments.length) this.choose(this.segmentAt(this.timeAt(event)), true);
-    });
+    const tags = this.find("tags");
+    for (const part of [strip, tags]) {
+      part.addEventListener("click", (event) => {
+        if (this.data.segments.length) this.choose(this.segmentAt(this.timeAt(event)), true);
+      });
+    }
     picture.addEventListener("click", (event) => {
       this.alone = null;
       this.seek(this.timeAt(event));
     });
-    for (const part of [strip, picture]) {
-      part.addEventListener("pointermove", (event) => this.hover(event, part === picture));
+    for (const part of [strip, picture, tags]) {
+      part.addEventListener("pointermove", (event) => this.hover(event));
       part.addEventListener("pointerleave", () => this.unhover());
     }
     // A plot moved by hand does not follow the cursor for a while.
@@ -312,22 +319,34 @@ class Player {
     act();
   }
 
-  hover(event, onPicture) {
+  hover(event) {
     if (event.pointerType !== "mouse") return;
     const time = this.timeAt(event);
     this.hovered = this.data.segments.length ? this.segmentAt(time) : null;
     this.pointed = performance.now();
     this.describe();
-    const tip = this.find("tip");
-    tip.hidden = !onPicture;
-    if (!onPicture) return;
-    const box = this.find("picture").getBoundingClientRect();
-    const y = event.clientY - box.top, x = event.clientX - box.left;
-    const digits = this.data.seconds < 60 ? 1 : 0;
-    tip.textContent = `${this.moment(time, digits)}, ${hertz(this.hzAt(1 - y / box.height))}`;
-    const right = x > box.width - 130;
-    tip.style.transform = `translate(${x + (right ? -10 : 10)}px, ${clamp(y - 26, 0, box.height)}px)` +
+    const tip = this.find("tip"), part = event.currentTarget;
+    tip.hidden = part === this.find("strip");
+    if (tip.hidden) return;
+    tip.textContent = part === this.find("picture") ? this.soundAt(event, time) : this.tagAt(event, time);
+    // In the presenter view the page's pixels are larger than the plot's.
+    const plot = this.find("plot"), box = plot.getBoundingClientRect(), scale = plot.offsetWidth / box.width;
+    const y = (event.clientY - box.top) * scale, x = (event.clientX - box.left) * scale;
+    const right = x + tip.offsetWidth + 12 > plot.offsetWidth;
+    tip.style.transform = `translate(${x + (right ? -10 : 10)}px, ${Math.max(0, y - 26)}px)` +
       (right ? " translateX(-100%)" : "");
+  }
+
+  soundAt(event, time) {
+    const box = this.find("picture").getBoundingClientRect();
+    return `${this.moment(time, this.digits)}, ${hertz(this.hzAt(1 - (event.clientY - box.top) / box.height))}`;
+  }
+
+  tagAt(event, time) {
+    const box = this.find("heat").getBoundingClientRect(), { tags } = this.data;
+    const y = (this.tagsHeight * (event.clientY - box.top)) / box.height - TAGS.top;
+    const { name, percent } = tags[clamp(Math.floor(y / TAGS.row), 0, tags.length - 1)];
+    return `${this.moment(time, this.digits)}, ${name}: above ${percent[this.segmentAt(time)]}%`;
   }
 
   unhover() {
@@ -361,6 +380,9 @@ class Player {
 
   x(time) { return (time / this.data.seconds) * this.width; }
 
+  // Tenths of a second matter in a short song only.
+  get digits() { return this.data.seconds < 60 ? 1 : 0; }
+
   // Clock time on a long axis, seconds on a short one.
   moment(time, digits = 0) {
     return this.data.seconds >= 60 ? clock(time, digits) : `${time.toFixed(digits)} s`;
@@ -378,6 +400,7 @@ class Player {
     this.width = scroller.clientWidth * this.zoom;
     this.drawScale();
     this.drawStrip();
+    this.drawTags();
     this.drawAxis();
     this.drawWhy();
     this.shown = null;
@@ -431,23 +454,50 @@ class Player {
     return bands[low] + ((bands[low + 1] ?? bands[low]) - bands[low]) * (at - low);
   }
 
+  get gutter() { return this.data.tags.length ? GUTTER_WITH_TAGS : GUTTER; }
+
+  get tagsHeight() { return TAGS.top + TAGS.row * this.data.tags.length + TAGS.below; }
+
   drawScale() {
-    const tall = this.find("picture").clientHeight, parts = [];
+    const tall = this.find("picture").clientHeight, parts = [], { gutter } = this;
     let last = Infinity;
     for (const hz of [20000, 10000, 5000, 2000, 1000, 500, 200, 100, 50]) {
       const height = this.heightOf(hz), y = tall * (1 - (height ?? 0));
       if (height === null || y < 7 || y > tall - 4 || last - y > -17 && last !== Infinity) continue;
       last = y;
-      parts.push(make("line", { x1: GUTTER - 5, x2: GUTTER, y1: y, y2: y, class: "tick" }));
-      parts.push(make("text", { x: GUTTER - 8, y: y + 4, class: "end" }, hertz(hz)));
+      parts.push(make("line", { x1: gutter - 5, x2: gutter, y1: y, y2: y, class: "tick" }));
+      parts.push(make("text", { x: gutter - 8, y: y + 4, class: "end" }, hertz(hz)));
     }
     if (this.data.segments.length) {
       for (const [text, y] of [["100%", CELLS.top], ["50%", CELLS.top + CELLS.height / 2], ["0%", CELLS.top + CELLS.height]]) {
-        parts.push(make("text", { x: GUTTER - 8, y: tall + y + 4, class: "end" }, text));
-        parts.push(make("line", { x1: GUTTER - 5, x2: GUTTER, y1: tall + y, y2: tall + y, class: "tick" }));
+        parts.push(make("text", { x: gutter - 8, y: tall + y + 4, class: "end" }, text));
+        parts.push(make("line", { x1: gutter - 5, x2: gutter, y1: tall + y, y2: tall + y, class: "tick" }));
       }
     }
+    this.data.tags.forEach(({ name, clear }, i) => {
+      const y = tall + CELLS.whole + TAGS.top + (i + 0.5) * TAGS.row + 4;
+      parts.push(make("text", { x: gutter - 8, y, class: clear ? "end clear" : "end" }, name));
+    });
+    this.find("scale").style.width = `${gutter}px`;
     this.find("scale").replaceChildren(...parts);
+  }
+
+  // How strong each tag is in each segment. These are the song's strongest tags, most of them above
+  // most reference segments most of the time, so opacity grows with the sixth power.
+  drawTags() {
+    const { edges, tags } = this.data;
+    this.find("tags").hidden = !tags.length;
+    if (!tags.length) return;
+    const parts = tags.flatMap(({ percent }, row) => percent.map((p, i) => {
+      const left = this.x(edges[i]), wide = this.x(edges[i + 1]) - left, gap = wide > 6 ? 0.5 : 0;
+      return make("rect", { x: left + gap, width: wide - 2 * gap, y: TAGS.top + row * TAGS.row, height: TAGS.row - 2,
+        class: "heat", "fill-opacity": Math.max(0.05, (p / 100) ** 6).toFixed(2) });
+    }));
+    this.column = make("rect", { y: TAGS.top - 2, height: TAGS.row * tags.length + 2, rx: 3, class: "column" });
+    const heat = this.find("heat");
+    heat.setAttribute("viewBox", `0 0 ${this.width} ${this.tagsHeight}`);
+    heat.style.height = `${this.tagsHeight}px`;
+    heat.replaceChildren(...parts, this.column);
   }
 
   drawStrip() {
@@ -538,6 +588,11 @@ class Player {
     if (segments.some((_, i) => this.disagrees(i))) {
       items.push(item("≠ or a bar beneath: disagrees with the verdict"));
     }
+    if (this.data.tags.length) {
+      const swatch = document.createElement("i");
+      swatch.className = "strength";
+      items.push(item(swatch, "how many of the reference songs' segments a tag exceeds; bold: clear in the song"));
+    }
     this.find("legend").replaceChildren(...items);
   }
 
@@ -554,8 +609,7 @@ class Player {
     if (this.playing && moment - this.touched > 4000) this.reveal();
     // A resting pointer does not hold the readout for long.
     if (this.playing && this.hovered !== null && moment - this.pointed > 2500) this.unhover();
-    const digits = seconds < 60 ? 1 : 0;
-    this.write("clock", `${clock(time, digits)} / ${clock(seconds, digits)}`);
+    this.write("clock", `${clock(time, this.digits)} / ${clock(seconds, this.digits)}`);
     const state = [segments.length ? this.segment : -1, this.alone, this.playing, this.finishedAlone, this.silent !== null].join();
     if (state === this.shown) return;
     this.shown = state;
@@ -588,9 +642,16 @@ class Player {
       span.style.left = `${(100 * start) / this.data.seconds}%`;
       span.style.width = `${(100 * (end - start)) / this.data.seconds}%`;
     }
+    if (this.data.tags.length) {
+      const left = this.x(this.data.edges[this.segment]), right = this.x(this.data.edges[this.segment + 1]);
+      this.column.setAttribute("x", left);
+      this.column.setAttribute("width", right - left);
+      this.column.style.display = this.alone === null ? "" : "none"; // the span is there instead
+    }
     const strip = this.find("strip");
     strip.setAttribute("aria-valuenow", String(this.segment + 1));
-    strip.setAttribute("aria-valuetext", `${this.inWords(this.segment)}. ${this.standing(this.segment)}`);
+    const text = `${this.inWords(this.segment)}. ${this.standing(this.segment)} ${this.heard(this.segment)}`;
+    strip.setAttribute("aria-valuetext", text.trim());
   }
 
   describe() {
@@ -599,6 +660,16 @@ class Player {
     this.write("words", none ? "There was nothing to judge." : this.inWords(index));
     this.write("stand", none ? "" : this.standing(index));
     this.find("readout").classList.toggle("apart", !none && this.disagrees(index));
+    this.write("heard", none ? "" : this.heard(index));
+    this.find("heard").hidden = none || !this.data.tags.length;
+  }
+
+  // The strongest tags of a segment, in words.
+  heard(index) {
+    const { stand_out: standOut, tags } = this.data;
+    if (!tags.length) return "";
+    const names = standOut[index];
+    return names.length ? `Tags that stand out: ${names.join(", ")}.` : "No tag stands out here.";
   }
 
   inWords(index) {

@@ -1,4 +1,4 @@
-"""A song with its evidence: sound, mel spectrogram and segments on one time axis.
+"""A song with its evidence: sound, mel spectrogram, segments and tags on one time axis.
 
 What travels to the browser is one block of bytes: the length of a header (uint32, little endian),
 the header as JSON, the picture (uint8) and, where there is an explanation, its map (int8), both
@@ -15,7 +15,8 @@ import numpy as np
 
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE, genre_colours
 from genrekit.app.kit.component import component
-from genrekit.model.verdicts import SegmentVerdict
+from genrekit.model.tags import CLEAR
+from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
@@ -23,6 +24,8 @@ from genrekit.wording import agree, counted
 __all__ = ["cell_edges", "evidence_player"]
 
 _mount: Final = component("evidence_player")
+_TAG_ROWS: Final = 12
+_NAMED: Final = 3
 
 
 def evidence_player(
@@ -82,6 +85,9 @@ def _header(url: str | None, result: SongResult, explanation: Explanation | None
         "verdict": verdict.genre,
         "signs": [POSITIVE, NEGATIVE],
         "summary": _summary(seconds, [genres[row[2]] for row in rows], verdict.genre),
+        "tags": _tag_rows(verdict),
+        "stand_out": [_standing_out(segment) for segment in verdict.segments],
+        "tags_summary": _tags_summary(verdict),
     }
 
 
@@ -95,10 +101,41 @@ def _first_two(segment: SegmentVerdict, genres: Sequence[str]) -> list[Any]:
     return [round(segment.start, 3), round(segment.end, 3), *pairs]
 
 
+def _tag_rows(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return the song's strongest tags, and how strong each is in each segment, in percent."""
+    return [
+        {
+            "name": one.tag,
+            "clear": one.clear,
+            "percent": [round(100 * segment.sounds_like[one.tag]) for segment in verdict.segments],
+        }
+        for one in verdict.sounds_like[:_TAG_ROWS]
+    ]
+
+
+def _standing_out(segment: SegmentVerdict) -> list[str]:
+    """Return the strongest tags of a moment, of all there are."""
+    strongest = ranked(segment.sounds_like)[:_NAMED]
+    return [tag for tag, share in strongest if share >= CLEAR]
+
+
+def _tags_summary(verdict: Verdict) -> str:
+    """Describe the tags over time for a screen reader: each with its strongest moment."""
+    moments = []
+    for one in verdict.sounds_like[:_TAG_ROWS]:
+        most = max(verdict.segments, key=lambda segment: segment.sounds_like[one.tag])
+        moments.append(f"{one.tag} most at {_length(most.start)}")
+    return f"Tags over time: {', '.join(moments)}." if moments else ""
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def _summary(seconds: float, genres: Sequence[str], verdict: str | None) -> str:
     """Describe the picture for a screen reader; `genres` has the likeliest of each segment."""
-    minutes, rest = divmod(round(seconds), 60)
-    length = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    length = _length(seconds)
     if not genres:
         return f"Spectrogram of {length}."
     genre = verdict or max(sorted(set(genres)), key=genres.count)

@@ -48,9 +48,9 @@ class Term:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """A pattern that finds the word in a text, also in the plural."""
+        """A pattern that finds the word in a text, also in the plural; hip-hop has no hop."""
         forms = "|".join(re.escape(form) for form in (self.name.split(" (")[0], *self.also))
-        return re.compile(rf"\b(?:{forms})(?:s|es)?\b", re.IGNORECASE)
+        return re.compile(rf"(?<!-)\b(?:{forms})(?:s|es)?\b", re.IGNORECASE)
 
 
 def read_glossary(
