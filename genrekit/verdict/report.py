@@ -11,10 +11,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from genrekit.model.verdicts import Verdict
+from genrekit.wording import alternatives
 
 __all__ = [
     "agreeing_segments",
-    "confidence_in_words",
+    "candidates_in_words",
     "escape_formula",
     "ranked",
     "report",
@@ -25,31 +26,30 @@ __all__ = [
     "to_json",
 ]
 
-_CONFIDENCE_WORDS: Final = (
-    (0.9, "very sure"),
-    (0.7, "fairly sure"),
-    (0.5, "leaning"),
-    (0.0, "guessing"),
-)
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def confidence_in_words(confidence: float) -> str:
-    """Return "very sure" for 0.9 and more, "fairly sure", "leaning" or "guessing" for less."""
-    return next(words for least, words in _CONFIDENCE_WORDS if confidence >= least)
-
-
 def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return genres with their probabilities, the likeliest first."""
+    """Return genres, or all outcomes, with their probabilities, the likeliest first."""
     return sorted(probabilities.items(), key=lambda item: -item[1])
 
 
 def agreeing_segments(verdict: Verdict) -> int:
-    """Count the segments whose likeliest genre is the song's likeliest."""
+    """Count the segments whose likeliest outcome is the song's likeliest genre."""
     if not verdict.probabilities:
         return 0
     best = ranked(verdict.probabilities)[0][0]
-    return sum(ranked(segment.probabilities)[0][0] == best for segment in verdict.segments)
+    return sum(ranked(segment.outcomes)[0][0] == best for segment in verdict.segments)
+
+
+def candidates_in_words(verdict: Verdict) -> str:
+    """Return what the candidates of a verdict promise; empty where there are not several."""
+    if not verdict.candidates[1:]:
+        return ""
+    return (
+        f"One of {alternatives(verdict.candidates)}: right for 9 in 10 songs like those it was "
+        "calibrated on."
+    )
 
 
 def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
@@ -64,14 +64,14 @@ def summary_line(name: str, outcome: Verdict | str) -> str:
     if isinstance(outcome, str):
         return f"{name}: failed. {outcome}"
     if outcome.genre is None:
-        return f"{name}: not sure. {outcome.note}"
-    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked(outcome.probabilities)[1:3])
+        return f"{name}: not sure. {outcome.note} {candidates_in_words(outcome)}".rstrip()
+    others = ", ".join(f"{other} {p:.0%}" for other, p in ranked(outcome.outcomes)[1:3])
     line = f"{name}: {outcome.genre} {outcome.confidence:.0%} (then {others})"
     return f"{line} {outcome.note}".rstrip()
 
 
 def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[str, Any]:
-    """Return one file's result as a row: the verdict in few columns, then every genre's.
+    """Return one file's result as a row: the verdict in few columns, then every outcome's.
 
     `seconds` is how much of the song was analysed.
     """
@@ -85,18 +85,19 @@ def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[s
             "confidence": round(outcome.confidence, 4),
             "likeliest": order[0][0],
             "second": order[1][0],
+            "candidates": ", ".join(outcome.candidates),
             "segments": len(outcome.segments),
             "agreeing": agreeing_segments(outcome),
         }
     row |= {"seconds": round(seconds, 1), "note": outcome.note}
-    return row | _rounded(outcome.probabilities)
+    return row | _rounded(outcome.outcomes)
 
 
 def segment_rows(verdict: Verdict) -> list[dict[str, Any]]:
-    """Return a row for each segment: start and end in seconds, then every genre's probability."""
+    """Return a row for each segment: start and end in seconds, then every outcome's probability."""
     return [
         {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-        | _rounded(segment.probabilities)
+        | _rounded(segment.outcomes)
         for segment in verdict.segments
     ]
 

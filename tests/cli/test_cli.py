@@ -98,6 +98,7 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "track_interval",
         "recall",
         "confusion",
+        "reliability",
         "left_out",
         "worth",
     }
@@ -288,12 +289,15 @@ def test_classify_as_json(run, demo_bundle, demo_folder, tmp_path):
     assert [r["file"] for r in results] == [str(f) for f in (songs[0], bad, missing, songs[1])]
     for result in (results[0], results[3]):
         assert list(result) == [
-            *("file", "genre", "confidence", "probabilities", "segments", "note", "novelty")
+            *("file", "genre", "confidence", "probabilities", "segments", "note", "novelty"),
+            *("candidates", "sounds_like"),
         ]
         assert result["novelty"] is None or 0 <= result["novelty"] <= 1
         assert set(result["probabilities"]) == {p.parent.name for p in demo_folder.glob("*/*.flac")}
         assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert [list(s) for s in result["segments"]] == [["start", "end", "probabilities"]] * 3
+        assert [list(s) for s in result["segments"]] == [
+            ["start", "end", "probabilities", "sounds_like"]
+        ] * 3
         assert [(s["start"], s["end"]) for s in result["segments"]] == [(0, 1), (1, 2), (2, 3)]
         assert result["confidence"] == max(result["probabilities"].values())
     for result in (results[1], results[2]):
