@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.speed.compare import DisagreementError, machine
 
-NAMES = ("preprocess", "training", "mlp", "cold", "listen")
+NAMES = ("preprocess", "training", "mlp", "cold", "listen", "start")
 # Only when asked for: one takes a quarter of an hour, the other all processors.
 FUZZ, LOAD = "fuzz", "load"
 FORMATS = ("wav", "flac", "mp3")
@@ -64,6 +64,10 @@ def _figures(name: str, options: argparse.Namespace) -> Iterator[object]:
         from benchmarks.speed.cold import cold
 
         yield cold(options.runs, options.model)
+    elif name == "start":
+        from benchmarks.speed.start import start
+
+        yield from start(options.runs, options.model)
     else:
         from benchmarks.speed.listen import listen
 
@@ -113,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--segments", type=_count, default=2000, help="training: segments (%(default)s)")
     add("--epochs", type=_count, default=5, help="training: epochs (%(default)s)")
     add("--model", type=Path,
-        help="cold, listen: a folder with a model (what ships, or a tiny one)")  # fmt: skip
+        help="cold, listen, start: a folder with a model (what ships, or a tiny one)")  # fmt: skip
     fuzz = parser.add_argument_group(FUZZ)
     fuzz.add_argument("--cases", type=_count, help="how many (11,000, or 1000 of one kind)")
     fuzz.add_argument("--seed", type=int, default=0, help="of each kind's first case (%(default)s)")

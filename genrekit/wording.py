@@ -1,9 +1,10 @@
 """Numbers in sentences: counts with their nouns, durations, and never nan, inf or 3e-13."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["agree", "counted", "duration", "numeral", "the_first"]
+__all__ = ["agree", "alternatives", "counted", "duration", "numeral", "the_first"]
 
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUTE: Final = 60
@@ -18,6 +19,12 @@ def agree(count: float, one: str, many: str) -> str:
 def counted(count: float, one: str, many: str = "") -> str:
     """Return a count with its noun: "1 unit", "1,200 units"; `many` is an irregular plural."""
     return f"{count:,}".removesuffix(".0") + f" {agree(count, one, many or one + 's')}"
+
+
+def alternatives(names: Sequence[str]) -> str:
+    """Return names, at least one, as a choice: "rock, pop or country"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def numeral(value: float, digits: int = 4) -> str:

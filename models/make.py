@@ -65,8 +65,9 @@ TRAINING: Final = {
     "course-mlp": NETWORK_DEFAULTS["mlp"],
 }
 ABOUT: Final = {
-    "gtzan-cnn": "A small convolutional network on log-mel spectra.",
-    "course-mlp": "The course's network and recipe, on MFCCs.",
+    "gtzan-cnn": "Ten genres, learned from GTZAN alone without outside pretraining: a small "
+    "convolutional network on log-mel spectra.",
+    "course-mlp": "Ten genres, learned from GTZAN alone: the course's network, on MFCCs.",
 }
 _SOUNDS: Final = 20
 CAUTION: Final = (

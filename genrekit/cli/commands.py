@@ -259,6 +259,13 @@ def evaluate(options: argparse.Namespace) -> int:
         return OK
     print(f"Measured on {measured.part}: {_score(result)}.\n{worth}")
     print(f"Calibration error {measured.calibration_error:.3f}")
+    for word, (right, songs) in measured.reliability.words.items():
+        print(f'"{word}": {right} of {songs} right')
+    if measured.reliability.held is not None:
+        print(
+            f"Candidates: {measured.reliability.candidates:.1f} on average; the right genre is "
+            f"one of them for {_share(measured.reliability.held, measured.reliability.songs)}"
+        )
     width = max(map(len, measured.genres))
     for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
         precision = _share(row[i], sum(column[i] for column in measured.confusion))

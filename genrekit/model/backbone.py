@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv1d, pad
 
 from genrekit.errors import SettingsError
 from genrekit.features.extraction import FeatureParams
@@ -39,6 +39,8 @@ _LEVEL: Final = 0.4
 _FAINTEST: Final = 1e-7
 _SEGMENTS_AT_ONCE: Final = 8
 _COMPRESSION: Final = 1e4
+# Neighbouring pitches or moments at which a filter is computed in one product.
+_PLACES: Final = 8
 
 
 class Widths(NamedTuple):
@@ -75,7 +77,7 @@ class Backbone(nn.Module):
         self.tags = nn.Linear(_EMBEDDING, len(TAGS))
 
     def forward(self, x: Tensor) -> Tensor:
-        # The filters of many bands take 2 MB a segment: a few at once stay in the cache.
+        # What the filters put out takes 1 MB a segment: a few at once stay in the cache.
         return torch.cat([self._embed(part) for part in torch.split(x, _SEGMENTS_AT_ONCE)])
 
     def _embed(self, x: Tensor) -> Tensor:
@@ -127,12 +129,16 @@ class _Timbre(nn.Module):
         self.norm = nn.BatchNorm1d(filters, _EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, _, t = x.shape
-        # To a convolution over time, each range of bands is an example: (n * pitches, bands, t).
-        ranges = pad(x, (3, 3)).unfold(1, self.filter.in_channels, 1).transpose(2, 3)
-        y = self.filter(ranges.flatten(0, 1)).relu_().view(n, ranges.shape[1], -1, t)
-        result: Tensor = self.norm(_highest(y, self.norm))
-        return result
+        n, b, t = x.shape
+        # To a convolution over time, each range of bands is an example, with several pitches in it.
+        # The last range is moved down to end with the bands: what is found twice is found.
+        wide = self.filter.in_channels + _PLACES - 1
+        starts = [*range(0, b - wide, _PLACES), b - wide]
+        x = pad(x, (3, 3))
+        ranges = torch.stack([x[:, start : start + wide] for start in starts], dim=1)
+        weights = _at_places(self.filter.weight)
+        y = conv1d(ranges.flatten(0, 1), weights).view(n, len(starts) * _PLACES, -1, t)
+        return _fired(_highest(y, self.norm), self.filter, self.norm)
 
 
 class _Rhythm(nn.Module):
@@ -146,10 +152,12 @@ class _Rhythm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, b, t = x.shape
         (frames,) = self.filter.kernel_size
-        bands = pad(x, ((frames - 1) // 2, frames // 2)).reshape(n * b, 1, -1)
-        y = self.filter(bands).relu_().view(n, b, -1, t)
-        result: Tensor = self.norm(_highest(y, self.norm))
-        return result
+        steps = -(-t // _PLACES)
+        bands = pad(x, ((frames - 1) // 2, frames // 2 + steps * _PLACES - t)).reshape(n * b, 1, -1)
+        weights = _at_places(self.filter.weight.transpose(1, 2)).transpose(1, 2)
+        y = conv1d(bands, weights, stride=_PLACES).view(n, b, _PLACES, -1, steps)
+        highest = _highest(y, self.norm).permute(0, 2, 3, 1).flatten(2)[:, :, :t]
+        return _fired(highest, self.filter, self.norm)
 
 
 class _Time(nn.Sequential):
@@ -167,8 +175,17 @@ def _compressed(decibels: Tensor) -> Tensor:
     return power.mul_(_COMPRESSION * _LEVEL / mean).add_(1).log10_()
 
 
+def _at_places(filters: Tensor) -> Tensor:
+    """Return filters (f, length, k) at `_PLACES` neighbouring places: (places * f, wider, k).
+
+    Few filters leave much of a processor idle; the zeros between them cost less than that.
+    """
+    shifts = range(_PLACES)
+    return torch.cat([pad(filters, (0, 0, shift, _PLACES - 1 - shift)) for shift in shifts])
+
+
 def _highest(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """Of (n, pitches, filters, t), return the pitch at which each filter's norm is highest.
+    """Of (n, places, ..., filters, t), return the place at which each filter's norm is highest.
 
     The published network normalises before it takes the maximum, which costs more. Where a norm
     has a negative gain, its highest output is that of the lowest input.
@@ -176,3 +193,10 @@ def _highest(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     if bool((norm.weight >= 0).all()):
         return x.max(dim=1).values  # whose gradient is cheaper than that of amax
     return torch.where(norm.weight[:, None] >= 0, x.amax(dim=1), x.amin(dim=1))
+
+
+def _fired(x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d) -> Tensor:
+    """Return what filters (n, filters, t) put out: with their bias, rectified, normalised."""
+    assert layer.bias is not None
+    result: Tensor = norm((x + layer.bias[:, None]).relu_())
+    return result

@@ -30,7 +30,7 @@ from genrekit.audio.source import AudioSource
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, UNLIKE
-from genrekit.model.metrics import GEOMETRIC, mean_by_group, softmax
+from genrekit.model.metrics import GEOMETRIC, is_candidate, mean_by_group, softmax
 from genrekit.model.neighbours import Nearest, Neighbours
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
 from genrekit.model.tags import QUANTILES, TAGS, SoundsLike, TagReference
@@ -263,7 +263,7 @@ class GenreModel:
             ),
             note=doubt,
             novelty=novelty,
-            candidates=self._candidates(mean),
+            candidates=self._candidates(mean, novelty or 0.0),
             sounds_like=sounds_like,
         )
 
@@ -290,12 +290,15 @@ class GenreModel:
         with torch.inference_mode():
             return self.network.backbone.tags(torch.from_numpy(embeddings)).numpy()
 
-    def _candidates(self, mean: NDArray[np.floating]) -> tuple[str, ...]:
-        """Return the genres above the limit, the likeliest first; empty where there is no limit."""
-        if not self.candidate_limit:
+    def _candidates(self, mean: NDArray[np.floating], novelty: float) -> tuple[str, ...]:
+        """Return the genres above the limit, the likeliest first.
+
+        Empty without a limit, and where the song is unlike those that the limit holds for.
+        """
+        if not self.candidate_limit or novelty > UNLIKE or _is_no_music(mean):
             return ()
-        least = min(self.candidate_limit, mean.max())
-        return tuple(self.genres[i] for i in np.argsort(-mean) if mean[i] >= least)
+        chosen = is_candidate(mean[np.newaxis], self.candidate_limit)[0]
+        return tuple(self.genres[i] for i in np.argsort(-mean) if chosen[i])
 
     def _doubt(self, best: int, mean: NDArray[np.floating], novelty: float) -> str:
         """Return the reason why the verdict is "not sure"; empty where it is sure."""

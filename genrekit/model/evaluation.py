@@ -23,6 +23,7 @@ from genrekit.model.metrics import (
     share_interval,
     wilson_interval,
 )
+from genrekit.model.reliability import Reliability, reliability
 from genrekit.wording import counted
 
 __all__ = ["Measurement", "accuracy_interval", "calibrate", "evaluate", "measure", "trained_on"]
@@ -35,9 +36,9 @@ class Measurement:
     """Figures, with the rows that they were measured on.
 
     A track's verdict is the mean of its segments' probabilities, geometric for some networks.
-    Calibration error, precision, recall and confusion matrix (row: truth, column: verdict) count
-    tracks where they are known, else segments. Intervals are 95% confidence intervals of the
-    accuracy, see `genrekit.model.metrics.share_interval`.
+    Calibration error, precision, recall, confusion matrix (row: truth, column: verdict) and
+    reliability count tracks where they are known, else segments. Intervals are 95% confidence
+    intervals of the accuracy, see `genrekit.model.metrics.share_interval`.
     """
 
     part: str
@@ -52,6 +53,7 @@ class Measurement:
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
+    reliability: Reliability
     left_out: int = 0
     """Tracks not measured, since the model was trained on their recordings."""
 
@@ -86,6 +88,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
         track_interval = share_interval(judged.argmax(axis=1) == truth)
     confusion = confusion_matrix(truth, judged.argmax(axis=1), len(model.genres))
     precision, recall = precision_recall(confusion)
+    accepted = truth[:, np.newaxis] == np.arange(len(model.genres))
     return Measurement(
         part,
         len(rows),
@@ -99,6 +102,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
         tuple(precision.tolist()),
         tuple(recall.tolist()),
         tuple(map(tuple, confusion.tolist())),
+        reliability(judged, accepted, model.threshold, model.candidate_limit),
     )
 
 

@@ -1,6 +1,7 @@
 """Classification metrics on plain arrays, with confidence intervals.
 
-Probabilities have shape (n, genres) and rows that sum to 1; labels have shape (n,).
+Probabilities have shape (n, genres), and rows that sum to 1 or, beside "no music", to less; labels
+have shape (n,).
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "interval_in_words",
+    "is_candidate",
     "mean_by_group",
     "precision_recall",
     "share_interval",
@@ -209,3 +211,14 @@ def choose_candidate_limit(probabilities: Floats, labels: Labels, miss: float = 
     right = np.sort(probabilities[np.arange(len(labels)), labels])
     rank = int(np.floor(miss * (len(right) + 1)))
     return float(right[rank - 1]) if rank else 0.0
+
+
+def is_candidate(probabilities: Floats, limit: float) -> NDArray[np.bool_]:
+    """Return which genres are candidates, shape (n, genres): see `choose_candidate_limit`.
+
+    The likeliest genre always is one.
+    """
+    result: NDArray[np.bool_] = probabilities >= np.minimum(
+        limit, probabilities.max(axis=1, keepdims=True)
+    )
+    return result

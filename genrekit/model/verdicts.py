@@ -1,11 +1,20 @@
 """The verdict that a model gives on a song."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Final, Self
 
 from genrekit.model.tags import SoundsLike
 
-__all__ = ["SegmentVerdict", "Verdict"]
+__all__ = ["CONFIDENCE_WORDS", "NO_MUSIC", "SegmentVerdict", "Verdict", "confidence_in_words"]
+
+# The outcome beside the genres, of models that know what is no music.
+NO_MUSIC: Final = "no music"
+# What a probability from this on is called.
+CONFIDENCE_WORDS: Final = {"very sure": 0.9, "fairly sure": 0.7, "leaning": 0.5, "guessing": 0.0}
+
+# Less of 1 than this is missing from rounding, or would be shown as 0%.
+_NOTICEABLE: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,11 @@ class SegmentVerdict:
     end: float
     probabilities: dict[str, float]
     sounds_like: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> dict[str, float]:
+        """As `Verdict.outcomes`."""
+        return _outcomes(self.probabilities)
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,8 @@ class Verdict:
         Share of songs like the training music that are nearer to it than this one (see
         `genrekit.model.familiarity`); None where unknown.
     candidates : tuple of str, the likeliest first
-        The genres that hold the right one in nine of ten songs like those the model was
-        calibrated on; empty where unknown.
+        The genres that hold the right one for nine of ten songs like those the model was
+        calibrated on; empty where unknown, and where the song is unlike those.
     sounds_like : tuple of SoundsLike, the strongest first; empty for models without tags
     """
 
@@ -52,6 +66,26 @@ class Verdict:
     candidates: tuple[str, ...] = ()
     sounds_like: tuple[SoundsLike, ...] = ()
 
+    @property
+    def outcomes(self) -> dict[str, float]:
+        """The probabilities of the genres, and of `NO_MUSIC` where it is noticeable: they sum to 1.
+
+        Empty where nothing could be judged.
+        """
+        return _outcomes(self.probabilities)
+
     def with_note(self, sentence: str) -> Self:
         """Return the verdict with one more sentence in its note."""
         return replace(self, note=f"{self.note} {sentence}".strip())
+
+
+def confidence_in_words(confidence: float) -> str:
+    """Return "very sure" for 0.9 and more, "fairly sure", "leaning" or "guessing" for less."""
+    return next(words for words, least in CONFIDENCE_WORDS.items() if confidence >= least)
+
+
+def _outcomes(probabilities: Mapping[str, float]) -> dict[str, float]:
+    rest = 1 - sum(probabilities.values())
+    if not probabilities or rest < _NOTICEABLE:
+        return dict(probabilities)
+    return {**probabilities, NO_MUSIC: rest + probabilities.get(NO_MUSIC, 0.0)}

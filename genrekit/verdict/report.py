@@ -11,11 +11,12 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from genrekit.model.verdicts import Verdict
+from genrekit.wording import alternatives
 
 __all__ = [
     "agreeing_segments",
+    "candidates_in_words",
     "clear_tags",
-    "confidence_in_words",
     "escape_formula",
     "ranked",
     "report",
@@ -26,32 +27,31 @@ __all__ = [
     "to_json",
 ]
 
-_CONFIDENCE_WORDS: Final = (
-    (0.9, "very sure"),
-    (0.7, "fairly sure"),
-    (0.5, "leaning"),
-    (0.0, "guessing"),
-)
 _TAGS_IN_A_LINE: Final = 3
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def confidence_in_words(confidence: float) -> str:
-    """Return "very sure" for 0.9 and more, "fairly sure", "leaning" or "guessing" for less."""
-    return next(words for least, words in _CONFIDENCE_WORDS if confidence >= least)
-
-
 def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return genres with their probabilities, the likeliest first."""
+    """Return genres, or all outcomes, with their probabilities, the likeliest first."""
     return sorted(probabilities.items(), key=lambda item: -item[1])
 
 
 def agreeing_segments(verdict: Verdict) -> int:
-    """Count the segments whose likeliest genre is the song's likeliest."""
+    """Count the segments whose likeliest outcome is the song's likeliest genre."""
     if not verdict.probabilities:
         return 0
     best = ranked(verdict.probabilities)[0][0]
-    return sum(ranked(segment.probabilities)[0][0] == best for segment in verdict.segments)
+    return sum(ranked(segment.outcomes)[0][0] == best for segment in verdict.segments)
+
+
+def candidates_in_words(verdict: Verdict) -> str:
+    """Return what the candidates of a verdict promise; empty where there are not several."""
+    if not verdict.candidates[1:]:
+        return ""
+    return (
+        f"One of {alternatives(verdict.candidates)}: right for 9 in 10 songs like those it was "
+        "calibrated on."
+    )
 
 
 def clear_tags(verdict: Verdict, most: int | None = None) -> list[str]:
@@ -73,14 +73,15 @@ def summary_line(name: str, outcome: Verdict | str) -> str:
     tags = clear_tags(outcome, _TAGS_IN_A_LINE)
     heard = f"Sounds like {', '.join(tags)}." if tags else ""
     if outcome.genre is None:
-        return f"{name}: not sure. {outcome.note} {heard}".rstrip()
-    others = ", ".join(f"{genre} {p:.0%}" for genre, p in ranked(outcome.probabilities)[1:3])
+        reasons = (outcome.note, candidates_in_words(outcome), heard)
+        return " ".join((f"{name}: not sure.", *filter(None, reasons)))
+    others = ", ".join(f"{other} {p:.0%}" for other, p in ranked(outcome.outcomes)[1:3])
     line = f"{name}: {outcome.genre} {outcome.confidence:.0%} (then {others})"
     return " ".join(filter(None, (line, outcome.note, heard)))
 
 
 def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[str, Any]:
-    """Return one file's result as a row: the verdict in few columns, then every genre's.
+    """Return one file's result as a row: the verdict in few columns, then every outcome's.
 
     `seconds` is how much of the song was analysed.
     """
@@ -94,23 +95,24 @@ def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[s
             "confidence": round(outcome.confidence, 4),
             "likeliest": order[0][0],
             "second": order[1][0],
+            "candidates": ", ".join(outcome.candidates),
             "segments": len(outcome.segments),
             "agreeing": agreeing_segments(outcome),
         }
     if outcome.sounds_like:
         row["sounds like"] = ", ".join(clear_tags(outcome))
     row |= {"seconds": round(seconds, 1), "note": outcome.note}
-    return row | _rounded(outcome.probabilities)
+    return row | _rounded(outcome.outcomes)
 
 
 def segment_rows(verdict: Verdict) -> list[dict[str, Any]]:
-    """Return a row for each segment: start and end in seconds, then each genre's probability.
+    """Return a row for each segment: start and end in seconds, then each outcome's probability.
 
     The strengths of the tags come last, under names such as "sounds like folk".
     """
     return [
         {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-        | _rounded(segment.probabilities)
+        | _rounded(segment.outcomes)
         | {f"sounds like {tag}": share for tag, share in segment.sounds_like.items()}
         for segment in verdict.segments
     ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genrekit.app.classify import player as module
 from genrekit.app.classify.player import cell_edges, evidence_player
-from genrekit.app.kit.charts import genre_colours
+from genrekit.app.kit.charts import GREY, genre_colours
 from genrekit.audio.source import AudioInfo
 from genrekit.model.tags import SoundsLike
 from genrekit.model.verdicts import SegmentVerdict, Verdict
@@ -128,7 +128,10 @@ def test_the_message_holds_what_was_given(mount: Any) -> None:
     assert np.allclose(reasons / 127 * 2, why, atol=0.01)
     assert header["edges"] == [0, 2, 4, 6]
     colours = genre_colours(["ska", "dub", "pop"])
-    assert header["genres"] == [[genre, colours[genre]] for genre in ("dub", "pop", "ska")]
+    assert header["genres"] == [
+        *([genre, colours[genre]] for genre in ("dub", "pop", "ska")),
+        ["no music", GREY],
+    ]
     # Start, end, the likeliest genre and its probability, the next.
     assert header["segments"][1] == [2, 4, 0, 0.6, 2, 0.3]
     assert header["summary"] == "Spectrogram of 6 s; 2 of 3 segments say ska."

@@ -12,7 +12,7 @@ from page_tools import button, texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import session
-from genrekit.app.classify import inputs
+from genrekit.app.classify import inputs, questions
 from genrekit.app.classify.compare import agreement
 from genrekit.app.classify.download import command, verdicts_json
 from genrekit.app.classify.overview import clock
@@ -23,8 +23,8 @@ from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
-from genrekit.model.bundle import MODELS, GenreModel
-from genrekit.model.verdicts import Verdict
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.verdicts import CONFIDENCE_WORDS, Verdict
 from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
 from genrekit.verdict import analysis
@@ -110,6 +110,26 @@ def test_the_verdict_comes_with_the_model_s_accuracy(app, own_model):
     shown = texts(example(app, own_model))
     assert card["split"]["worth"] in shown
     assert f"split by {card['split']['kind']}" in shown
+
+
+def test_a_word_and_candidates_come_with_how_often_they_held(app, own_model, monkeypatch):
+    counts = {"songs": 40, "held": 37, "candidates": 2.25}
+    words = dict.fromkeys(CONFIDENCE_WORDS, (9, 11))
+    also = [{"on": "clips of other music", "reliability": counts | {"words": words}}]
+    known = ModelFile.card
+    monkeypatch.setattr(ModelFile, "card", lambda file: known(file) | {"also_measured": also})
+
+    def judged(song, model):
+        result = analysis.analyse(song, model)
+        verdict = result.verdict
+        names = tuple(verdict.probabilities)
+        return replace(result, verdict=replace(verdict, genre=names[0], candidates=names))
+
+    monkeypatch.setattr(questions, "_classified", lambda s, m: Outcome(s, judged(s.song, m)))
+    shown = texts(example(app, own_model))
+    assert "right for 9 in 10 songs like those it was calibrated on" in shown
+    assert "9 of 11 clips of other music" in shown
+    assert "37 of 40 clips of other music (2.2 on average)" in shown
 
 
 def test_an_example_needs_no_file_and_its_settings_are_in_the_address(app, own_model):
@@ -453,6 +473,16 @@ def test_all_models_are_compared_with_their_accuracy(app, own_model):
         verdict = GenreModel.load(name).classify_file(content)
         assert f"{verdict.confidence:.0%}" in shown or not verdict.probabilities
     assert "Each figure is worth what its split is worth" in shown
+
+
+def test_built_in_models_are_listed_default_first_then_by_accuracy(app, own_model):
+    at = example(app, own_model)
+    own, first, *others = at.selectbox(key="listener").options
+    assert (own, first) == ("Yours: Mine", f"Shipped: {DEFAULT_MODEL}")
+    scores = {choice.label: choice.accuracy for choice in inputs.model_choices()}
+    assert others == sorted(others, key=lambda label: -scores[label])
+    at.selectbox(key="listener").select("Shipped: course-mlp").run()
+    assert "the course's network, on MFCCs." in texts(at)
 
 
 def verdict(genre):

@@ -98,6 +98,7 @@ def test_evaluate_a_model(run, demo_bundle, demo_file, demo_model):
         "track_interval",
         "recall",
         "confusion",
+        "reliability",
         "left_out",
         "worth",
     }

@@ -57,6 +57,9 @@ def test_the_figures_of_tracks(model, data):
     np.testing.assert_allclose(measured.recall, expected[1])
     assert measured.calibration_error == pytest.approx(expected_calibration_error(judged, truth))
     assert measured.genres == data.genres
+    sure = judged.max(axis=1) >= model.threshold
+    right, said = np.sum(list(measured.reliability.words.values()), axis=0)
+    assert (right, said) == ((verdicts == truth)[sure].sum(), sure.sum())
     assert measured.to_dict()["tracks"] == 30
 
 

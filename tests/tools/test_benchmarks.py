@@ -8,7 +8,7 @@ import soundfile
 
 import benchmarks.__main__ as command
 from benchmarks.speed import cold, preprocess
-from benchmarks.speed.compare import DisagreementError, compare, machine, processor, within
+from benchmarks.speed.compare import DisagreementError, compare, machine, processor, python, within
 from benchmarks.speed.mlp import mlp
 from benchmarks.speed.training import training
 from genrekit.audio.synth.rendering import render
@@ -109,3 +109,14 @@ def test_the_command_fails_loudly_when_results_disagree(monkeypatch, capsys):
     monkeypatch.setattr(command, "_figures", disagree)
     assert command.main(["mlp"]) == 1
     assert "THE RESULTS DISAGREE. They differ." in capsys.readouterr().err
+
+
+def test_a_worker_needs_no_module_in_vain(tmp_path):
+    """In a process of its own: this one has imported librosa."""
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, render("jazz", seed=1, seconds=7), 22050)
+    bundle = cold._tiny_model(tmp_path)
+    files = map(str, (bundle, clip, clip))
+    done = json.loads(python("-m", "benchmarks.speed.start", *files, numba_cache=tmp_path))
+    assert done["imported"] == []
+    assert 50 < done["peak"] < 1000

@@ -16,7 +16,7 @@ from examples.pieces import PIECES, compose
 from examples.score import Mix, Note, Part, Piece
 from genrekit.app.kit.clips import CLIPS, FOLDER
 from genrekit.model.bundle import MODELS, GenreModel
-from genrekit.verdict.report import confidence_in_words
+from genrekit.model.verdicts import confidence_in_words
 
 NAMES = [clip.name for clip in CLIPS]
 LOWEST_BASS, HIGHEST_BASS = 28, 60

@@ -17,8 +17,8 @@ from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.verdict.analysis import ModelFile, Song, judge
 from genrekit.verdict.report import (
     agreeing_segments,
+    candidates_in_words,
     clear_tags,
-    confidence_in_words,
     report,
     segment_rows,
     summary_line,
@@ -26,14 +26,6 @@ from genrekit.verdict.report import (
     to_csv,
     to_json,
 )
-
-
-@pytest.mark.parametrize(
-    ("confidence", "words"),
-    [(1, "very sure"), (0.9, "very sure"), (0.7, "fairly sure"), (0.5, "leaning"), (0, "guessing")],
-)
-def test_confidence_in_words(confidence, words):
-    assert confidence_in_words(confidence) == words
 
 
 def part(**probabilities):
@@ -45,6 +37,29 @@ def test_segments_agree_with_the_likeliest_genre():
     assert agreeing_segments(Verdict("a", 0.6, {"b": 0.4, "a": 0.6}, parts, "")) == 2
     assert agreeing_segments(Verdict(None, 0.6, {"b": 0.4, "a": 0.6}, parts, "unsure")) == 2
     assert agreeing_segments(Verdict(None, 0, {}, (), "silence")) == 0
+
+
+def test_a_segment_that_is_no_music_agrees_with_nothing():
+    parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.1))
+    assert agreeing_segments(Verdict("a", 0.45, {"a": 0.45, "b": 0.25}, parts, "")) == 1
+
+
+def test_several_candidates_are_a_promise():
+    verdict = Verdict("a", 0.5, {"a": 0.5}, (), "")
+    assert candidates_in_words(verdict) == ""
+    assert candidates_in_words(replace(verdict, candidates=("a",))) == ""
+    assert candidates_in_words(replace(verdict, candidates=("rock", "pop", "country"))) == (
+        "One of rock, pop or country: right for 9 in 10 songs like those it was calibrated on."
+    )
+
+
+def test_the_line_of_an_unsure_verdict_names_the_candidates():
+    verdict = Verdict(
+        None, 0.4, {"a": 0.4, "b": 0.35}, (), "No genre stands out.", None, ("a", "b")
+    )
+    assert summary_line("x", verdict).startswith(
+        "x: not sure. No genre stands out. One of a or b: right for 9 in 10"
+    )
 
 
 def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, capsys):
@@ -133,15 +148,18 @@ def test_no_cell_of_the_csv_is_taken_for_a_formula():
 
 def test_rows_of_different_columns_share_one_table():
     parts = (part(blues=0.61234567, jazz=0.3),) * 7
-    verdict = Verdict("blues", 0.61234567, {"blues": 0.61234567, "jazz": 0.3}, parts, "")
+    verdict = Verdict(
+        "blues", 0.61234567, {"blues": 0.61234567, "jazz": 0.3}, parts, "", None, ("blues", "jazz")
+    )
     text = to_csv([table_row("bad.wav", "It is empty."), table_row("good.wav", verdict, 7.52)])
     bad, good = list(csv.DictReader(io.StringIO(text)))
     assert bad["note"] == "It is empty."
     assert bad["confidence"] == ""
     assert (good["confidence"], good["blues"], good["seconds"]) == ("0.6123", "0.6123", "7.5")
     assert (good["segments"], good["agreeing"]) == ("7", "7")
+    assert (good["candidates"], good["no music"]) == ("blues, jazz", "0.0877")
 
 
 def test_each_segment_is_a_row():
     first, second = segment_rows(Verdict("a", 1.0, {"a": 1.0}, (part(a=0.98765432),) * 2, ""))
-    assert first == second == {"start": 0, "end": 1, "a": 0.9877}
+    assert first == second == {"start": 0, "end": 1, "a": 0.9877, "no music": 0.0123}

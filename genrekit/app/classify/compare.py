@@ -12,7 +12,7 @@ from genrekit.app.kit.widgets import escape, show_error
 from genrekit.errors import GenreKitError
 from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
-from genrekit.verdict.report import agreeing_segments, ranked
+from genrekit.verdict.report import agreeing_segments, candidates_in_words, ranked
 from genrekit.wording import agree, counted
 
 __all__ = ["agreement", "show"]
@@ -71,19 +71,19 @@ def _show_opinion(model: ModelChoice, verdict: Verdict | str) -> None:
         show_error(verdict)
         return
     if verdict.probabilities:
-        order = ranked(verdict.probabilities)
+        order = ranked(verdict.outcomes)
         name = verdict.genre.capitalize() if verdict.genre else "Not sure"
         st.markdown(f"### {escape(name)}")
         agreeing = agreeing_segments(verdict)
         st.markdown(
-            f"{escape(order[0][0])} {verdict.confidence:.0%}, then {escape(order[1][0])} "
+            f"{escape(order[0][0])} {order[0][1]:.0%}, then {escape(order[1][0])} "
             f"{order[1][1]:.0%}. {agreeing} of {counted(len(verdict.segments), 'segment')} "
             f"{agree(agreeing, 'agrees', 'agree')}."
         )
     else:
         st.markdown("### No verdict")
-    if verdict.note:
-        st.markdown(escape(verdict.note))
+    for sentence in filter(None, (verdict.note, candidates_in_words(verdict))):
+        st.markdown(escape(sentence))
     st.caption(worth(model))
     about = str(model.file.card().get("about", ""))
     if about:

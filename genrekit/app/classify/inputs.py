@@ -53,6 +53,17 @@ class ModelChoice:
     file: ModelFile
     own: bool
 
+    @property
+    def line(self) -> str:
+        """The first sentence of its card; empty where nobody has written one."""
+        first, stop, _ = str(self.file.card().get("about", "")).partition(".")
+        return first + stop
+
+    @property
+    def accuracy(self) -> float:
+        """The share of tracks that it was right on, 0 where nobody has measured it."""
+        return float(self.file.card().get("measured", {}).get("track_accuracy") or 0)
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -72,16 +83,20 @@ class Sound:
 
 
 def model_choices() -> list[ModelChoice]:
-    """Return the visitor's own models, newest first, then the built-in ones."""
+    """Return the visitor's own models, newest first, then the built-in ones.
+
+    Of those the default stands first, and then whichever is most accurate by its card.
+    """
     choices: list[ModelChoice] = []
     for job in session.owned("model"):
         same = sum(other.name == job.title for other in choices)
         label = f"Yours: {job.title}" + (f" ({same + 1})" if same else "")
         choices.append(ModelChoice(label, job.title, ModelFile.at(job.folder / "model"), True))
-    for path in sorted(MODELS.glob("*/model.json")):
-        name = path.parent.name
-        choices.append(ModelChoice(f"Shipped: {name}", name, ModelFile.at(path.parent), False))
-    return choices
+    names = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
+    shipped = [
+        ModelChoice(f"Shipped: {name}", name, ModelFile.at(MODELS / name), False) for name in names
+    ]
+    return choices + sorted(shipped, key=lambda one: (one.name != DEFAULT_MODEL, -one.accuracy))
 
 
 def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
@@ -92,7 +107,10 @@ def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
     shipped = f"Shipped: {DEFAULT_MODEL}"
     default = 0 if just_trained or shipped not in labels else labels.index(shipped)
     chosen = st.selectbox(options=labels, index=default, **setting("classify", "listener"))
-    return choices[labels.index(chosen)] if chosen in labels else choices[default]
+    model = choices[labels.index(chosen)] if chosen in labels else choices[default]
+    if not model.own and model.line:
+        st.caption(escape(model.line))
+    return model
 
 
 # -- sounds -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A verdict at a glance: the table of several files, and one song with its player."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -10,17 +10,17 @@ from genrekit.app.classify.download import download, verdicts_json
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.player import evidence_player
 from genrekit.app.classify.questions import Outcome, ask
-from genrekit.app.kit.charts import figure, genre_colours
+from genrekit.app.kit.charts import figure, outcome_colours
 from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import chart, escape, show_error
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, confidence_in_words
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
     agreeing_segments,
-    confidence_in_words,
+    candidates_in_words,
     escape_formula,
     ranked,
     table_row,
@@ -76,8 +76,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 def _visible(row: dict[str, Any]) -> dict[str, Any]:
     """Choose the columns to show. The grid has a CSV export of its own, so names are escaped."""
-    names = ("file", "verdict", "confidence", "second", "segments", "agreeing", "seconds", "note")
-    shown = {name: row.get(name) for name in names}
+    names = "file verdict confidence second candidates segments agreeing seconds note"
+    shown = {name: row.get(name) for name in names.split()}
     if "confidence" in row:
         shown["confidence"] = round(100 * row["confidence"])
     return shown | {"file": escape_formula(row["file"])}
@@ -131,7 +131,7 @@ def clock(seconds: float) -> str:
 
 
 def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
-    order = ranked(verdict.probabilities)
+    order = ranked(verdict.outcomes)
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left.container(border=True):
         if verdict.genre is None:
@@ -143,21 +143,23 @@ def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
                 f"**{confidence_in_words(verdict.confidence).capitalize()}: "
                 f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
             )
-        runners = ", ".join(f"{escape(genre)} {p:.0%}" for genre, p in order[1:3])
+        runners = ", ".join(f"{escape(name)} {p:.0%}" for name, p in order[1:3])
         st.markdown(f"Then: {runners}.")
+        if promise := candidates_in_words(verdict):
+            st.markdown(escape(promise))
         agreeing = agreeing_segments(verdict)
         st.markdown(
             f"**{agreeing} of {len(verdict.segments)}** "
             f"{agree(len(verdict.segments), 'segment', 'segments')}, taken alone, "
             f"{agree(agreeing, 'says', 'say')} the same: {escape(order[0][0])}."
         )
-        st.caption(worth(model))
+        st.caption(" ".join([worth(model), *_reliability(verdict, model)]))
     with right:
         _show_bars(order)
 
 
 def _show_bars(order: Sequence[tuple[str, float]]) -> None:
-    colours = genre_colours([genre for genre, _ in order])
+    colours = outcome_colours([genre for genre, _ in order])
     chart(
         figure(
             go.Bar(
@@ -175,9 +177,40 @@ def _show_bars(order: Sequence[tuple[str, float]]) -> None:
         )
         .update_xaxes(range=[0, 1.1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
         .update_yaxes(autorange="reversed"),
-        "Probability of each genre: " + ", ".join(f"{genre} {p:.0%}" for genre, p in order),
+        "Probability of each genre: " + ", ".join(f"{name} {p:.0%}" for name, p in order),
         key="bars",
     )
+
+
+def _reliability(verdict: Verdict, model: ModelChoice) -> list[str]:
+    """Say how often the verdict's word and its candidates held on songs whose genre is known."""
+    word, said, held = confidence_in_words(verdict.confidence), [], []
+    for on, counts in _counted(model.file.card()):
+        if verdict.genre is not None and word in counts["words"]:
+            right, songs = counts["words"][word]
+            said.append(f"{right} of {songs} {on}")
+        if verdict.candidates and counts["held"] is not None:
+            mean = f"{counts['candidates']:.1f} on average"
+            held.append(f"{counts['held']} of {counts['songs']} {on} ({mean})")
+    sentences = []
+    if said:
+        sentences.append(f"When “{word}”, it was right about {' and '.join(said)}.")
+    if held:
+        sentences.append(f"Its candidates held the right genre of {' and '.join(held)}.")
+    return sentences
+
+
+def _counted(card: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each `Reliability` on a card as plain values, with the songs that it was counted on."""
+    measured = card.get("measured", {})
+    if "reliability" in measured:
+        yield f"held-out {_unit(measured)}s", measured["reliability"]
+    for other in card.get("also_measured", ()):
+        yield other["on"], other["reliability"]
+
+
+def _unit(measured: dict[str, Any]) -> Literal["track", "segment"]:
+    return "track" if measured.get("tracks") else "segment"
 
 
 def worth(model: ModelChoice) -> str:
@@ -186,7 +219,7 @@ def worth(model: ModelChoice) -> str:
     measured, split = card.get("measured"), card.get("split")
     if not measured or not split:
         return "Nobody has measured how often this model is right."
-    of: Literal["track", "segment"] = "track" if measured.get("tracks") else "segment"
+    of = _unit(measured)
     score = (
         f"{measured[f'{of}_accuracy']:.0%} of {counted(measured[f'{of}s'], f'held-out {of}')} "
         "(95% interval "

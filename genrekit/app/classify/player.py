@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from genrekit.app.kit.charts import NEGATIVE, POSITIVE, genre_colours
+from genrekit.app.kit.charts import NEGATIVE, POSITIVE, outcome_colours
 from genrekit.app.kit.component import component
 from genrekit.model.tags import CLEAR
-from genrekit.model.verdicts import SegmentVerdict, Verdict
+from genrekit.model.verdicts import NO_MUSIC, SegmentVerdict, Verdict
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
@@ -69,8 +69,8 @@ def cell_edges(segments: Sequence[SegmentVerdict], seconds: float) -> list[float
 def _header(url: str | None, result: SongResult, explanation: Explanation | None) -> dict[str, Any]:
     """Return what the browser needs besides the picture and the map."""
     verdict, seconds = result.verdict, result.seconds
-    genres = sorted(verdict.probabilities)
-    colours = genre_colours(genres)
+    genres = [*sorted(verdict.probabilities), NO_MUSIC]
+    colours = outcome_colours(genres)
     rows = [_first_two(segment, genres) for segment in verdict.segments]
     return {
         "url": url,
@@ -95,7 +95,7 @@ def _first_two(segment: SegmentVerdict, genres: Sequence[str]) -> list[Any]:
     """Return start, end, and the likeliest two: index, probability, index, probability."""
     pairs = [
         value
-        for genre, p in ranked(segment.probabilities)[:2]
+        for genre, p in ranked(segment.outcomes)[:2]
         for value in (genres.index(genre), round(p, 4))
     ]
     return [round(segment.start, 3), round(segment.end, 3), *pairs]

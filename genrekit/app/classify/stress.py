@@ -9,7 +9,7 @@ import streamlit as st
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.overview import clock
 from genrekit.app.classify.questions import ask
-from genrekit.app.kit.charts import GREY, figure, genre_colours
+from genrekit.app.kit.charts import GREY, figure, outcome_colours
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import chart, escape
 from genrekit.audio.degradation import Degradation
@@ -90,10 +90,11 @@ def _named(verdict: Verdict) -> str:
 
 
 def _show_before_after(test: StressTest) -> None:
-    order = [genre for genre, _ in ranked(test.before.probabilities)]
-    colours = genre_colours(order)
-    before = [test.before.probabilities[genre] for genre in order]
-    after = [test.after.probabilities[genre] for genre in order]
+    one, other = test.before.outcomes, test.after.outcomes
+    order = list(dict(ranked(one)) | other)  # only one of them may know "no music"
+    colours = outcome_colours(order)
+    before = [one.get(name, 0.0) for name in order]
+    after = [other.get(name, 0.0) for name in order]
     chart(
         figure(
             go.Bar(

@@ -14,6 +14,7 @@ import plotly.io as pio
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from genrekit.model.verdicts import NO_MUSIC
 from genrekit.system.records import read_toml
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "genre_colours",
     "genre_symbol",
     "mark",
+    "outcome_colours",
     "panels",
     "plane",
 ]
@@ -172,6 +174,11 @@ def genre_colours(genres: Sequence[str]) -> dict[str, str]:
         free = (colour for colour in order if colour not in colours.values())
         colours[genre] = next(free, order[0])
     return {genre: colours[genre] for genre in genres}
+
+
+def outcome_colours(outcomes: Sequence[str]) -> dict[str, str]:
+    """Return `genre_colours`, and grey for `NO_MUSIC`."""
+    return genre_colours(outcomes) | {NO_MUSIC: GREY}
 
 
 def genre_symbol(colour: str) -> str:
