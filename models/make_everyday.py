@@ -55,6 +55,7 @@ from models.pretraining.head import (
     HeadParams,
     Material,
     fit,
+    heads_without_folds,
     held_out,
     judged,
     right_answers,
@@ -192,9 +193,14 @@ def make_head(options: argparse.Namespace) -> None:
     )
     head = fit(material, params, len(TAGS))
 
-    judged_outside = held_out(material, material.outside, params, len(TAGS))
-    judged_known = held_out(material, known, params, len(TAGS))
-    model, measured = _calibrated(backbone, head.folded(inputs), judged_outside, judged_known)
+    of_outside = heads_without_folds(material, material.outside, params, len(TAGS))
+    of_known = heads_without_folds(material, known, params, len(TAGS))
+    model, measured = _calibrated(
+        backbone,
+        head.folded(inputs),
+        held_out(material.outside, of_outside),
+        held_out(known, of_known),
+    )
     log_odds = [song[:, : len(TAGS)] for song in (known + material.outside).segments]
     model = replace(model, tags=TagReference.of(log_odds))
     every = _joined([songs, outside])
@@ -202,7 +208,7 @@ def make_head(options: argparse.Namespace) -> None:
     card = {"about": ABOUT, "recipe": asdict(params), "measured": measured}
     model = replace(model, card=card, neighbours=fit_neighbours(model, every, rows))
     model.save(options.out / "everyday")
-    _save_folds(options.work, material, params, inputs)
+    _save_heads({fold: head.folded(inputs) for fold, head in of_outside.items()}, options.work)
     print(json.dumps(measured, indent=1))
 
 
@@ -261,12 +267,12 @@ def measure(options: argparse.Namespace) -> None:
     print(json.dumps(extra, indent=1))
 
 
-def _save_folds(work: Path, material: Material, params: HeadParams, inputs: Inputs) -> None:
-    """Save the heads that were not trained on a fold of the music from outside."""
-    tensors = {}
-    for fold in np.unique(material.outside.folds).tolist():
-        layer = fit(material, params, len(TAGS), fold).folded(inputs)
-        tensors |= {f"{fold}.{name}": value for name, value in layer.state_dict().items()}
+def _save_heads(layers: Mapping[str, torch.nn.Linear], work: Path) -> None:
+    tensors = {
+        f"{fold}.{name}": value
+        for fold, layer in layers.items()
+        for name, value in layer.state_dict().items()
+    }
     save_file(tensors, work / FOLDS)
 
 
@@ -352,7 +358,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     missing = [name for name in NEEDED[options.step] if getattr(options, name) is None]
     if missing:
-        parser.error(f"{options.step} needs {', '.join(missing)}.")
+        names = ", ".join(missing).replace("_", "-")
+        parser.error(f"{options.step} needs {names}: see the top of models/make_everyday.py.")
     return options
 
 

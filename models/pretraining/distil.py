@@ -7,6 +7,7 @@ towards the published ones, for the music here is less varied than what those we
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,11 @@ class DistilParams:
     def rate(self, step: int) -> float:
         """Return the learning rate at a step, counted from 0."""
         warm_up = min(1.0, (step + 1) / 40)
-        return self.learning_rate * warm_up * max(0.02, (1 + np.cos(np.pi * step / self.steps)) / 2)
+        return (
+            self.learning_rate
+            * warm_up
+            * max(0.02, (1 + math.cos(math.pi * step / self.steps)) / 2)
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ sound suffers on its way is penalised, which needs no labels. As the inputs are 
 the embedding, the head becomes a single linear layer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,13 +23,14 @@ __all__ = [
     "HeadParams",
     "Material",
     "fit",
+    "heads_without_folds",
     "held_out",
     "judged",
     "right_answers",
     "temperature_of",
 ]
 
-_ITERATIONS: Final = 300
+ITERATIONS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _regression(
     matrix = torch.zeros(x.shape[1], barred.shape[1], dtype=torch.double, requires_grad=True)
     bias = torch.zeros(barred.shape[1], dtype=torch.double, requires_grad=True)
     optimiser = torch.optim.LBFGS(
-        [matrix, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
+        [matrix, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
@@ -138,12 +140,17 @@ def _regression(
     return Head(matrix.detach().numpy(), bias.detach().numpy())
 
 
-def held_out(
+def heads_without_folds(
     material: Material, songs: Songs, params: HeadParams, tags: int
-) -> tuple[Songs, list[Floats]]:
-    """Return the songs that are in a fold, and their segments' logits by heads without it."""
+) -> dict[str, Head]:
+    """Return for each fold of some songs the head that is fitted without that fold."""
+    folds = np.unique(songs.folds[songs.folds != ""]).tolist()
+    return {fold: fit(material, params, tags, fold) for fold in folds}
+
+
+def held_out(songs: Songs, heads: Mapping[str, Head]) -> tuple[Songs, list[Floats]]:
+    """Return the songs that are in a fold, and their segments' logits by the head without it."""
     songs = songs.of(songs.folds != "")
-    heads = {fold: fit(material, params, tags, fold) for fold in np.unique(songs.folds).tolist()}
     pairs = zip(songs.folds.tolist(), songs.segments, strict=True)
     return songs, [heads[fold].logits(segments) for fold, segments in pairs]
 

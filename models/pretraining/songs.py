@@ -30,6 +30,7 @@ __all__ = [
     "Songs",
     "accepted_of",
     "artist_folds",
+    "embedded",
     "inputs_from",
     "moves_of",
     "no_music",
@@ -49,7 +50,7 @@ ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
     "rock": ("rock", "metal", "pop"),
     "pop": ("pop", "rock"),
 }
-_OUTLIERS: Final = 30
+OUTLIERS: Final = 30
 _OUTLIER_SECONDS: Final = 15
 _RIDGE: Final = 0.1
 _EXCERPT: Final = 10  # segments
@@ -203,7 +204,7 @@ def no_music(backbone: Backbone, inputs: Inputs, seed: int = 77) -> Songs:
     """Generate sounds of all kinds that are no music."""
     rng, segments = np.random.default_rng(seed), []
     for make in NON_MUSIC.values():
-        for _ in range(_OUTLIERS):
+        for _ in range(OUTLIERS):
             sound = make(rng, _OUTLIER_SECONDS * SAMPLE_RATE, SAMPLE_RATE)
             segments.append(inputs.of(embedded(backbone, spectra_of(sound))))
     count = len(segments)

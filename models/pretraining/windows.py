@@ -54,7 +54,7 @@ class Windows:
     @classmethod
     def read(cls, folder: Path, held_out: bool) -> Self:
         """Read a folder's pieces that are held out from training, or those that are not."""
-        names = [name for name in prepared(folder) if _is_held_out(name) == held_out]
+        names = [name for name in prepared(folder) if is_held_out(name) == held_out]
         if not names:
             raise DatasetError(
                 f"{folder} has too little music: every tenth piece is held out from training."
@@ -156,5 +156,5 @@ def spectra_of(samples: Array) -> Array:
     return extract(split_segments(heard, EVERYDAY_PARAMS), EVERYDAY_PARAMS)
 
 
-def _is_held_out(name: str) -> bool:
+def is_held_out(name: str) -> bool:
     return zlib.crc32(name.encode()) % _HELD_OUT == 0

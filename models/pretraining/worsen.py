@@ -22,7 +22,16 @@ from genrekit.audio.degradation import (
 from models.loudspeaker import Peak, peaks_db, played
 from models.robustness import SAMPLE_RATE, mp3_64k, phone_bandwidth
 
-__all__ = ["VERSIONS", "equaliser", "overloaded", "through_loudspeaker", "worsened"]
+__all__ = [
+    "PATHS",
+    "SHARES",
+    "VERSIONS",
+    "equalised",
+    "equaliser",
+    "overloaded",
+    "through_loudspeaker",
+    "worsened",
+]
 
 Change = Callable[[Array, np.random.Generator], Array]
 
@@ -45,7 +54,7 @@ def equaliser(rng: np.random.Generator) -> Callable[[Curve], Curve]:
 
 def overloaded(samples: Array, rng: np.random.Generator) -> Array:
     """Record far too loud: 5 to 15 dB of hard clipping, often turned down again."""
-    sound = _equalised(samples, rng) if rng.random() < 0.3 else samples
+    sound = equalised(samples, rng) if rng.random() < 0.3 else samples
     if rng.random() < 0.3:
         sound = sound / max(float(np.abs(sound).max()), 1e-4)
     clipped = at_level(sound, rng.uniform(5, 15))
@@ -59,16 +68,16 @@ def through_loudspeaker(samples: Array, rng: np.random.Generator) -> Array:
 
 def worsened(samples: Array, rng: np.random.Generator) -> Array:
     """Apply a random chain: equaliser, one of six kinds of path, level with clipping, MP3."""
-    sound = _equalised(samples, rng) if rng.random() < 0.5 else samples
-    kind = str(rng.choice(list(_PATHS), p=_SHARES))
-    sound = _PATHS[kind](sound, rng)
+    sound = equalised(samples, rng) if rng.random() < 0.5 else samples
+    kind = str(rng.choice(list(PATHS), p=SHARES))
+    sound = PATHS[kind](sound, rng)
     if rng.random() < 0.75:
         sound = at_level(sound, rng.uniform(-20, 13))
     sound = at_level(sound, 0)
     return mp3_64k(sound) if kind == "MP3" or rng.random() < 0.08 else sound
 
 
-def _equalised(samples: Array, rng: np.random.Generator) -> Array:
+def equalised(samples: Array, rng: np.random.Generator) -> Array:
     return as_loud_as(samples, filtered(samples, SAMPLE_RATE, equaliser(rng)))
 
 
@@ -103,7 +112,7 @@ def _muffled(samples: Array, rng: np.random.Generator) -> Array:
     return degrade(samples, SAMPLE_RATE, Degradation(low_pass_hz=limit))
 
 
-_PATHS: Final[dict[str, Change]] = {
+PATHS: Final[dict[str, Change]] = {
     "none": _unchanged,
     "MP3": _unchanged,
     "telephone": _by_telephone,
@@ -111,7 +120,7 @@ _PATHS: Final[dict[str, Change]] = {
     "noise": _noisy,
     "low-pass": _muffled,
 }
-_SHARES: Final = (0.22, 0.2, 0.17, 0.2, 0.13, 0.08)
+SHARES: Final = (0.22, 0.2, 0.17, 0.2, 0.13, 0.08)
 
 VERSIONS: Final[dict[str, Change]] = {
     "clean": _unchanged,
