@@ -44,7 +44,7 @@ from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import GenreKitError
 from genrekit.model.backbone import EVERYDAY_PARAMS, Backbone, Everyday, Widths
 from genrekit.model.bundle import GenreModel
-from genrekit.model.metrics import choose_candidate_limit
+from genrekit.model.metrics import choose_candidate_limit, fit_temperature
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.tags import TAGS, TagReference
 from models.make import not_music, top
@@ -59,7 +59,6 @@ from models.pretraining.head import (
     held_out,
     judged,
     right_answers,
-    temperature_of,
 )
 from models.pretraining.published import (
     answers,
@@ -71,6 +70,7 @@ from models.pretraining.published import (
 )
 from models.pretraining.songs import (
     GENRES,
+    Floats,
     Inputs,
     Songs,
     artist_folds,
@@ -215,12 +215,12 @@ def make_head(options: argparse.Namespace) -> None:
 def _calibrated(
     backbone: Backbone,
     head: torch.nn.Linear,
-    outside: tuple[Songs, list[NDArray[np.float64]]],
-    known: tuple[Songs, list[NDArray[np.float64]]],
+    outside: tuple[Songs, Floats],
+    known: tuple[Songs, Floats],
 ) -> tuple[GenreModel, dict[str, Any]]:
-    """Return the model, calibrated on songs by heads that were not trained on them, and figures."""
+    """Return the model, calibrated on songs by heads that do not know them, and its figures."""
     songs, logits = outside
-    temperature = temperature_of(logits, songs)
+    temperature = fit_temperature(logits, right_answers(judged(logits, 1), songs))
     probabilities = judged(logits, temperature)
     limit = choose_candidate_limit(probabilities, right_answers(probabilities, songs))
     network = Everyday(EVERYDAY_PARAMS.shape, len(GENRES))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from genrekit.model.metrics import fit_temperature, softmax
+from genrekit.model.metrics import softmax
 from models.pretraining.songs import GENRES, Floats, Inputs, Songs, accepted_of
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "held_out",
     "judged",
     "right_answers",
-    "temperature_of",
 ]
 
 ITERATIONS: Final = 300
@@ -148,28 +147,22 @@ def heads_without_folds(
     return {fold: fit(material, params, tags, fold) for fold in folds}
 
 
-def held_out(songs: Songs, heads: Mapping[str, Head]) -> tuple[Songs, list[Floats]]:
-    """Return the songs that are in a fold, and their segments' logits by the head without it."""
+def held_out(songs: Songs, heads: Mapping[str, Head]) -> tuple[Songs, Floats]:
+    """Return the songs that are in a fold, and their mean logits by the head without that fold."""
     songs = songs.of(songs.folds != "")
-    pairs = zip(songs.folds.tolist(), songs.segments, strict=True)
-    return songs, [heads[fold].logits(segments) for fold, segments in pairs]
+    pairs = zip(songs.folds.tolist(), songs.means, strict=True)
+    return songs, np.stack([heads[fold].logits(inputs) for fold, inputs in pairs])
 
 
-def judged(logits: list[Floats], temperature: float) -> Floats:
-    """Return the probabilities of songs, (songs, genres), from their segments' logits."""
-    return np.stack([softmax(song, temperature)[:, : len(GENRES)].mean(axis=0) for song in logits])
+def judged(logits: Floats, temperature: float) -> Floats:
+    """Return the genres' probabilities of songs, (songs, genres), from their mean logits.
+
+    They are the geometric means of the segments' probabilities, normalised.
+    """
+    return softmax(logits, temperature)[:, : len(GENRES)]
 
 
 def right_answers(probabilities: Floats, songs: Songs) -> NDArray[np.int64]:
     """Return for each song the accepted genre that is likeliest: a verdict for it is right."""
     accepted = accepted_of(songs.genres)[:, : len(GENRES)]
     return np.where(accepted, probabilities, -1).argmax(axis=1)
-
-
-def temperature_of(logits: list[Floats], songs: Songs) -> float:
-    """Fit the temperature to songs that their heads were not trained on."""
-    labels = right_answers(judged(logits, 1.0), songs)
-    lengths = [len(song) for song in logits]
-    return fit_temperature(
-        np.concatenate(logits), np.repeat(labels, lengths), np.repeat(songs.names, lengths)
-    )
