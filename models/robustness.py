@@ -4,6 +4,7 @@ Each is a function from samples to samples, float32, shape (samples,), at `SAMPL
 """
 
 import io
+import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -70,9 +71,14 @@ def phone_bandwidth(samples: Array) -> Array:
     return at_level(filtered(samples, SAMPLE_RATE, lambda f: band_pass(f, *PHONE_BAND_HZ)), 0)
 
 
-def room_and_loudspeaker(samples: Array, seed: int = 0) -> Array:
-    """Played by a small loudspeaker in a room, both drawn from the seed, and recorded again."""
-    return played(usable_samples(samples), SAMPLE_RATE, np.random.default_rng(seed), snr_db=35)
+def room_and_loudspeaker(samples: Array) -> Array:
+    """Played by a small loudspeaker in a room and recorded again; each sound in a room of its own.
+
+    Room, loudspeaker and noise, 35 dB below the music, are drawn at random, as the samples decide.
+    """
+    samples = usable_samples(samples)
+    rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
+    return played(samples, SAMPLE_RATE, rng, snr_db=35)
 
 
 def late_start(samples: Array) -> Array:
