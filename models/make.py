@@ -50,7 +50,7 @@ from genrekit.model.neighbours import Neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.training.loop import Training, kept_band, train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
-from models.robustness import ROBUSTNESS
+from models.robustness import ROBUSTNESS, SAMPLE_RATE
 
 TRAIN, WITH_VALID, FOLDS = "train", "with-valid", ("1", "2", "3")
 # One frame each 77.5 ms: coarse, but what the mel file holds, and enough. A segment is a whole
@@ -200,11 +200,10 @@ def tracks_of(dataset: Dataset) -> NDArray[np.str_]:
 def measure(options: argparse.Namespace, dataset: Dataset) -> None:
     """Judge real sound: by both paths, degraded, and sounds that are not music."""
     model = GenreModel.load(options.out / options.model)
-    rate = model.params.sample_rate
     tracks, _ = find_tracks(options.audio)
     agree, flips = 0, dict.fromkeys(ROBUSTNESS, 0)
     for track in tracks:
-        samples = load_audio(track.path, rate)
+        samples = load_audio(track.path, SAMPLE_RATE)
         genre = top(model, samples)
         rows = tracks_of(dataset) == track.path.stem
         drawn = model.probabilities(dataset.features[rows]).mean(axis=0).argmax()
@@ -221,8 +220,8 @@ def measure(options: argparse.Namespace, dataset: Dataset) -> None:
 
 
 def top(model: GenreModel, samples: NDArray[np.float32]) -> str:
-    """Return the likeliest genre, sure or not; "" for silence."""
-    probabilities = model.classify(samples, sample_rate=model.params.sample_rate).probabilities
+    """Return the likeliest genre of samples at `SAMPLE_RATE`, sure or not; "" for silence."""
+    probabilities = model.classify(samples, sample_rate=SAMPLE_RATE).probabilities
     return max(probabilities, key=probabilities.__getitem__) if probabilities else ""
 
 

@@ -4,6 +4,7 @@ Each is a function from samples to samples, float32, shape (samples,), at `SAMPL
 """
 
 import io
+import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -13,17 +14,17 @@ import numpy as np
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.degradation import (
     PHONE_BAND_HZ,
-    SILENCE,
     Array,
     Curve,
+    as_loud_as,
     at_level,
     band_pass,
     filtered,
-    rms,
 )
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.samples import usable_samples
 from genrekit.errors import AudioError
+from models.loudspeaker import played
 
 __all__ = ["ROBUSTNESS", "SAMPLE_RATE"]
 
@@ -61,13 +62,23 @@ def mild_equaliser(samples: Array, seed: int = 0) -> Array:
         return 10 ** (decibels / 20)
 
     equalised = filtered(samples, SAMPLE_RATE, curve)
-    return at_level(equalised * np.float32(rms(samples) / max(rms(equalised), SILENCE)), 0)
+    return at_level(as_loud_as(samples, equalised), 0)
 
 
 def phone_bandwidth(samples: Array) -> Array:
     """Only 300 to 3400 Hz, with slopes of 24 and 48 dB per octave: a telephone call."""
     samples = usable_samples(samples)
     return at_level(filtered(samples, SAMPLE_RATE, lambda f: band_pass(f, *PHONE_BAND_HZ)), 0)
+
+
+def room_and_loudspeaker(samples: Array) -> Array:
+    """Played by a small loudspeaker in a room and recorded again; each sound in a room of its own.
+
+    Room, loudspeaker and noise, 35 dB below the music, are drawn at random, as the samples decide.
+    """
+    samples = usable_samples(samples)
+    rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
+    return played(samples, SAMPLE_RATE, rng, snr_db=35)
 
 
 def late_start(samples: Array) -> Array:
@@ -130,6 +141,7 @@ ROBUSTNESS: Final[Mapping[str, Callable[[Array], Array]]] = MappingProxyType(
         "12 dB louder, clipped": louder,
         "bass and treble turned a little": mild_equaliser,
         "telephone band": phone_bandwidth,
+        "room and small loudspeaker": room_and_loudspeaker,
         "cut 1.3 s later": late_start,
         "48 kHz stereo and back": stereo_48k,
         "44.1 kHz stereo and back": stereo_44k,

@@ -21,8 +21,10 @@ __all__ = [
     "PHONE_BAND_HZ",
     "Degradation",
     "NoiseColour",
+    "as_loud_as",
     "at_level",
     "band_pass",
+    "compressed",
     "degrade",
     "filtered",
     "noise",
@@ -143,6 +145,11 @@ def at_level(samples: Array, db: float) -> Array:
     return np.clip(samples * np.float32(10 ** (db / 20)), -1, 1).astype(np.float32)
 
 
+def as_loud_as(reference: Array, samples: Array) -> Array:
+    """Return `samples` at the mean power of `reference`, not clipped."""
+    return samples * np.float32(rms(reference) / max(rms(samples), SILENCE))
+
+
 def filtered(
     samples: Array,
     sample_rate: float,
@@ -199,9 +206,8 @@ def _through_phone(samples: Array, sample_rate: float, amount: float, seed: int)
         return echo * (band_pass(f, low, high) * 10 ** (np.asarray(peaks) / 20))
 
     played = filtered(samples, sample_rate, curve, _ROOM_SECONDS + 0.1)
-    compressed = _compressed(played, sample_rate, amount)
-    compressed *= np.float32(rms(samples) / max(rms(compressed), SILENCE))
-    return _add_noise(compressed, sample_rate, 60 - 30 * amount, "pink", seed + 1)
+    loud = as_loud_as(samples, compressed(played, sample_rate, amount))
+    return _add_noise(loud, sample_rate, 60 - 30 * amount, "pink", seed + 1)
 
 
 def _room(sample_rate: float, amount: float, seed: int) -> Array:
@@ -215,8 +221,8 @@ def _room(sample_rate: float, amount: float, seed: int) -> Array:
     return echo.astype(np.float32)
 
 
-def _compressed(samples: Array, sample_rate: float, amount: float) -> Array:
-    """Compress by up to 4 : 1 above 10 dB below the mean level.
+def compressed(samples: Array, sample_rate: float, amount: float) -> Array:
+    """Compress dynamics by up to 4 : 1, at an amount of 1, above 10 dB below the mean level.
 
     Attack 10 ms, release about 0.2 s, as in a phone's automatic gain control.
     """

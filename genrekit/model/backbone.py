@@ -12,6 +12,7 @@ changes no answer.
 In shapes, `n` is segments, `t` frames and `b` mel bands.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -23,7 +24,7 @@ from genrekit.errors import SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.model.tags import TAGS
 
-__all__ = ["EVERYDAY_PARAMS", "Backbone", "Everyday", "Widths"]
+__all__ = ["EVERYDAY_PARAMS", "Backbone", "Everyday", "Widths", "compressed"]
 
 EVERYDAY_PARAMS: Final = FeatureParams(
     "log_mel", sample_rate=16000, n_fft=512, hop_length=256, n_mels=96
@@ -78,11 +79,12 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # What the filters put out takes 1 MB a segment: a few at once stay in the cache.
-        return torch.cat([self._embed(part) for part in torch.split(x, _SEGMENTS_AT_ONCE)])
+        parts = torch.split(x, _SEGMENTS_AT_ONCE)
+        return torch.cat([self.embed(compressed(part)) for part in parts])
 
-    def _embed(self, x: Tensor) -> Tensor:
-        x = _compressed(x)
-        x = self.norm(x.flatten(1)[:, None]).view(x.shape).transpose(1, 2)
+    def embed(self, spectra: Tensor) -> Tensor:
+        """Map `compressed` spectra, (n, t, b), to embeddings, (n, 200), at the level they have."""
+        x = self.norm(spectra.flatten(1)[:, None]).view(spectra.shape).transpose(1, 2)
         fired = torch.cat([part(x) for part in self.front], dim=1)
         first = self.time[0](fired)
         second = self.time[1](first) + first
@@ -118,6 +120,17 @@ class Everyday(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone(x))
         return logits
+
+
+def compressed(decibels: Tensor, mean_power: float | None = _LEVEL) -> Tensor:
+    """Return log10(1 + 10000 p) of mel powers p given in dB, (n, t, b).
+
+    Each segment's mean power is brought to `mean_power`; None keeps the level of the recording.
+    """
+    power = (decibels * (math.log(10) / 10)).exp_()
+    if mean_power is not None:
+        power *= mean_power / power.mean(dim=(1, 2), keepdim=True).clamp_min_(_FAINTEST)
+    return power.mul_(_COMPRESSION).add_(1).log10_()
 
 
 class _Timbre(nn.Module):
@@ -166,13 +179,6 @@ class _Time(nn.Sequential):
     def __init__(self, channels: int) -> None:
         convolution = nn.Conv1d(channels, _CHANNELS, 7, padding=3)
         super().__init__(convolution, nn.ReLU(), nn.BatchNorm1d(_CHANNELS, _EPSILON))
-
-
-def _compressed(decibels: Tensor) -> Tensor:
-    """Return log10(1 + 10000 p) of mel powers in dB, with each segment's mean power at 0.4."""
-    power = (decibels * (torch.log(torch.tensor(10.0)) / 10)).exp_()
-    mean = power.mean(dim=(1, 2), keepdim=True).clamp_min_(_FAINTEST)
-    return power.mul_(_COMPRESSION * _LEVEL / mean).add_(1).log10_()
 
 
 def _at_places(filters: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from models.robustness import (
     mp3_bytes,
     phone_bandwidth,
     quieter,
+    room_and_loudspeaker,
     stereo_44k,
     stereo_48k,
 )
@@ -75,6 +76,17 @@ def test_the_band_of_a_telephone(hiss):
     assert inside == pytest.approx(0, abs=0.2)
     assert top == pytest.approx(-3, abs=0.6)
     assert high < -40
+
+
+def test_each_sound_has_a_room_of_its_own(hiss):
+    changed = room_and_loudspeaker(hiss)
+    np.testing.assert_array_equal(changed, room_and_loudspeaker(hiss))
+    assert decibels(changed) == pytest.approx(decibels(hiss), abs=0.1)
+    bass, middle = gain_db(hiss, changed, [40, 1500])
+    assert bass < middle - 15
+    hertz = np.geomspace(500, 3000, 10)
+    other = gain_db(-hiss, room_and_loudspeaker(-hiss), hertz)
+    assert np.ptp(other - gain_db(hiss, changed, hertz)) > 3
 
 
 def test_a_late_start():
