@@ -27,9 +27,11 @@ __all__ = [
     "held_out",
     "judged",
     "right_answers",
+    "temperature_of",
 ]
 
 ITERATIONS: Final = 300
+TEMPERATURES: Final = np.geomspace(0.25, 4, 97)
 
 
 @dataclass(frozen=True)
@@ -166,3 +168,20 @@ def right_answers(probabilities: Floats, songs: Songs) -> NDArray[np.int64]:
     """Return for each song the accepted genre that is likeliest: a verdict for it is right."""
     accepted = accepted_of(songs.genres)[:, : len(GENRES)]
     return np.where(accepted, probabilities, -1).argmax(axis=1)
+
+
+def temperature_of(*groups: tuple[Songs, Floats]) -> float:
+    """Return the temperature that makes the accepted genres of songs likeliest.
+
+    Each group is songs with their logits from `held_out`; all groups count alike.
+    """
+
+    def loss(temperature: float) -> float:
+        total = 0.0
+        for songs, logits in groups:
+            accepted = accepted_of(songs.genres)[:, : len(GENRES)]
+            likelihood = (judged(logits, temperature) * accepted).sum(axis=1)
+            total -= float(np.log(np.maximum(likelihood, 1e-12)).mean())
+        return total
+
+    return float(min(TEMPERATURES, key=loss))

@@ -15,6 +15,7 @@ from models.pretraining.head import (
     held_out,
     judged,
     right_answers,
+    temperature_of,
 )
 from models.pretraining.songs import (
     GENRES,
@@ -119,6 +120,22 @@ def test_no_song_is_judged_by_a_head_that_knows_its_fold():
     found = coverage(rows, kept)
     assert found["coverage"] > 0.8
     assert found["mean_size"] >= 1
+
+
+def test_the_temperature_undoes_a_scale():
+    """Of labels drawn from the probabilities of logits that were then made too large."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (3000, len(GENRES) + 1))
+    logits[:, -1] = -30
+    drawn = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    of = Songs(
+        np.arange(3000).astype(str),
+        np.array([*GENRES, NO_MUSIC])[drawn],
+        np.full(3000, "a"),
+        np.ones(3000),
+        (),
+    )
+    assert temperature_of((of, 2 * logits)) == pytest.approx(2, rel=0.15)
 
 
 def test_artists_stay_together():
