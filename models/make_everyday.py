@@ -188,7 +188,7 @@ def make_head(options: argparse.Namespace) -> None:
     known = heard + stored
     material = Material(
         known,
-        _heard(outside, backbone, inputs, artist_folds(_artists(outside))),
+        _heard(outside, backbone, inputs, artist_folds(_artists(outside)), loose=True),
         no_music(backbone, inputs),
         moves_of(means, inputs),
     )
@@ -301,8 +301,15 @@ def _dataset(options: argparse.Namespace, name: str, folder: Path, artists: Path
     return Dataset.read(path)
 
 
-def _heard(dataset: Dataset, backbone: Backbone, inputs: Inputs, folds: Mapping[str, str]) -> Songs:
-    return Songs.of_dataset(dataset, inputs.of(embedded(backbone, dataset.features)), folds)
+def _heard(
+    dataset: Dataset,
+    backbone: Backbone,
+    inputs: Inputs,
+    folds: Mapping[str, str],
+    loose: bool = False,
+) -> Songs:
+    segments = inputs.of(embedded(backbone, dataset.features))
+    return Songs.of_dataset(dataset, segments, folds, loose)
 
 
 def _artists(dataset: Dataset) -> dict[str, str]:

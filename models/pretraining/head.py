@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genrekit.model.metrics import softmax
-from models.pretraining.songs import GENRES, Floats, Inputs, Songs, accepted_of
+from models.pretraining.songs import GENRES, Floats, Inputs, Songs
 
 __all__ = [
     "Head",
@@ -103,7 +103,7 @@ def fit(material: Material, params: HeadParams, tags: int, without: str | None =
     moves = material.moves / scale
     head = _regression(
         (inputs - centre) / scale,
-        accepted_of(everything.genres),
+        everything.accepted,
         weights / weights.sum(),
         moves.T @ moves / len(moves),
         params,
@@ -166,7 +166,7 @@ def judged(logits: Floats, temperature: float) -> Floats:
 
 def right_answers(probabilities: Floats, songs: Songs) -> NDArray[np.int64]:
     """Return for each song the accepted genre that is likeliest: a verdict for it is right."""
-    accepted = accepted_of(songs.genres)[:, : len(GENRES)]
+    accepted = songs.accepted[:, : len(GENRES)]
     return np.where(accepted, probabilities, -1).argmax(axis=1)
 
 
@@ -179,7 +179,7 @@ def temperature_of(*groups: tuple[Songs, Floats]) -> float:
     def loss(temperature: float) -> float:
         total = 0.0
         for songs, logits in groups:
-            accepted = accepted_of(songs.genres)[:, : len(GENRES)]
+            accepted = songs.accepted[:, : len(GENRES)]
             likelihood = (judged(logits, temperature) * accepted).sum(axis=1)
             total -= float(np.log(np.maximum(likelihood, 1e-12)).mean())
         return total
