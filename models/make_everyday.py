@@ -44,7 +44,7 @@ from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import GenreKitError
 from genrekit.model.backbone import EVERYDAY_PARAMS, Backbone, Everyday, Widths
 from genrekit.model.bundle import GenreModel
-from genrekit.model.metrics import choose_candidate_limit, fit_temperature
+from genrekit.model.metrics import choose_candidate_limit
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.tags import TAGS, TagReference
 from models.make import not_music, top
@@ -59,6 +59,7 @@ from models.pretraining.head import (
     held_out,
     judged,
     right_answers,
+    temperature_of,
 )
 from models.pretraining.published import (
     answers,
@@ -187,7 +188,7 @@ def make_head(options: argparse.Namespace) -> None:
     known = heard + stored
     material = Material(
         known,
-        _heard(outside, backbone, inputs, artist_folds(_artists(outside))),
+        _heard(outside, backbone, inputs, artist_folds(_artists(outside)), loose=True),
         no_music(backbone, inputs),
         moves_of(means, inputs),
     )
@@ -220,7 +221,8 @@ def _calibrated(
 ) -> tuple[GenreModel, dict[str, Any]]:
     """Return the model, calibrated on songs by heads that do not know them, and its figures."""
     songs, logits = outside
-    temperature = fit_temperature(logits, right_answers(judged(logits, 1), songs))
+    heard = np.array([bool(song[:, len(TAGS) :].any()) for song in known[0].segments])
+    temperature = temperature_of(outside, (known[0].of(heard), known[1][heard]))
     probabilities = judged(logits, temperature)
     limit = choose_candidate_limit(probabilities, right_answers(probabilities, songs))
     network = Everyday(EVERYDAY_PARAMS.shape, len(GENRES))
@@ -299,8 +301,15 @@ def _dataset(options: argparse.Namespace, name: str, folder: Path, artists: Path
     return Dataset.read(path)
 
 
-def _heard(dataset: Dataset, backbone: Backbone, inputs: Inputs, folds: Mapping[str, str]) -> Songs:
-    return Songs.of_dataset(dataset, inputs.of(embedded(backbone, dataset.features)), folds)
+def _heard(
+    dataset: Dataset,
+    backbone: Backbone,
+    inputs: Inputs,
+    folds: Mapping[str, str],
+    loose: bool = False,
+) -> Songs:
+    segments = inputs.of(embedded(backbone, dataset.features))
+    return Songs.of_dataset(dataset, segments, folds, loose)
 
 
 def _artists(dataset: Dataset) -> dict[str, str]:

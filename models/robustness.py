@@ -4,7 +4,6 @@ Each is a function from samples to samples, float32, shape (samples,), at `SAMPL
 """
 
 import io
-import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -14,12 +13,14 @@ import numpy as np
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.degradation import (
     PHONE_BAND_HZ,
+    SILENCE,
     Array,
     Curve,
     as_loud_as,
     at_level,
     band_pass,
     filtered,
+    rms,
 )
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.samples import usable_samples
@@ -72,12 +73,13 @@ def phone_bandwidth(samples: Array) -> Array:
 
 
 def room_and_loudspeaker(samples: Array) -> Array:
-    """Played by a small loudspeaker in a room and recorded again; each sound in a room of its own.
+    """Played by a small loudspeaker in a room and recorded again; most sounds in another room.
 
-    Room, loudspeaker and noise, 35 dB below the music, are drawn at random, as the samples decide.
+    Room, loudspeaker and noise, 35 dB below the music, are drawn at random. The sound's level, in
+    tenths of a decibel, is the seed.
     """
     samples = usable_samples(samples)
-    rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
+    rng = np.random.default_rng(round(-200 * np.log10(max(rms(samples), SILENCE))) + 2**16)
     return played(samples, SAMPLE_RATE, rng, snr_db=35)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genrekit.model.metrics import softmax
-from models.pretraining.songs import GENRES, Floats, Inputs, Songs, accepted_of
+from models.pretraining.songs import GENRES, Floats, Inputs, Songs
 
 __all__ = [
     "Head",
@@ -27,9 +27,11 @@ __all__ = [
     "held_out",
     "judged",
     "right_answers",
+    "temperature_of",
 ]
 
 ITERATIONS: Final = 300
+TEMPERATURES: Final = np.geomspace(0.25, 4, 97)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def fit(material: Material, params: HeadParams, tags: int, without: str | None =
     moves = material.moves / scale
     head = _regression(
         (inputs - centre) / scale,
-        accepted_of(everything.genres),
+        everything.accepted,
         weights / weights.sum(),
         moves.T @ moves / len(moves),
         params,
@@ -164,5 +166,22 @@ def judged(logits: Floats, temperature: float) -> Floats:
 
 def right_answers(probabilities: Floats, songs: Songs) -> NDArray[np.int64]:
     """Return for each song the accepted genre that is likeliest: a verdict for it is right."""
-    accepted = accepted_of(songs.genres)[:, : len(GENRES)]
+    accepted = songs.accepted[:, : len(GENRES)]
     return np.where(accepted, probabilities, -1).argmax(axis=1)
+
+
+def temperature_of(*groups: tuple[Songs, Floats]) -> float:
+    """Return the temperature that makes the accepted genres of songs likeliest.
+
+    Each group is songs with their logits from `held_out`; all groups count alike.
+    """
+
+    def loss(temperature: float) -> float:
+        total = 0.0
+        for songs, logits in groups:
+            accepted = songs.accepted[:, : len(GENRES)]
+            likelihood = (judged(logits, temperature) * accepted).sum(axis=1)
+            total -= float(np.log(np.maximum(likelihood, 1e-12)).mean())
+        return total
+
+    return float(min(TEMPERATURES, key=loss))

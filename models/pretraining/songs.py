@@ -45,7 +45,8 @@ GENRES: Final = (
     *("jazz", "metal", "pop", "reggae", "rock"),
 )
 NO_MUSIC: Final = "no music"
-# Labels of the music from outside are loose: its "pop" holds much rock, its "rock" pop and metal.
+# Labels of the music from outside are loose, unlike GTZAN's: its "pop" holds much rock, its "rock"
+# pop and metal.
 ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
     "rock": ("rock", "metal", "pop"),
     "pop": ("pop", "rock"),
@@ -101,6 +102,8 @@ class Songs:
     names, genres, folds : ndarray of str, shape (songs,)
         No artist is in two folds; a song whose fold is "" is in none.
     weights : ndarray, float64, shape (songs,)
+    accepted : ndarray, bool, shape (songs, genres + 1)
+        The answers that are right; the last is "no music".
     segments : tuple of ndarray, shape (n, inputs), one for each song
     """
 
@@ -108,17 +111,21 @@ class Songs:
     genres: NDArray[np.str_]
     folds: NDArray[np.str_]
     weights: Floats
+    accepted: NDArray[np.bool_]
     segments: tuple[Floats, ...]
 
     @classmethod
     def of_dataset(
-        cls, dataset: Dataset, segments: Floats, folds: Mapping[str, str], weight: float = 1.0
+        cls, dataset: Dataset, segments: Floats, folds: Mapping[str, str], loose: bool = False
     ) -> Self:
-        """Group a dataset's rows, whose inputs are given, into the songs that `folds` names."""
+        """Group a dataset's rows, whose inputs are given, into the songs that `folds` names.
+
+        Of `loose` labels, all that is `ACCEPTED` is right.
+        """
         assert dataset.tracks is not None
         labels = [dataset.genres[label] for label in dataset.labels.tolist()]
         genre_of = dict(zip(dataset.tracks.tolist(), labels, strict=True))
-        return cls.grouped(dataset.tracks, segments, genre_of, folds, weight)
+        return cls.grouped(dataset.tracks, segments, genre_of, folds, loose)
 
     @classmethod
     def grouped(
@@ -127,15 +134,17 @@ class Songs:
         segments: Floats,
         genre_of: Mapping[str, str],
         folds: Mapping[str, str],
-        weight: float = 1.0,
+        loose: bool = False,
     ) -> Self:
         """Group segments by their tracks, of those that `folds` names."""
         names = [name for name in np.unique(tracks).tolist() if name in folds]
+        genres = np.array([genre_of[name] for name in names], np.str_)
         return cls(
             np.array(names, np.str_),
-            np.array([genre_of[name] for name in names], np.str_),
+            genres,
             np.array([folds[name] for name in names], np.str_),
-            np.full(len(names), weight),
+            np.ones(len(names)),
+            accepted_of(genres, loose),
             tuple(segments[tracks == name] for name in names),
         )
 
@@ -148,6 +157,7 @@ class Songs:
             np.r_[self.genres, other.genres],
             np.r_[self.folds, other.folds],
             np.r_[self.weights, other.weights],
+            np.r_[self.accepted, other.accepted],
             self.segments + other.segments,
         )
 
@@ -169,15 +179,19 @@ class Songs:
             self.genres[chosen],
             self.folds[chosen],
             self.weights[chosen],
+            self.accepted[chosen],
             tuple(self.segments[i] for i in np.flatnonzero(chosen)),
         )
 
 
-def accepted_of(genres: Sequence[str] | NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Return which answers are accepted, (songs, genres + 1); the last answer is "no music"."""
-    answers = (*GENRES, NO_MUSIC)
+def accepted_of(genres: Sequence[str] | NDArray[np.str_], loose: bool = False) -> NDArray[np.bool_]:
+    """Return which answers are right, (songs, genres + 1); the last answer is "no music".
+
+    Of `loose` labels, all that is `ACCEPTED`; otherwise the label alone.
+    """
+    answers, wider = (*GENRES, NO_MUSIC), ACCEPTED if loose else {}
     return np.array(
-        [[answer in ACCEPTED.get(genre, (genre,)) for answer in answers] for genre in genres]
+        [[answer in wider.get(genre, (genre,)) for answer in answers] for genre in genres]
     )
 
 
@@ -213,6 +227,7 @@ def no_music(backbone: Backbone, inputs: Inputs, seed: int = 77) -> Songs:
         np.full(count, NO_MUSIC),
         np.full(count, ""),
         np.ones(count),
+        accepted_of([NO_MUSIC] * count),
         tuple(segments),
     )
 

@@ -15,6 +15,7 @@ from models.pretraining.head import (
     held_out,
     judged,
     right_answers,
+    temperature_of,
 )
 from models.pretraining.songs import (
     GENRES,
@@ -30,20 +31,22 @@ WIDTH, TAGS = 6, 4
 CENTRES = np.random.default_rng(0).normal(0, 2, (len(GENRES) + 1, WIDTH))
 
 
-def songs(genres, seed, fold=""):
+def songs(genres, seed, fold="", loose=False):
     rng = np.random.default_rng(seed)
     where = [CENTRES[(*GENRES, NO_MUSIC).index(genre)] for genre in genres]
     segments = tuple(rng.normal(centre, 1, (3, WIDTH)) for centre in where)
     count = len(genres)
     names = np.array([f"{seed} {i}" for i in range(count)])
-    return Songs(names, np.array(genres), np.full(count, fold), np.ones(count), segments)
+    accepted = accepted_of(genres, loose)
+    folds, weights = np.full(count, fold), np.ones(count)
+    return Songs(names, np.array(genres), folds, weights, accepted, segments)
 
 
 def material(moves=None):
     known = sum(
         (songs(GENRES * 4, seed, str(seed)) for seed in (2, 3)), start=songs(GENRES * 4, 1, "1")
     )
-    outside = songs(("rock", "pop", "electronic", "classical") * 5, 4, "outside 0")
+    outside = songs(("rock", "pop", "electronic", "classical") * 5, 4, "outside 0", loose=True)
     moves = np.zeros((1, WIDTH)) if moves is None else moves
     return Material(known, outside, songs((NO_MUSIC,) * 9, 5), moves)
 
@@ -56,8 +59,6 @@ def test_without_loose_labels_it_is_logistic_regression():
     )
     params = HeadParams(shrinkage=0.02, residual=1.0, steadiness=0, no_music=0.5)
     known, nothing = data.known, data.no_music
-    loose = {"rock", "pop"}
-    known = known.of(np.array([genre not in loose for genre in known.genres]))
     head = fit(Material(known, data.outside, nothing, data.moves), params, TAGS)
     x = (known + nothing).means
     centre = np.r_[x[:, :TAGS].mean(axis=0), np.zeros(WIDTH - TAGS)]
@@ -75,14 +76,25 @@ def test_without_loose_labels_it_is_logistic_regression():
 
 
 def test_loose_labels_accept_their_neighbours():
-    accepted = accepted_of(["rock", "pop", "electronic", NO_MUSIC])
+    accepted = accepted_of(["rock", "pop", "electronic", NO_MUSIC], loose=True)
     answers = (*GENRES, NO_MUSIC)
     chosen = [{answers[i] for i in np.flatnonzero(row)} for row in accepted]
     assert chosen == [{"rock", "metal", "pop"}, {"pop", "rock"}, {"electronic"}, {NO_MUSIC}]
+    assert accepted_of(["rock", NO_MUSIC]).sum(axis=1).tolist() == [1, 1]
+
+
+def test_rock_and_pop_are_told_apart_where_labels_are_strict():
+    data = material()
+    logits = fit(data, HeadParams(), TAGS).logits(data.known.means)
+    rock, pop = (GENRES.index(genre) for genre in ("rock", "pop"))
+    is_rock, is_pop = (data.known.genres == genre for genre in ("rock", "pop"))
+    gap = logits[:, rock] - logits[:, pop]
+    assert gap[is_rock].mean() > 1
+    assert gap[is_pop].mean() < -1
 
 
 def test_a_verdict_of_an_accepted_genre_is_right():
-    of = songs(("rock", "rock", "pop", "classical"), 0, "a")
+    of = songs(("rock", "rock", "pop", "classical"), 0, "a", loose=True)
     rows = np.zeros((4, len(GENRES)))
     for row, (genre, share) in enumerate(
         (("metal", 0.9), ("jazz", 0.6), ("rock", 0.4), ("classical", 0.7))
@@ -119,6 +131,23 @@ def test_no_song_is_judged_by_a_head_that_knows_its_fold():
     found = coverage(rows, kept)
     assert found["coverage"] > 0.8
     assert found["mean_size"] >= 1
+
+
+def test_the_temperature_undoes_a_scale():
+    """Of labels drawn from the probabilities of logits that were then made too large."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (3000, len(GENRES) + 1))
+    logits[:, -1] = -30
+    drawn = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    of = Songs(
+        np.arange(3000).astype(str),
+        np.array([*GENRES, NO_MUSIC])[drawn],
+        np.full(3000, "a"),
+        np.ones(3000),
+        accepted_of(np.array([*GENRES, NO_MUSIC])[drawn]),
+        (),
+    )
+    assert temperature_of((of, 2 * logits)) == pytest.approx(2, rel=0.15)
 
 
 def test_artists_stay_together():
@@ -166,6 +195,7 @@ def test_the_head_becomes_one_layer():
         genres,
         np.full(count, ""),
         np.ones(count),
+        accepted_of(genres),
         tuple(segments[:count, None]),
     )
     nothing = Songs(
@@ -173,6 +203,7 @@ def test_the_head_becomes_one_layer():
         np.full(30, NO_MUSIC),
         np.full(30, ""),
         np.ones(30),
+        accepted_of([NO_MUSIC] * 30),
         tuple(segments[count:, None]),
     )
     data = Material(known, known, nothing, np.zeros((1, 250)))
