@@ -26,7 +26,15 @@ from genrekit.model.metrics import (
 from genrekit.model.reliability import Reliability, reliability
 from genrekit.wording import counted
 
-__all__ = ["Measurement", "accuracy_interval", "calibrate", "evaluate", "measure", "trained_on"]
+__all__ = [
+    "Measurement",
+    "accuracy_interval",
+    "calibrate",
+    "compare",
+    "evaluate",
+    "measure",
+    "trained_on",
+]
 
 _ELSEWHERE: Final = "Measured on music of another dataset than the model's own."
 
@@ -77,12 +85,33 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
             f"The dataset's features were not computed like the model's ({different}): build it "
             "again with the model's parameters."
         )
-    labels = _labels_for(model, dataset)[rows]
-    probabilities = model.probabilities(dataset.features, rows)
+    return compare(
+        model,
+        model.probabilities(dataset.features, rows),
+        _labels_for(model, dataset)[rows],
+        None if dataset.tracks is None else dataset.tracks[rows],
+        part,
+    )
+
+
+def compare(
+    model: GenreModel,
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_] | None,
+    part: str,
+) -> Measurement:
+    """Compare what a model says of segments with their labels, as `measure` does.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, genres)
+    labels : ndarray, int64, shape (n,), indices into the model's genres
+    groups : ndarray of str, shape (n,), the track of each segment, or None
+    """
     judged, truth = probabilities, labels
-    groups = tracks = track_accuracy = track_interval = None
-    if dataset.tracks is not None:
-        groups = dataset.tracks[rows]
+    tracks = track_accuracy = track_interval = None
+    if groups is not None:
         judged, truth, names = mean_by_group(probabilities, labels, groups, model.geometric)
         tracks, track_accuracy = len(names), accuracy(judged, truth)
         track_interval = share_interval(judged.argmax(axis=1) == truth)
@@ -91,7 +120,7 @@ def measure(model: GenreModel, dataset: Dataset, rows: NDArray[np.int64], part: 
     accepted = truth[:, np.newaxis] == np.arange(len(model.genres))
     return Measurement(
         part,
-        len(rows),
+        len(labels),
         accuracy(probabilities, labels),
         share_interval(probabilities.argmax(axis=1) == labels, groups),
         tracks,

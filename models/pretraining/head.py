@@ -41,7 +41,7 @@ class HeadParams:
     Attributes
     ----------
     shrinkage : float, weight of the squared weights
-    residual : float, how many times the residual's weights cost as much as the tags', >= 1
+    residual : float, unit of the residual: the larger, the more its weights cost
     steadiness : float, weight of the squared changes of the logits when the sound gets worse
     songs, outside : float
         Weights of songs heard by the student and of music from outside, relative to songs of which
@@ -51,8 +51,8 @@ class HeadParams:
 
     shrinkage: float = 0.01
     residual: float = 1.0
-    steadiness: float = 0.1
-    songs: float = 1.0
+    steadiness: float = 0.15
+    songs: float = 0.5
     outside: float = 1.0
     no_music: float = 0.5
 
