@@ -1,7 +1,7 @@
 """A verdict at a glance: the table of several files, and one song with its player."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -29,6 +29,9 @@ from genrekit.verdict.report import (
 from genrekit.wording import agree, counted
 
 __all__ = ["clock", "show_evidence", "show_song", "show_table", "worth"]
+
+# Less is 0%.
+_VISIBLE: Final = 0.005
 
 # -- several files ----------------------------------------------------------------------------
 
@@ -143,8 +146,9 @@ def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
                 f"**{confidence_in_words(verdict.confidence).capitalize()}: "
                 f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
             )
-        runners = ", ".join(f"{escape(name)} {p:.0%}" for name, p in order[1:3])
-        st.markdown(f"Then: {runners}.")
+        runners = [f"{escape(name)} {p:.0%}" for name, p in order[1:3] if p >= _VISIBLE]
+        if runners:
+            st.markdown(f"Then: {', '.join(runners)}.")
         if promise := candidates_in_words(verdict):
             st.markdown(escape(promise))
         agreeing = agreeing_segments(verdict)
