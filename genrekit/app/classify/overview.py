@@ -1,7 +1,7 @@
 """A verdict at a glance: the table of several files, and one song with its player."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -15,7 +15,7 @@ from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import chart, escape, show_error
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import Verdict, confidence_in_words
+from genrekit.model.verdicts import NOTICEABLE, Verdict, confidence_in_words
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
@@ -29,9 +29,6 @@ from genrekit.verdict.report import (
 from genrekit.wording import agree, counted
 
 __all__ = ["clock", "show_evidence", "show_song", "show_table", "worth"]
-
-# Less is 0%.
-_VISIBLE: Final = 0.005
 
 # -- several files ----------------------------------------------------------------------------
 
@@ -146,7 +143,7 @@ def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
                 f"**{confidence_in_words(verdict.confidence).capitalize()}: "
                 f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
             )
-        runners = [f"{escape(name)} {p:.0%}" for name, p in order[1:3] if p >= _VISIBLE]
+        runners = [f"{escape(name)} {p:.0%}" for name, p in order[1:3] if p >= NOTICEABLE]
         if runners:
             st.markdown(f"Then: {', '.join(runners)}.")
         if promise := candidates_in_words(verdict):
