@@ -6,15 +6,21 @@ from typing import Final, Self
 
 from genrekit.model.tags import SoundsLike
 
-__all__ = ["CONFIDENCE_WORDS", "NO_MUSIC", "SegmentVerdict", "Verdict", "confidence_in_words"]
+__all__ = [
+    "CONFIDENCE_WORDS",
+    "NOTICEABLE",
+    "NO_MUSIC",
+    "SegmentVerdict",
+    "Verdict",
+    "confidence_in_words",
+]
 
 # The outcome beside the genres, of models that know what is no music.
 NO_MUSIC: Final = "no music"
 # What a probability from this on is called.
 CONFIDENCE_WORDS: Final = {"very sure": 0.9, "fairly sure": 0.7, "leaning": 0.5, "guessing": 0.0}
-
-# Less of 1 than this is missing from rounding, or would be shown as 0%.
-_NOTICEABLE: Final = 0.005
+# Less is shown as 0%, or a matter of rounding.
+NOTICEABLE: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,6 @@ def confidence_in_words(confidence: float) -> str:
 
 def _outcomes(probabilities: Mapping[str, float]) -> dict[str, float]:
     rest = 1 - sum(probabilities.values())
-    if not probabilities or rest < _NOTICEABLE:
+    if not probabilities or rest < NOTICEABLE:
         return dict(probabilities)
     return {**probabilities, NO_MUSIC: rest + probabilities.get(NO_MUSIC, 0.0)}

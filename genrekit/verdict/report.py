@@ -37,10 +37,10 @@ def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def agreeing_segments(verdict: Verdict) -> int:
-    """Count the segments whose likeliest outcome is the song's likeliest genre."""
+    """Count the segments whose likeliest outcome is the song's likeliest."""
     if not verdict.probabilities:
         return 0
-    best = ranked(verdict.probabilities)[0][0]
+    best = ranked(verdict.outcomes)[0][0]
     return sum(ranked(segment.outcomes)[0][0] == best for segment in verdict.segments)
 
 
@@ -90,7 +90,7 @@ def table_row(name: str, outcome: Verdict | str, seconds: float = 0.0) -> dict[s
     says = outcome.genre or ("not sure" if outcome.probabilities else "no verdict")
     row: dict[str, Any] = {"file": name, "verdict": says}
     if outcome.probabilities:
-        order = ranked(outcome.probabilities)
+        order = ranked(outcome.outcomes)
         row |= {
             "confidence": round(outcome.confidence, 4),
             "likeliest": order[0][0],

@@ -39,9 +39,10 @@ def test_segments_agree_with_the_likeliest_genre():
     assert agreeing_segments(Verdict(None, 0, {}, (), "silence")) == 0
 
 
-def test_a_segment_that_is_no_music_agrees_with_nothing():
+def test_a_segment_that_is_no_music_agrees_with_no_genre():
     parts = (part(a=0.6, b=0.4), part(a=0.3, b=0.1))
     assert agreeing_segments(Verdict("a", 0.45, {"a": 0.45, "b": 0.25}, parts, "")) == 1
+    assert agreeing_segments(Verdict(None, 0.3, {"a": 0.3, "b": 0.2}, parts, "")) == 1
 
 
 def test_several_candidates_are_a_promise():

@@ -15,7 +15,7 @@ from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import chart, escape, show_error
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import Verdict, confidence_in_words
+from genrekit.model.verdicts import NOTICEABLE, Verdict, confidence_in_words
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
@@ -143,8 +143,9 @@ def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
                 f"**{confidence_in_words(verdict.confidence).capitalize()}: "
                 f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
             )
-        runners = ", ".join(f"{escape(name)} {p:.0%}" for name, p in order[1:3])
-        st.markdown(f"Then: {runners}.")
+        runners = [f"{escape(name)} {p:.0%}" for name, p in order[1:3] if p >= NOTICEABLE]
+        if runners:
+            st.markdown(f"Then: {', '.join(runners)}.")
         if promise := candidates_in_words(verdict):
             st.markdown(escape(promise))
         agreeing = agreeing_segments(verdict)
