@@ -98,11 +98,13 @@ class Head(nn.Module, ABC):
 class SupportVectors(Head):
     """A support vector machine for each genre against all others (Cortes and Vapnik 1995).
 
-    The kernel is Gaussian. A logit is the signed distance from the genre's border, in margins. One
-    machine for each pair of genres, scikit-learn's usual way, was right less often.
+    The kernel is Gaussian. A logit is four times the signed distance from the genre's border, in
+    margins: the distances alone would need lower temperatures than calibration tries. One machine
+    for each pair of genres, scikit-learn's usual way, was right less often.
     """
 
     PENALTY: Final = 3.0
+    SCALE: Final = 4.0
 
     bias: Tensor  # (genres,)
 
@@ -129,7 +131,8 @@ class SupportVectors(Head):
 
     def _judge(self, distances: Tensor) -> Tensor:
         gamma = 1 / self.in_features  # scikit-learn's "auto"
-        return (-gamma * distances.square()).exp() @ self.weights + self.bias
+        margins = (-gamma * distances.square()).exp() @ self.weights + self.bias
+        return self.SCALE * margins
 
 
 class NearestNeighbours(Head):
