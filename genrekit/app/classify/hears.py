@@ -32,8 +32,8 @@ def show(verdict: Verdict, model: ModelChoice) -> None:
         st.html(f'<div class="hears">{"".join(map(_group, _by_kind(clear)))}</div>')
     st.markdown(not_sure(tags))
     st.caption(
-        "A tag is a word that many listeners gave to songs. It is clear, and listed above, where it "
-        f"is stronger than in {CLEAR:.0%} of the reference songs. {_worth(model)}"
+        "A tag is a word that many listeners gave to songs. It is clear, and listed above, where "
+        f"it is stronger than in {CLEAR:.0%} of the reference songs. {_worth(model)}"
     )
 
 
