@@ -18,6 +18,7 @@ from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, s
 from genrekit.dataset.build import BuildProgress, build_dataset
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
+from genrekit.features.presets import PRESETS
 from genrekit.system.files import plain_os_errors, without_nan, write_whole
 from genrekit.system.memory import NOT_ENOUGH, lacks_memory
 from genrekit.system.remote import local_copy
@@ -320,13 +321,18 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _feature_params(options: argparse.Namespace) -> FeatureParams:
-    return FeatureParams(**{f.name: getattr(options, f.name) for f in fields(FeatureParams)})
+    given = {f.name: getattr(options, f.name) for f in fields(FeatureParams)}
+    return replace(PRESETS[options.preset], **_without_none(given))
 
 
 def _train_params(options: argparse.Namespace) -> TrainParams:
     defaults = NETWORK_DEFAULTS.get(options.network) or TrainParams(options.network)
     given = {f.name: getattr(options, f.name, None) for f in fields(TrainParams)}
-    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+    return replace(defaults, **_without_none(given))
+
+
+def _without_none(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _epoch_line(epoch: dict[str, Any], recipe: str) -> str:

@@ -9,6 +9,7 @@ from genrekit import __version__
 from genrekit.cli import commands as run
 from genrekit.dataset.build import TRACK_SECONDS
 from genrekit.features.extraction import FeatureParams
+from genrekit.features.presets import PRESETS
 from genrekit.system.records import read_toml
 from genrekit.system.remote import location
 from genrekit.system.threads import MAX_THREADS
@@ -71,8 +72,15 @@ def _add_options(
 
 
 def _add_features(sub: argparse.ArgumentParser) -> None:
-    """Add one option for each field of FeatureParams, which has names, defaults and ranges."""
+    """Add the presets, and one option for each field of FeatureParams: names, defaults, ranges."""
     group = sub.add_argument_group("features")
+    group.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        default="course",
+        help="everyday: those that train --network everyday needs; the options below change "
+        "single settings (%(default)s, whose settings they show)",
+    )
     for field in fields(FeatureParams):
         about = field.metadata
         unit = f", {about['unit']}" if about.get("unit") else ""
@@ -82,7 +90,6 @@ def _add_features(sub: argparse.ArgumentParser) -> None:
             option = {"action": argparse.BooleanOptionalAction}
         group.add_argument(
             "--" + field.name.replace("_", "-"),
-            default=field.default,
-            help=f"{about['help']}{unit} (%(default)s)",
+            help=f"{about['help']}{unit} ({field.default})",
             **option,
         )

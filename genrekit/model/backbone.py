@@ -21,13 +21,15 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
 from genrekit.errors import SettingsError
-from genrekit.features.extraction import FeatureParams
+from genrekit.features.presets import PRESETS
 from genrekit.model.tags import TAGS
 
-__all__ = ["EVERYDAY_PARAMS", "Backbone", "Everyday", "Widths", "compressed"]
+__all__ = ["EVERYDAY_PARAMS", "OTHER_FEATURES", "Backbone", "Everyday", "Widths", "compressed"]
 
-EVERYDAY_PARAMS: Final = FeatureParams(
-    "log_mel", sample_rate=16000, n_fft=512, hop_length=256, n_mels=96
+EVERYDAY_PARAMS: Final = PRESETS["everyday"]
+OTHER_FEATURES: Final = (
+    "The everyday network needs features of its own: prepare the dataset with --preset everyday, "
+    "or choose Everyday where features are set."
 )
 
 _EMBEDDING: Final = 200
@@ -110,10 +112,7 @@ class Everyday(nn.Module):
     def __init__(self, shape: tuple[int, int], genres: int) -> None:
         super().__init__()
         if shape != EVERYDAY_PARAMS.shape:
-            raise SettingsError(
-                "The everyday network needs features of its own: prepare the dataset with "
-                "--preset everyday, or choose Everyday where features are set."
-            )
+            raise SettingsError(OTHER_FEATURES)
         self.backbone = Backbone()
         self.head = nn.Linear(_EMBEDDING, genres + 1)
 

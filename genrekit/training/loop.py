@@ -27,7 +27,7 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
-from genrekit.model.backbone import Everyday
+from genrekit.model.backbone import EVERYDAY_PARAMS, OTHER_FEATURES, Everyday
 from genrekit.model.bundle import GenreModel
 from genrekit.model.classical import Classical
 from genrekit.model.evaluation import Measurement, calibrate, measure
@@ -39,14 +39,21 @@ from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import rows_at_once
 from genrekit.training.augment import KEPT_BAND
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
-from genrekit.training.recipes import CourseRecipe, FitRecipe, HeadRecipe, Recipe, RobustRecipe
+from genrekit.training.recipes import (
+    CourseRecipe,
+    FitRecipe,
+    HeadRecipe,
+    Heard,
+    Recipe,
+    RobustRecipe,
+)
 from genrekit.training.rows import RowReader, Rows, adjacent_rows, normalisation, thinned
 from genrekit.wording import numeral
 
 __all__ = ["EpochStats", "Training", "kept_band", "train"]
 
 _OUTLIERS: Final = 1200
-_HEAD_OUTLIERS: Final = 200
+_HEAD_OUTLIERS: Final = 100
 # Fitting a support vector machine to as many took 9 s on one core, and to twice as many 34 s.
 _MOST_FITTED: Final = 10_000
 
@@ -79,6 +86,8 @@ class Training:
         self.params = params
         self.history: list[EpochStats] = []
         self._device = _device(params.device)
+        if params.network == "everyday" and dataset.params != EVERYDAY_PARAMS:
+            raise SettingsError(OTHER_FEATURES)
         if params.normalise:
             self._mean, self._std = normalisation(dataset.features, split.train)
         else:
@@ -169,7 +178,11 @@ class Training:
         model = self._uncalibrated()
         model = self._calibrated(model)
         card = {"about": about, "genrekit": __version__} | self._card(model)
-        return replace(model, card=card, neighbours=self.neighbours(model))
+        model = replace(model, card=card, neighbours=self.neighbours(model))
+        for part in model.network.modules():
+            if isinstance(part, Heard):
+                part.known = None  # songs to come are not these
+        return model
 
     def measured(self) -> Measurement:
         """Measure the current network, uncalibrated, on the held-out part.
@@ -215,7 +228,7 @@ class Training:
         """Give a network the backbone of the model that ships; return the tags' reference."""
         everyday = GenreModel.load("everyday")
         assert isinstance(everyday.network, Everyday)
-        network.backbone = everyday.network.backbone.requires_grad_(False)
+        network.backbone = everyday.network.backbone.to(network.head.weight.device)
         return everyday.tags
 
     def _make_recipe(self) -> Recipe:

@@ -7,8 +7,10 @@ learns, or an average of it over time.
 """
 
 import copy
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -18,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from genrekit.features.extraction import FeatureParams
-from genrekit.model.backbone import Everyday
+from genrekit.model.backbone import Backbone, Everyday
 from genrekit.model.classical import Classical
 from genrekit.training.augment import add_noise, equalise, mask, shift
 from genrekit.training.dense import DenseChain
 from genrekit.training.rows import Rows
 
-__all__ = ["CourseRecipe", "FitRecipe", "HeadRecipe", "Recipe", "RobustRecipe"]
+__all__ = ["CourseRecipe", "FitRecipe", "HeadRecipe", "Heard", "Recipe", "RobustRecipe"]
 
 
 class Recipe(ABC):
@@ -95,8 +97,13 @@ class _HeadOnly(Recipe):
 
     def __init__(self, network: Everyday | Classical, x: Rows, y: Tensor) -> None:
         self._network = network
-        self._x, self._y = self.prepared(x, len(y)), y
+        self._rows, self._y = x, y
         self.judge = network.head
+
+    @cached_property
+    def _x(self) -> Tensor:
+        """The embeddings of the training rows, made when they are first asked for."""
+        return self.prepared(self._rows, len(self._y))
 
     @torch.no_grad()
     def prepared(self, x: Rows, count: int) -> Tensor:
@@ -113,30 +120,39 @@ class _HeadOnly(Recipe):
 class HeadRecipe(_HeadOnly):
     """Cross-entropy of everyday's head, AdamW, and outliers as examples of "no music".
 
+    Chosen with 3 to 20 songs a genre of two collections, whose other artists were tested: of weight
+    decays from 0 to 3, learning rates from 1e-3 to 1e-2 and 20 to 100 epochs, none was better by
+    more than chance.
+
     Parameters
     ----------
-    network : Everyday, with the weights of its backbone
+    network : Everyday, with the weights of its backbone, which will remember
     x, y, learning_rate : as for `CourseRecipe`
     outliers : Tensor, shape (m, frames, coefficients), rows that are not music
     """
 
-    WEIGHT_DECAY: Final = 0.3
+    WEIGHT_DECAY: Final = 1.0
     OUTLIER_SHARE: Final = 1 / 8
 
     def __init__(
         self, network: Everyday, x: Rows, y: Tensor, learning_rate: float, outliers: Tensor
     ) -> None:
+        network.backbone = Heard(network.backbone)
         super().__init__(network, x, y)
-        self._outliers = self.prepared(outliers, len(outliers))
+        self._strange = outliers
         self._optimizer = torch.optim.AdamW(
             self.judge.parameters(), learning_rate, weight_decay=self.WEIGHT_DECAY
         )
         self._parts = {"judge": self.judge, "optimizer": self._optimizer}
 
+    @cached_property
+    def _outliers(self) -> Tensor:
+        return self.prepared(self._strange, len(self._strange))
+
     def step(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        target, logits = self._y[rows], self.judge(self._x[rows])
+        target, logits, outliers = self._y[rows], self.judge(self._x[rows]), self._outliers
         count = max(1, round(len(rows) * self.OUTLIER_SHARE))
-        outside = self.judge(self._outliers[torch.randint(len(self._outliers), (count,))])
+        outside = self.judge(outliers[torch.randint(len(outliers), (count,))])
         no_music = torch.full((count,), outside.shape[1] - 1, device=target.device)
         loss = cross_entropy(logits, target)
         self._descend(loss + self.OUTLIER_SHARE * cross_entropy(outside, no_music))
@@ -167,6 +183,39 @@ class FitRecipe(_HeadOnly):
         self._head.fit(self._x, self._y)
         logits = self._head(self._x)
         return cross_entropy(logits, self._y), logits, self._y
+
+
+class Heard(Backbone):
+    """A backbone that remembers the embeddings of segments, which it knows by their content.
+
+    Training, calibration, the figures and the neighbours ask for the same ones, and its forward
+    pass is nearly all of their time.
+
+    `known` maps the SHA-256 of a segment to its embedding, ndarray, shape (200,); with None,
+    nothing is remembered.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.load_state_dict(backbone.state_dict())
+        self.requires_grad_(False)
+        self.known: dict[bytes, NDArray[np.float32]] | None = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Heard":
+        """Copy the weights; what is remembered is shared."""
+        copied = Heard(self)
+        copied.known = self.known
+        return copied
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.known is None:
+            return super().forward(x)
+        keys = [hashlib.sha256(row).digest() for row in x.cpu().numpy()]
+        places = {key: i for i, key in enumerate(keys) if key not in self.known}
+        if places:
+            new = super().forward(x[list(places.values())]).cpu().numpy()
+            self.known.update(zip(places, new, strict=True))
+        return torch.from_numpy(np.stack([self.known[key] for key in keys])).to(x.device)
 
 
 class RobustRecipe(Recipe):

@@ -19,8 +19,11 @@ from genrekit.app.kit.widgets import choice, download, plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
+from genrekit.features.presets import PRESETS
+from genrekit.system.records import read_toml
 from genrekit.wording import counted
 
+DESCRIBED = read_toml(__file__)["presets"]
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
 
@@ -33,7 +36,18 @@ def number(name: str, step: float, **limits: float) -> Any:
     )
 
 
-def choose_params() -> FeatureParams:
+def choose_preset() -> str:
+    labels = {name: preset["label"] for name, preset in DESCRIBED.items()}
+    preset: str = choice("Features", labels, "preset")
+    st.caption(DESCRIBED[preset]["about"])
+    return preset
+
+
+def choose_params(preset: str) -> FeatureParams:
+    """Let the visitor change the settings of a preset; the course's alone have any to change."""
+    if preset != "course":
+        show_shape(PRESETS[preset])
+        return PRESETS[preset]
     left, middle, right = st.columns(3)
     with left:
         seconds = number("segment_seconds", 0.5, low=0.5, high=10)
@@ -43,21 +57,26 @@ def choose_params() -> FeatureParams:
         hop = number("hop_length", 64, low=64, high=4096)
     params = FeatureParams(segment_seconds=seconds, n_mfcc=n_mfcc, n_fft=n_fft, hop_length=hop)
     with right:
-        frames, coefficients = params.shape
-        st.metric("One segment becomes", f"{frames} × {counted(coefficients, 'number')}")
-        st.caption(
-            f"{counted(frames, 'frame')}, one every "
-            f"{1000 * params.hop_length / params.sample_rate:.0f} ms, each with "
-            f"{counted(coefficients, 'MFCC')}: {counted(frames * coefficients, 'number')}, "
-            f"{4 * frames * coefficients / 1000:.1f} kB. Of each track the first 30 s are used."
-        )
+        show_shape(params)
     return params
 
 
-def options(params: FeatureParams) -> list[str]:
+def show_shape(params: FeatureParams) -> None:
+    frames, coefficients = params.shape
+    what = "MFCC" if params.kind == "mfcc" else "mel band"
+    st.metric("One segment becomes", f"{frames} × {counted(coefficients, 'number')}")
+    st.caption(
+        f"{counted(frames, 'frame')}, one every "
+        f"{1000 * params.hop_length / params.sample_rate:.0f} ms, each with "
+        f"{counted(coefficients, what)}: {counted(frames * coefficients, 'number')}, "
+        f"{4 * frames * coefficients / 1000:.1f} kB. Of each track the first 30 s are used."
+    )
+
+
+def options(preset: str, params: FeatureParams) -> list[str]:
     """Return the options of the command line that differ from the defaults."""
-    defaults = FeatureParams()
-    return [
+    defaults = PRESETS[preset]
+    return ["--preset", preset] * (preset != "course") + [
         word
         for name in ("segment_seconds", "n_mfcc", "n_fft", "hop_length")
         if getattr(params, name) != getattr(defaults, name)
@@ -65,12 +84,14 @@ def options(params: FeatureParams) -> list[str]:
     ]
 
 
-def start(params: FeatureParams, source: Job | None) -> None:
+def start(preset: str, params: FeatureParams, source: Job | None) -> None:
     """Queue the job: on the visitor's music, or on demo music composed first."""
     folder = "audio" if source is None else f"../{source.id}/audio"
-    last = ["preprocess", folder, "-o", "data.parquet", *options(params), "--progress", "json"]
+    features = options(preset, params)
+    last = ["preprocess", folder, "-o", "data.parquet", *features, "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
     title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
+    title += "" if preset == "course" else f", features: {DESCRIBED[preset]['label']}"
     session.start("dataset", title, commands)
 
 
@@ -125,9 +146,10 @@ with plain_errors():
         usable = music_source.show_preview(music_job)
     dataset_job = session.current("dataset")
     busy = dataset_job is not None and dataset_job.active
+    preset = choose_preset()
     action = st.container()
     with st.expander("Settings: how the sound is cut up and measured"):
-        params = choose_params()
+        params = choose_params(preset)
     with action:
         wanted = usable and st.button(
             "Make the demo dataset" if source == music_source.DEMO else "Make the dataset",
@@ -136,7 +158,7 @@ with plain_errors():
             disabled=busy,
         )
     if wanted:
-        start(params, music_job)
+        start(preset, params, music_job)
     if dataset_job is None:
         st.info(
             "There is no dataset yet. Once one is made, what is in it stands here: to count, to "

@@ -21,13 +21,14 @@ from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
+from genrekit.features.presets import PRESETS
 from genrekit.system.records import read_toml
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import counted, numeral
 
 TABLES = read_toml(__file__)
 SPLITS, NETWORKS, CLASSICAL = TABLES["splits"], TABLES["networks"], TABLES["classical"]
-RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 4e-3]
+RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
 
@@ -43,7 +44,8 @@ def choose_dataset() -> Job | None:
             "Dataset",
             known,
             index=next((i for i, job in enumerate(known) if current and job.id == current.id), 0),
-            format_func=lambda job: job.title,
+            format_func=lambda job: title(job, known),
+            key=f"of_{known[0].id}",  # the newest: while there is no other, the choice stays
         )
         if current is not None:
             session.remember("dataset", current.id)
@@ -55,6 +57,13 @@ def choose_dataset() -> Job | None:
     with st.expander("Use a dataset file of your own"):
         upload_dataset()
     return current if known else None
+
+
+def title(job: Job, known: list[Job]) -> str:
+    """Return a title that no other has: the browser answers with the chosen title alone."""
+    alike = [other.id for other in known if other.title == job.title]
+    place = alike.index(job.id) + 1
+    return job.title if len(alike) == 1 else f"{job.title} ({place} of {len(alike)})"
 
 
 def upload_dataset() -> None:
@@ -88,27 +97,32 @@ def choose_recipe(job: Job, dataset: Dataset) -> tuple[TrainParams, str]:
                 "stand on both sides and the score cannot be trusted. Build it from the audio to "
                 "get one that can."
             )
-        network = choose("Network", NETWORKS, "network")
+        network = choose("Network", NETWORKS, "network", "everyday" * is_everyday(dataset) or "mlp")
     with right:
         if network == "classical":
-            network = choose("Method", CLASSICAL, "method")
+            network = choose("Method", CLASSICAL, "method", "svm")
         params = choose_params(NETWORK_DEFAULTS[network])
     split = split or "segment"
     held_out.caption(say_held_out(str(job.folder / "data.parquet"), split, params.seed))
     return params, split
 
 
-def choose(label: str, table: dict[str, dict[str, str]], key: str) -> str:
+def is_everyday(dataset: Dataset) -> bool:
+    return dataset.params == PRESETS["everyday"]
+
+
+def choose(label: str, table: dict[str, dict[str, str]], key: str, usual: str) -> str:
     """Return the name that the visitor chooses from a table of labels and explanations."""
     chosen = st.radio(
         label,
         list(table),
+        index=list(table).index(usual),
         format_func=lambda name: table[name]["label"],
         captions=[each["about"] for each in table.values()],
         key=key,
         **URL,
     )
-    return chosen or next(iter(table))
+    return chosen or usual
 
 
 def choose_params(usual: TrainParams) -> TrainParams:
@@ -130,7 +144,8 @@ def choose_params(usual: TrainParams) -> TrainParams:
         )
         seed = choose_seed()
         best = st.toggle(**setting("train", "best"))
-        normalise = st.toggle(**setting("train", "normalise"))
+        scales = usual.network != "everyday"  # whose backbone knows features as they are
+        normalise = scales and st.toggle(**setting("train", "normalise"))
     return replace(
         usual,
         epochs=epochs,
@@ -190,6 +205,15 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
         session.start("leak", f"Leak meter on {name}", [command])
 
 
+def say_other_features() -> None:
+    st.info(
+        "This network needs features of its own: prepare the dataset again, and choose "
+        "*Everyday* as its features."
+    )
+    label, icon = "Prepare a dataset for it", ":material/library_music:"
+    first_step("build/dataset.py", label, icon, preset="Everyday")
+
+
 def busy(kind: str) -> bool:
     job = session.current(kind)
     return job is not None and job.active
@@ -247,7 +271,7 @@ def how_trained(card: dict[str, Any]) -> str:
         return f"**{label}:** fitted to {training['segments_fitted']} of {of}"
     rate = numeral(training["learning_rate"])
     return (
-        f"**Network:** {training['network']}, {counted(card['parameters'], 'weight')}; "
+        f"**Network:** {training['network']}, {counted(card['parameters'], 'trained weight')}; "
         f"{counted(training['epochs_run'], 'epoch')}, batches of {training['batch_size']}, "
         f"learning rate {rate}; kept: epoch {training['kept_epoch']}"
     )
@@ -272,7 +296,10 @@ with plain_errors():
         genres = counted(len(dataset.genres), "genre")
         st.markdown(f"{counted(len(dataset), 'segment')}, {tracks}, {genres}.")
         params, split = choose_recipe(dataset_job, dataset)
-        buttons(dataset_job, dataset, params, split)
+        if params.network == "everyday" and not is_everyday(dataset):
+            say_other_features()
+        else:
+            buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}
     current = [job for job in map(session.current, shows) if job is not None]
     # The newest first: what was just asked for appears below the buttons.

@@ -1,14 +1,19 @@
 """Home, dataset and train, run without a browser."""
 
+import dataclasses
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from page_tools import button, texts
 
 from genrekit.app import session
 from genrekit.app.jobs.job import Job
+from genrekit.cli import commands, options
+from genrekit.features.presets import PRESETS
 from genrekit.model.bundle import GenreModel
+from genrekit.training.params import TrainParams
 
 
 @pytest.fixture
@@ -53,6 +58,18 @@ def test_dataset_page_starts_the_demo_job_with_the_chosen_settings(app):
     )
     assert at.session_state["dataset"] == job.id
     assert button(at, "Make the demo dataset").disabled, "one at a time"
+
+
+def test_dataset_page_prepares_the_features_of_a_preset(app):
+    at = app("build/dataset.py", preset="Everyday")
+    assert at.metric[0].value == "188 × 96 numbers"
+    assert not at.number_input, "none of its settings can be changed"
+    button(at, "Make the demo dataset").click().run()
+    (job,) = session.jobs().all()
+    assert job.commands[1] == (
+        *("preprocess", "audio", "-o", "data.parquet"),
+        *("--preset", "everyday", "--progress", "json"),
+    )
 
 
 def test_a_job_waits_its_turn_is_cancelled_and_resumed_from_its_page(app):
@@ -133,6 +150,50 @@ def test_train_page_fits_a_classifier_without_a_network(app, dataset_job, method
     assert f"**{label}" in texts(at)
     assert "fitted to 84 of 84 training segments" in texts(at)
     assert GenreModel.load(job.folder / "model").network_name == method
+
+
+def test_train_page_says_where_to_get_the_features_that_everyday_needs(app, dataset_job):
+    at = app("build/train.py", dataset=dataset_job.id)
+    at.radio(key="network").set_value("everyday").run()
+    assert "This network needs features of its own" in texts(at)
+    links = {link.proto.query_string for link in at.get("page_link")}
+    assert "preset=Everyday" in links
+    assert not any(b.label == "Train" for b in at.button)
+    at.radio(key="network").set_value("mlp").run()
+    assert "needs features of its own" not in texts(at)
+    assert button(at, "Train")
+
+
+def test_train_page_tells_datasets_of_one_title_apart(app, dataset_job, make_dataset):
+    folder = session.jobs().new_folder()
+    make_dataset(tracks=5).write(folder / "data.parquet")
+    other = finished(folder, "dataset", "Demo dataset")
+    at = app("build/train.py", dataset=dataset_job.id)
+    at.session_state["datasets"] = [dataset_job.id, other.id]
+    at.run()
+    shown = {"Demo dataset (1 of 2)": "60 segments", "Demo dataset (2 of 2)": "120 segments"}
+    for label, segments in shown.items():
+        (box,) = (box for box in at.selectbox if box.label == "Dataset")
+        assert box.options == list(shown), "the newest first"
+        box.select(label).run()
+        assert segments in texts(at)
+
+
+def test_train_page_offers_everyday_first_where_the_features_are_its_own(app, make_dataset):
+    plain = make_dataset(tracks=3, segments=1)
+    params = PRESETS["everyday"]
+    spectra = np.random.default_rng(0).normal(-30, 10, (len(plain), *params.shape))
+    folder = session.jobs().new_folder()
+    data = dataclasses.replace(plain, features=spectra.astype(np.float32), params=params)
+    data.write(folder / "data.parquet")
+    job = finished(folder, "dataset", "Everyday")
+    at = app("build/train.py", dataset=job.id)
+    assert at.radio(key="network").value == "everyday"
+    assert not any("one scale" in toggle.label for toggle in at.toggle), "it has no normalise"
+    button(at, "Train").click().run()
+    (command,) = session.jobs().get(at.session_state["model"]).commands
+    expected = TrainParams("everyday", "head", epochs=40, batch_size=64, learning_rate=3e-3)
+    assert commands._train_params(options.parser().parse_args(command)) == expected
 
 
 def test_train_page_offers_the_artist_split_only_where_artists_are_known(app, make_dataset):

@@ -1,5 +1,6 @@
 """The command line: every command, its output, its exit status, and never a traceback."""
 
+import dataclasses
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from genrekit.cli.main import main
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
+from genrekit.features.presets import PRESETS
+from genrekit.model.backbone import EVERYDAY_PARAMS
 from genrekit.model.bundle import GenreModel
 from genrekit.training.params import TrainParams
 
@@ -199,6 +202,16 @@ def test_every_feature_setting_is_an_option():
     assert commands._feature_params(given) == FeatureParams(
         kind="log_mel", mel_formula="htk", n_fft=1024, sample_rate=8000
     )
+
+
+@pytest.mark.parametrize("command", ["preprocess", "import"])
+def test_a_preset_sets_every_feature_and_options_change_some(command):
+    words = [command, "x", "-o", "y", "--preset", "everyday"]
+    given = options.parser().parse_args(words)
+    assert commands._feature_params(given) == PRESETS["everyday"] == EVERYDAY_PARAMS
+    given = options.parser().parse_args([*words, "--n-mels", "64", "--no-center"])
+    changed = dataclasses.replace(EVERYDAY_PARAMS, n_mels=64, center=False)
+    assert commands._feature_params(given) == changed
 
 
 def test_train_has_the_courses_defaults():

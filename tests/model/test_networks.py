@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from genrekit.errors import SettingsError
+from genrekit.model.backbone import EVERYDAY_PARAMS
 from genrekit.model.networks import CourseMLP, GenreCNN, build_network, count_parameters
-
-OF_ANY_SHAPE = ("mlp", "cnn")
 
 
 def test_the_courses_network_has_its_parameters():
@@ -20,14 +19,20 @@ def test_the_courses_network_has_its_parameters():
     assert all(isinstance(m, kind) for m, kind in zip(network, kinds, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(130, 13), (32, 7), (1, 128)])
+SHAPES = [(130, 13), (32, 7), (1, 128)]
+EACH_IN_ITS_SHAPES = [
+    *((name, shape) for name in ("mlp", "cnn") for shape in SHAPES),
+    ("everyday", EVERYDAY_PARAMS.shape),
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), EACH_IN_ITS_SHAPES)
 @pytest.mark.parametrize("genres", [2, 10])
-@pytest.mark.parametrize("name", OF_ANY_SHAPE)
 def test_logits_for_every_shape(name, shape, genres):
     network = build_network(name, shape, genres, seed=0).eval()
     x = torch.randn(5, *shape)
     logits = network(x)
-    assert logits.shape == (5, genres)
+    assert logits.shape == (5, genres + (name == "everyday"))  # and "no music"
     assert logits.isfinite().all()
     assert logits.requires_grad
     # One at a time is the same as together.
@@ -46,13 +51,13 @@ def test_the_formula_of_the_network():
     np.testing.assert_allclose(network(torch.from_numpy(x)).detach().numpy(), a, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", OF_ANY_SHAPE)
-def test_the_seed_alone_determines_the_weights(name):
+@pytest.mark.parametrize(("name", "shape"), EACH_IN_ITS_SHAPES)
+def test_the_seed_alone_determines_the_weights(name, shape):
     torch.manual_seed(99)
-    one = build_network(name, (5, 4), 3, seed=7)
+    one = build_network(name, shape, 3, seed=7)
     torch.rand(10)
-    same = build_network(name, (5, 4), 3, seed=7)
-    other = build_network(name, (5, 4), 3, seed=8)
+    same = build_network(name, shape, 3, seed=7)
+    other = build_network(name, shape, 3, seed=8)
     for a, b in zip(one.parameters(), same.parameters(), strict=True):
         assert (a == b).all()
     assert any((a != b).any() for a, b in zip(one.parameters(), other.parameters(), strict=True))
@@ -77,6 +82,11 @@ def test_frozen_parameters_are_not_counted():
 def test_unknown_network():
     with pytest.raises(SettingsError, match='network "resnet": use one of mlp'):
         build_network("resnet", (5, 4), 3)
+
+
+def test_everyday_takes_its_own_features_alone():
+    with pytest.raises(SettingsError, match=r"features of its own: .* --preset everyday"):
+        build_network("everyday", (130, 13), 3)
 
 
 # -- the convolutional network ----------------------------------------------------------------

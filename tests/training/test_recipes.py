@@ -200,6 +200,7 @@ def test_each_network_has_a_recipe_of_its_own():
     assert NETWORK_DEFAULTS["mlp"] == TrainParams()
     assert NETWORK_DEFAULTS["cnn"].network == "cnn"
     assert NETWORK_DEFAULTS["cnn"].recipe == "robust"
+    assert NETWORK_DEFAULTS["everyday"].recipe == "head"
 
 
 def test_an_unknown_recipe_is_refused():

@@ -44,10 +44,10 @@ def page_header(title: str, see: str, try_: str) -> None:
     st.markdown(f":material/lightbulb: **Try:** {try_}")
 
 
-def first_step(page: str, label: str, icon: str) -> None:
-    """Link to the page whose result this page needs."""
+def first_step(page: str, label: str, icon: str, **chosen: str) -> None:
+    """Link to the page whose result this page needs, with settings `chosen` there."""
     with st.container(key="first_step"):
-        st.page_link(page, label=label, icon=icon)
+        st.page_link(page, label=label, icon=icon, query_params=chosen)
 
 
 def choice(label: str, options: Mapping[str, str] | Iterable[str], key: str, **more: Any) -> Any:
