@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel"]
 
 MODELS: Final = Path(__file__).resolve().parents[2] / "models"
-DEFAULT_MODEL: Final = "gtzan-cnn"
+DEFAULT_MODEL: Final = "everyday"
 MAX_SONG_SECONDS: Final = 900.0
 
 _FORMAT: Final = 1

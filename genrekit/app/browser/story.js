@@ -8,8 +8,7 @@ import { make, paint, percent } from "./drawing.js";
 const stories = new WeakMap();
 
 const ICONS = { play: "M3 1.5v13l11-6.5z", stop: "M3 3h10v10H3z" };
-const BANDS = 64;
-const GENRES = 10;
+const BANDS = 96;
 const SHOWN = 6;
 
 export default function ({ parentElement, data }) {
@@ -40,7 +39,7 @@ class Story {
     this.levels = decode(mel, Uint8Array);
     this.drawWave(decode(wave, Int8Array));
     paint(this.part.mel, this.levels, BANDS);
-    this.drawNetwork(data.path);
+    this.drawNetwork(data.path, data.genres);
     if (data.sound && this.part.sound.getAttribute("src") !== data.sound) this.part.sound.src = data.sound;
     this.part.play.disabled = !data.sound;
     this.part.about.textContent = data.about;
@@ -59,25 +58,25 @@ class Story {
 
   // Each stage of the model as a stack of pictures: as high as it has bands, as wide as it has
   // moments, as deep as it has channels; then a circle for each genre.
-  drawNetwork(path) {
+  drawNetwork(path, genres) {
     const parts = [];
     let x = 4;
     for (const [channels, bands, moments] of path) {
-      const height = (bands / path[0][1]) * 92, width = Math.max(3, (moments / path[0][2]) * 22);
-      const sheets = Math.min(channels, 1 + Math.round(channels / 16));
+      const height = Math.max(3, (bands / path[0][1]) * 92), width = Math.max(3, (moments / path[0][2]) * 14);
+      const sheets = Math.min(channels, 1 + Math.round(channels / 16), 6);
       for (let sheet = sheets - 1; sheet >= 0; sheet--) {
         const shift = 2.2 * sheet;
         parts.push(make("rect", { x: x + shift, y: 65 - height / 2 - shift, width, height }));
       }
       x += width + 2.2 * (sheets - 1) + 8;
     }
-    this.outputs = Array.from({ length: GENRES }, (_, i) => make("circle", { cx: 188, cy: 65 + (i - (GENRES - 1) / 2) * 12.2, r: 4 }));
+    this.outputs = Array.from({ length: genres }, (_, i) => make("circle", { cx: 188, cy: 65 + (i - (genres - 1) / 2) * (122 / genres), r: 4 }));
     const lines = this.outputs.map((circle) => make("line", { x1: x - 6, y1: 65, x2: 188, y2: circle.getAttribute("cy") }));
     this.part.network.replaceChildren(...lines, ...parts, ...this.outputs);
     const sizes = path.map(([channels, bands, moments]) => `${channels} × ${bands} × ${moments}`);
     this.part.network.setAttribute("aria-label",
       `A network: ${sizes[0]} levels enter, ${path.length - 1} stages of filters make ${sizes.slice(1).join(", ")} ` +
-      `numbers of them (channels × bands × moments), and ${GENRES} genres come out.`);
+      `numbers of them (channels × bands × moments), and ${genres} genres come out.`);
   }
 
   // -- the moment ------------------------------------------------------------------------------

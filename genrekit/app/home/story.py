@@ -34,11 +34,14 @@ Answer = Future[SongResult]
 
 # As fine as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
-BANDS: Final = 64
+BANDS: Final = 96
 _FLOOR_DB: Final = 60.0
-# The sizes of the default model's layers, (channels, bands, moments), beginning with the input.
-# They are written down because the server never loads PyTorch; a test compares with the model.
-PATH: Final = ((1, 128, 37), (32, 64, 19), (32, 32, 19), (64, 16, 10), (96, 8, 5), (96, 4, 5))
+# The default model's features, the sizes of its layers, (channels, bands, moments), beginning with
+# the input, and the number of its genres. They are written down because the server never loads
+# PyTorch; a test compares with the model.
+PARAMS: Final = FeatureParams("log_mel", sample_rate=16000, n_fft=512, hop_length=256, n_mels=BANDS)
+PATH: Final = ((1, 96, 188), (63, 1, 188), *[(64, 1, 188)] * 3, (200, 1, 1))
+GENRES: Final = 11
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
 
@@ -60,6 +63,7 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
             "title": clip.title,
             "about": f"“{clip.title}”, heard by the model {DEFAULT_MODEL}.",
             "path": PATH,
+            "genres": GENRES,
             "seconds": clip.seconds,
             "floor": _FLOOR_DB,
             "pictures": _cached_pictures(clip),
@@ -76,10 +80,9 @@ def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _cached_pictures(clip: Clip) -> dict[str, str]:
-    rate = FeatureParams().sample_rate
     return {
         name: base64.b64encode(values.tobytes()).decode("ascii")
-        for name, values in pictures(load_audio(clip.path, rate), FeatureParams()).items()
+        for name, values in pictures(load_audio(clip.path, PARAMS.sample_rate), PARAMS).items()
     }
 
 
