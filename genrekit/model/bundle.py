@@ -29,7 +29,7 @@ from genrekit.audio.samples import resampled, usable_samples
 from genrekit.audio.source import AudioSource
 from genrekit.errors import GenreKitError, ModelError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
-from genrekit.model.familiarity import EDGE, UNLIKE
+from genrekit.model.familiarity import EDGE, SURE_AT_THE_EDGE, UNLIKE
 from genrekit.model.metrics import GEOMETRIC, is_candidate, mean_by_group, softmax
 from genrekit.model.neighbours import Nearest, Neighbours
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
@@ -313,9 +313,9 @@ class GenreModel:
         if confidence < self.threshold:
             return (
                 f"{genre} is likeliest, but {confidence:.0%} is below the {self.threshold:.0%} "
-                "under which this model was wrong more often than right."
+                "from which this model names a genre."
             )
-        if novelty > EDGE:
+        if novelty > EDGE and self.network_name not in SURE_AT_THE_EDGE:
             return (
                 f"{genre} is likeliest, but the song is at the edge of what this model was "
                 "trained on, where it is often wrong."

@@ -23,6 +23,7 @@ from genrekit.model.recordings import cepstra
 
 __all__ = [
     "EDGE",
+    "SURE_AT_THE_EDGE",
     "UNLIKE",
     "Space",
     "distances_between",
@@ -39,6 +40,8 @@ Array = NDArray[np.float32]
 # Measured: docs/listen.md.
 EDGE: Final = 0.8
 UNLIKE: Final = 0.975
+# Networks that are right at the edge as often as elsewhere.
+SURE_AT_THE_EDGE: Final = frozenset({"everyday"})
 
 SONGS_COMPARED: Final = 300
 _FEWEST_SONGS: Final = 10

@@ -126,7 +126,7 @@ def test_not_sure(untrained, song):
     assert_alike(verdict.probabilities, sure.probabilities)
     assert verdict.note == (
         f"{sure.genre.capitalize()} is likeliest, but {sure.confidence:.0%} is below the "
-        f"{doubting.threshold:.0%} under which this model was wrong more often than right."
+        f"{doubting.threshold:.0%} from which this model names a genre."
     )
     bold = dataclasses.replace(untrained, threshold=sure.confidence - 0.01)
     assert bold.classify(song, sample_rate=8000).genre == sure.genre
