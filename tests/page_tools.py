@@ -1,5 +1,8 @@
 """What the tests of pages read from them."""
 
+import json
+from typing import Any
+
 from streamlit.testing.v1 import AppTest
 
 # The parts of the mel page, with their headings.
@@ -21,3 +24,10 @@ def texts(at: AppTest) -> str:
 
 def button(at: AppTest, label: str):
     return next(b for b in at.button if b.label == label)
+
+
+def exhibit(at: AppTest) -> dict[str, Any]:
+    """What the page's one component was given."""
+    (component,) = at.get("bidi_component")
+    data: dict[str, Any] = json.loads(component.proto.json)
+    return data

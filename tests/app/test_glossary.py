@@ -46,7 +46,12 @@ SOURCES = {
         "app/mel/sound.py:trace,_trace_steps,_products_table",
         "app/mel/sound_figures.py:cell_map,trace_figure",
     ],
-    "neuron": ["learn/neuron.py", "learn/neuron.toml"],
+    "neuron": [
+        "learn/neuron.toml",
+        "app/neuron/view.py",
+        "app/browser/neuron_view.html",
+        "app/browser/neuron_view.js",
+    ],
     "backprop": [
         "learn/backprop.py",
         "app/browser/network_view.html",
@@ -227,7 +232,9 @@ def test_finding_prefers_the_word_itself():
 def test_a_heading_is_complete():
     assert set(HEADINGS) <= set(MENTIONS)
     assert set(FIELDS) <= set(HEADINGS)
-    assert all(set(heading) == {"title", "see", "try_"} for heading in HEADINGS.values())
+    for heading in HEADINGS.values():
+        assert set(heading) - {"try_"} == {"title", "see"}
+        assert "try_" in heading or len(heading["see"]) <= 120, "one line"
 
 
 @pytest.mark.parametrize("place", MENTIONS)

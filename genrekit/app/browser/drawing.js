@@ -1,4 +1,4 @@
-// What the drawings share: SVG nodes, and pictures of sound.
+// What the drawings share: SVG nodes, the hand that drags them, numbers, and pictures of sound.
 
 const SVG = "http://www.w3.org/2000/svg";
 // Dark to bright in even steps of lightness, so that it reads in grey as well.
@@ -16,6 +16,31 @@ export function make(name, attributes = {}, text) {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   if (text !== undefined) node.textContent = text;
   return node;
+}
+
+// While the pointer holds a node, `move` gets its place there, 0 to 1 from the left and from below.
+export function drag(node, move, end = () => {}) {
+  const place = (event) => {
+    const box = node.getBoundingClientRect();
+    move((event.clientX - box.left) / box.width, (box.bottom - event.clientY) / box.height, event);
+  };
+  node.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    node.setPointerCapture(event.pointerId);
+    node.onpointermove = place;
+    place(event);
+  });
+  node.addEventListener("lostpointercapture", () => {
+    node.onpointermove = null;
+    end();
+  });
+}
+
+// A number to some significant digits as people write it: 9.36 × 10⁻¹⁴ and not 9.36e-14.
+export function figure(value, digits = 6) {
+  const [mantissa, exponent] = String(Number(value.toPrecision(digits))).replaceAll("-", "−").split("e");
+  const raised = [...(exponent ?? "").replace("+", "")].map((c) => (c === "−" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]));
+  return exponent ? `${mantissa} × 10${raised.join("")}` : mantissa;
 }
 
 export const percent = (p) => `${Math.round(100 * p)}%`;
