@@ -25,26 +25,23 @@ ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
 # The files whose sentences each place shows; after a colon, the functions of the file.
 SOURCES = {
+    "ear": ["app/mel/ear_test.py", "app/mel/ear_test.toml", "app/browser/ear_test.js"],
     "calculator": [
         "app/mel/calculator.py",
         "app/mel/calculator.toml",
+        "app/mel/rulers.py",
+        "app/mel/number_list.py",
         "app/mel/figures.py:curve_figure",
-    ],
-    "list": ["app/mel/number_list.py"],
-    "ear": [
-        "app/mel/ear_test.py",
-        "app/mel/ear_test.toml",
-        "app/mel/figures.py:steps_figure,staircase_figure",
+        "app/browser/rulers.html",
+        "app/browser/rulers.js",
     ],
     "bank": ["app/mel/filter_bank.py", "app/mel/figures.py:bank_figure"],
     "sound": [
-        "app/mel/sound.py:sound_to_mfcc,_players",
+        "app/mel/sound.py:sound_to_mfcc,_cell,_trace,_trace_steps,_products_table",
         "app/mel/sound.toml",
-        "app/mel/sound_figures.py:stages_figure",
-    ],
-    "trace": [
-        "app/mel/sound.py:trace,_trace_steps,_products_table",
-        "app/mel/sound_figures.py:cell_map,trace_figure",
+        "app/mel/sound_figures.py:trace_figure",
+        "app/browser/stages.html",
+        "app/browser/stages.js",
     ],
     "neuron": [
         "learn/neuron.toml",

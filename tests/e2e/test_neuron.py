@@ -80,10 +80,10 @@ def test_what_is_held_moves_the_picture_and_what_is_let_go_is_in_the_address(
     page.wait_for_function("address => location.href !== address", arg=address)
     page.wait_for_selector("[data-test-script-state=notRunning]")
     assert len(sent) > before
-    value = float(re.search(rf"nr_{name}=([-.\d]+)", page.url)[1])
+    value = float(re.findall(rf"nr_{name}=([-.\d]+)", page.url)[0])
     # The core's numbers, which a screen reader hears, are those that the hand has left.
     answer = page.get_by_role("img", name="A neuron:").get_attribute("aria-label")
-    total = re.search(r"add up to ([-−.\d]+),", answer)[1]
+    total = re.findall(r"add up to ([-−.\d]+),", answer)[0]
     assert total.replace("-", "−") in shown
     other = page.context.new_page()
     open_neuron(other, page.url)

@@ -6,10 +6,13 @@ const LOUDNESS = [
   [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
   [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
 ];
-const COLOURS = Array.from({ length: 256 }, (_, byte) => {
-  const at = (byte / 255) * (LOUDNESS.length - 1), low = Math.min(LOUDNESS.length - 2, Math.floor(at));
-  return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
+const scale = (stops) => Array.from({ length: 256 }, (_, byte) => {
+  const at = (byte / 255) * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(at));
+  return stops[low].map((v, k) => Math.round(v + (stops[low + 1][k] - v) * (at - low)));
 });
+const COLOURS = scale(LOUDNESS);
+// Below and above a middle.
+export const DIVERGING = scale([[140, 60, 0], [230, 145, 60], [247, 247, 247], [100, 160, 215], [5, 60, 120]]);
 
 export function make(name, attributes = {}, text) {
   const node = document.createElementNS(SVG, name);
@@ -45,14 +48,17 @@ export function figure(value, digits = 6) {
 
 export const percent = (p) => `${Math.round(100 * p)}%`;
 
-// Rows of bytes, the lowest first, painted as loudness from the bottom up, one pixel each.
-export function paint(canvas, values, rows) {
+// Numbers from base64.
+export const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) => s.charCodeAt(0)).buffer);
+
+// Rows of bytes, the lowest first, painted from the bottom up, one pixel each; as loudness, unless told.
+export function paint(canvas, values, rows, colours = COLOURS) {
   const columns = values.length / rows;
   Object.assign(canvas, { width: columns, height: rows });
   const image = new ImageData(columns, rows);
   values.forEach((value, i) => {
     const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + (i % columns));
-    image.data.set(COLOURS[value], at);
+    image.data.set(colours[value], at);
     image.data[at + 3] = 255;
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
