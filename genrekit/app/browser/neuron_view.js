@@ -1,32 +1,20 @@
 // One neuron to move by hand: sign by colour, dash and figure, size by thickness.
-//
-// What is held is computed here. Once it is let go, it goes to the server, whose numbers replace
-// these. `values` has the names of the page's address.
+// `values` has the names of the page's address.
 
 import { ACTIVATIONS, neuron } from "./arithmetic.js";
 import { drag, figure, make, paint } from "./drawing.js";
+import { Exhibit, mounted } from "./exhibit.js";
 
 const ROW = 54, REACH = 2, POINTS = 81;
-const views = new WeakMap();
 
-export default function ({ parentElement, data, setTriggerValue }) {
-  let view = views.get(parentElement);
-  if (!view) views.set(parentElement, (view = new View(parentElement)));
-  view.send = (values) => setTriggerValue("settings", values);
-  view.receive(data);
-  return () => view.watcher.disconnect();
-}
-
-const snap = (value, [low, high]) => Math.min(high, Math.max(low, Math.round(20 * value) / 20));
 const two = (value) => value.toFixed(2).replace("-", "−");
 const range = (count) => Array.from({ length: count }, (_, i) => i + 1);
 
-class View {
+class View extends Exhibit {
   constructor(root) {
-    this.part = {};
-    for (const node of root.querySelectorAll("[data-part]")) this.part[node.dataset.part] = node;
-    this.watcher = new ResizeObserver(() => this.data && this.draw());
+    super(root);
     const { fewer, more, bias, over, curve } = this.part;
+    this.picture = this.part.network;
     fewer.onclick = () => this.change({ n: this.values.n - 1 });
     more.onclick = () => this.change({ n: this.values.n + 1 });
     bias.onchange = () => this.change({ bias: bias.checked });
@@ -35,21 +23,7 @@ class View {
     drag(curve, (x) => this.moveSum(this.reach * (2 * x - 1)), end);
   }
 
-  receive(data) {
-    this.watcher.observe(this.part.network);
-    // While something is held, or newer values are on their way, older ones are no news.
-    const news = JSON.stringify(data.values);
-    if (this.held || (this.sent && this.sent !== news)) return;
-    this.sent = null;
-    if (!this.data) this.offer(data);
-    this.data = data;
-    this.values = data.values;
-    this.part.network.setAttribute("aria-label", data.label);
-    this.draw(data.core);
-    this.part.view.inert = false;
-  }
-
-  offer({ examples, says }) {
+  prepare({ examples, says }) {
     this.part.examples.append(...Object.entries(examples).map(([name, values]) => {
       const button = document.createElement("button");
       button.textContent = name;
@@ -68,34 +42,19 @@ class View {
 
   // -- what the hand does -----------------------------------------------------------------------
 
+  // To a place that the sliders have, too.
   move(values) {
-    this.held = true;
-    this.set(values);
+    this.hold(Object.fromEntries(Object.entries(values).map(([name, value]) => {
+      const [low, high] = this.data.ranges[name[0]];
+      return [name, Math.min(high, Math.max(low, Math.round(20 * value) / 20))];
+    })));
   }
 
   // The point on the curve moves by the bias, as the inputs and weights have their own handles.
   moveSum(sum) {
     const { b, bias } = this.values;
-    this.move({ bias: true, b: sum - this.result.sum + (bias ? b : 0) });
-  }
-
-  set(values) {
-    for (const [name, value] of Object.entries(values)) {
-      const numeric = typeof value === "number" && name !== "n";
-      this.values = { ...this.values, [name]: numeric ? snap(value, this.data.ranges[name[0]]) : value };
-    }
-    this.draw();
-  }
-
-  release() {
-    this.held = false;
-    this.sent = JSON.stringify(this.values);
-    this.send(this.values);
-  }
-
-  change(values) {
-    this.set(values);
-    this.release();
+    this.values = { ...this.values, bias: true };
+    this.move({ b: sum - this.result.sum + (bias ? b : 0) });
   }
 
   // -- the picture ------------------------------------------------------------------------------
@@ -260,3 +219,5 @@ function border(w1, w2, rest) {
   const [x1, y1, x2, y2] = [ends[0], ends.at(-1)].flatMap(([a, b]) => [25 * (a + REACH), 25 * (REACH - b)]);
   return [make("line", { x1, y1, x2, y2, stroke: "white", "stroke-width": 0.8, "stroke-dasharray": "3 2" })];
 }
+
+export default mounted(View);

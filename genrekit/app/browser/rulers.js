@@ -1,34 +1,22 @@
 // One tone on two rulers, in hertz and in mel, and a calculator; or the steps of an ear test there.
-//
-// What is held is computed here, and the tone sounds. Once it is let go, it goes to the server,
-// whose numbers replace these.
+// The tone sounds while it is held.
 
 import { hzToMel, melToHz, nearestNote } from "./arithmetic.js";
 import { figure, make } from "./drawing.js";
+import { Exhibit, mounted } from "./exhibit.js";
 
 const HZ_Y = 70, MEL_Y = 166, EDGE = 15;
 const TOPS = [8000, 20000, 96000];
 const SEMITONE = 2 ** (1 / 12);
 // 18 dB below full level, where a pure tone at the volume of music is no shock; hardly anyone hears more.
 const LEVEL = 0.125, AUDIBLE = [20, 18000], FADE = 0.03, SECONDS = 1.2;
-const views = new WeakMap();
-
-export default function ({ parentElement, data, setTriggerValue }) {
-  let view = views.get(parentElement);
-  if (!view) views.set(parentElement, (view = new View(parentElement)));
-  view.send = (values) => setTriggerValue("settings", values);
-  view.receive(data);
-  return () => { view.watcher.disconnect(); view.hush(); };
-}
-
 const round = (value, digits) => Number(value.toFixed(digits));
 
-class View {
+class View extends Exhibit {
   constructor(root) {
-    this.part = {};
-    for (const node of root.querySelectorAll("[data-part]")) this.part[node.dataset.part] = node;
+    super(root);
+    this.picture = this.part.rulers;
     this.formulas = [...root.querySelectorAll("[name=formula]")];
-    this.watcher = new ResizeObserver(() => this.data && this.drawRulers());
     const { hzSlider, melSlider, hz, htk, slaney, play } = this.part;
     this.slide(hzSlider, () => round(Number(hzSlider.value), 2));
     this.slide(melSlider, () => round(melToHz[this.values.formula](Number(melSlider.value)), 2));
@@ -39,30 +27,21 @@ class View {
     for (const one of this.formulas) one.onchange = () => this.change({ formula: one.value });
   }
 
-  receive(data) {
-    this.watcher.observe(this.part.rulers);
-    const news = JSON.stringify(data.values);
-    if (this.held || (this.sent && this.sent !== news)) return;
-    this.sent = null;
-    this.data = data;
-    this.values = data.values;
-    this.part.view.classList.toggle("marks", Boolean(data.marks));
-    this.part.rulers.setAttribute("aria-label", data.label);
-    this.top = TOPS.find((top) => this.values.hz <= top);
-    this.draw(data.core);
-    this.part.view.inert = false;
+  rest() {
+    super.rest();
+    this.hush();
   }
 
   // -- what the hand does -----------------------------------------------------------------------
 
   slide(slider, read) {
-    slider.oninput = () => { this.hold(read()); this.sound(); };
+    slider.oninput = () => { this.hold({ hz: read() }); this.sound(); };
     slider.onchange = () => { this.hush(); this.release(); };
     slider.onkeydown = (event) => {
       const up = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
       if (!up) return;
       event.preventDefault();
-      this.hold(round(Math.min(this.top, Math.max(20, this.values.hz * SEMITONE ** up)), 2));
+      this.hold({ hz: round(Math.min(this.top, Math.max(20, this.values.hz * SEMITONE ** up)), 2) });
       this.part.play.click();
       this.release();
     };
@@ -70,27 +49,8 @@ class View {
 
   type(box, read) {
     const typed = () => box.value !== "" && Number.isFinite(Number(box.value)) && read(Math.max(0, Number(box.value)));
-    box.oninput = () => typed() !== false && this.hold(Math.min(TOPS.at(-1), typed()));
+    box.oninput = () => typed() !== false && this.hold({ hz: Math.min(TOPS.at(-1), typed()) });
     box.onchange = () => this.release();
-  }
-
-  hold(hz) {
-    this.held = true;
-    this.values = { ...this.values, hz };
-    if (hz > this.top) this.top = TOPS.find((top) => hz <= top);
-    this.draw();
-  }
-
-  release() {
-    this.held = false;
-    this.sent = JSON.stringify(this.values);
-    this.draw();
-    this.send(this.values);
-  }
-
-  change(values) {
-    this.values = { ...this.values, ...values };
-    this.release();
   }
 
   // -- the tone ---------------------------------------------------------------------------------
@@ -131,6 +91,7 @@ class View {
 
   draw(result = this.compute()) {
     this.result = result;
+    this.part.view.classList.toggle("marks", Boolean(this.data.marks));
     const { hz, formula } = this.values, { note, worth } = this.part;
     for (const [name, value] of [["hz", hz], ["htk", round(result.htk, 2)], ["slaney", round(result.slaney, 3)]]) {
       const box = this.part[name];
@@ -142,6 +103,9 @@ class View {
     note.textContent = result.name ? `${result.name}${offset}.` : "No pitch.";
     worth.textContent = `Here, one mel (${formula === "htk" ? "HTK" : "Slaney"}) is worth ${figure(result.worth, 3)} Hz.`;
     this.part.formulas.innerHTML = formulas(hz, result).map((line) => `<div>${line}</div>`).join("");
+    // While the hand is on a ruler, it keeps its length.
+    const top = TOPS.find((one) => hz <= one);
+    if (!this.held || !this.top || top > this.top) this.top = top;
     this.drawRulers();
   }
 
@@ -206,3 +170,5 @@ function formulas(hz, { htk, slaney }) {
      and back f = ${low ? `200 / 3 × ${s}` : `1000 × 6.4<sup>(${s} − 15) / 27</sup>`} = ${f}`,
   ];
 }
+
+export default mounted(View);

@@ -4,21 +4,11 @@
 // server for the cell's calculation.
 
 import { DIVERGING, decode, drag, make, paint } from "./drawing.js";
-
-const views = new WeakMap();
-
-export default function ({ parentElement, data, setTriggerValue }) {
-  let view = views.get(parentElement);
-  if (!view) views.set(parentElement, (view = new View(parentElement)));
-  view.send = setTriggerValue;
-  view.receive(data);
-  return () => view.part.sound.pause();
-}
+import { mounted, parts } from "./exhibit.js";
 
 class View {
   constructor(root) {
-    this.part = {};
-    for (const node of root.querySelectorAll("[data-part]")) this.part[node.dataset.part] = node;
+    this.part = parts(root);
     const { play, sound, position } = this.part;
     play.onclick = () => (sound.paused ? this.play() : sound.pause());
     position.oninput = () => this.seek(Number(position.value));
@@ -47,6 +37,8 @@ class View {
     this.show();
     view.inert = false;
   }
+
+  rest() { this.part.sound.pause(); }
 
   // -- the pictures -------------------------------------------------------------------------------
 
@@ -169,3 +161,5 @@ function relative(values, columns) {
     return bytes;
   }, new Uint8Array(values.length));
 }
+
+export default mounted(View);

@@ -93,7 +93,10 @@ def _staircases(low: float, high: float) -> None:
     }
     with heard:
         guess = _listen_and_guess(
-            {f"Staircase {name}": _melody(f.tolist(), tone_seconds=0.3) for name, f in stairs.items()},
+            {
+                f"Staircase {name}": _melody(f.tolist(), tone_seconds=0.3)
+                for name, f in stairs.items()
+            },
             "Which staircase climbs more evenly?",
             ["A", "B", "No difference"],
             f"stairs_{low}_{high}_{count}",

@@ -25,68 +25,31 @@ _AXIS_HZ: Final = {20: "20", 100: "100", 500: "500", 1000: "1k", 5000: "5k", 20_
 
 
 def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
-    """Draw both formulas over frequency, each on its own axis, and mark one frequency."""
+    """Draw both formulas over frequency, as shares of 1000 Hz's mel, and mark one frequency."""
     top = max(8000.0, min(1.25 * hz, 96_000.0))
     f = np.geomspace(20, top, 300) if logarithmic else np.linspace(0, top, 300)
-    chart = charts.figure(x="frequency, Hz", y="mel (HTK)", height=400)
-    styles: tuple[tuple[MelFormula, str, str, str], ...] = (
-        ("htk", charts.BLUE, "solid", "y"),
-        ("slaney", charts.ORANGE, "dash", "y2"),
+    chart = charts.figure(x="frequency, Hz", y="mel, where 1000 Hz is 1", height=400)
+    styles: tuple[tuple[MelFormula, str, str], ...] = (
+        ("htk", charts.BLUE, "solid"),
+        ("slaney", charts.ORANGE, "dash"),
     )
-    for formula, colour, dash, axis in styles:
-        chart.add_scatter(
-            x=f.astype(np.float32),
-            y=hz_to_mel(f, formula).astype(np.float32),
-            mode="lines",
-            name=FORMULA_NAMES[formula],
-            line={"color": colour, "width": 3, "dash": dash},
-            yaxis=axis,
-            hovertemplate="%{x:.0f} Hz is %{y:.2f} mel<extra></extra>",
-        )
-    height = float(hz_to_mel(hz, "htk"))
-    chart.add_scatter(
-        x=[hz, hz, float(f[0])],
-        y=[0, height, height],
-        mode="lines",
-        line={"color": charts.GREY, "dash": "dot", "width": 1.5},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    chart.add_scatter(
-        x=[hz],
-        y=[height],
-        mode="markers+text",
-        showlegend=False,
-        text=[f"  {hz:.6g} Hz = {height:.1f} mel"],
-        textposition="bottom right" if hz < top / 2 and not logarithmic else "top left",
-        marker={"color": charts.VERMILION, "size": 13, "symbol": "diamond"},
-        hovertemplate=f"{hz:.6g} Hz is {height:.2f} mel<extra></extra>",
-    )
-    chart.add_scatter(
-        x=[hz],
-        y=[float(hz_to_mel(hz, "slaney"))],
-        yaxis="y2",
-        mode="markers",
-        showlegend=False,
-        marker={"color": charts.ORANGE, "size": 10, "symbol": "square"},
-        hovertemplate=f"{hz:.6g} Hz is %{{y:.3f}} mel (Slaney)<extra></extra>",
-    )
-    # 1000 Hz stands at the same height on both rulers: 1000 mel left, 15 mel right.
-    highest = 1.08 * float(hz_to_mel(top, "htk"))
-    chart.update_layout(
-        yaxis={"range": [0, highest]},
-        yaxis2={
-            "title": "mel (Slaney)",
-            "overlaying": "y",
-            "side": "right",
-            "range": [0, highest * 15 / 1000],
-            "showgrid": False,
-        },
-        xaxis={"type": "log" if logarithmic else "linear"},
-    )
+    for formula, colour, dash in styles:
+        line = {"mode": "lines", "line": {"color": colour, "width": 3, "dash": dash}}
+        point = {"mode": "markers", "marker": {"color": colour, "size": 13}, "showlegend": False}
+        for x, look in ((f, line), (np.array([hz]), point)):
+            mel = hz_to_mel(x, formula)
+            chart.add_scatter(
+                x=x.astype(np.float32),
+                y=(mel / hz_to_mel(1000, formula)).astype(np.float32),
+                customdata=mel.astype(np.float32),
+                name=FORMULA_NAMES[formula],
+                hovertemplate="%{x:.6g} Hz is %{customdata:.2f} mel<extra></extra>",
+                **look,
+            )
     if logarithmic:
-        chart.update_xaxes(tickvals=list(_AXIS_HZ), ticktext=list(_AXIS_HZ.values()))
-    return chart
+        ticks = {"tickvals": list(_AXIS_HZ), "ticktext": list(_AXIS_HZ.values())}
+        return chart.update_xaxes(type="log", **ticks)
+    return chart.update_xaxes(tickformat=",d")
 
 
 # -- the filter bank ----------------------------------------------------------------------------
