@@ -21,12 +21,15 @@ export function make(name, attributes = {}, text) {
   return node;
 }
 
-// While the pointer holds a node, `move` gets its place there, 0 to 1 from the left and from below.
+// Where the pointer is in a node, 0 to 1 from the left and from below.
+export function placeIn(node, { clientX, clientY }) {
+  const box = node.getBoundingClientRect();
+  return [(clientX - box.left) / box.width, (box.bottom - clientY) / box.height];
+}
+
+// While the pointer holds a node, `move` gets its place there.
 export function drag(node, move, end = () => {}) {
-  const place = (event) => {
-    const box = node.getBoundingClientRect();
-    move((event.clientX - box.left) / box.width, (box.bottom - event.clientY) / box.height, event);
-  };
+  const place = (event) => move(...placeIn(node, event), event);
   node.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     node.setPointerCapture(event.pointerId);

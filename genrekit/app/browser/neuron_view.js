@@ -164,16 +164,16 @@ class View extends Exhibit {
     const corners = [[0, 0], [0, 1], [1, 0], [1, 1]].filter(([, b]) => n > 1 || !b).flatMap(([a, b]) => {
       const at = place(a, b), answer = two(this.compute(a, b).answer);
       return [make("circle", { ...at, r: 1.5, fill: "white", stroke: "black", "stroke-width": 0.5 }),
-        make("text", { x: at.cx, y: at.cy - 3 }, answer)];
+        make("text", { x: at.cx, y: at.cy - 4.5 }, answer)];
     });
     const point = make("circle", {
       ...place(x1, n > 1 ? x2 : 0), r: 4, fill: this.data.colours.point, stroke: "white", "stroke-width": 1.2,
     });
-    this.part.over.replaceChildren(...border(w1, w2, rest), ...corners, point);
+    this.part.over.replaceChildren(border(w1, w2, rest), ...corners, point);
   }
 
   drawCurve() {
-    const { curve, network } = this.part, { act } = this.values, { sum, answer } = this.result;
+    const { curve } = this.part, { act } = this.values, { sum, answer } = this.result;
     if (!this.held) this.reach = Math.max(6, Math.abs(sum) * 1.15);
     const reach = this.reach, low = act === "tanh" ? -1 : 0, high = act === "relu" ? reach : 1;
     const x = (h) => 150 * (1 + h / reach), y = (s) => 100 - (90 * (s - low)) / (high - low);
@@ -210,14 +210,16 @@ function unit(cx, cy, r, content, strong = "") {
 
 const bracket = (value) => (value < 0 ? `(${figure(value)})` : figure(value));
 
-// The straight line where the sum is 0, from one edge of the map to another; none if it misses it.
+// The straight line where the sum is 0, cut off at the edge of the map.
 function border(w1, w2, rest) {
-  const edge = (w, other) => [-REACH, REACH].map((at) => [at, -(rest + w * at) / other]);
-  const ends = [...edge(w1, w2), ...edge(w2, w1).map(([b, a]) => [a, b])]
-    .filter((end) => end.every((at) => Math.abs(at) <= REACH + 1e-9));
-  if (ends.length < 2) return [];
-  const [x1, y1, x2, y2] = [ends[0], ends.at(-1)].flatMap(([a, b]) => [25 * (a + REACH), 25 * (REACH - b)]);
-  return [make("line", { x1, y1, x2, y2, stroke: "white", "stroke-width": 0.8, "stroke-dasharray": "3 2" })];
+  const size = Math.hypot(w1, w2), clip = make("svg", { style: "overflow: hidden" });
+  if (!size) return clip;
+  const end = (way) => [(-rest * w1) / size - way * w2, (-rest * w2) / size + way * w1].map((v) => (25 * v) / size);
+  const [[x1, y1], [x2, y2]] = [end(-9), end(9)];
+  clip.append(make("line", {
+    x1: 50 + x1, y1: 50 - y1, x2: 50 + x2, y2: 50 - y2, stroke: "white", "stroke-width": 0.8, "stroke-dasharray": "3 2",
+  }));
+  return clip;
 }
 
 export default mounted(View);

@@ -3,7 +3,7 @@
 // The sound's clock is the only clock. A click in a picture seeks; in the last one it also asks the
 // server for the cell's calculation.
 
-import { DIVERGING, decode, drag, make, paint } from "./drawing.js";
+import { DIVERGING, decode, drag, make, paint, placeIn } from "./drawing.js";
 import { mounted, parts } from "./exhibit.js";
 
 class View {
@@ -65,17 +65,13 @@ class View {
         return tick;
       }));
       if (i === 3) picture.append(this.cell);
-      const at = (x, y) => [Math.min(this.frames - 1, Math.max(0, Math.round((x * seconds) / hop))), Math.min(0.999, Math.max(0, y))];
-      let cell;
-      drag(picture, (x, y) => {
-        this.seek(x * seconds);
-        const [column, height] = at(x, y);
-        cell = [column, Math.floor(height * this.rows[3])];
-      }, () => i === 3 && this.send("cell", cell));
-      picture.addEventListener("pointermove", (event) => {
-        const edge = picture.getBoundingClientRect();
-        this.read(i, ...at((event.clientX - edge.left) / edge.width, (edge.bottom - event.clientY) / edge.height));
-      });
+      const at = (event) => {
+        const [x, y] = placeIn(picture, event), bound = (v, count) => Math.min(count - 1, Math.max(0, v));
+        return [bound(Math.round((x * seconds) / hop), this.frames), bound(Math.floor(y * this.rows[i]), this.rows[i])];
+      };
+      drag(picture, (x) => this.seek(x * seconds));
+      picture.addEventListener("pointermove", (event) => this.read(i, ...at(event)));
+      picture.onclick = (event) => i === 3 && this.send("cell", at(event));
       picture.onpointerleave = () => { this.part.says.textContent = this.data.steps[this.data.step].text; };
       box.append(button, picture);
       return box;
@@ -100,9 +96,9 @@ class View {
   }
 
   // What the pointer is at, in numbers.
-  read(i, column, height) {
+  read(i, column, row) {
     if (!i) return;
-    const row = Math.floor(height * this.rows[i]), value = this.values[i][row * this.frames + column];
+    const value = this.values[i][row * this.frames + column];
     const what = i < 3 ? `${this.data.pictures[i].hz[row].toLocaleString("en")} Hz: ${Math.round((80 * value) / 255)} dB above the floor`
       : `coefficient ${row}: ${value.toFixed(1).replace("-", "−")}`;
     this.part.says.textContent = `${(column * this.data.hop).toFixed(2)} s, ${what}`;
