@@ -12,19 +12,18 @@ HELD_MS = 50
 # is seen is what the frame before has drawn, so that no figure is too small.
 _WATCH = """node => {
   const look = () => (node instanceof HTMLCanvasElement ? node.toDataURL() : node.outerHTML);
+  const held = (window.held = []);
   let shown = look(), since = null;
-  window.held = [];
   window.addEventListener("pointermove", (event) => { since ??= event.timeStamp; }, true);
-  requestAnimationFrame(function watch(now) {
+  requestAnimationFrame(function watch() {
     if (since !== null && look() !== shown) {
       shown = look();
-      window.held.push(performance.now() - since);
+      held.push(performance.now() - since);
       since = null;
     }
-    requestAnimationFrame(watch);
+    if (held === window.held) requestAnimationFrame(watch);
   });
 }"""
-
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 

@@ -154,6 +154,10 @@ def test_the_calculator_works_both_ways_and_the_link_keeps_it(page: Any, app_url
     assert page.get_by_text("A♯4.", exact=True).count() == 1
     boxes["hz"].fill("1000")
     assert values() == ["1000", "999.99", "15"], "at once"
+    boxes["hz"].fill("440.123456789")
+    boxes["hz"].press("Enter")
+    until(page, lambda: "mel_hz=440.1235" in page.url)
+    settle(page)
     boxes["htk"].fill("2000")
     assert float(values()[0]) == pytest.approx(700 * (10 ** (2000 / 2595) - 1), abs=0.001)
     boxes["slaney"].fill("42")

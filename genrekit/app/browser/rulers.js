@@ -20,7 +20,7 @@ class View extends Exhibit {
     const { hzSlider, melSlider, hz, htk, slaney, play } = this.part;
     this.slide(hzSlider, () => round(Number(hzSlider.value), 2));
     this.slide(melSlider, () => round(melToHz[this.values.formula](Number(melSlider.value)), 2));
-    this.type(hz, (value) => value);
+    this.type(hz, (value) => round(value, 4));
     this.type(htk, (value) => round(melToHz.htk(value), 4));
     this.type(slaney, (value) => round(melToHz.slaney(value), 4));
     play.onclick = () => { this.sound(); this.later = setTimeout(() => this.hush(), 1000 * SECONDS); };
