@@ -18,7 +18,7 @@ __all__ = ["pictures", "signed", "sum_latex", "trace_figure"]
 Array = NDArray[np.floating[Any]]
 
 _SPECTRUM_ROWS: Final = 256
-_TICK_DISTANCE: Final = 0.13
+_TICK_DISTANCE: Final = 0.17
 _AXIS_HZ: Final = (100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -67,7 +67,7 @@ def pictures(samples: Array, params: FeatureParams) -> list[dict[str, Any]]:
         {
             "values": _encoded(_levels(spectrum)),
             "hz": np.rint((np.arange(rows) + 0.5) * top / rows).tolist(),
-            "ticks": [(f / top, _hertz(f)) for f in _AXIS_HZ[3:]],
+            "ticks": [(f / top, _hertz(f)) for f in _AXIS_HZ[4:]],
         },
         {
             "values": _encoded(_levels(extraction.log_mel(segment, params)[0])),
