@@ -18,8 +18,8 @@ PAINT_GOAL = 2.0
 SWITCH_GOAL = 0.2
 VERDICT_GOAL = 5.0
 ROUNDS = 4
-# Buttons of the neuron page, which set its widgets.
-GATES = ("OR", "AND", "OR", "AND")
+# Parts of the mel page, which the server draws.
+TESTS = ("Test 2", "Test 3", "Test 2", "Test 1")
 _PATIENCE_MS = 60_000.0
 # Whether the script has ended, and its heading and what stands below it can be seen.
 _THERE = """() =>
@@ -117,7 +117,7 @@ def _click_about(tab: Any, server: Server, found: Paints) -> None:
             seconds = link.evaluate(_CLICK)
             if number:  # the first time the browser fetches what it needs
                 found.switches.append(seconds)
-            if page == "neuron":
-                gates = [tab.get_by_role("button", name=name, exact=True) for name in GATES]
-                times = [gate.evaluate(_CLICK) for gate in gates]
+            if page == "mel-scale":
+                tests = [tab.get_by_role("radio", name=name, exact=True) for name in TESTS]
+                times = [test.evaluate(_CLICK) for test in tests]
                 found.changes += times if number else []

@@ -1,34 +1,38 @@
-"""The neuron page without a browser: its arithmetic, its examples, its link."""
+"""The neuron page without a browser: what the core computes of an address."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
+from page_tools import exhibit
 from streamlit.testing.v1 import AppTest
 
 PAGE = str(Path(__file__).parents[2] / "pages/learn/neuron.py")
 
 
-def opened(**settings: str) -> AppTest:
+def opened(**settings: Any) -> dict[str, Any]:
+    """What the exhibit gets at an address."""
     at = AppTest.from_file(PAGE, default_timeout=30)
     for key, value in settings.items():
-        at.query_params[key] = value
+        at.query_params[f"nr_{key}"] = str(value)
     at.run()
     assert not at.exception
     assert not at.error
-    return at
+    return exhibit(at)
 
 
-def answer(at: AppTest) -> float:
-    return float(at.code[0].value)
+def answer(**settings: Any) -> float:
+    found: float = opened(**settings)["core"]["answer"]
+    return found
 
 
-def test_it_opens_with_the_courses_neuron_in_full() -> None:
-    at = opened()
-    assert at.code[0].value == "0.610639233949222"
-    formula = at.latex[0].value
-    assert r"0.5 \cdot 0.4 + 0.3 \cdot 0.7" in formula
-    assert r"\frac{1}{1 + e^{-(0.45)}}" in formula
+def test_it_opens_with_two_inputs_and_so_with_a_map_of_its_decisions() -> None:
+    data = opened()
+    assert data["values"]["n"] == 2
+    assert data["core"] == {"products": [0.2, 0.21], "sum": 0.41,
+                            "answer": pytest.approx(1 / (1 + math.exp(-0.41)))}  # fmt: skip
+    assert data["label"].startswith("A neuron: 2 inputs, each times its weight, add up to 0.41")
 
 
 @pytest.mark.parametrize(
@@ -41,73 +45,51 @@ def test_it_opens_with_the_courses_neuron_in_full() -> None:
     ],
 )
 def test_a_link_reproduces_the_neuron(activation: str, expected: float) -> None:
-    at = opened(nr_n="2", nr_x1="0.5", nr_w1="-1", nr_x2="0.2", nr_w2="0.5", nr_bias="true",
-                nr_b="0.25", nr_act=activation)  # fmt: skip
-    assert answer(at) == pytest.approx(expected)
-    assert "(-1)" in at.latex[0].value
-    assert "+ b" in at.latex[0].value
-
-
-def test_who_adds_up_what_is_shown_gets_what_is_shown() -> None:
-    at = opened(nr_n="3", nr_x1="1.95", nr_w1="2.95", nr_x2="-1.85", nr_w2="2.65", nr_x3="0.15",
-                nr_w3="0.35", nr_bias="true", nr_b="-0.05")  # fmt: skip
-    formula = at.latex[0].value.replace(r"\\ &\quad", "").split(r"\\[6pt]")[0]
-    _, _, terms, products, h = (part.strip(r" \&") for part in formula.split("="))
-    exact = 1.95 * 2.95 - 1.85 * 2.65 + 0.15 * 0.35 - 0.05
-    assert eval(terms.replace(r"\cdot", "*")) == pytest.approx(exact, abs=1e-12)
-    assert eval(products) == pytest.approx(exact, abs=1e-12)
-    assert float(h) == pytest.approx(exact, abs=1e-12)
+    link = {"n": 2, "x1": 0.5, "w1": -1, "x2": 0.2, "w2": 0.5, "bias": "true", "b": 0.25}
+    assert answer(**link, act=activation) == pytest.approx(expected)
 
 
 def test_a_sum_of_nothing_is_0_and_does_not_fire() -> None:
-    at = opened(nr_n="2", nr_x1="1", nr_w1="0.1", nr_x2="1", nr_w2="0.2", nr_bias="true",
-                nr_b="-0.3", nr_act="step")  # fmt: skip
-    assert answer(at) == 0
-    assert "e-" not in at.latex[0].value
-
-
-def test_a_tiny_answer_is_written_as_people_write_it() -> None:
-    at = opened(nr_n="5", **{f"nr_x{i}": "2" for i in range(1, 6)},
-                **{f"nr_w{i}": "-3" for i in range(1, 6)})  # fmt: skip
-    assert answer(at) == pytest.approx(1 / (1 + math.exp(30)))
-    assert "e" not in at.code[0].value
-    assert r"9.35762 \cdot 10^{-14}" in at.latex[0].value
-
-
-def test_moving_a_slider_changes_the_numbers() -> None:
-    at = opened()
-    at.slider(key="nr_w2").set_value(-1.0).run()
-    assert answer(at) == pytest.approx(1 / (1 + math.exp(-(0.2 - 0.3 + 0.04))))
+    values = {"n": 2, "x1": 1, "w1": 0.1, "x2": 1, "w2": 0.2, "bias": "true", "b": -0.3}
+    assert answer(**values, act="step") == 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_one_to_five_inputs(count: int) -> None:
-    at = opened()
-    at.slider(key="nr_n").set_value(count).run()
-    assert not at.exception
-    assert not at.error
-    assert f"nr_x{count}" in [s.key for s in at.slider]
-    assert f"nr_x{count + 1}" not in [s.key for s in at.slider]
-    # Only two inputs have a plane to draw; the others say how to get there.
-    assert bool(at.info) == (count != 2)
+    assert len(opened(n=count)["core"]["products"]) == count
 
 
-@pytest.mark.parametrize(("gate", "table"), [("AND", [0, 0, 0, 1]), ("OR", [0, 1, 1, 1])])
-def test_a_neuron_can_be_a_gate(gate: str, table: list[int]) -> None:
-    at = opened()
-    next(b for b in at.button if b.label == gate).click().run()
-    for (a, b), expected in zip([(0, 0), (0, 1), (1, 0), (1, 1)], table, strict=True):
-        at.slider(key="nr_x1").set_value(float(a))
-        at.slider(key="nr_x2").set_value(float(b))
-        at.run()
-        assert answer(at) == expected
+def test_without_its_bias_a_neuron_adds_none() -> None:
+    assert opened(b=1)["core"]["sum"] == 0.41
+    assert opened(b=1, bias="True")["core"]["sum"] == 1.41
 
 
-def test_not_turns_its_input_around() -> None:
-    at = opened()
-    next(b for b in at.button if b.label == "NOT").click().run()
-    assert answer(at) == 0
-    at.slider(key="nr_x1").set_value(0.0).run()
-    assert answer(at) == 1
-    next(b for b in at.button if b.label.startswith("The course")).click().run()
-    assert at.code[0].value == "0.610639233949222"
+@pytest.mark.parametrize(
+    ("name", "table"), [("AND", [0, 0, 0, 1]), ("OR", [0, 1, 1, 1]), ("NOT", [1, 1, 0, 0])]
+)
+def test_an_example_can_be_a_gate(name: str, table: list[int]) -> None:
+    example = opened()["examples"][name]
+    pairs = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [answer(**{**example, "x1": a, "x2": b}) for a, b in pairs] == table
+
+
+def test_the_course_example_gives_the_course_answer() -> None:
+    assert answer(**opened()["examples"]["Course example"]) == 0.610639233949222
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        ({"n": 77}, "n", 5),
+        ({"n": "<b>"}, "n", 2),
+        ({"x1": "1e300"}, "x1", 2.0),
+        ({"w1": "-inf"}, "w1", -3.0),
+        ({"x2": "0.333"}, "x2", 0.33),
+        ({"act": "softmax"}, "act", "sigmoid"),
+        ({"bias": "maybe"}, "bias", False),
+    ],
+)
+def test_an_address_that_means_nothing_opens_all_the_same(
+    settings: dict[str, Any], name: str, value: Any
+) -> None:
+    assert opened(**settings)["values"][name] == value

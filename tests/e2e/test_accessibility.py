@@ -9,13 +9,11 @@ PATIENT_MS = 120_000
 STATES = {
     "": "How does a machine hear music?",
     "glossary?word=band": "Mel band (filter bank)",
-    "mel-scale": "Formula",
-    "mel-scale?mel_view=List": "Download the table (CSV)",
-    "mel-scale?mel_view=Ear+test": "Which step sounds larger?",
+    "mel-scale": "Which step sounds larger?",
+    "mel-scale?mel_view=Two+rulers&mel_list=440": "Download the table (CSV)",
     "mel-scale?mel_view=Filter+bank": "Look at band",
-    "mel-scale?mel_view=Sound+to+MFCC": "4 · From 13 MFCCs",
-    "mel-scale?mel_view=Trace+a+number": "The sum below",
-    "neuron?nr_n=2&nr_bias=true": "The dashed line is where the sum is 0",
+    "mel-scale?mel_view=Sound+to+MFCC": "The sum below",
+    "neuron?nr_n=5&nr_bias=true": "The dashed line is where the sum is 0",
     "backprop?bp_epochs=1&bp_look=Slow+motion": "Its activation function bends the sum",
     "dataset": "There is no dataset yet",
     "train": "First prepare a dataset",
@@ -45,7 +43,7 @@ def test_a_drawing_that_is_not_there_yet_bars_nobody(
 ) -> None:
     page.route(drawings, lambda on_its_way: None)
     found = []
-    for address in ("", "neuron?nr_n=2&nr_bias=true"):
+    for address in ("", "neuron?nr_n=5&nr_bias=true"):
         open_page(page, app_url, address, STATES[address])
         found += [f"/{address}: {one}" for one in barriers(page)]
     page.unroute(drawings)

@@ -25,7 +25,7 @@ from genrekit.teaching.mlp import MLP
 from genrekit.teaching.presets import EXPERIMENTS, Experiment
 from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
 from genrekit.teaching.settings import LIMITS, RunSettings
-from genrekit.teaching.surfaces import error_map, neuron_surface
+from genrekit.teaching.surfaces import error_map
 from genrekit.teaching.tasks import make_task
 
 ALL = 10**9
@@ -531,10 +531,3 @@ def test_the_pacer_gives_what_is_due() -> None:
     assert set(given) <= {0, 1}
     assert pacer.due(1000.0, 10.0) <= 6  # an absence is not made up for
     assert pacer.due(1000.1, SPEEDS["flat out"](1000)) > 10_000
-
-
-def test_a_neuron_surface_agrees_with_the_formula() -> None:
-    axis, answer = neuron_surface([1.5, -0.5], 0.25, "tanh", size=9)
-    assert answer[2, 7] == pytest.approx(math.tanh(1.5 * axis[7] - 0.5 * axis[2] + 0.25))
-    with pytest.raises(SettingsError, match="two weights"):
-        neuron_surface([1.0, 2.0, 3.0])

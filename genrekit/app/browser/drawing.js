@@ -1,4 +1,4 @@
-// What the drawings share: SVG nodes, and pictures of sound.
+// What the drawings share: SVG nodes, the hand that drags them, numbers, and pictures of sound.
 
 const SVG = "http://www.w3.org/2000/svg";
 // Dark to bright in even steps of lightness, so that it reads in grey as well.
@@ -6,10 +6,13 @@ const LOUDNESS = [
   [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
   [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
 ];
-const COLOURS = Array.from({ length: 256 }, (_, byte) => {
-  const at = (byte / 255) * (LOUDNESS.length - 1), low = Math.min(LOUDNESS.length - 2, Math.floor(at));
-  return LOUDNESS[low].map((v, k) => Math.round(v + (LOUDNESS[low + 1][k] - v) * (at - low)));
+const scale = (stops) => Array.from({ length: 256 }, (_, byte) => {
+  const at = (byte / 255) * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(at));
+  return stops[low].map((v, k) => Math.round(v + (stops[low + 1][k] - v) * (at - low)));
 });
+const COLOURS = scale(LOUDNESS);
+// Below and above a middle.
+export const DIVERGING = scale([[140, 60, 0], [230, 145, 60], [247, 247, 247], [100, 160, 215], [5, 60, 120]]);
 
 export function make(name, attributes = {}, text) {
   const node = document.createElementNS(SVG, name);
@@ -18,16 +21,47 @@ export function make(name, attributes = {}, text) {
   return node;
 }
 
+// Where the pointer is in a node, 0 to 1 from the left and from below.
+export function placeIn(node, { clientX, clientY }) {
+  const box = node.getBoundingClientRect();
+  return [(clientX - box.left) / box.width, (box.bottom - clientY) / box.height];
+}
+
+// While the pointer holds a node, `move` gets its place there.
+export function drag(node, move, end = () => {}) {
+  const place = (event) => move(...placeIn(node, event), event);
+  node.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    node.setPointerCapture(event.pointerId);
+    node.onpointermove = place;
+    place(event);
+  });
+  node.addEventListener("lostpointercapture", () => {
+    node.onpointermove = null;
+    end();
+  });
+}
+
+// A number to some significant digits as people write it: 9.36 × 10⁻¹⁴ and not 9.36e-14.
+export function figure(value, digits = 6) {
+  const [mantissa, exponent] = String(Number(value.toPrecision(digits))).replaceAll("-", "−").split("e");
+  const raised = [...(exponent ?? "").replace("+", "")].map((c) => (c === "−" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]));
+  return exponent ? `${mantissa} × 10${raised.join("")}` : mantissa;
+}
+
 export const percent = (p) => `${Math.round(100 * p)}%`;
 
-// Rows of bytes, the lowest first, painted as loudness from the bottom up, one pixel each.
-export function paint(canvas, values, rows) {
+// Numbers from base64.
+export const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) => s.charCodeAt(0)).buffer);
+
+// Rows of bytes, the lowest first, painted from the bottom up, one pixel each; as loudness, unless told.
+export function paint(canvas, values, rows, colours = COLOURS) {
   const columns = values.length / rows;
   Object.assign(canvas, { width: columns, height: rows });
   const image = new ImageData(columns, rows);
   values.forEach((value, i) => {
     const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + (i % columns));
-    image.data.set(COLOURS[value], at);
+    image.data.set(colours[value], at);
     image.data[at + 3] = 255;
   });
   canvas.getContext("2d").putImageData(image, 0, 0);

@@ -3,7 +3,7 @@
 // While it plays, the sound's clock is the only clock: it places the line and chooses the levels
 // and the probabilities to show, without asking the server.
 
-import { make, paint, percent } from "./drawing.js";
+import { decode, make, paint, percent } from "./drawing.js";
 
 const stories = new WeakMap();
 
@@ -17,8 +17,6 @@ export default function ({ parentElement, data }) {
   story.receive(data);
   return () => story.part.sound.pause();
 }
-
-const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) => s.charCodeAt(0)).buffer);
 
 class Story {
   constructor(root) {

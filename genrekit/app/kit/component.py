@@ -4,7 +4,7 @@ Their scripts are sent once, not with each message: a network that learns sends 
 second, each smaller than its script.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +13,11 @@ import streamlit as st
 from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
-__all__ = ["component"]
+__all__ = ["component", "into_address"]
 
 _APP: Final = Path(__file__).resolve().parents[1]
 _FOLDER: Final = "browser"
+_LONGEST: Final = 12
 
 
 def component(name: str) -> Callable[..., Any]:
@@ -35,6 +36,24 @@ def component(name: str) -> Callable[..., Any]:
         return _declared(name)(**options)
 
     return mount
+
+
+def into_address(key: str, prefix: str, names: Iterable[str]) -> Callable[[], None]:
+    """Return a callback that writes settings into the address, once the visitor has let go.
+
+    Parameters
+    ----------
+    key : of the component, which sends its settings by name as the trigger value `settings`
+    prefix : of these names in the address
+    names : that are meant; whoever reads the address checks their values
+    """
+
+    def write() -> None:
+        sent = st.session_state[key].settings
+        known = set(names) & set(sent)
+        st.query_params.update({prefix + name: str(sent[name])[:_LONGEST] for name in known})
+
+    return write
 
 
 def _show_folder(name: str) -> None:

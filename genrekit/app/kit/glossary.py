@@ -130,6 +130,16 @@ def page_words(mention: str) -> None:
 
 
 def page_heading(mention: str) -> None:
-    """Show a page's heading from `headings.toml`, and the button that explains its words."""
-    page_header(**HEADINGS[mention])
-    page_words(mention)
+    """Show a page's heading from `headings.toml`, and the button that explains its words.
+
+    The page of an exhibit, which speaks for itself, has no `try_`: its heading takes two lines.
+    """
+    heading = HEADINGS[mention]
+    if "try_" in heading:
+        page_header(**heading)
+        page_words(mention)
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.title(heading["title"], anchor=False, width="stretch")
+        page_words(mention)
+    st.markdown(heading["see"])

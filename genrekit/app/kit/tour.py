@@ -47,7 +47,6 @@ class Stop:
     action : label of the link that sets this up; empty if there is none
     query : settings of that link
     enter : settings that distinguish this stop from others on its page
-    later : settings of what follows this stop on its page and leads on to the same stop
     """
 
     page: str
@@ -58,7 +57,6 @@ class Stop:
     action: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     enter: Mapping[str, str] = field(default_factory=dict)
-    later: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_stops(tables: Mapping[str, Any]) -> tuple[Stop, ...]:
@@ -88,9 +86,7 @@ def stop_at(address: str, query: Mapping[str, str]) -> int | None:
     """Return the index of the stop at a page with these settings, None if it is none."""
     here = None
     for number, stop in enumerate(STOPS):
-        entered = stop.enter.items() <= query.items()
-        later = bool(stop.later) and stop.later.items() <= query.items()
-        if stop.address == address and (entered or later):
+        if stop.address == address and stop.enter.items() <= query.items():
             here = number
     return here
 

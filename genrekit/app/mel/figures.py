@@ -1,4 +1,4 @@
-"""Formulas and figures of the mel scale page: calculator, ear test and filter bank."""
+"""Figures of the mel scale page: the curve and the filter bank."""
 
 from typing import Final
 
@@ -9,173 +9,47 @@ from numpy.typing import NDArray
 from genrekit.app.kit import charts
 from genrekit.features.trace import BankReport
 from genrekit.mel.scale import MelFormula, hz_to_mel
-from genrekit.mel.tones import StepUnit, nearest_note, step_size
 
 __all__ = [
     "FORMULA_NAMES",
     "bank_figure",
     "curve_figure",
-    "formula_latex",
-    "inverse_latex",
-    "note_label",
-    "staircase_figure",
-    "steps_figure",
 ]
 
 FORMULA_NAMES: Final[dict[MelFormula, str]] = {"htk": "HTK", "slaney": "Slaney"}
 _BIN_DOTS: Final = 400
-# Keeps the tops of fractions from being cut off by their box.
-_STRUT: Final = r"\vphantom{\Bigg(}"
 _AXIS_HZ: Final = {20: "20", 100: "100", 500: "500", 1000: "1k", 5000: "5k", 20_000: "20k"}
-
-
-def note_label(frequency: float) -> str:
-    """Return the nearest note, such as "A4 + 3 cents", or "no pitch" for 0 Hz."""
-    name, cents = nearest_note(frequency)
-    if not str(name):
-        return "no pitch"
-    offset = round(float(cents))
-    return f"{name} {'+' if offset > 0 else '−'} {abs(offset)} cents" if offset else str(name)
-
-
-# -- formulas with their numbers ----------------------------------------------------------------
-
-
-def formula_latex(hz: float, formula: MelFormula) -> str:
-    """Write out the conversion from Hz to mel."""
-    mel = float(hz_to_mel(hz, formula))
-    if formula == "htk":
-        return _two_lines(
-            "m", rf"2595\,\log_{{10}}\!\left(1+\frac{{{hz:.7g}}}{{700}}\right)", f"{mel:.2f}"
-        )
-    if hz < 1000:
-        return _two_lines("m", rf"\frac{{3}}{{200}}\times {hz:.7g}", f"{mel:.3f}")
-    return _two_lines("m", rf"15+27\,\frac{{\ln({hz:.7g}/1000)}}{{\ln 6.4}}", f"{mel:.3f}")
-
-
-def inverse_latex(hz: float, formula: MelFormula) -> str:
-    """Write out the conversion from mel to Hz."""
-    mel = float(hz_to_mel(hz, formula))
-    if formula == "htk":
-        return _two_lines("f", rf"700\left(10^{{\,{mel:.2f}/2595}}-1\right)", f"{hz:.7g}")
-    if hz < 1000:
-        return _two_lines("f", rf"\frac{{200}}{{3}}\times {mel:.3f}", f"{hz:.7g}")
-    return _two_lines("f", rf"1000\times 6.4^{{\,({mel:.3f}-15)/27}}", f"{hz:.7g}")
-
-
-def _two_lines(name: str, formula: str, result: str) -> str:
-    """Put the result below the formula: on one line they are wider than a phone."""
-    return rf"\begin{{aligned}}{name}&={_STRUT}{formula}\\&={result}\end{{aligned}}"
 
 
 # -- the curve ----------------------------------------------------------------------------------
 
 
 def curve_figure(hz: float, *, logarithmic: bool) -> go.Figure:
-    """Draw both formulas over frequency, each on its own axis, and mark one frequency."""
+    """Draw both formulas over frequency, as shares of 1000 Hz's mel, and mark one frequency."""
     top = max(8000.0, min(1.25 * hz, 96_000.0))
     f = np.geomspace(20, top, 300) if logarithmic else np.linspace(0, top, 300)
-    chart = charts.figure(x="frequency, Hz", y="mel (HTK)", height=400)
-    styles: tuple[tuple[MelFormula, str, str, str], ...] = (
-        ("htk", charts.BLUE, "solid", "y"),
-        ("slaney", charts.ORANGE, "dash", "y2"),
+    chart = charts.figure(x="frequency, Hz", y="mel, where 1000 Hz is 1", height=400)
+    styles: tuple[tuple[MelFormula, str, str], ...] = (
+        ("htk", charts.BLUE, "solid"),
+        ("slaney", charts.ORANGE, "dash"),
     )
-    for formula, colour, dash, axis in styles:
-        chart.add_scatter(
-            x=f.astype(np.float32),
-            y=hz_to_mel(f, formula).astype(np.float32),
-            mode="lines",
-            name=FORMULA_NAMES[formula],
-            line={"color": colour, "width": 3, "dash": dash},
-            yaxis=axis,
-            hovertemplate="%{x:.0f} Hz is %{y:.2f} mel<extra></extra>",
-        )
-    height = float(hz_to_mel(hz, "htk"))
-    chart.add_scatter(
-        x=[hz, hz, float(f[0])],
-        y=[0, height, height],
-        mode="lines",
-        line={"color": charts.GREY, "dash": "dot", "width": 1.5},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    chart.add_scatter(
-        x=[hz],
-        y=[height],
-        mode="markers+text",
-        showlegend=False,
-        text=[f"  {hz:.6g} Hz = {height:.1f} mel"],
-        textposition="bottom right" if hz < top / 2 and not logarithmic else "top left",
-        marker={"color": charts.VERMILION, "size": 13, "symbol": "diamond"},
-        hovertemplate=f"{hz:.6g} Hz is {height:.2f} mel<extra></extra>",
-    )
-    chart.add_scatter(
-        x=[hz],
-        y=[float(hz_to_mel(hz, "slaney"))],
-        yaxis="y2",
-        mode="markers",
-        showlegend=False,
-        marker={"color": charts.ORANGE, "size": 10, "symbol": "square"},
-        hovertemplate=f"{hz:.6g} Hz is %{{y:.3f}} mel (Slaney)<extra></extra>",
-    )
-    # 1000 Hz stands at the same height on both rulers: 1000 mel left, 15 mel right.
-    highest = 1.08 * float(hz_to_mel(top, "htk"))
-    chart.update_layout(
-        yaxis={"range": [0, highest]},
-        yaxis2={
-            "title": "mel (Slaney)",
-            "overlaying": "y",
-            "side": "right",
-            "range": [0, highest * 15 / 1000],
-            "showgrid": False,
-        },
-        xaxis={"type": "log" if logarithmic else "linear"},
-    )
+    for formula, colour, dash in styles:
+        line = {"mode": "lines", "line": {"color": colour, "width": 3, "dash": dash}}
+        point = {"mode": "markers", "marker": {"color": colour, "size": 13}, "showlegend": False}
+        for x, look in ((f, line), (np.array([hz]), point)):
+            mel = hz_to_mel(x, formula)
+            chart.add_scatter(
+                x=x.astype(np.float32),
+                y=(mel / hz_to_mel(1000, formula)).astype(np.float32),
+                customdata=mel.astype(np.float32),
+                name=FORMULA_NAMES[formula],
+                hovertemplate="%{x:.6g} Hz is %{customdata:.2f} mel<extra></extra>",
+                **look,
+            )
     if logarithmic:
-        chart.update_xaxes(tickvals=list(_AXIS_HZ), ticktext=list(_AXIS_HZ.values()))
-    return chart
-
-
-# -- the ear test -------------------------------------------------------------------------------
-
-
-def steps_figure(pairs: dict[str, tuple[float, float]]) -> go.Figure:
-    """Draw the size of each named step in hertz, mel and semitones."""
-    units: tuple[StepUnit, ...] = ("hz", "mel", "semitones")
-    titles = ("in hertz", "in mel", "in semitones")
-    chart = charts.panels(titles, height=260, rows=1, cols=3, horizontal_spacing=0.1)
-    for column, unit in enumerate(units, start=1):
-        sizes = [step_size(low, high, unit) for low, high in pairs.values()]
-        chart.add_bar(
-            x=list(pairs),
-            y=sizes,
-            text=[f"{size:.3g}" if size < 100 else f"{size:.0f}" for size in sizes],
-            textposition="outside",
-            cliponaxis=False,
-            marker={"color": [charts.BLUE, charts.ORANGE], "pattern": {"shape": ["", "/"]}},
-            hovertemplate="step %{x}: %{y:.1f} " + unit + "<extra></extra>",
-            row=1,
-            col=column,
-        )
-        chart.update_yaxes(range=[0, 1.2 * max(sizes)], showticklabels=False, row=1, col=column)
-    return chart
-
-
-def staircase_figure(stairs: dict[str, NDArray[np.float64]], seconds: float) -> go.Figure:
-    """Draw named staircases, frequency over time."""
-    chart = charts.figure(x="time, s", y="frequency, Hz", height=320)
-    styles = ((charts.BLUE, "solid", "circle"), (charts.ORANGE, "dash", "square"))
-    for (name, f), (colour, dash, symbol) in zip(stairs.items(), styles, strict=True):
-        chart.add_scatter(
-            x=(np.arange(len(f)) * seconds).astype(np.float32),
-            y=f.astype(np.float32),
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "shape": "hv", "dash": dash, "width": 2},
-            marker={"symbol": symbol, "size": 8},
-            hovertemplate="%{y:.0f} Hz<extra></extra>",
-        )
-    return chart
+        ticks = {"tickvals": list(_AXIS_HZ), "ticktext": list(_AXIS_HZ.values())}
+        return chart.update_xaxes(type="log", **ticks)
+    return chart.update_xaxes(tickformat=",d")
 
 
 # -- the filter bank ----------------------------------------------------------------------------
@@ -183,7 +57,7 @@ def staircase_figure(stairs: dict[str, NDArray[np.float64]], seconds: float) -> 
 
 def bank_figure(report: BankReport, *, chosen: int, zoom: tuple[float, float]) -> go.Figure:
     """Draw the triangles, empty and chosen ones marked, and the FFT bins below them."""
-    chart = charts.figure(x="frequency, Hz", y="weight of the band", height=400)
+    chart = charts.figure(x="frequency, Hz", y="weight of the band", height=300)
     bands = np.arange(len(report.peaks))
     full = np.setdiff1d(bands, report.empty)
     _add_triangles(chart, report, full[full % 2 == 0], "bands", charts.BLUE, "solid", 1.5)
@@ -204,7 +78,7 @@ def bank_figure(report: BankReport, *, chosen: int, zoom: tuple[float, float]) -
             hovertemplate="bin at %{x:.1f} Hz, weight %{y:.4f} in band %{customdata}"
             "<extra></extra>",
         )
-    chart.update_xaxes(range=zoom)
+    chart.update_xaxes(range=zoom, tickformat=",d")
     chart.update_yaxes(range=[0, 1.08 * _tallest(report, zoom)])
     return chart
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_heading, tip
-from genrekit.app.kit.widgets import URL, chart, choice, clamp
+from genrekit.app.kit.widgets import URL, chart, choice, clamp, show_error
 from genrekit.app.mel import figures as views
 from genrekit.features.trace import BankReport, inspect_bank
 from genrekit.mel.scale import FilterNorm, MelFormula
@@ -31,24 +31,30 @@ class BankSettings(NamedTuple):
 
 def filter_bank() -> None:
     page_heading("bank")
-    settings = _bank_settings()
+    picture, controls = st.columns([3, 2], gap="medium")
+    with controls:
+        settings = _bank_settings()
     if settings.fmin >= settings.fmax:
-        st.error(
-            f"The range is empty, for {settings.fmin:,} Hz is not below {settings.fmax:,} Hz: "
-            "lower its start or raise its end.",
-            icon=":material/error:",
+        show_error(
+            f"The range is empty: lower its start, {settings.fmin:,} Hz, or raise its end, "
+            f"{settings.fmax:,} Hz."
         )
         return
     report = inspect_bank(**settings._asdict())
+    with picture:
+        _bank_picture(settings, report)
     _bank_verdict(settings, report)
+
+
+def _bank_picture(settings: BankSettings, report: BankReport) -> None:
+    """Draw the bank, and one of its bands in particular."""
+    place = st.container()
     clamp("mel_band", 1, settings.n_mels)
-    left, right = st.columns(2)
     band = 1
     if settings.n_mels > 1:
         middle = min(20, settings.n_mels)
-        band = left.slider("Look at band", 1, settings.n_mels, middle, key="mel_band", **URL)
-    with right:
-        zoom = choice("Show", {"all": "the whole range", "low": "its lowest part"}, "mel_zoom")
+        band = st.slider("Look at band", 1, settings.n_mels, middle, key="mel_band", **URL)
+    zoom = choice("Show", {"all": "the whole range", "low": "its lowest part"}, "mel_zoom")
     low, centre, high = report.edges[band - 1 : band + 2]
     caught = int(np.count_nonzero(report.bands[band - 1]))
     st.markdown(
@@ -58,21 +64,29 @@ def filter_bank() -> None:
     end = float(settings.fmax)
     if zoom == "low":
         end = settings.fmin + (settings.fmax - settings.fmin) / 10
-    chart(
-        views.bank_figure(report, chosen=band - 1, zoom=(float(settings.fmin), end)),
-        alt=f"{settings.n_mels} triangular mel bands from {settings.fmin} to {settings.fmax} Hz, "
-        f"narrow at low frequencies and wide at high ones; {len(report.empty)} are empty.",
-        key="mel_bank",
-    )
+    with place:
+        chart(
+            views.bank_figure(report, chosen=band - 1, zoom=(float(settings.fmin), end)),
+            alt=f"{settings.n_mels} triangular mel bands from {settings.fmin} to {settings.fmax} "
+            f"Hz, narrow at low frequencies and wide at high ones; {len(report.empty)} are empty.",
+            key="mel_bank",
+        )
 
 
 def _bank_settings() -> BankSettings:
-    one, two, three = st.columns(3)
-    n_mels = one.slider("Number of bands", 1, 256, 40, key="mel_bands", **URL)
-    n_fft = two.select_slider(
+    n_mels = st.slider("Number of bands", 1, 256, 40, key="mel_bands", **URL)
+    n_fft = st.select_slider(
         "n_fft: samples in one spectrum", N_FFTS, 2048, help=tip("Window"), key="mel_n_fft", **URL
     )
-    rate = three.selectbox(
+    norm = choice(
+        "Heights",
+        {"slaney": "equal areas", "peak": "equal peaks"},
+        "mel_norm",
+        help="Equal areas (librosa's default) keeps wide bands from shouting down narrow ones; "
+        "equal peaks lets every triangle reach 1.",
+    )
+    formula = choice("Formula", views.FORMULA_NAMES, "mel_bank_formula", default="slaney")
+    rate = st.selectbox(
         "Sample rate",
         [8000, 16000, 22050, 44100, 48000],
         2,
@@ -81,22 +95,12 @@ def _bank_settings() -> BankSettings:
         help=tip("Sample rate"),
         **URL,
     )
-    four, five, six, seven = st.columns([3, 3, 3, 4])
     nyquist = rate // 2
     clamp("mel_fmin", 0, nyquist)
     clamp("mel_fmax", 0, nyquist)
-    fmin = four.number_input("From, Hz", 0, nyquist, 0, 50, key="mel_fmin", **URL)
-    fmax = five.number_input("to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax", **URL)
-    with six:
-        formula = choice("Formula", views.FORMULA_NAMES, "mel_bank_formula", default="slaney")
-    with seven:
-        norm = choice(
-            "Heights",
-            {"slaney": "equal areas", "peak": "equal peaks"},
-            "mel_norm",
-            help="Equal areas (librosa's default) keeps wide bands from shouting down narrow ones; "
-            "equal peaks lets every triangle reach 1.",
-        )
+    left, right = st.columns(2)
+    fmin = left.number_input("From, Hz", 0, nyquist, 0, 50, key="mel_fmin", **URL)
+    fmax = right.number_input("to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax", **URL)
     return BankSettings(rate, n_fft, n_mels, int(fmin), int(fmax), formula, norm)
 
 
@@ -122,9 +126,9 @@ def _bank_verdict(settings: BankSettings, report: BankReport) -> None:
     left, right = st.columns(2)
     n_fft, n_mels = report.n_fft_needed, report.n_mels_possible
     if n_fft in N_FFTS:
-        left.button(f"Remedy: raise n_fft to {n_fft}", on_click=_set, args=("mel_n_fft", n_fft))
+        left.button(f"Fix: raise n_fft to {n_fft}", on_click=_set, args=("mel_n_fft", n_fft))
     if n_mels:
-        label = f"Remedy: take {counted(n_mels, 'band')}"
+        label = f"Fix: use {counted(n_mels, 'band')}"
         right.button(label, on_click=_set, args=("mel_bands", n_mels))
 
 

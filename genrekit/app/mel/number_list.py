@@ -1,11 +1,10 @@
-"""Section of the mel scale page: a list of numbers, converted into a table to take away."""
+"""The calculator of the mel scale page for a list of numbers: a table to download."""
 
 from typing import Final, Literal
 
 import numpy as np
 import streamlit as st
 
-from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.widgets import choice, download, escape
 from genrekit.app.mel import figures as views
 from genrekit.mel.number_list import MAX_NUMBERS, BadEntry, convert, parse_numbers
@@ -21,7 +20,6 @@ MAX_LIST_CHARACTERS: Final = 250_000
 
 
 def number_list() -> None:
-    page_heading("list")
     unit: Literal["hz", "mel"] = choice(
         "The numbers are", {"hz": "hertz", "mel": "mel"}, "mel_unit"
     )
@@ -61,7 +59,7 @@ def _list_input() -> str:
         saved = st.query_params.get("mel_list", DEFAULT_LIST)
         st.session_state.mel_text = saved[:MAX_LIST_CHARACTERS]
     text = st.text_area(
-        f"Up to {MAX_NUMBERS:,} numbers, between commas, semicolons, spaces or line breaks",
+        f"Up to {MAX_NUMBERS:,} numbers, separated by commas, semicolons, spaces or line breaks",
         key="mel_text",
         persist_state="session",
         height=120,

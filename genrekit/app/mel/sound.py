@@ -1,14 +1,17 @@
-"""Sections of the mel scale page on one clip: its four stages, and one of its numbers."""
+"""Section of the mel scale page on one clip: its four stages, and one of its numbers."""
 
 import hashlib
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app import song_workers
+from genrekit.app.kit.component import component, into_address
 from genrekit.app.kit.glossary import page_heading
+from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import URL, chart, clamp, escape, show_error
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio.decoder import AUDIO_SUFFIXES
@@ -16,17 +19,15 @@ from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.invert import Stage, resynthesise
-from genrekit.features.trace import CellTrace, clip_params, power_spectrogram, trace_cell
+from genrekit.features.trace import CellTrace, clip_params, trace_cell
 from genrekit.mel import tones
-from genrekit.mel.scale import mel_frequencies
 from genrekit.system.records import read_toml
 from genrekit.verdict.analysis import Song, samples_of
 from genrekit.wording import counted
 
-__all__ = ["sound_to_mfcc", "trace"]
+__all__ = ["sound_to_mfcc"]
 
 Samples = NDArray[np.float32]
 
@@ -45,7 +46,11 @@ CLIPS: Final = {
     "record": "Your microphone",
 }
 
-_STAGES: Final = read_toml(__file__)["stages"]
+_TABLES: Final = read_toml(__file__)
+_STEPS: Final = _TABLES["stages"]
+_READING: Final = _TABLES["reading"]
+_KEY: Final = "mel_stages"
+_mount: Final = component("stages")
 
 
 class Clip(NamedTuple):
@@ -57,35 +62,44 @@ class Clip(NamedTuple):
 
 
 def sound_to_mfcc() -> None:
-    """Show one sound in four stages, and play each."""
+    """Show one sound in four pictures, play what each keeps, and trace a cell of the last one."""
     page_heading("sound")
+    exhibit = st.container()
     clip = _clip()
     if clip is None:
         return
-    spectrum_db, mel_db, mfcc, centres = _stages(clip.digest, clip.samples, clip.params)
-    chart(
-        views.stages_figure(clip.samples, spectrum_db, mel_db, mfcc, clip.params, centres),
-        alt="Four pictures of one sound over time: its waveform, its spectrogram, the same "
-        f"spectrogram in {counted(clip.params.n_mels, 'mel band')}, and "
-        f"{counted(clip.params.n_mfcc, 'MFCC')}.",
-        key="mel_stages",
-    )
-    st.caption(
-        "Bright is loud in pictures 2 and 3, from 0 to 80 decibels (dB) above the floor; 10 dB "
-        "more sounds about twice as loud. In picture 4 each row is compared with its own average: "
-        "brown below, purple above; point at a cell for its number."
-    )
-    _players(clip)
-
-
-def _players(clip: Clip) -> None:
-    st.header("Hear what each step keeps", anchor=False)
     keep = st.slider(
         "Coefficients kept in step 4", 1, 40, clip.params.n_mfcc, key="mel_keep", **URL
     )
+    st.caption(_READING)
+    st.header("Trace a number", anchor=False)
+    cell = _cell(clip)
+    step = next((i for i in range(4) if st.query_params.get("mel_step") == str(i)), 0)
+    stage: Stage | None = _STEPS[step].get("stage")
+    kept = keep if stage == "mfcc" else None
+    sound = _playable(clip.digest, clip.samples, clip.params, stage, kept)
+    hop = clip.params.hop_length / clip.params.sample_rate
+    with exhibit:
+        _mount(
+            key=_KEY,
+            data={
+                "step": step,
+                "steps": _steps(clip, keep),
+                "cell": [cell.frame, cell.coefficient],
+                "hop": hop,
+                "seconds": len(clip.samples) / clip.params.sample_rate,
+                "sound": media_url(sound, "audio/wav", "mel"),
+                "pictures": _pictures(clip.digest, clip.samples, clip.params),
+            },
+            on_settings_change=into_address(_KEY, "mel_", ["step"]),
+            on_cell_change=partial(_choose_cell, hop),
+        )
+    _trace(cell, clip.params)
+
+
+def _steps(clip: Clip, keep: int) -> list[dict[str, str]]:
+    """Return title and text of each step, with its numbers."""
     per_second = clip.params.frames * clip.params.sample_rate / len(clip.samples)
-    # Two rows of two, not two columns: on a phone they then stack in order.
-    columns = [*st.columns(2), *st.columns(2)]
     numbers = {
         "plain": clip.params.sample_rate,
         "spectrogram": per_second * (1 + clip.params.n_fft // 2),
@@ -94,26 +108,11 @@ def _players(clip: Clip) -> None:
         "bands": counted(clip.params.n_mels, "mel band"),
         "kept": counted(keep, "MFCC"),
     }
-    for column, step in zip(columns, _STAGES, strict=True):
-        with column.container(border=True):
-            title, stage = step["title"].format(**numbers), step.get("stage")
-            st.markdown(f"**{title}**")
-            kept = keep if stage == "mfcc" else None
-            st.audio(_playable(clip.digest, clip.samples, clip.params, stage, kept), alt=title)
-            st.caption(step["text"].format(**numbers))
-    st.caption(
-        "Steps 2 to 4 are rebuilt from their numbers: the MFCCs' sums undone, a spectrum that fits "
-        "the mel bands, and a phase estimated by the Griffin-Lim method. The phase is a guess "
-        "every time, so part of the roughness comes from the rebuilding and not from the MFCCs."
-    )
+    return [{key: step[key].format(**numbers) for key in ("title", "text")} for step in _STEPS]
 
 
-def trace() -> None:
-    """Trace one MFCC back to the samples."""
-    page_heading("trace")
-    clip = _clip()
-    if clip is None:
-        return
+def _cell(clip: Clip) -> CellTrace:
+    """Ask for a moment and a coefficient, which a click in the picture sets, too."""
     hop = clip.params.hop_length / clip.params.sample_rate
     last = round((clip.params.frames - 1) * hop, 2)
     left, right = st.columns(2)
@@ -123,24 +122,32 @@ def trace() -> None:
         "Coefficient", 0, clip.params.n_mfcc - 1, 1, key="mel_coefficient", **URL
     )
     frame = min(round(moment / hop), clip.params.frames - 1)
-    cell = trace_cell(clip.samples, clip.params, frame, coefficient)
+    return trace_cell(clip.samples, clip.params, frame, coefficient)
+
+
+def _choose_cell(hop: float) -> None:
+    """Set the sliders to the cell that was clicked."""
+    frame, coefficient = st.session_state[_KEY].cell
+    st.session_state.mel_moment = round(int(frame) * hop, 2)
+    st.session_state.mel_coefficient = min(max(int(coefficient), 0), PARAMS.n_mfcc - 1)
+
+
+def _trace(cell: CellTrace, params: FeatureParams) -> None:
+    """Show where one MFCC comes from, back to the samples."""
+    figures = {
+        "The sum below": views.signed(cell.total),
+        f"The MFCC, frame {cell.frame}": views.signed(cell.value),
+        "Middle of the frame": f"{cell.seconds:.3f} s",
+    }
     with st.container(horizontal=True):
-        st.metric("The sum below", views.signed(cell.total), border=True, width=165)
-        st.metric(f"The MFCC, frame {frame}", views.signed(cell.value), border=True, width=165)
-        st.metric("Middle of the frame", f"{cell.seconds:.3f} s", border=True, width=165)
+        for name, value in figures.items():
+            st.metric(name, value, border=True, width="content")
     st.latex(views.sum_latex(cell))
-    mfcc = _stages(clip.digest, clip.samples, clip.params)[2]
+    _trace_steps(cell, params)
     chart(
-        views.cell_map(mfcc, clip.params, frame, coefficient),
-        alt=f"All MFCCs of the clip over time; a ring marks coefficient {coefficient} at "
-        f"{cell.seconds:.2f} s.",
-        key="mel_cell_map",
-    )
-    _trace_steps(cell, clip.params)
-    chart(
-        views.trace_figure(cell, clip.params),
+        views.trace_figure(cell, params),
         alt=f"Five charts: the frame at {cell.seconds:.2f} s, its spectrum, its mel band levels, "
-        f"the DCT row of coefficient {coefficient}, and their products, whose sum is "
+        f"the DCT row of coefficient {cell.coefficient}, and their products, whose sum is "
         f"{cell.total:.3f}.",
         key="mel_trace",
     )
@@ -272,15 +279,8 @@ def _decoded(digest: str, _data: bytes) -> Samples:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _stages(
-    digest: str, _samples: Samples, params: FeatureParams
-) -> tuple[Samples, Samples, Samples, NDArray[np.float64]]:
-    """Return (frames, rows) of spectrogram, dB, mel spectrogram, dB, and MFCCs; centres in Hz."""
-    segment = _samples[np.newaxis]
-    spectrum = extraction.power_to_db(power_spectrogram(_samples, params)[np.newaxis])[0]
-    mel, mfcc = extraction.log_mel(segment, params)[0], extraction.mfcc(segment, params)[0]
-    edges = mel_frequencies(params.n_mels + 2, 0, params.sample_rate / 2, params.mel_formula)
-    return spectrum, mel, mfcc, edges[1:-1]
+def _pictures(digest: str, _samples: Samples, params: FeatureParams) -> list[dict[str, Any]]:
+    return views.pictures(_samples, params)
 
 
 @st.cache_data(max_entries=64, show_spinner="Rebuilding the sound …")

@@ -1,5 +1,6 @@
-"""Figures of the mel scale page: one sound on its way to MFCCs."""
+"""Pictures and figures of the mel scale page: one sound on its way to MFCCs."""
 
+import base64
 from typing import Any, Final
 
 import numpy as np
@@ -7,15 +8,17 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from genrekit.app.kit import charts
+from genrekit.features import extraction
 from genrekit.features.extraction import FeatureParams
-from genrekit.features.trace import CellTrace
+from genrekit.features.trace import CellTrace, power_spectrogram
+from genrekit.mel.scale import mel_frequencies
 
-__all__ = ["cell_map", "signed", "stages_figure", "sum_latex", "trace_figure"]
+__all__ = ["pictures", "signed", "sum_latex", "trace_figure"]
 
 Array = NDArray[np.floating[Any]]
 
 _SPECTRUM_ROWS: Final = 256
-_ROWS_BETWEEN_TICKS: Final = 9
+_TICK_DISTANCE: Final = 0.17
 _AXIS_HZ: Final = (100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -35,66 +38,72 @@ def sum_latex(trace: CellTrace) -> str:
     )
 
 
-def stages_figure(
-    samples: Array,
-    spectrum_db: Array,
-    mel_db: Array,
-    mfcc: Array,
-    params: FeatureParams,
-    centres: NDArray[np.float64],
-) -> go.Figure:
-    """Draw waveform, spectrogram, mel spectrogram and MFCCs over one time axis.
+def pictures(samples: Array, params: FeatureParams) -> list[dict[str, Any]]:
+    """Return waveform, spectrogram, mel spectrogram and MFCCs of a clip, small and for a browser.
 
     Parameters
     ----------
-    samples : ndarray, shape (samples,)
-    spectrum_db, mel_db, mfcc : ndarray, shape (frames, rows); dB, dB, and the MFCCs themselves
-    centres : ndarray, shape (n_mels,), Hz
+    samples : ndarray, shape (samples,), at params.sample_rate
+    params : of one segment as long as the clip
+
+    Returns
+    -------
+    list of dict, with the keys
+        values : base64 of rows by frames, the lowest row first: int8 for the waveform (lowest and
+            highest sample of each of many pieces, 127 being the peak), float32 for the MFCCs,
+            otherwise uint8 from 0, the floor, to 255, 80 dB above it
+        hz : of each row, rounded; only where rows are frequencies
+        ticks : pairs of a share of the height and its label
     """
-    chart = charts.panels(
-        (
-            "1 · Waveform (air pressure)",
-            "2 · Spectrogram (Hz)",
-            "3 · Mel spectrogram (Hz, in mel bands)",
-            "4 · MFCCs (number of the coefficient)",
-        ),
-        height=760,
-        shared_xaxes=True,
-        vertical_spacing=0.055,
-        row_heights=[0.16, 0.28, 0.28, 0.28],
+    segment = samples[np.newaxis]
+    spectrum, top = _pooled(
+        extraction.power_to_db(power_spectrogram(samples, params)[np.newaxis])[0], params
     )
-    hop = params.hop_length / params.sample_rate
-    x, y = _envelope(samples, params.sample_rate)
-    line = {"color": charts.BLUE, "width": 1}
-    chart.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
-    pooled, top = _pooled(spectrum_db, params)
-    rows = pooled.shape[1]
-    _add_levels(chart, 2, pooled, hop, (np.arange(rows) + 0.5) * top / rows, " Hz")
-    _add_levels(chart, 3, mel_db, hop, np.arange(1, mel_db.shape[1] + 1), "")
-    chart.update_yaxes(**_band_ticks(centres), row=3, col=1)
-    _add_mfcc(chart, mfcc, 4, hop)
-    chart.update_xaxes(range=[0, len(samples) / params.sample_rate])
-    chart.update_xaxes(title_text="time, s", row=4, col=1)
-    return chart
+    rows = spectrum.shape[1]
+    edges = mel_frequencies(params.n_mels + 2, 0, params.sample_rate / 2, params.mel_formula)
+    mfcc = extraction.mfcc(segment, params)[0]
+    return [
+        {"values": _encoded(_envelope(samples)), "ticks": []},
+        {
+            "values": _encoded(_levels(spectrum)),
+            "hz": np.rint((np.arange(rows) + 0.5) * top / rows).tolist(),
+            "ticks": [(f / top, _hertz(f)) for f in _AXIS_HZ[4:]],
+        },
+        {
+            "values": _encoded(_levels(extraction.log_mel(segment, params)[0])),
+            "hz": np.rint(edges[1:-1]).tolist(),
+            "ticks": _band_ticks(edges[1:-1]),
+        },
+        {
+            "values": _encoded(mfcc.T.astype(np.float32)),
+            "ticks": [((k + 0.5) / mfcc.shape[1], str(k)) for k in range(0, mfcc.shape[1], 4)],
+        },
+    ]
 
 
-def _band_ticks(centres: NDArray[np.float64]) -> dict[str, list[Any]]:
+def _encoded(values: NDArray[Any]) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")
+
+
+def _hertz(f: float) -> str:
+    return f"{f / 1000:g}k" if f >= 1000 else f"{f:g}"
+
+
+def _band_ticks(centres: NDArray[np.float64]) -> list[tuple[float, str]]:
     """Label round frequencies at their position among the bands, at a distance to each other."""
-    ticks: dict[float, str] = {}
+    ticks: list[tuple[float, str]] = []
     for f in _AXIS_HZ:
-        position = float(np.interp(f, centres, np.arange(1, len(centres) + 1)))
-        if f <= centres[-1] and position - max(ticks, default=-np.inf) >= _ROWS_BETWEEN_TICKS:
-            ticks[position] = str(f)
-    return {"tickvals": list(ticks), "ticktext": list(ticks.values())}
+        position = float(np.interp(f, centres, np.arange(len(centres)) + 0.5)) / len(centres)
+        if f <= centres[-1] and position - (ticks[-1][0] if ticks else 0) >= _TICK_DISTANCE:
+            ticks.append((position, _hertz(f)))
+    return ticks
 
 
-def _envelope(samples: Array, sample_rate: int, columns: int = 800) -> tuple[Array, Array]:
-    """Return times and values of the lowest and highest sample of each of `columns` pieces."""
-    step = max(1, len(samples) // columns)
-    pieces = samples[: len(samples) // step * step].reshape(-1, step)
-    y = np.stack([pieces.min(axis=1), pieces.max(axis=1)], axis=1).ravel()
-    x = np.repeat(np.arange(len(pieces)) * step / sample_rate, 2)
-    return x.astype(np.float32), y.astype(np.float32)
+def _envelope(samples: Array, columns: int = 800) -> NDArray[np.int8]:
+    """Return the lowest and the highest sample of each piece, 127 being the clip's peak."""
+    pieces = np.array_split(samples, columns)
+    ends = np.array([(piece.min(), piece.max()) for piece in pieces])
+    return np.rint(127 * ends / np.abs(ends).max()).astype(np.int8)
 
 
 def _pooled(spectrum_db: Array, params: FeatureParams) -> tuple[Array, float]:
@@ -106,53 +115,9 @@ def _pooled(spectrum_db: Array, params: FeatureParams) -> tuple[Array, float]:
     return pooled, rows * step * params.sample_rate / params.n_fft
 
 
-def _add_levels(chart: go.Figure, row: int, db: Array, hop: float, y: Array, unit: str) -> None:
-    """Draw levels as whole decibels above the floor, one byte a cell."""
-    floor = float(db.max()) - 80
-    chart.add_heatmap(
-        z=np.clip(np.rint(db.T - floor), 0, 80).astype(np.uint8),
-        x0=0,
-        dx=hop,
-        y=y.astype(np.float32),
-        colorscale="Viridis",
-        showscale=False,
-        hovertemplate="%{x:.2f} s, %{y:.0f}" + unit + ", %{z} dB above the floor<extra></extra>",
-        row=row,
-        col=1,
-    )
-
-
-def _add_mfcc(chart: go.Figure, mfcc: Array, row: int | None, hop: float) -> None:
-    """Draw MFCCs, each row relative to its own mean: coefficient 0 would drown the others."""
-    spread = np.maximum(mfcc.std(axis=0), 1e-6)
-    chart.add_heatmap(
-        z=np.clip((mfcc - mfcc.mean(axis=0)) / spread, -3, 3).T.astype(np.float32),
-        customdata=np.round(mfcc.T, 1).astype(np.float32),
-        x0=0,
-        dx=hop,
-        zmid=0,
-        colorscale="PuOr",
-        showscale=False,
-        hovertemplate="%{x:.2f} s, coefficient %{y}: %{customdata:.1f}<extra></extra>",
-        row=row,
-        col=row and 1,
-    )
-
-
-def cell_map(mfcc: Array, params: FeatureParams, frame: int, coefficient: int) -> go.Figure:
-    """Draw all MFCCs of a clip, shape (frames, n_mfcc), and mark one of them."""
-    margin = {"l": 8, "r": 8, "t": 8, "b": 8}
-    chart = charts.figure(x="time, s", y="coefficient", height=210, margin=margin, showlegend=False)
-    hop = params.hop_length / params.sample_rate
-    _add_mfcc(chart, mfcc, None, hop)
-    for width, colour in ((7, "white"), (3, "black")):
-        ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": width}}
-        chart.add_scatter(
-            x=[frame * hop], y=[coefficient], mode="markers", marker=ring, hoverinfo="skip"
-        )
-    chart.update_xaxes(range=[-hop / 2, (len(mfcc) - 0.5) * hop])
-    chart.update_yaxes(range=[-0.8, mfcc.shape[1] - 0.2])
-    return chart
+def _levels(db: Array) -> NDArray[np.uint8]:
+    """Return levels of shape (frames, rows) as rows of bytes, 255 being the loudest."""
+    return np.clip(np.rint(255 * ((db.T - db.max()) / 80 + 1)), 0, 255).astype(np.uint8)
 
 
 # -- one cell -----------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""What an exhibit owes its visitors: it is on the first screen, and it follows the hand."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+# Width and height of a laptop, of a projector in presenter view, and of a phone, with the query.
+SCREENS = ((1280, 800, ""), (1920, 1080, "present=1"), (390, 844, ""))
+HELD_MS = 50
+
+# Notes how long after each move of the pointer a picture looks different, in `window.held`. What
+# is seen is what the frame before has drawn, so that no figure is too small.
+_WATCH = """node => {
+  const look = () => (node instanceof HTMLCanvasElement ? node.toDataURL() : node.outerHTML);
+  const held = (window.held = []);
+  let shown = look(), since = null;
+  window.addEventListener("pointermove", (event) => { since ??= event.timeStamp; }, true);
+  requestAnimationFrame(function watch() {
+    if (since !== null && look() !== shown) {
+      shown = look();
+      held.push(performance.now() - since);
+      since = null;
+    }
+    if (held === window.held) requestAnimationFrame(watch);
+  });
+}"""
+_TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def off_screen(page: Any, parts: Sequence[Any]) -> list[str]:
+    """The parts, locators, that are not wholly on the screen before anybody scrolls."""
+    screen = page.viewport_size
+    found = []
+    for part in parts:
+        box = part.bounding_box()
+        right, bottom = box["x"] + box["width"], box["y"] + box["height"]
+        if min(box["x"], box["y"]) < 0 or right > screen["width"] or bottom > screen["height"]:
+            found.append(f"{part}: {box}")
+    return found
+
+
+def messages(page: Any) -> list[Any]:
+    """What the page tells the server from now on; ask before it is opened."""
+    sent: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    return sent
+
+
+def hold(
+    page: Any, grip: tuple[float, float], by: tuple[float, float], picture: Any, moves: int = 24
+) -> list[float]:
+    """Press at `grip` and move on `by`, px, without letting go: each change of `picture`, in ms.
+
+    A change is measured from the pointer's move to the frame after the one that shows it.
+    """
+    picture.evaluate(_WATCH)
+    page.mouse.move(*grip)
+    page.mouse.down()
+    for i in range(1, moves + 1):
+        page.mouse.move(*(start + i * way / moves for start, way in zip(grip, by, strict=True)))
+        page.evaluate(_TWO_FRAMES)
+    times: list[float] = page.evaluate("window.held")
+    return times
+
+
+def assert_it_follows_the_hand(times: Sequence[float], moves: int = 24) -> None:
+    """Half of the moves or more have changed the picture, within `HELD_MS` in the median."""
+    assert len(times) >= moves / 2, f"{len(times)} changes in {moves} moves: {times}"
+    assert median(times) <= HELD_MS, times
+
+
+def centre(part: Any) -> tuple[float, float]:
+    """The middle of a part, a locator."""
+    box = part.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def thumb(slider: Any) -> tuple[float, float]:
+    """The middle of the thumb of a native slider, a locator, which is as wide as it is high."""
+    box = slider.bounding_box()
+    share = slider.evaluate("one => (one.value - one.min) / (one.max - one.min)")
+    size = box["height"]
+    return box["x"] + size / 2 + share * (box["width"] - size), box["y"] + size / 2
