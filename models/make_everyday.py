@@ -3,7 +3,8 @@
     python -m models.make_everyday teacher WHEEL --music DIR
     python -m models.make_everyday prepare --music DIR --songs DIR --tracks CSV
     python -m models.make_everyday distil
-    python -m models.make_everyday head --songs DIR --tracks CSV --stored-tags NPZ --outside DIR
+    python -m models.make_everyday head --songs DIR --tracks CSV --stored-tags NPZ --test-tags NPZ \
+        --outside DIR
     python -m models.make_everyday measure --outside DIR --speech DIR
 
 All take --work DIR, where each step leaves what the next one needs. When interrupted, run a step
@@ -13,7 +14,8 @@ WHEEL is musicnn 0.1.0 (`pip download --no-deps musicnn==0.1.0`). --music is a f
 music of any kind. --songs are genre folders of GTZAN's audio, or of a part of it. --tracks has the
 columns track, artist, fault_filtered and artist_fold, as for `models.make`; only the fault-filtered
 train and valid parts are used. --stored-tags holds the published network's tags of GTZAN's train
-part (`X`, probabilities; `IDS`, the track of each row). --outside are genre folders of other music
+part (`X`, probabilities; `IDS`, the track of each row), --test-tags those of its test part, on
+which the head is measured once. --outside are genre folders of other music
 with a `tracks.csv` that names the artists.
 
 `teacher` reads the published weights and leaves out filters that never fire. `prepare` worsens the

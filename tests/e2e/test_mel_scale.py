@@ -106,7 +106,7 @@ def test_the_tone_follows_the_hand_and_the_core_has_the_last_word(
     assert f"where it is {float(shown):.2f} mel" in label
     other = page.context.new_page()
     open_section(other, app_url, "Two rulers", "Two rulers", mel_hz=str(hz))
-    assert other.locator("[data-part=htk]").input_value() == shown
+    until(other, lambda: other.locator("[data-part=htk]").input_value() == shown)
     assert page.problems == []
 
 

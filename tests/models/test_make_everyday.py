@@ -170,11 +170,13 @@ def test_all_steps_give_a_bundle(music, work, tmp_path, monkeypatch, capsys):
     assert step(monkeypatch, "distil", *where, "--steps", 3) == 2
     assert "other settings" in capsys.readouterr().err
     given = ("--songs", music, "--tracks", tracks, "--outside", music)
-    stored = ("--stored-tags", tmp_path / "tags.npz")
+    stored = ("--stored-tags", tmp_path / "tags.npz", "--test-tags", tmp_path / "tags.npz")
     assert step(monkeypatch, "head", *where, *given, *stored) == 0
     model = GenreModel.load(tmp_path / "everyday")
-    assert model.card["measured"]["gtzan_train_by_artist_folds"]["songs"] == 7
-    assert model.card["measured"]["outside_by_artist_folds"]["songs"] == 9
+    assert model.card["gtzan_train_by_artist_folds"]["songs"] == 7
+    assert model.card["outside_by_artist_folds"]["songs"] == 9
+    assert model.card["measured"]["tracks"] == 2
+    assert "Universitat Pompeu Fabra" in (tmp_path / "everyday/LICENSE-musicnn.txt").read_text()
     verdict = model.classify_file(music / "metal" / "metal.00001.wav")
     assert max(verdict.probabilities, key=verdict.probabilities.get) == "metal"
     assert verdict.sounds_like
