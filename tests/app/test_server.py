@@ -304,7 +304,7 @@ def test_the_next_server_resumes_the_jobs_warms_up_and_stops(folder, job, troubl
         ]
         assert endings == ["job ended", "job put back"]
         assert job.status == "waiting"
-        assert processes_of(job) == []
+        wait(lambda: not processes_of(job), PATIENCE)  # they were killed, and may still be dying
     finally:
         if server.process.poll() is None:
             server.process.kill()
