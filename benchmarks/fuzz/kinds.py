@@ -216,7 +216,7 @@ def _check_samples(samples: NDArray[np.float32]) -> None:
 
 def _check_verdict(verdict: Any) -> None:
     for row in (verdict, *verdict.segments):
-        values = list(row.probabilities.values())
+        values = list(row.outcomes.values())
         if values and not (min(values) >= 0 and abs(sum(values) - 1) < 1e-3):
             raise FlawError(f"Probabilities {values}")
     if not 0 <= verdict.confidence <= 1 + 1e-6:

@@ -269,7 +269,7 @@ def test_a_stopped_server_is_gone_in_time_and_requeues_its_jobs(troubled, job):
         assert troubled.stop() < STOP_SECONDS
         with contextlib.suppress(Exception):
             page.close()
-    assert processes_of(job) == []
+    wait(lambda: not processes_of(job))
     assert job.status == "waiting"
     names = [event["event"] for event in troubled.events()]
     assert "job put back" in names
@@ -304,7 +304,7 @@ def test_the_next_server_resumes_the_jobs_warms_up_and_stops(folder, job, troubl
         ]
         assert endings == ["job ended", "job put back"]
         assert job.status == "waiting"
-        wait(lambda: not processes_of(job), PATIENCE)  # they were killed, and may still be dying
+        wait(lambda: not processes_of(job))  # killed, and perhaps still dying
     finally:
         if server.process.poll() is None:
             server.process.kill()
