@@ -216,8 +216,8 @@ def _check_samples(samples: NDArray[np.float32]) -> None:
 
 def _check_verdict(verdict: Any) -> None:
     for row in (verdict, *verdict.segments):
-        values = list(row.outcomes.values())
-        if values and not (min(values) >= 0 and abs(sum(values) - 1) < 1e-3):
+        values = list(row.probabilities.values())
+        if values and not (min(values) >= 0 and sum(values) < 1 + 1e-3):
             raise FlawError(f"Probabilities {values}")
     if not 0 <= verdict.confidence <= 1 + 1e-6:
         raise FlawError(f"A confidence of {verdict.confidence}")

@@ -74,9 +74,9 @@ class Verdict:
 
     @property
     def outcomes(self) -> dict[str, float]:
-        """The probabilities of the genres, and of `NO_MUSIC` where it is noticeable: they sum to 1.
+        """The probabilities of the genres, and of `NO_MUSIC` where it is noticeable.
 
-        Empty where nothing could be judged.
+        They sum to 1, less what is not noticeable. Empty where nothing could be judged.
         """
         return _outcomes(self.probabilities)
 

@@ -26,6 +26,7 @@ from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
 from genrekit.model.tags import TAGS, TagReference
+from genrekit.model.verdicts import NOTICEABLE
 
 GENRES = ("blues", "jazz", "rock")
 
@@ -599,7 +600,7 @@ def test_the_default_model_ships():
 def test_a_model_that_ships_can_judge(name):
     model = GenreModel.load(name)
     verdict = model.classify(music(22050, 4).mean(axis=1), sample_rate=22050)
-    assert sum(verdict.outcomes.values()) == pytest.approx(1, abs=1e-5)
+    assert 1 - NOTICEABLE <= sum(verdict.outcomes.values()) <= 1 + 1e-5
     params = model.params
     if not params.center:  # trained on stored spectrograms, so it must cut sound where frames are
         assert params.segment_samples % params.hop_length == 0
