@@ -2,7 +2,7 @@
 
 A tag's probability says little: "beautiful" is rare among the tags that people give and never
 probable, "rock" is common and often so. Its rank among the reference songs says what a person
-would: more acoustic than 93 % of them.
+would: more acoustic than 93% of them.
 """
 
 from dataclasses import dataclass

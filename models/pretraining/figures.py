@@ -8,6 +8,7 @@ from genrekit.model.metrics import (
     accuracy,
     choose_candidate_limit,
     expected_calibration_error,
+    is_candidate,
     share_interval,
 )
 from models.pretraining.head import right_answers
@@ -49,7 +50,7 @@ def coverage(probabilities: Floats, songs: Songs) -> dict[str, float]:
         here = songs.folds == fold
         limit = choose_candidate_limit(probabilities[~here], labels[~here])
         rows = probabilities[here]
-        candidates = rows >= np.minimum(limit, rows.max(axis=1, keepdims=True))
+        candidates = is_candidate(rows, limit)
         held += candidates[np.arange(len(rows)), labels[here]].tolist()
         sizes += candidates.sum(axis=1).tolist()
     return {"coverage": float(np.mean(held)), "mean_size": float(np.mean(sizes))}

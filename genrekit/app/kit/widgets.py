@@ -37,12 +37,11 @@ __all__ = [
 URL: Final[dict[str, Any]] = {"bind": "query-params"}
 
 
-def page_header(title: str, see: str, try_: str = "") -> None:
-    """Show the heading of a page: what there is to see and, below it, what to try."""
+def page_header(title: str, see: str, try_: str) -> None:
+    """Show the heading of a page: what there is to see, and what to try."""
     st.title(title, anchor=False)
     st.markdown(see)
-    if try_:
-        st.markdown(f":material/lightbulb: **Try:** {try_}")
+    st.markdown(f":material/lightbulb: **Try:** {try_}")
 
 
 def first_step(page: str, label: str, icon: str, **chosen: str) -> None:
