@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genrekit.teaching.mlp import Step, flat, numerical_gradients
-from genrekit.teaching.run import Run, Snapshot, Weight
+from genrekit.teaching.run import Run, Weight
 from genrekit.teaching.settings import OWN
 from genrekit.teaching.tasks import TASKS
 
 __all__ = [
     "Answer",
     "GradientCheck",
-    "answer_after",
     "ask",
     "check_gradient",
     "dry_run",
@@ -28,19 +27,9 @@ __all__ = [
 Array = NDArray[np.float64]
 
 
-def dry_run(run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None) -> Step:
-    """Compute what learning from an example would do, without doing it.
-
-    The example, of shape (inputs,), meets the network as it is now, or as it was at `snapshot`.
-    """
-    net = run.network(None if snapshot is None else snapshot.parameters)
-    return net.step(np.asarray(inputs, float), [target], run.learning_rate)
-
-
-def answer_after(run: Run, step: Step) -> float:
-    """Return the answer to the example of a dry run after its step."""
-    net = run.network(flat([*step.weights_after, *step.biases_after]))
-    return float(net.forward(step.activations[0])[0, 0])
+def dry_run(run: Run, inputs: ArrayLike, target: float) -> Step:
+    """Compute what learning from an example of shape (inputs,) would do, without doing it."""
+    return run.network().step(np.asarray(inputs, float), [target], run.learning_rate)
 
 
 # -- questions and answers ----------------------------------------------------------------

@@ -78,10 +78,6 @@ class Step:
         """The network's answer before the update."""
         return self.activations[-1]
 
-    def inside(self) -> Array:
-        """Concatenate activations, deltas, gradients and bias gradients."""
-        return flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
-
     @property
     def finite(self) -> bool:
         """Return True if no number of the step has overflowed."""

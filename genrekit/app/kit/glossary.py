@@ -130,6 +130,17 @@ def page_words(mention: str) -> None:
 
 
 def page_heading(mention: str) -> None:
-    """Show a page's heading from `headings.toml`, and the button that explains its words."""
-    page_header(**HEADINGS[mention])
-    page_words(mention)
+    """Show a page's heading from `headings.toml`, and the button that explains its words.
+
+    A heading without `try_` is slim, for a page whose exhibit fills the first screen.
+    """
+    if "try_" in HEADINGS[mention]:
+        page_header(**HEADINGS[mention])
+        page_words(mention)
+        return
+    with st.container(key="slim_heading", gap=None):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.title(HEADINGS[mention]["title"], anchor=False, width="stretch")
+            with st.container(width="content"):
+                page_words(mention)
+        st.markdown(HEADINGS[mention]["see"])
