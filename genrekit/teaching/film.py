@@ -52,7 +52,8 @@ def make_stretch(run: Run, grain: int, most: int, seconds: float, steps: int = 0
             rows.append(_row(run))
         if run.finished or (run.seen % n == 0 and len(rows) > looked + LOOK_EVERY):
             looked = len(rows)
-            findings.append((run.seen, diagnose(run)))
+            # What broke a run is told at its last moment.
+            findings.append((int(rows[-1][0]), diagnose(run)))
     return Stretch(np.array(rows), run.history[first:], findings)
 
 

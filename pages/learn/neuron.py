@@ -10,8 +10,8 @@ import streamlit as st
 from genrekit.app.kit.charts import BLUE, GREY, ORANGE, add_contour, figure, mark, plane
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.widgets import URL, chart, choice, plain_errors
+from genrekit.app.neuron.formulas import CURVES, number, two_a_line
 from genrekit.app.neuron.view import neuron_view
-from genrekit.app.playground.formulas import CURVES, number, two_a_line
 from genrekit.system.records import read_toml
 from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
 from genrekit.teaching.surfaces import neuron_surface
@@ -81,9 +81,7 @@ def arithmetic(parts: Parts, result: NeuronOutput) -> None:
     products = two_a_line([*map(bracket, result.products), *bias])
     h = f"{result.net_input:.6g}"
     general = r"\sum x_i w_i" + (" + b" if bias else "")
-    curve = CURVES[parts.activation].formula.format(
-        f"({h})" if parts.activation == "sigmoid" else h
-    )
+    curve = CURVES[parts.activation].format(f"({h})" if parts.activation == "sigmoid" else h)
     st.latex(
         rf"\begin{{aligned}} h &= {general} \\ &= {terms} \\ &= {products} \\ "
         rf"&= {h} \\[6pt] s(h) &= {curve} \\ &= {number(result.activation, digits=6)} "

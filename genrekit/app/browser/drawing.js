@@ -54,7 +54,7 @@ const CIVIDIS = [
 export function scaleColour(low, high) {
   const steps = CIVIDIS.length - 1;
   return (value, out, at) => {
-    const place = Math.min(1, Math.max(0, (value - low) / (high - low))) * steps;
+    const place = value > low ? Math.min(1, (value - low) / (high - low)) * steps : 0;
     const from = Math.min(steps - 1, Math.floor(place)), part = place - from;
     for (let k = 0; k < 3; k++) out[at + k] = CIVIDIS[from][k] + (CIVIDIS[from + 1][k] - CIVIDIS[from][k]) * part;
     out[at + 3] = 255;

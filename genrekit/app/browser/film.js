@@ -89,7 +89,11 @@ export class Film {
 
   get moment() { return this.moments[this.index()]; }
   get found() { return this.findings.filter(([seen]) => seen <= this.position).pop()?.[1] ?? []; }
-  get speed() { return this.head.speeds[this.head.view.bp_speed]; }
+  // Examples a second; a short film lasts two seconds at least.
+  get speed() {
+    const speed = this.head.speeds[this.head.view.bp_speed];
+    return this.whole ? Math.min(speed, this.end / 2) : speed;
+  }
   get grain() { return Math.max(1, Math.round(this.speed / PICTURES)); }
 
   // How far one picture goes: as far as there is film.

@@ -26,8 +26,9 @@ export function powerOfTen(value, digits) {
   return `${Number(mantissa)}·10${raised}`.replace("-", "−");
 }
 
-// A finite number with so many significant digits; `bracket` puts negative ones and powers in brackets.
+// A number with so many significant digits; `bracket` puts negative ones and powers in brackets.
 export function number(value, digits = DIGITS, bracket = false) {
+  if (!Number.isFinite(value)) return "beyond all numbers";
   const short = rounded(value, digits), size = Math.abs(short);
   const power = size !== 0 && (size < 1e-4 || size >= 10 ** digits);
   const text = power ? powerOfTen(short, digits - 1) : String(short + 0).replace("-", "−");

@@ -2,6 +2,7 @@
 // answers over the two inputs. Lines and the inputs' circles can be dragged up and down.
 
 import { make, paintPlane, signColour } from "./drawing.js";
+import { number, powerOfTen } from "./formulas.js";
 import { range } from "./network_maths.js";
 
 // Change of a weight, and of a question by the width of the trained range, for each pixel.
@@ -145,9 +146,10 @@ export class NetworkPicture {
   }
 }
 
-export function short(value) {
+function short(value) {
   if (!Number.isFinite(value)) return "?";
-  return (Math.abs(value) < 10 ? value.toFixed(2) : value.toPrecision(2)).replace("-", "−");
+  const size = Math.abs(value);
+  return size < 10 ? value.toFixed(2).replace("-", "−") : size < 1e4 ? number(value, size < 100 ? 2 : 4) : powerOfTen(value, 0);
 }
 
 // Dragging: `begin` gives the value at the start, `move` gets it and the pixels upwards.

@@ -14,6 +14,7 @@ import { NetworkPicture } from "./network_picture.js";
 const HEIGHT = 290, CURVE = 120, PHONE = 560;
 // An answer that is off by less is called right.
 const CLOSE = 0.05;
+const TOO_LARGE = "The network's numbers have grown beyond what a computer can hold.";
 const SIGNS = { sum: "+", product: "×", difference: "−" };
 const views = new WeakMap();
 // A visitor comes back from another page to the film as it was.
@@ -147,7 +148,8 @@ class View {
 
   choose(key, value) {
     this.view[key] = value;
-    if (key === "bp_stage") film.position = Math.floor(film.position) + Number(value[0]) / 4 - 0.125;
+    if (key === "bp_stage") film.position = film.moment.seen + (Number(value[0]) - 1) / 4;
+    else if (key === "bp_speed") film.position = film.moment.seen;
     this.build();
     this.tell();
     this.run();
@@ -331,6 +333,10 @@ class View {
     const [x, t] = this.view.bp_ex === "my question" ? [question, this.target(question)]
       : film.examples?.[film.moment.seen % count] ?? [question, 0];
     const step = network.step(p, x, t, head.rate);
+    if (![step.loss, ...step.after].every(Number.isFinite)) {
+      this.find("formulas").textContent = this.drawnFormulas = TOO_LARGE;
+      return null;
+    }
     const phase = (place % 1) * 4, stage = Math.floor(phase), weight = network.list[this.selected];
     const answerAfter = network.forward(step.after, x).answer;
     const shown = stages({ network, step, p, weight, names: head.names, kinds: head.kinds, rate: head.rate, answerAfter })[stage];
@@ -365,13 +371,14 @@ class View {
   drawOff(off) {
     if (this.head.task === "own") return;
     const one = this.map.passesOne ? " On the dotted line the right answer is 1." : "";
-    this.find("off").textContent = `Off by ${number(off.inside, 2)} on average in the square, ${number(off.all, 2)} everywhere.${one}`;
+    this.put("off", !Number.isFinite(off.all) ? TOO_LARGE : `Off by ${number(off.inside, 2)} on average in the square, ${number(off.all, 2)} everywhere.${one}`);
   }
 
   drawAnswer(answer, question) {
+    if (!Number.isFinite(answer)) return this.put("answer", `It has no answer. ${TOO_LARGE}`);
     const right = truth(this.head.task, question, this.middle);
     const four = (v) => v.toFixed(4).replace("-", "−");
-    const parts = [Math.abs(answer) < 1e6 ? `It answers <b>${four(answer)}</b>` : `It answers <b>${powerOfTen(answer, 1)}</b>`];
+    const parts = [`It answers <b>${Math.abs(answer) < 1e6 ? four(answer) : powerOfTen(answer, 1)}</b>`];
     if (right !== null) {
       // The difference of the two numbers as they are shown.
       const off = Math.round(answer * 1e4) / 1e4 - Math.round(right * 1e4) / 1e4;
@@ -381,7 +388,7 @@ class View {
     const outside = question.some((v, i) => v < this.head.low[i] || v > this.head.high[i]);
     const [low, high] = [Math.min(...this.head.low), Math.max(...this.head.high)];
     const warning = outside ? `<p class="warn">This question lies outside what it was trained on (${number(low)} to ${number(high)}): it is guessing.</p>` : "";
-    this.put("answer", `${parts.join("")}.${warning}`);
+    return this.put("answer", `${parts.join("")}.${warning}`);
   }
 
   // Set what has changed only: a screen reader is told of no more.
@@ -440,7 +447,7 @@ class View {
 
   drawGuess() {
     const { head } = this, far = Math.max(...head.high) + 0.8 * (Math.max(...head.high) - Math.min(...head.low));
-    if (!this.flat || head.task === "own") return this.put("guess", "");
+    if (!this.flat || head.task === "own" || this.slow) return this.put("guess", "");
     const asked = `${number(far)} ${SIGNS[head.task] ?? "and"} ${number(far)}`;
     if (film.guess === null) {
       if (film.position > 0) return this.put("guess", "");
