@@ -25,10 +25,10 @@ def main() -> None:
     left, right = st.columns([4, 1], gap="medium")
     with right:
         settings, rate, epochs = settings_panel()
-    with left:
-        state = playground(settings, rate, epochs)
-        st.fragment(film)(state)
     look = choice("Look closer", LOOKS, "bp_look")
+    state = playground(settings, rate, epochs)
+    with left:
+        st.fragment(film)(state)
     with state.lock:
         run = state.run_shown()
     panel(look, run)
