@@ -108,7 +108,8 @@ def test_the_map_and_the_nearest_example_are_the_cores(compute: Any) -> None:
     core = error_map(run, size=41, reach=2.0)
     answer, axis = compute(
         """const axis = maths.mapAxis(-0.2, 0.7, 2, 41);
-        const planes = new maths.Network([2, 4, 3, 1], ["tanh", "tanh", "tanh"], true).plane(given, axis);
+        const network = new maths.Network([2, 4, 3, 1], ["tanh", "tanh", "tanh"], true);
+        const planes = network.plane(given, axis);
         return [[...planes[planes.length - 1]], [...axis]]""",
         run.moment().parameters.tolist(),
     )
@@ -197,7 +198,7 @@ def test_who_recomputes_what_is_shown_gets_what_is_shown(
         for weight, stages in zip(
             run.all_weights(), stages_of(compute, run, x, float(t[0])), strict=True
         ):
-            for line in sum(stages, []):
+            for line in (line for stage in stages for line in stage):
                 if line["equals"] not in "=≈" or "mean" in line["formula"]:
                     continue
                 wanted = digits(line["result"])

@@ -1,4 +1,4 @@
-"""Stretches of a run for the film: the run's own numbers, whole epochs, bounds, problems in time."""
+"""Stretches of a run for the film: the run's own numbers, whole epochs, bounds, problems."""
 
 import numpy as np
 import pytest

@@ -76,7 +76,7 @@ class View {
   listen() {
     const press = (name, act) => this.find(name).addEventListener("click", act);
     press("train", () => (this.playing ? this.pause() : this.play()));
-    press("back", () => this.seek(film.moments[Math.max(0, film.index(Math.ceil(film.position) - 1))].seen));
+    press("back", () => this.seek(film.moments[Math.max(0, film.index() - 1)].seen));
     press("example", () => this.step((Math.floor(film.position / this.head.batch) + 1) * this.head.batch, 1));
     press("epoch", () => this.step((Math.floor(film.position / this.head.count) + 1) * this.head.count, film.grain));
     press("reset", () => (this.head.changed ? this.send("reset", Date.now()) : this.seek(0)));

@@ -186,5 +186,10 @@ def _reset(state: Playground, value: object) -> None:
 
 
 _ANSWERS: Final[dict[str, Callable[[Playground, Any], None]]] = {
-    "view": _view, "more": _more, "cut": _cut, "moment": _moment, "experiment": _experiment, "reset": _reset,
-}  # fmt: skip
+    "view": _view,
+    "more": _more,
+    "cut": _cut,
+    "moment": _moment,
+    "experiment": _experiment,
+    "reset": _reset,
+}
