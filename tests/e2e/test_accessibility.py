@@ -16,7 +16,7 @@ STATES = {
     "mel-scale?mel_view=Sound+to+MFCC": "4 · From 13 MFCCs",
     "mel-scale?mel_view=Trace+a+number": "The sum below",
     "neuron?nr_n=2&nr_bias=true": "The dashed line is where the sum is 0",
-    "backprop?bp_epochs=1&bp_look=Slow+motion": "Its activation function bends the sum",
+    "backprop?bp_epochs=1&bp_speed=slow+motion": "Its activation function bends the sum",
     "dataset": "There is no dataset yet",
     "train": "First prepare a dataset",
     "classify": "Nothing to hear yet",
