@@ -29,9 +29,10 @@ def main() -> None:
     state = playground(settings, rate, epochs)
     with left:
         st.fragment(film)(state)
-    with state.lock:
-        run = state.run_shown()
-    panel(look, run)
+    if look != LOOKS[0]:
+        with state.lock:
+            run = state.run_shown()
+        panel(look, run)
 
 
 with plain_errors():

@@ -7,8 +7,8 @@ import { powerOfTen } from "./formulas.js";
 const TOP = 3;
 
 export class ErrorCurve {
-  // `seek` gets the examples that a place in the picture stands for.
-  constructor(svg, seek) {
+  // `seek` gets the examples that a place in the picture stands for; `rest` is called at the end.
+  constructor(svg, seek, rest) {
     this.svg = svg;
     const at = (event) => {
       const box = svg.getBoundingClientRect(), scale = this.width / box.width;
@@ -17,6 +17,7 @@ export class ErrorCurve {
     };
     svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); at(event); });
     svg.addEventListener("pointermove", (event) => { if (event.buttons) at(event); });
+    svg.addEventListener("pointerup", rest);
   }
 
   build(film, width, height) {

@@ -19,6 +19,9 @@ const SIGNS = { sum: "+", product: "×", difference: "−" };
 const views = new WeakMap();
 // A visitor comes back from another page to the film as it was.
 let film = null;
+// What the server has been asked and has not answered, by its kind: two requests in a row may reach
+// it as one. Each has a number.
+let pending = {}, asks = Date.now();
 
 export default function (component) {
   const root = component.parentElement;
@@ -54,7 +57,7 @@ class View {
       hover: (what) => { this.hovered = what; this.draw(); },
       release: (what) => (what === "weight" ? this.release() : this.tell()),
     });
-    this.curve = new ErrorCurve(this.find("curve"), (position) => this.seek(position));
+    this.curve = new ErrorCurve(this.find("curve"), (position) => this.seek(position), () => this.rest());
     this.map = new AnswerMap(this.find("over"), this.find("map"), (question, final) => this.ask(question, final));
     this.listen();
     this.watcher = new ResizeObserver(() => film?.moments.length && this.build());
@@ -76,10 +79,10 @@ class View {
   listen() {
     const press = (name, act) => this.find(name).addEventListener("click", act);
     press("train", () => (this.playing ? this.pause() : this.play()));
-    press("back", () => this.seek(film.moments[Math.max(0, film.index() - 1)].seen));
+    press("back", () => this.go(film.moments[Math.max(0, film.index() - 1)].seen));
     press("example", () => this.step((Math.floor(film.position / this.head.batch) + 1) * this.head.batch, 1));
     press("epoch", () => this.step((Math.floor(film.position / this.head.count) + 1) * this.head.count, film.grain));
-    press("reset", () => (this.head.changed ? this.send("reset", Date.now()) : this.seek(0)));
+    press("reset", () => (this.head.changed ? this.send("reset", true) : this.go(0)));
     this.find("scrub").addEventListener("input", (event) => this.seek(Number(event.target.value)));
     this.find("scrub").addEventListener("change", () => this.rest());
     this.find("experiment").addEventListener("change", (event) => {
@@ -109,7 +112,8 @@ class View {
 
   receive(bytes) {
     const { head, numbers } = unpack(bytes);
-    if (film?.run !== head.run) film = new Film(head.run);
+    if (film?.run !== head.run) [film, pending] = [new Film(head.run), {}];
+    for (const [ask, last] of Object.entries(head.answered)) if (pending[ask]?.[0] <= last) delete pending[ask];
     // What the visitor has chosen since the server last spoke stays chosen.
     const view = film.head ? { ...film.head.view } : {};
     for (const [key, value] of Object.entries(head.view)) {
@@ -136,7 +140,11 @@ class View {
     this.run();
   }
 
-  send(name, value) { this.component.setTriggerValue(name, value); }
+  send(ask, value) {
+    pending[ask] = [++asks, value];
+    this.component.setTriggerValue("ask", pending);
+  }
+
   cut(change) { this.send("cut", { seen: film.moment.seen, grain: film.grain, ...change }); }
   more(wanted) { if (wanted) this.send("more", wanted); }
 
@@ -191,12 +199,17 @@ class View {
     this.draw();
   }
 
+  go(position) {
+    this.seek(position);
+    this.rest();
+  }
+
   // To a moment ahead: at once if it is in the film, else as soon as it is.
   step(seen, grain) {
     this.playing = false;
     const there = film.moments[film.index(seen)]?.seen === seen || seen > film.last || film.whole && seen > film.end;
     this.awaited = there ? null : seen;
-    if (there) { this.seek(seen); this.rest(); }
+    if (there) this.go(seen);
     else this.more(film.ask(grain === 1 ? film.moment.seen : film.end, grain));
   }
 
@@ -213,7 +226,7 @@ class View {
       before = now;
       this.more(film.wants());
       if (film.finished) this.pause();
-      else this.draw();
+      else if (!this.calm.matches || now - this.drawn > 500) this.draw(now);
       this.ticking = this.playing;
       if (this.playing) requestAnimationFrame(tick);
     };
@@ -290,7 +303,8 @@ class View {
     }
   }
 
-  draw() {
+  draw(now = 0) {
+    this.drawn = now;
     const { head, network } = this, { moment } = film;
     if (!moment || !network || network.parameters !== moment.p.length) return;
     const p = this.parameters, question = this.question;

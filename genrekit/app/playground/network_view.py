@@ -66,7 +66,7 @@ def chosen(run: Run) -> dict[str, str]:
 
 
 def _one_of(value: str | None, options: Sequence[str]) -> str:
-    return value if value in options else options[0]
+    return value if value is not None and value in options else options[0]
 
 
 def _number(text: str | None, default: float) -> str:
@@ -81,8 +81,7 @@ def network_view(state: Playground) -> None:
     """Mount the film with the key "network", and answer what it asks."""
     _keep_in_address(state.run)
     message, state.stretch = _message(state), None
-    asks = {f"on_{ask}_change": partial(_answer, state, ask) for ask in _ANSWERS}
-    _mount(key="network", data=message, **asks)
+    _mount(key="network", data=message, on_ask_change=partial(_answer, state))
 
 
 def _keep_in_address(run: Run) -> None:
@@ -102,7 +101,7 @@ def _message(state: Playground) -> bytes:
     net, numbers = run.mlp, []
     head = {
         "run": state.name, "take": state.take, "base": state.base, "play": state.play,
-        "told": state.told, "changed": bool(run.changes),
+        "answered": state.answered, "told": state.told, "changed": bool(run.changes),
         "sizes": net.layer_sizes, "bias": bool(net.biases), "names": unit_names(net.layer_sizes),
         "kinds": [net.activation] * (len(net.weights) - 1) + [net.output_activation],
         "task": run.settings.task, "low": low.tolist(), "high": high.tolist(),
@@ -137,11 +136,13 @@ def _message(state: Playground) -> bytes:
 # -- what the browser asks ------------------------------------------------------------------------
 
 
-def _answer(state: Playground, ask: str) -> None:
-    value = st.session_state["network"].get(ask)
-    if value is not None:
-        with plain_errors(), state.lock:
-            _ANSWERS[ask](state, value)
+def _answer(state: Playground) -> None:
+    """Answer what has not been answered: the browser repeats it until it hears that it has been."""
+    with plain_errors(), state.lock:
+        for ask, (number, value) in (st.session_state["network"].ask or {}).items():
+            if number > state.answered.get(ask, 0):
+                state.answered[ask] = number
+                _ANSWERS[ask](state, value)
 
 
 def _view(state: Playground, value: Mapping[str, Any]) -> None:

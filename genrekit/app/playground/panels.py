@@ -29,8 +29,7 @@ __all__ = ["panel", "proof_table"]
 
 def panel(look: str, run: Run) -> None:
     """Show a panel about a run."""
-    if look in _LOOKS:
-        _LOOKS[look](run)
+    _LOOKS[look](run)
 
 
 # -- proof -----------------------------------------------------------------------------------

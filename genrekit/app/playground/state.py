@@ -18,7 +18,7 @@ from genrekit.teaching.film import Stretch, make_stretch
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 
-__all__ = ["Playground", "current", "playground"]
+__all__ = ["Playground", "playground"]
 
 # A stretch of the film holds at most so many moments and bytes, and takes so many seconds to make;
 # the first of a take is short.
@@ -42,6 +42,7 @@ class Playground:
     shown : the examples seen at the moment that the browser has told of
     stretch : a part of the film that has not been sent yet
     with_examples : whether the examples of the run go with it
+    answered : the number of the last answered request of each kind
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Playground:
     refresh: bool = False
     stretch: Stretch | None = None
     with_examples: bool = False
+    answered: dict[str, float] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def restart(self, run: Run, *, play: bool = False, told: str = "") -> None:
@@ -93,14 +95,9 @@ class Playground:
         return self.run.at(min(self.shown, self.run.seen))
 
 
-def current() -> Playground | None:
-    """Return this session's playground, None before its first drawing."""
-    return st.session_state.get("_playground")
-
-
 def playground(settings: RunSettings, learning_rate: float, epochs: int) -> Playground:
     """Return this session's playground, restarted if `settings` have changed."""
-    state = current()
+    state: Playground | None = st.session_state.get("_playground")
     if state is None or state.run.settings != settings:
         run = Run(settings, learning_rate=learning_rate, epochs=epochs)
         state = st.session_state["_playground"] = state or Playground(run)
