@@ -129,6 +129,9 @@ def test_it_waits_and_then_plays_at_once_and_smoothly_without_the_server(
     assert view.number("seen") < late
     view.press("One epoch")
     assert view.number("seen") % 1000 == 0
+    view.press("Play backwards")
+    view.until(lambda: view.number("seen") < late - 1000)
+    view.press("Pause")
     view.part("scrub").press("Home")
     assert "0 examples" in view.part("place").inner_text()
     for seen in range(1, 11):

@@ -7,6 +7,8 @@ import { range } from "./network_maths.js";
 
 // Seconds of film below which more is asked for, and pictures a second.
 const AHEAD = 8, PICTURES = 60;
+// Milliseconds after which an answer is no longer expected.
+const PATIENCE = 10_000;
 
 export function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
@@ -96,14 +98,15 @@ export class Film {
   }
   get grain() { return Math.max(1, Math.round(this.speed / PICTURES)); }
 
-  // How far one picture goes: as far as there is film.
-  play(seconds) { this.position = Math.min(this.position + seconds * this.speed, this.end); }
-  rewind(seconds) { this.position = Math.max(0, this.position - seconds * this.speed); }
+  // Moves as far as there is film, back for negative seconds; true where it ends.
+  play(seconds) {
+    this.position = Math.max(0, Math.min(this.position + seconds * this.speed, this.end));
+    return seconds < 0 ? this.position === 0 : this.finished;
+  }
 
   // What to ask the core for, or null: a finer part where this one is too coarse for the speed, or
   // what comes next.
   wants() {
-    if (this.asked || !this.head) return null;
     if (!this.moments.length) return this.ask(this.head.base, this.grain);
     const here = this.index(), next = this.moments[here + 1];
     const coarse = next && next.seen - this.moments[here].seen > Math.max(2 * this.grain, this.head.batch);
@@ -113,8 +116,8 @@ export class Film {
   }
 
   ask(start, grain) {
-    if (this.asked) return null;
-    this.asked = { take: this.take, start, grain, examples: !this.examples };
+    if (this.asked && performance.now() - this.asked.at < PATIENCE) return null;
+    this.asked = { start, grain, examples: !this.examples, at: performance.now() };
     return this.asked;
   }
 }

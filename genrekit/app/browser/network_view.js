@@ -41,8 +41,10 @@ class View {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-part="${name}"]`);
     this.pick = (key) => root.querySelector(`[data-view="${key}"]`);
+    this.stages = root.querySelectorAll("[data-stage]");
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.playing = false;
+    this.direction = 1;
     this.pictures = 0;
     this.last = {};
     this.sent = {};
@@ -78,10 +80,18 @@ class View {
 
   listen() {
     const press = (name, act) => this.find(name).addEventListener("click", act);
-    press("train", () => (this.playing ? this.pause() : this.play()));
+    press("train", () => (this.playing ? this.pause() : this.play(1)));
+    press("rewind", () => this.play(-1));
     press("back", () => this.go(film.moments[Math.max(0, film.index() - 1)].seen));
-    press("example", () => this.step((Math.floor(film.position / this.head.batch) + 1) * this.head.batch, 1));
-    press("epoch", () => this.step((Math.floor(film.position / this.head.count) + 1) * this.head.count, film.grain));
+    press("example", () => {
+      const { count, batch } = this.head, { seen } = film.moment;
+      this.step(seen + Math.min(batch, count - (seen % count)), 1);
+    });
+    press("epoch", () => {
+      const { count } = this.head;
+      // A stretch from here has the end of the epoch in it.
+      this.step((Math.floor(film.moment.seen / count) + 1) * count, Math.ceil(count / 100));
+    });
     press("reset", () => (this.head.changed ? this.send("reset", true) : this.go(0)));
     this.find("scrub").addEventListener("input", (event) => this.seek(Number(event.target.value)));
     this.find("scrub").addEventListener("change", () => this.rest());
@@ -91,6 +101,9 @@ class View {
     });
     for (const select of this.root.querySelectorAll("[data-view]")) {
       select.addEventListener("change", () => this.choose(select.dataset.view, select.value));
+    }
+    for (const button of this.stages) {
+      button.addEventListener("click", () => { this.playing = false; this.choose("bp_stage", button.textContent); });
     }
     const slider = this.find("slide"), box = this.find("value");
     slider.addEventListener("input", () => this.change(this.selected, Number(slider.value)));
@@ -104,7 +117,7 @@ class View {
   }
 
   stop() {
-    this.pause();
+    this.playing = false;
     this.watcher.disconnect();
   }
 
@@ -128,12 +141,12 @@ class View {
     if (cut) {
       this.edit = this.awaited = null;
       this.most = film.position;
-      if (head.play) this.playing = true;
+      if (head.play) [this.playing, this.direction] = [true, 1];
     }
     this.watcher.observe(this.find("view"));
     if (film.moments.length) this.build();
-    if (this.awaited !== null) this.step(this.awaited, 1);
-    if (head.wanted !== head.rate && this.wanted !== `${head.take} ${head.wanted}`) {
+    if (this.awaited) this.step(...this.awaited);
+    if (film.moments.length && head.wanted !== head.rate && this.wanted !== `${head.take} ${head.wanted}`) {
       this.wanted = `${head.take} ${head.wanted}`;
       this.cut({ rate: head.wanted });
     }
@@ -178,9 +191,10 @@ class View {
 
   // -- the clock ---------------------------------------------------------------------------
 
-  play() {
-    if (film.finished) film.position = 0;
+  play(direction) {
+    if (film.finished && direction > 0) film.position = 0;
     this.playing = true;
+    this.direction = direction;
     this.run();
   }
 
@@ -207,10 +221,10 @@ class View {
   // To a moment ahead: at once if it is in the film, else as soon as it is.
   step(seen, grain) {
     this.playing = false;
-    const there = film.moments[film.index(seen)]?.seen === seen || seen > film.last || film.whole && seen > film.end;
-    this.awaited = there ? null : seen;
+    const there = film.moments[film.index(seen)].seen === seen || seen > film.last;
+    this.awaited = there ? null : [seen, grain];
     if (there) this.go(seen);
-    else this.more(film.ask(grain === 1 ? film.moment.seen : film.end, grain));
+    else this.more(film.ask(film.moment.seen, grain));
   }
 
   // Turn the page once for each picture of the screen.
@@ -222,10 +236,11 @@ class View {
     const tick = (now) => {
       this.ticking = false;
       if (!this.playing || !this.find("view").isConnected) return;
-      if (!this.edit && film.moments.length) film.play(Math.min(0.1, Math.max(0, now - before) / 1000));
+      const seconds = this.direction * Math.min(0.1, Math.max(0, now - before) / 1000);
+      const done = !this.edit && film.moments.length && film.play(seconds);
       before = now;
       this.more(film.wants());
-      if (film.finished) this.pause();
+      if (done) this.pause();
       else if (!this.calm.matches || now - this.drawn > 500) this.draw(now);
       this.ticking = this.playing;
       if (this.playing) requestAnimationFrame(tick);
@@ -290,15 +305,6 @@ class View {
         box.addEventListener("change", () => this.tell());
         label.append(`${i ? "" : "Ask it: "}${name} `, box);
         return label;
-      }));
-    }
-    const stageNames = choices.bp_stage, buttons = this.find("stages");
-    if (!buttons.childElementCount) {
-      buttons.replaceChildren(...stageNames.map((name) => {
-        const button = document.createElement("button");
-        button.textContent = name;
-        button.addEventListener("click", () => { this.playing = false; this.choose("bp_stage", name); });
-        return button;
       }));
     }
   }
@@ -377,7 +383,7 @@ class View {
       const lines = shown.map((one) => `<p>${one.says}<span>${html(one)}</span></p>`);
       const batch = head.batch > 1 ? "<p>In a batch, the gradients of all its examples are averaged.</p>" : "";
       this.find("formulas").innerHTML = `<p>Example: ${example}; target t = ${number(t)}</p>${lines.join("")}${batch}`;
-      [...this.find("stages").children].forEach((button, i) => button.setAttribute("aria-pressed", i === stage));
+      this.stages.forEach((button, i) => button.setAttribute("aria-pressed", i === stage));
     }
     return { step, stage, part: phase % 1, values: step.values, written };
   }
@@ -420,10 +426,10 @@ class View {
     scrub.max = film.last;
     scrub.step = Math.max(1, Math.round(film.last / 500));
     scrub.value = position;
-    this.find("back").disabled = position <= 0;
+    this.find("back").disabled = this.find("rewind").disabled = position <= 0;
     this.find("example").disabled = this.find("epoch").disabled = film.finished;
     const epoch = moment.seen / head.count;
-    const error = Number.isFinite(moment.error) ? `${epoch % 1 ? "error of this epoch so far" : "error"} ${number(moment.error)}` : "not measured yet";
+    const error = Number.isFinite(moment.error) ? `${epoch % 1 ? "error of this epoch so far" : "error"} ${number(moment.error)}` : "error not measured yet";
     const examples = `${moment.seen.toLocaleString("en-GB")} ${moment.seen === 1 ? "example" : "examples"}`;
     const place = `${examples}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)} of ${head.epochs}, ${error}`;
     this.find("place").textContent = place;
