@@ -111,8 +111,9 @@ def test_it_waits_and_then_plays_at_once_and_smoothly_without_the_server(
     assert view.number("seen") == 0  # it waits for the visitor
     measured = page.evaluate(PICTURES)
     assert measured["moved"] < 300
-    # As many as the screen shows, or as the machine manages for a bare page.
-    assert measured["film"] >= min(50, 0.8 * measured["still"]), measured
+    # Where the machine is busy with others, most of what it manages for a page that rests.
+    quiet = measured["still"] > 58
+    assert measured["film"] >= (50 if quiet else 0.6 * measured["still"]), measured
     view.press("Continue")
     view.until(lambda: view.says("whole") == "true")
     assert max(view.received) < 400_000
@@ -333,8 +334,8 @@ def test_slow_motion_writes_the_formulas_numbers_beside_the_lines(page: Any, app
         view.press(stage)
         view.until(lambda says=says: says in formulas.inner_text())
     # The stage and the speed are in the address.
-    page.wait_for_function("location.search.includes('bp_stage')", timeout=TIMEOUT)
-    assert "slow+motion" in page.url
+    page.wait_for_function("location.search.includes('bp_stage=4')", timeout=TIMEOUT)
+    assert "bp_speed=slow+motion" in page.url
     assert page.problems == []
 
 
@@ -396,6 +397,19 @@ def test_it_is_as_it_was_after_another_page(page: Any, app_url: str) -> None:
     page.get_by_role("link", name="Backprop playground").click()
     view.root.wait_for(timeout=TIMEOUT)
     view.until(lambda: view.number("seen") == seen)
+
+
+def test_what_is_taken_away_is_the_moment_shown(page: Any, app_url: str) -> None:
+    view = View(page, app_url)
+    view.whole()
+    view.press("Pause")
+    seen = int(view.number("seen"))
+    page.get_by_role("radio", name="Take away").click()
+    page.get_by_text("The script", exact=True).click()
+    page.get_by_text(f"run.advance({seen})").wait_for(timeout=TIMEOUT)
+    view.press("One epoch")
+    seen = int(view.number("seen"))
+    page.get_by_text(f"run.advance({seen})").wait_for(timeout=TIMEOUT)
 
 
 def test_a_link_opens_the_same_network(page: Any, app_url: str) -> None:

@@ -150,6 +150,7 @@ class View {
       this.wanted = `${head.take} ${head.wanted}`;
       this.cut({ rate: head.wanted });
     }
+    if (film.moments.length && !this.playing && head.shown !== film.moment.seen) this.rest();
     this.run();
   }
 
@@ -255,7 +256,7 @@ class View {
     const width = this.find("view").clientWidth, part = this.find("drawing").clientWidth;
     if (!part) return;
     this.network = new Network(sizes, head.kinds, head.bias);
-    const shape = JSON.stringify([part, sizes, head.bias, head.names, head.low, head.high]);
+    const shape = JSON.stringify([part, sizes, head.kinds, head.bias, head.low, head.high]);
     if (shape !== this.shape) {
       this.shape = shape;
       this.picture.build(head, this.network, Math.max(280, part), width < PHONE ? 250 : HEIGHT);

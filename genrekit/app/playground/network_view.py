@@ -79,20 +79,20 @@ def _number(text: str | None, default: float) -> str:
 
 def network_view(state: Playground) -> None:
     """Mount the film with the key "network", and answer what it asks."""
-    _keep_in_address(state.run)
+    _keep_in_address(state.run, chosen(state.run))
     message, state.stretch = _message(state), None
     _mount(key="network", data=message, on_ask_change=partial(_answer, state))
 
 
-def _keep_in_address(run: Run) -> None:
-    """Write what is chosen to the address, less the defaults."""
+def _keep_in_address(run: Run, values: Mapping[str, str]) -> None:
+    """Write what is chosen to the address, less the defaults; each change shows there at once."""
     defaults = {key: options[0] for key, options in choices(run).items()}
     defaults |= {f"bp_q{i + 1}": str(value) for i, value in enumerate((*QUESTION, *[0.5] * 6))}
-    for key, value in chosen(run).items():
-        if value != defaults[key]:
-            st.query_params[key] = value
-        else:
+    for key, value in values.items():
+        if value == defaults.get(key):
             st.query_params.pop(key, None)
+        elif value != st.query_params.get(key):
+            st.query_params[key] = value
 
 
 def _message(state: Playground) -> bytes:
@@ -108,7 +108,7 @@ def _message(state: Playground) -> bytes:
         "count": len(run.inputs), "batch": run.settings.batch_size, "epochs": run.epochs,
         "rate": run.learning_rate, "wanted": st.session_state["bp_lr"],
         "log": st.session_state["bp_log"],
-        "follow": st.session_state["bp_look"] != LOOKS[0],
+        "follow": st.session_state["bp_look"] != LOOKS[0], "shown": state.shown,
         "colours": {"positive": POSITIVE, "negative": NEGATIVE},
         "speeds": {k: v(len(run.inputs), len(run.inputs) * run.epochs) for k, v in SPEEDS.items()},
         "choices": choices(run), "view": chosen(run),
@@ -147,9 +147,9 @@ def _answer(state: Playground) -> None:
 
 def _view(state: Playground, value: Mapping[str, Any]) -> None:
     """Keep what a visitor has chosen in the film."""
-    st.session_state["_film"] |= {str(key): str(text) for key, text in value.items()}
-    for key in value:
-        st.query_params.pop(key, None)
+    texts = {key: str(value[key]) for key in chosen(state.run) if key in value}
+    st.session_state["_film"] |= texts
+    _keep_in_address(state.run, texts)
 
 
 def _more(state: Playground, value: Mapping[str, Any]) -> None:
