@@ -66,3 +66,41 @@ export function paint(canvas, values, rows, colours = COLOURS) {
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
+
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+// Colours by sign, the fuller the larger, on whatever lies below.
+export function signColour(positive, negative, full) {
+  const colours = [rgb(positive), rgb(negative)];
+  return (value, out, at) => {
+    const [r, g, b] = colours[value < 0 ? 1 : 0];
+    out[at] = r; out[at + 1] = g; out[at + 2] = b;
+    out[at + 3] = 200 * Math.min(1, Math.abs(value) / full);
+  };
+}
+
+// Cividis, by Nuñez, Anderton and Renslow (2018), in even steps: dark to bright, for every eye.
+const CIVIDIS = [
+  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
+  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+];
+
+export function scaleColour(low, high) {
+  const steps = CIVIDIS.length - 1;
+  return (value, out, at) => {
+    const place = value > low ? Math.min(1, (value - low) / (high - low)) * steps : 0;
+    const from = Math.min(steps - 1, Math.floor(place)), part = place - from;
+    for (let k = 0; k < 3; k++) out[at + k] = CIVIDIS[from][k] + (CIVIDIS[from + 1][k] - CIVIDIS[from][k]) * part;
+    out[at + 3] = 255;
+  };
+}
+
+// A square of values, the lowest row first, one pixel each.
+export function paintPlane(canvas, values, size, colour) {
+  if (canvas.width !== size || canvas.height !== size) Object.assign(canvas, { width: size, height: size });
+  const image = new ImageData(size, size);
+  for (let y = 0, i = 0; y < size; y++) {
+    for (let x = 0; x < size; x++, i++) colour(values[i], image.data, 4 * ((size - 1 - y) * size + x));
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
