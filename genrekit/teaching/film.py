@@ -1,6 +1,6 @@
 """Stretches of a run, made ahead of the eye: the network at many moments, to be played."""
 
-import time
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from genrekit.teaching.diagnosis import Finding, diagnose
 from genrekit.teaching.run import EpochRecord, Run
 
-__all__ = ["Stretch", "make_stretch"]
+__all__ = ["Stretch", "even_grain", "make_stretch"]
 
 # Moments between two searches for problems.
 LOOK_EVERY: Final = 10
@@ -34,18 +34,28 @@ class Stretch:
     findings: list[tuple[int, list[Finding]]]
 
 
-def make_stretch(run: Run, grain: int, most: int, seconds: float, steps: int = 0) -> Stretch:
+def even_grain(run: Run, most: int) -> int:
+    """Return the examples between the moments of a whole run that has at most `most` of them.
+
+    The same number of moments falls into each epoch, the end of which is one, or of epochs on each
+    moment.
+    """
+    in_epoch = most // run.epochs
+    n = len(run.inputs)
+    return math.ceil(n / in_epoch) if in_epoch else n * math.ceil(run.epochs / most)
+
+
+def make_stretch(run: Run, grain: int, most: int, examples: int, steps: int = 0) -> Stretch:
     """Advance a run, and keep a moment every `grain` examples and at ends of epochs.
 
     The first moment is the run as it is, and the first `steps` follow each example or batch. The
-    stretch ends after `most` moments, after `seconds`, or where the run does.
+    stretch ends after `most` moments, after `examples` or a little more, or where the run does.
     """
-    deadline = time.perf_counter() + seconds
-    first, n = run.epoch, len(run.inputs)
+    first, n, end = run.epoch, len(run.inputs), run.seen + examples
     rows = [_row(run)] if not run.broken else []
     findings = [(run.seen, diagnose(run))]
     looked = 0
-    while len(rows) < most and not run.finished and time.perf_counter() < deadline:
+    while len(rows) < most and not run.finished and run.seen < end:
         stride = grain if len(rows) > steps else 1
         run.advance(stride // n * n or min(stride, n - run.seen % n))
         if not run.broken:

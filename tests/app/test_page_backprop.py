@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from genrekit.app.playground.names import LOOKS, weight_names
 from genrekit.app.playground.panels import proof_table
-from genrekit.app.playground.state import BYTES, Playground
+from genrekit.app.playground.state import BYTES, EXAMPLES, FIRST, Playground
 from genrekit.teaching.inspect_run import check_gradient
 from genrekit.teaching.presets import EXPERIMENTS
 from genrekit.teaching.run import Run, Weight
@@ -76,17 +76,25 @@ def test_it_opens_with_the_courses_network_and_waits() -> None:
     np.testing.assert_array_equal(examples[2000:], state(at).run.targets[:, 0])
 
 
-def test_each_stretch_is_sent_once() -> None:
+def test_the_rest_of_a_run_is_one_message_and_is_sent_once() -> None:
     at = opened()
-    assert "stretch" in message(at).head
+    assert message(at).moments()[-1, 0] >= FIRST
     at.run()
     assert "stretch" not in message(at).head
-    state(at).film(state(at).run.seen, 100, examples=False)
-    end = state(at).run.seen
+    state(at).film(state(at).run.seen, 0, examples=False)
     at.run()
     sent = message(at)
-    assert sent.moments()[-1, 0] == end
+    seen = sent.moments()[:, 0]
+    assert seen[-1] == 50_000
+    assert max(np.diff(seen)) <= 25  # a new picture of it for each of the screen's, at full speed
     assert not sent.head["stretch"]["examples"]
+    assert len(at.get("bidi_component")[0].proto.bytes) < 300_000
+
+
+@pytest.mark.parametrize("index", range(len(EXPERIMENTS)))
+def test_every_experiment_is_short_enough_for_one_message(index: int) -> None:
+    experiment = EXPERIMENTS[index]
+    assert experiment.epochs * experiment.settings.examples <= EXAMPLES
 
 
 def test_a_part_of_the_film_can_be_had_in_finer_steps() -> None:
@@ -110,7 +118,7 @@ def test_a_cut_begins_a_take_from_the_moment_shown() -> None:
     at = opened()
     kept, before = state(at), state(at).run
     kept.film(before.seen, 100, examples=False)
-    kept.cut(1500, 100, lambda run: run.set_weight(Weight(1, 2, 0), 4.5))
+    kept.cut(1500, lambda run: run.set_weight(Weight(1, 2, 0), 4.5))
     assert (kept.take, kept.base) == (2, 1500)
     at.run()
     moments = message(at).moments()
@@ -133,7 +141,7 @@ def test_a_new_rate_cuts_the_film_and_a_new_network_begins_another() -> None:
     def faster(run: Run) -> None:
         run.learning_rate = 0.5
 
-    state(at).cut(40, 100, faster)
+    state(at).cut(40, faster)
     at.run()
     head = message(at).head
     assert (head["rate"], head["wanted"], head["take"], head["base"]) == (0.5, 0.5, 2, 40)
@@ -308,7 +316,7 @@ def test_trouble_comes_with_a_remedy() -> None:
 
 def test_two_sessions_are_apart() -> None:
     one, two = opened(), opened()
-    state(one).cut(0, 100, lambda run: run.set_weight(Weight(0, 0, 0), 2.0))
+    state(one).cut(0, lambda run: run.set_weight(Weight(0, 0, 0), 2.0))
     assert state(two).run.changes == []
     assert message(one).head["run"] != message(two).head["run"]
 

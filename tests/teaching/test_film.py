@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from genrekit.teaching.film import make_stretch
+from genrekit.teaching.film import even_grain, make_stretch
 from genrekit.teaching.presets import EXPERIMENTS
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 
-LONG = 60.0
+ALL = 10**9
 
 
 def little(**changes: object) -> RunSettings:
@@ -18,7 +18,7 @@ def little(**changes: object) -> RunSettings:
 @pytest.mark.parametrize(("grain", "batch"), [(1, 1), (7, 1), (40, 1), (100, 1), (7, 8)])
 def test_a_film_has_the_numbers_of_the_run(grain: int, batch: int) -> None:
     filmed, alone = (Run(little(batch_size=batch), epochs=5) for _ in range(2))
-    stretch = make_stretch(filmed, grain, 1000, LONG)
+    stretch = make_stretch(filmed, grain, 1000, ALL)
     assert filmed.finished
     for seen, mse, held, *parameters in stretch.moments:
         alone.advance(int(seen) - alone.seen)
@@ -36,29 +36,40 @@ def test_a_film_has_the_numbers_of_the_run(grain: int, batch: int) -> None:
 
 def test_stretches_continue_each_other_and_obey_their_bounds() -> None:
     run = Run(little(), epochs=50)
-    first = make_stretch(run, 10, 21, LONG)
+    first = make_stretch(run, 10, 21, ALL)
     assert len(first.moments) == 21
-    second = make_stretch(run, 10, 1000, LONG)
+    second = make_stretch(run, 10, 1000, ALL)
     np.testing.assert_array_equal(first.moments[-1], second.moments[0])
     assert first.epochs + second.epochs == run.history
-    slow = Run(RunSettings(examples=5000, hidden=(8, 8, 8)), epochs=2000)
-    assert len(make_stretch(slow, 1, 10**6, 0.05).moments) < 10**5
-    assert not slow.finished
+    third = make_stretch(Run(little(), epochs=50), 10, 1000, 90)
+    assert third.moments[-1, 0] == 90
+
+
+@pytest.mark.parametrize(
+    ("epochs", "most"), [(50, 2000), (50, 20), (7, 30), (1, 1000), (2000, 300)]
+)
+def test_a_whole_run_has_even_moments_and_no_more_than_asked_for(epochs: int, most: int) -> None:
+    run = Run(little(examples=10), epochs=epochs)
+    seen = make_stretch(run, even_grain(run, most), most + 1, ALL).moments[:, 0]
+    assert run.finished
+    assert most / 3 <= len(seen) or len(seen) == 10 * epochs + 1
+    assert len(seen) <= most + 1
+    assert np.ptp(np.diff(seen)[:-1]) <= 10
 
 
 def test_the_first_examples_can_be_stepped_through() -> None:
-    seen = make_stretch(Run(little()), 13, 30, LONG, steps=20).moments[:, 0]
+    seen = make_stretch(Run(little()), 13, 30, ALL, steps=20).moments[:, 0]
     np.testing.assert_array_equal(seen[:22], [*range(21), 33])
 
 
 def test_a_problem_is_told_from_the_moment_it_shows() -> None:
     twins = next(e for e in EXPERIMENTS if e.title == "All alike")
-    assert [f.kind for f in make_stretch(Run(twins.settings), 100, 2, LONG).findings[0][1]] == [
+    assert [f.kind for f in make_stretch(Run(twins.settings), 100, 2, ALL).findings[0][1]] == [
         "twins"
     ]
     fast = next(e for e in EXPERIMENTS if e.title == "Too fast")
     run = Run(fast.settings, learning_rate=fast.learning_rate)
-    stretch = make_stretch(run, 10, 1000, LONG)
+    stretch = make_stretch(run, 10, 1000, ALL)
     assert run.broken
     # What is shown is finite up to the end, where the problem is told.
     assert np.isfinite(stretch.moments[:, 3:]).all()
@@ -71,5 +82,5 @@ def test_a_problem_is_told_from_the_moment_it_shows() -> None:
 def test_a_broken_run_has_no_moment() -> None:
     run = Run(little(activation="identity", high=5.0), learning_rate=10.0)
     run.advance(10**6)
-    stretch = make_stretch(run, 10, 1000, LONG)
+    stretch = make_stretch(run, 10, 1000, ALL)
     assert len(stretch.moments) == len(stretch.epochs) == 0

@@ -1,26 +1,18 @@
 // The map of all questions: input a to the right, b upwards. The cross is the visitor's question
 // and can be dragged. Colours are those of the task, so that a finished network looks finished.
 
-import { make, paintPlane, scaleColour } from "./drawing.js";
+import { drag, make, paintPlane, scaleColour } from "./drawing.js";
 import { number } from "./formulas.js";
 import { mapAxis, truth } from "./network_maths.js";
 
 export const SIZE = 41;
 
 export class AnswerMap {
-  // `ask` gets a question that a place in the map stands for, and whether it is released there.
-  constructor(svg, canvas, ask) {
+  // `ask` gets the question that a place in the map stands for, while it is held.
+  constructor(svg, canvas, ask, end) {
     Object.assign(this, { svg, canvas });
-    const at = (event, final) => {
-      const box = svg.getBoundingClientRect();
-      const place = (part) => this.axis[0] + Math.min(1, Math.max(0, part)) * (this.axis[SIZE - 1] - this.axis[0]);
-      const round = (v) => Math.round(v * 100) / 100;
-      ask([round(place((event.clientX - box.left) / box.width)), round(place((box.bottom - event.clientY) / box.height))], final);
-    };
-    svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); this.held = true; at(event, false); });
-    svg.addEventListener("pointermove", (event) => { if (this.held) at(event, false); });
-    svg.addEventListener("pointerup", (event) => { if (this.held) at(event, true); this.held = false; });
-    svg.addEventListener("pointercancel", () => { this.held = false; });
+    const place = (part) => this.axis[0] + Math.min(1, Math.max(0, part)) * (this.axis[SIZE - 1] - this.axis[0]);
+    drag(svg, (x, y) => ask([place(x), place(y)]), end);
   }
 
   build(head, targets) {
@@ -45,7 +37,7 @@ export class AnswerMap {
     });
     const note = make("text", { x: x(head.low[0]), y: y(head.high[1]) - 1.5, class: "note" }, "trained here");
     this.cross = make("path", { class: "cross" });
-    this.svg.replaceChildren(square, note, this.line(head), this.cross);
+    this.svg.replaceChildren(square, note, ...this.line(head), this.cross);
   }
 
   // Where the right answer is 1, which a sigmoid cannot pass.
@@ -59,13 +51,15 @@ export class AnswerMap {
           const to = corners[(k + 1) % 4], part = (1 - t[from]) / (t[to] - t[from]);
           if (t[from] < 1 === t[to] < 1) return;
           const mix = (of) => of(from) + (of(to) - of(from)) * part;
-          points.push(`${this.at.x(mix((j) => axis[j % SIZE])).toFixed(2)} ${this.at.y(mix((j) => axis[Math.floor(j / SIZE)])).toFixed(2)}`);
+          points.push([this.at.x(mix((j) => axis[j % SIZE])), this.at.y(mix((j) => axis[Math.floor(j / SIZE)]))]);
         });
-        if (points.length === 2) parts.push(`M${points.join("L")}`);
+        if (points.length === 2) parts.push(points);
       }
     }
-    this.passesOne = parts.length > 0;
-    return make("path", { d: parts.join(""), class: "one" });
+    const path = make("path", { d: parts.map((ends) => `M${ends.join("L")}`).join(""), class: "one" });
+    // Its highest point, where there is room beside it.
+    const [x, y] = parts.flat().reduce((a, b) => (b[1] < a[1] ? b : a), [100, 100]);
+    return parts.length ? [path, make("text", { x: Math.min(x + 4, 62), y: Math.max(y + 6, 7), class: "note" }, "answer 1")] : [];
   }
 
   // Paints the answers, and returns how far off they are on average, in the square and everywhere.

@@ -1,6 +1,6 @@
 // The error by epoch: what has been shown as strong lines, the rest of it faint, earlier runs thin.
 
-import { make } from "./drawing.js";
+import { drag, make } from "./drawing.js";
 import { powerOfTen } from "./formulas.js";
 
 // An error above so many times the first leaves the picture at the top.
@@ -10,34 +10,31 @@ export class ErrorCurve {
   // `seek` gets the examples that a place in the picture stands for; `rest` is called at the end.
   constructor(svg, seek, rest) {
     this.svg = svg;
-    const at = (event) => {
-      const box = svg.getBoundingClientRect(), scale = this.width / box.width;
-      const part = ((event.clientX - box.left) * scale - this.box.left) / (this.box.right - this.box.left);
+    drag(svg, (x) => {
+      const part = (x * this.width - this.box.left) / (this.box.right - this.box.left);
       seek(Math.min(1, Math.max(0, part)) * this.film.total);
-    };
-    svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); at(event); });
-    svg.addEventListener("pointermove", (event) => { if (event.buttons) at(event); });
-    svg.addEventListener("pointerup", rest);
+    }, rest);
   }
 
   build(film, width, height) {
     Object.assign(this, { film, width, height });
-    this.box = { left: 46, right: width - 8, top: 8, bottom: height - 32 };
+    this.box = { left: 56, right: width - 14, top: 9, bottom: height - 24 };
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.style.height = `${height}px`;
     const { box } = this, axis = this.axes();
     this.axis = axis;
     const parts = [];
-    for (const tick of axis.ticks) {
+    const every = Math.ceil(axis.ticks.length / 4);
+    for (const tick of axis.ticks.filter((_, i) => i % every === 0)) {
       const y = axis.y(tick);
       parts.push(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: "grid" }));
-      parts.push(make("text", { x: box.left - 5, y: y + 4, class: "tick end" }, tickText(tick)));
+      parts.push(make("text", { x: box.left - 5, y: y + 5.5, class: "tick end" }, tickText(tick)));
     }
     const step = Math.max(1, niceStep(film.head.epochs / 5));
     for (let epoch = 0; epoch <= film.head.epochs; epoch += step) {
-      parts.push(make("text", { x: axis.x(epoch), y: box.bottom + 14, class: "tick" }, String(epoch)));
+      parts.push(make("text", { x: axis.x(epoch), y: box.bottom + 20, class: "tick" }, String(epoch)));
     }
-    parts.push(make("text", { x: (box.left + box.right) / 2, y: height - 3, class: "tick" }, "Epochs"));
+    parts.push(make("text", { x: box.left - 9, y: box.bottom + 20, class: "tick end" }, "Epoch"));
     film.earlier.forEach(({ label, epochs }, place) => {
       parts.push(this.line(epochs, 0, "line earlier"));
       const i = Math.floor(epochs.length * (0.3 + 0.18 * place));

@@ -5,8 +5,9 @@
 
 import { range } from "./network_maths.js";
 
-// Seconds of film below which more is asked for, and pictures a second.
-const AHEAD = 8, PICTURES = 60;
+// Seconds of film below which more is asked for, those for which one moment may be shown, and
+// pictures a second.
+const AHEAD = 8, STILL = 0.25, PICTURES = 60;
 // Milliseconds after which an answer is no longer expected.
 const PATIENCE = 10_000;
 
@@ -63,8 +64,8 @@ export class Film {
     const width = stretch.moments && (numbers.length - at - 2 * stretch.epochs) / stretch.moments;
     const known = new Map(this.moments.map((one) => [one.seen, one]));
     for (let i = 0; i < stretch.moments; i++) {
-      const [seen, error, held, ...p] = take(width);
-      known.set(seen, { seen, error, held, p });
+      const row = take(width);
+      known.set(row[0], { seen: row[0], error: row[1], p: row.subarray(3) });
     }
     this.moments = [...known.values()].sort((a, b) => a.seen - b.seen);
     for (let i = 0; i < stretch.epochs; i++) this.epochs[stretch.first + i] = [...take(2)];
@@ -96,7 +97,6 @@ export class Film {
     const speed = this.head.speeds[this.head.view.bp_speed];
     return this.whole ? Math.min(speed, this.end / 2) : speed;
   }
-  get grain() { return Math.max(1, Math.round(this.speed / PICTURES)); }
 
   // Moves as far as there is film, back for negative seconds; true where it ends.
   play(seconds) {
@@ -104,15 +104,17 @@ export class Film {
     return seconds < 0 ? this.position === 0 : this.finished;
   }
 
-  // What to ask the core for, or null: a finer part where this one is too coarse for the speed, or
-  // what comes next.
+  // What to ask the core for, or null: the run from where the film ends, and a finer part where it
+  // would stand still for longer than `STILL`.
   wants() {
-    if (!this.moments.length) return this.ask(this.head.base, this.grain);
-    const here = this.index(), next = this.moments[here + 1];
-    const coarse = next && next.seen - this.moments[here].seen > Math.max(2 * this.grain, this.head.batch);
-    if (coarse) return this.ask(this.moments[here].seen, this.grain);
-    if (this.whole || (this.end - this.position) / this.speed > AHEAD) return null;
-    return this.ask(this.end, this.grain);
+    if (!this.moments.length) return this.ask(this.head.base, 0);
+    const until = this.position + AHEAD * this.speed, longest = Math.max(STILL * this.speed, this.head.batch);
+    for (let i = this.index(), next; (next = this.moments[i + 1]) && this.moments[i].seen < until; i++) {
+      if (next.seen - this.moments[i].seen > longest) {
+        return this.ask(this.moments[i].seen, Math.max(1, Math.round(this.speed / PICTURES)));
+      }
+    }
+    return this.whole || this.end > until ? null : this.ask(this.end, 0);
   }
 
   ask(start, grain) {

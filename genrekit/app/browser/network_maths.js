@@ -4,15 +4,15 @@
 // Parameters are one array: weights layer by layer, rows before columns, then biases. What belongs
 // to units or weights has the same order.
 
-const sigmoid = (h) => 1 / (1 + Math.exp(-h));
+import { ACTIVATIONS } from "./arithmetic.js";
 
-// The function of the sum h, its slope from h and its value a, and the range that a map shows.
-export const ACTIVATIONS = {
-  sigmoid: { apply: sigmoid, slope: (h, a) => (1 - a) * a },
-  tanh: { apply: Math.tanh, slope: (h, a) => 1 - a * a },
-  relu: { apply: (h) => Math.max(h, 0), slope: (h) => Number(h > 0) },
-  identity: { apply: (h) => h, slope: () => 1 },
-  step: { apply: (h) => Number(h > 0), slope: () => 0 },
+// The slope of each activation function from the sum h and the value a there.
+const SLOPES = {
+  sigmoid: (h, a) => (1 - a) * a,
+  tanh: (h, a) => 1 - a * a,
+  relu: (h) => Number(h > 0),
+  identity: () => 1,
+  step: () => 0,
 };
 
 export const TASKS = {
@@ -31,7 +31,7 @@ export class Network {
   // sizes of the layers, inputs first; kinds: the activation of each later layer.
   constructor(sizes, kinds, bias) {
     Object.assign(this, { sizes, bias });
-    this.curves = kinds.map((kind) => ACTIVATIONS[kind]);
+    this.curves = kinds.map((kind) => ({ apply: ACTIVATIONS[kind], slope: SLOPES[kind] }));
     this.layers = range(sizes.length - 1);
     this.weightStarts = this.layers.map((i) => sum(this.layers.slice(0, i).map((j) => sizes[j] * sizes[j + 1])));
     this.weights = sum(this.layers.map((i) => sizes[i] * sizes[i + 1]));

@@ -1,7 +1,7 @@
 // The network as a drawing: lines are weights, and in each circle is the map of what its unit
 // answers over the two inputs. Lines and the inputs' circles can be dragged up and down.
 
-import { make, paintPlane, signColour } from "./drawing.js";
+import { drag, make, paintPlane, signColour } from "./drawing.js";
 import { number, powerOfTen } from "./formulas.js";
 import { range } from "./network_maths.js";
 
@@ -11,7 +11,7 @@ const WEIGHT_DRAG = 0.02, QUESTION_DRAG = 0.005;
 const FULL = { sigmoid: 1, tanh: 1, step: 1 };
 
 export class NetworkPicture {
-  // `act` has what a hand does: select, hover, weight, question, release.
+  // `act` has what a hand does: select, hover, weight, question, end.
   constructor(svg, canvas, act) {
     Object.assign(this, { svg, canvas, act });
   }
@@ -19,9 +19,9 @@ export class NetworkPicture {
   build(head, network, width, height) {
     Object.assign(this, { head, network, width, height });
     const { sizes } = head, most = Math.max(...sizes);
-    const gap = Math.min(86, (height - 12) / most);
-    this.named = gap >= 48;
-    this.radius = Math.min(27, (gap - (this.named ? 18 : 4)) / 2);
+    const gap = Math.min(86, (height - 10) / most);
+    this.named = gap >= 54;
+    this.radius = Math.min(27, (gap - (this.named ? 19 : 3)) / 2);
     this.gap = gap;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.style.height = `${height}px`;
@@ -56,11 +56,11 @@ export class NetworkPicture {
     const line = make("line", ends), hit = make("line", { ...ends, class: "hit" });
     // Nearer to the layer with more units, lines lie further apart and labels do not collide.
     const wide = this.head.sizes[weight.layer + 1] > this.head.sizes[weight.layer];
-    const at = wide ? 0.78 - 0.2 * (weight.from % 3) : 0.3;
+    const at = wide ? 0.8 - 0.27 * (weight.from % 3) : 0.3;
     const text = plate(ax + (bx - ax) * at, ay + (by - ay) * at);
     this.hover(hit, i);
-    drag(hit, () => { this.act.select(i); return this.act.value(i); },
-      (start, up) => this.act.weight(i, start + up * WEIGHT_DRAG), () => this.act.release("weight"));
+    pull(hit, () => { this.act.select(i); return this.act.value(i); },
+      (start, up) => this.act.weight(i, start + up * WEIGHT_DRAG), this.act.end);
     lines.append(line, hit);
     labels.append(text.node);
     return { line, text, ends, layer: weight.layer };
@@ -69,15 +69,15 @@ export class NetworkPicture {
   unit(layer, unit, units) {
     const [x, y] = this.place(layer, unit), name = this.head.names[layer][unit];
     const node = make("g", { class: layer ? "unit" : "unit input" });
-    const value = make("text", { x, y: y + 4, class: "activation" });
+    const value = make("text", { x, y: y + 5.5, class: "activation" });
     const circle = make("circle", { cx: x, cy: y, r: this.radius });
     node.append(circle, value);
     if (this.named) node.append(make("text", { x, y: y - this.radius - 4, class: "name" }, name));
     this.hover(node, { layer, unit, name });
     if (!layer) {
       const span = Math.max(...this.head.high) - Math.min(...this.head.low) || 1;
-      drag(node, () => this.act.asked(unit), (start, up) => this.act.question(unit, start + up * QUESTION_DRAG * span),
-        () => this.act.release("question"));
+      pull(node, () => this.act.asked(unit), (start, up) => this.act.question(unit, start + up * QUESTION_DRAG * span),
+        this.act.end);
     }
     units.append(node);
     return { circle, value, x, y, layer, unit };
@@ -152,37 +152,25 @@ function short(value) {
   return size < 10 ? value.toFixed(2).replace("-", "−") : size < 1e4 ? number(value, size < 100 ? 2 : 4) : powerOfTen(value, 0);
 }
 
-// Dragging: `begin` gives the value at the start, `move` gets it and the pixels upwards.
-function drag(node, begin, move, end) {
-  let held = null;
-  node.addEventListener("pointerdown", (event) => {
-    held = { y: event.clientY, start: begin(), moved: false };
-    node.setPointerCapture(event.pointerId);
-    event.preventDefault();
-  });
-  node.addEventListener("pointermove", (event) => {
-    if (!held || event.clientY === held.y) return;
-    held.moved = true;
-    move(held.start, held.y - event.clientY);
-  });
-  const stop = () => {
-    if (held?.moved) end();
-    held = null;
-  };
-  node.addEventListener("pointerup", stop);
-  node.addEventListener("pointercancel", stop);
+// Dragging up and down: `begin` gives the value at the start, `move` gets it and the pixels upwards.
+function pull(node, begin, move, end) {
+  let start, from;
+  drag(node, (x, y, { type, clientY }) => {
+    if (type === "pointerdown") [start, from] = [begin(), clientY];
+    else if (clientY !== from) move(start, from - clientY);
+  }, end);
 }
 
 // A text on a plate of its own, so that no line runs through it.
 function plate(x, y) {
-  const node = make("g", { class: "weight" }), back = make("rect", { height: 16, y: y - 8, rx: 4, class: "plate" });
-  const text = make("text", { x, y: y + 4 });
+  const node = make("g", { class: "weight" }), back = make("rect", { height: 19, y: y - 9.5, rx: 4, class: "plate" });
+  const text = make("text", { x, y: y + 5.5 });
   node.append(back, text);
   let before = null;
   const write = (content, strong) => {
     if (before === content + strong) return;
     before = content + strong;
-    const width = content ? content.length * (strong ? 7.4 : 6.3) + 6 : 0;
+    const width = content ? content.length * (strong ? 8.4 : 7.8) + 5 : 0;
     back.setAttribute("x", x - width / 2);
     back.setAttribute("width", width);
     node.classList.toggle("chosen", strong);

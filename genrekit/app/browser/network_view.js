@@ -6,42 +6,29 @@
 
 import { AnswerMap, SIZE } from "./answer_map.js";
 import { ErrorCurve } from "./error_curve.js";
+import { mounted, parts } from "./exhibit.js";
 import { Film, unpack } from "./film.js";
 import { html, number, powerOfTen, stages } from "./formulas.js";
 import { Network, nearestTarget, range, truth } from "./network_maths.js";
 import { NetworkPicture } from "./network_picture.js";
 
-const HEIGHT = 290, CURVE = 120, PHONE = 560;
+const HEIGHT = 290, CURVE = 112, PHONE = 560;
 // An answer that is off by less is called right.
 const CLOSE = 0.05;
 const TOO_LARGE = "The network's numbers have grown beyond what a computer can hold.";
 const SIGNS = { sum: "+", product: "×", difference: "−" };
-const views = new WeakMap();
 // A visitor comes back from another page to the film as it was.
 let film = null;
 // What the server has been asked and has not answered, by its kind: two requests in a row may reach
 // it as one. Each has a number.
 let pending = {}, asks = Date.now();
 
-export default function (component) {
-  const root = component.parentElement;
-  let view = views.get(root);
-  if (!view) {
-    view = new View(root);
-    views.set(root, view);
-  }
-  view.component = component;
-  if (component.data instanceof Uint8Array) view.receive(component.data);
-  view.find("view").inert = false;
-  return () => view.stop();
-}
-
 class View {
   constructor(root) {
     this.root = root;
-    this.find = (name) => root.querySelector(`[data-part="${name}"]`);
-    this.pick = (key) => root.querySelector(`[data-view="${key}"]`);
+    this.part = parts(root);
     this.stages = root.querySelectorAll("[data-stage]");
+    this.selects = root.querySelectorAll("[data-view]");
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.playing = false;
     this.direction = 1;
@@ -50,20 +37,21 @@ class View {
     this.sent = {};
     this.edit = null; // a weight's new value until the next take has it
     this.awaited = null; // where a step leads, once there is film
-    this.picture = new NetworkPicture(this.find("network"), this.find("units"), {
-      select: (i) => this.choose("bp_weight", this.head.choices.bp_weight[i]),
+    const end = () => this.release();
+    this.picture = new NetworkPicture(this.part.network, this.part.units, {
+      select: (i) => { this.view.bp_weight = this.head.choices.bp_weight[i]; this.build(); },
       value: (i) => this.parameters[i],
       weight: (i, value) => this.change(i, value),
       asked: (i) => this.question[i],
-      question: (i, value) => this.ask(Object.assign([...this.question], { [i]: Math.round(value * 100) / 100 }), false),
+      question: (i, value) => this.ask({ [i]: value }),
       hover: (what) => { this.hovered = what; this.draw(); },
-      release: (what) => (what === "weight" ? this.release() : this.tell()),
+      end,
     });
-    this.curve = new ErrorCurve(this.find("curve"), (position) => this.seek(position), () => this.rest());
-    this.map = new AnswerMap(this.find("over"), this.find("map"), (question, final) => this.ask(question, final));
+    this.curve = new ErrorCurve(this.part.curve, (position) => this.seek(position), () => this.settle());
+    this.map = new AnswerMap(this.part.over, this.part.map, (question) => this.ask(question), end);
     this.listen();
     this.watcher = new ResizeObserver(() => film?.moments.length && this.build());
-    this.watcher.observe(this.find("view"));
+    this.watcher.observe(this.part.view);
   }
 
   get head() { return film.head; }
@@ -79,44 +67,41 @@ class View {
   }
 
   listen() {
-    const press = (name, act) => this.find(name).addEventListener("click", act);
-    press("train", () => (this.playing ? this.pause() : this.play(1)));
-    press("rewind", () => this.play(-1));
-    press("back", () => this.go(film.moments[Math.max(0, film.index() - 1)].seen));
-    press("example", () => {
+    const { train, rewind, back, example, epoch, reset, scrub, experiment, slide, value } = this.part;
+    train.onclick = () => (this.playing ? this.pause() : this.play(1));
+    rewind.onclick = () => this.play(-1);
+    back.onclick = () => this.go(film.moments[Math.max(0, film.index() - 1)].seen);
+    example.onclick = () => {
       const { count, batch } = this.head, { seen } = film.moment;
       this.step(seen + Math.min(batch, count - (seen % count)), 1);
-    });
-    press("epoch", () => {
+    };
+    epoch.onclick = () => {
       const { count } = this.head;
       // A stretch from here has the end of the epoch in it.
       this.step((Math.floor(film.moment.seen / count) + 1) * count, Math.ceil(count / 100));
-    });
-    press("reset", () => (this.head.changed ? this.send("reset", true) : this.go(0)));
-    this.find("scrub").addEventListener("input", (event) => this.seek(Number(event.target.value)));
-    this.find("scrub").addEventListener("change", () => this.rest());
-    this.find("experiment").addEventListener("change", (event) => {
-      this.send("experiment", Number(event.target.value));
-      event.target.value = "";
-    });
-    for (const select of this.root.querySelectorAll("[data-view]")) {
-      select.addEventListener("change", () => this.choose(select.dataset.view, select.value));
-    }
+    };
+    reset.onclick = () => (this.head.changed ? this.request("reset", true) : this.go(0));
+    scrub.oninput = () => this.seek(Number(scrub.value));
+    scrub.onchange = () => this.settle();
+    experiment.onchange = () => {
+      this.request("experiment", Number(experiment.value));
+      experiment.value = "";
+    };
+    for (const select of this.selects) select.onchange = () => this.choose(select.dataset.view, select.value);
     for (const button of this.stages) {
-      button.addEventListener("click", () => { this.playing = false; this.choose("bp_stage", button.textContent); });
+      button.onclick = () => { this.playing = false; this.choose("bp_stage", button.textContent); };
     }
-    const slider = this.find("slide"), box = this.find("value");
-    slider.addEventListener("input", () => this.change(this.selected, Number(slider.value)));
-    slider.addEventListener("change", () => this.release());
-    box.addEventListener("change", () => {
-      const value = Number(box.value.replace(",", "."));
-      if (box.value.trim() === "" || !Number.isFinite(value)) return;
-      this.change(this.selected, value);
+    slide.oninput = () => this.change(this.selected, Number(slide.value));
+    slide.onchange = () => this.release();
+    value.onchange = () => {
+      const typed = Number(value.value.replace(",", "."));
+      if (value.value.trim() === "" || !Number.isFinite(typed)) return;
+      this.change(this.selected, typed);
       this.release();
-    });
+    };
   }
 
-  stop() {
+  rest() {
     this.playing = false;
     this.watcher.disconnect();
   }
@@ -143,29 +128,30 @@ class View {
       this.most = film.position;
       if (head.play) [this.playing, this.direction] = [true, 1];
     }
-    this.watcher.observe(this.find("view"));
+    this.watcher.observe(this.part.view);
     if (film.moments.length) this.build();
     if (this.awaited) this.step(...this.awaited);
     if (film.moments.length && head.wanted !== head.rate && this.wanted !== `${head.take} ${head.wanted}`) {
       this.wanted = `${head.take} ${head.wanted}`;
       this.cut({ rate: head.wanted });
     }
-    if (film.moments.length && !this.playing && head.shown !== film.moment.seen) this.rest();
+    if (film.moments.length && !this.playing && head.shown !== film.moment.seen) this.settle();
+    this.part.view.inert = false;
     this.run();
   }
 
-  send(ask, value) {
+  request(ask, value) {
     pending[ask] = [++asks, value];
-    this.component.setTriggerValue("ask", pending);
+    this.send("ask", pending);
   }
 
-  cut(change) { this.send("cut", { seen: film.moment.seen, grain: film.grain, ...change }); }
-  more(wanted) { if (wanted) this.send("more", wanted); }
+  cut(change) { this.request("cut", { seen: film.moment.seen, ...change }); }
+  more(wanted) { if (wanted) this.request("more", wanted); }
 
   // Tell the server what is chosen, which it keeps in the address.
   tell() {
     this.sent = { ...this.view };
-    this.send("view", this.sent);
+    this.request("view", this.sent);
   }
 
   choose(key, value) {
@@ -177,10 +163,10 @@ class View {
     this.run();
   }
 
-  ask(question, final) {
-    question.forEach((value, i) => { this.view[`bp_q${i + 1}`] = String(value); });
+  // Questions by the place of their input, with two decimals.
+  ask(question) {
+    for (const [i, value] of Object.entries(question)) this.view[`bp_q${Number(i) + 1}`] = String(Math.round(value * 100) / 100);
     this.draw();
-    if (final) this.tell();
   }
 
   change(weight, value) {
@@ -188,7 +174,11 @@ class View {
     this.draw();
   }
 
-  release() { if (this.edit) this.cut(this.edit); }
+  // What was held is let go.
+  release() {
+    this.tell();
+    if (this.edit) this.cut(this.edit);
+  }
 
   // -- the clock ---------------------------------------------------------------------------
 
@@ -202,21 +192,22 @@ class View {
   pause() {
     this.playing = false;
     if (film?.moment) this.draw();
-    this.rest();
+    this.settle();
   }
 
   // The panels below follow a film that has come to rest.
-  rest() { if (film?.head.follow && film.moment) this.send("moment", film.moment.seen); }
+  settle() { if (film?.head.follow && film.moment) this.request("moment", film.moment.seen); }
 
   seek(position) {
     this.playing = false;
+    if (position > film.end && !film.whole) this.more(film.ask(film.end, 0));
     film.position = Math.min(Math.max(0, position), film.end);
     this.draw();
   }
 
   go(position) {
     this.seek(position);
-    this.rest();
+    this.settle();
   }
 
   // To a moment ahead: at once if it is in the film, else as soon as it is.
@@ -236,7 +227,7 @@ class View {
     let before = performance.now();
     const tick = (now) => {
       this.ticking = false;
-      if (!this.playing || !this.find("view").isConnected) return;
+      if (!this.playing || !this.part.view.isConnected) return;
       const seconds = this.direction * Math.min(0.1, Math.max(0, now - before) / 1000);
       const done = !this.edit && film.moments.length && film.play(seconds);
       before = now;
@@ -253,7 +244,7 @@ class View {
 
   build() {
     const { head } = this, { sizes } = head;
-    const width = this.find("view").clientWidth, part = this.find("drawing").clientWidth;
+    const width = this.part.view.clientWidth, part = this.part.drawing.clientWidth;
     if (!part) return;
     this.network = new Network(sizes, head.kinds, head.bias);
     const shape = JSON.stringify([part, sizes, head.kinds, head.bias, head.low, head.high]);
@@ -264,21 +255,21 @@ class View {
     }
     this.fill();
     this.flat = sizes[0] === 2;
-    this.find("plane").hidden = !this.flat;
+    this.part.plane.hidden = !this.flat;
     if (this.flat) {
       this.map.build(head, film.examples?.map((one) => one[1]) ?? [0, 1]);
       const [low, high] = this.map.legend();
-      this.find("low").textContent = `${this.view.bp_map} ${low}`;
-      this.find("high").textContent = this.view.bp_map === "error" ? `${high} and more` : high;
+      this.part.low.textContent = `${this.view.bp_map} ${low}`;
+      this.part.high.textContent = this.view.bp_map === "error" ? `${high} and more` : high;
     }
-    this.curve.build(film, Math.max(200, this.find("curve").clientWidth), CURVE);
+    this.curve.build(film, Math.max(200, this.part.curve.clientWidth), CURVE);
     this.draw();
   }
 
   // The options of the controls, and the boxes of the question.
   fill() {
     const { choices, experiments } = this.head;
-    for (const select of this.root.querySelectorAll("[data-view]")) {
+    for (const select of this.selects) {
       const options = choices[select.dataset.view];
       if (select.dataset.options !== options.join()) {
         select.dataset.options = options.join();
@@ -286,24 +277,24 @@ class View {
       }
       select.value = this.view[select.dataset.view];
     }
-    const experiment = this.find("experiment");
+    const experiment = this.part.experiment;
     if (!experiment.length) {
       experiment.replaceChildren(new Option("Experiments…", ""), ...experiments.map((title, i) => new Option(title, i)));
     }
-    this.find("told").textContent = this.head.told;
-    this.find("slow").hidden = !this.slow;
-    const names = this.head.names[0], boxes = this.find("question");
+    this.part.told.textContent = this.head.told;
+    this.part.slow.hidden = !this.slow;
+    const names = this.head.names[0], boxes = this.part.question;
     if (boxes.dataset.names !== names.join()) {
       boxes.dataset.names = names.join();
       boxes.replaceChildren(...names.map((name, i) => {
         const label = document.createElement("label"), box = document.createElement("input");
         Object.assign(box, { type: "number", step: "0.05", min: -1000, max: 1000 });
         box.setAttribute("aria-label", `Ask it: ${name}`);
-        box.addEventListener("input", () => {
+        box.oninput = () => {
           const value = Number(box.value);
-          if (box.value.trim() !== "" && Math.abs(value) <= 1000) this.ask(Object.assign([...this.question], { [i]: value }), false);
-        });
-        box.addEventListener("change", () => this.tell());
+          if (box.value.trim() !== "" && Math.abs(value) <= 1000) this.ask({ [i]: value });
+        };
+        box.onchange = () => this.tell();
         label.append(`${i ? "" : "Ask it: "}${name} `, box);
         return label;
       }));
@@ -334,7 +325,7 @@ class View {
     this.drawControls(moment, p, step);
     this.pictures += 1;
     // Read by tests.
-    Object.assign(this.find("view").dataset, {
+    Object.assign(this.part.view.dataset, {
       pictures: this.pictures, seen: moment.seen, position: film.position, end: film.end, whole: film.whole,
       playing: this.playing, take: film.take, answer: pass.answer, error: moment.error,
     });
@@ -355,7 +346,7 @@ class View {
       : film.examples?.[film.moment.seen % count] ?? [question, 0];
     const step = network.step(p, x, t, head.rate);
     if (![step.loss, ...step.after].every(Number.isFinite)) {
-      this.find("formulas").textContent = this.drawnFormulas = TOO_LARGE;
+      this.part.formulas.textContent = this.drawnFormulas = TOO_LARGE;
       return null;
     }
     const phase = (place % 1) * 4, stage = Math.floor(phase), weight = network.list[this.selected];
@@ -383,7 +374,7 @@ class View {
       const example = x.map((v, i) => `${head.names[0][i]} = ${number(v)}`).join(", ");
       const lines = shown.map((one) => `<p>${one.says}<span>${html(one)}</span></p>`);
       const batch = head.batch > 1 ? "<p>In a batch, the gradients of all its examples are averaged.</p>" : "";
-      this.find("formulas").innerHTML = `<p>Example: ${example}; target t = ${number(t)}</p>${lines.join("")}${batch}`;
+      this.part.formulas.innerHTML = `<p>Example: ${example}; target t = ${number(t)}</p>${lines.join("")}${batch}`;
       this.stages.forEach((button, i) => button.setAttribute("aria-pressed", i === stage));
     }
     return { step, stage, part: phase % 1, values: step.values, written };
@@ -391,8 +382,7 @@ class View {
 
   drawOff(off) {
     if (this.head.task === "own") return;
-    const one = this.map.passesOne ? " On the dotted line the right answer is 1." : "";
-    this.put("off", !Number.isFinite(off.all) ? TOO_LARGE : `Off by ${number(off.inside, 2)} on average in the square, ${number(off.all, 2)} everywhere.${one}`);
+    this.put("off", Number.isFinite(off.all) ? `Off by ${number(off.inside, 2)} in the square, ${number(off.all, 2)} in all.` : TOO_LARGE);
   }
 
   drawAnswer(answer, question) {
@@ -417,26 +407,26 @@ class View {
     this.before ??= {};
     if (this.before[name] === text) return;
     this.before[name] = text;
-    this.find(name).innerHTML = text;
+    this.part[name].innerHTML = text;
   }
 
   drawControls(moment, p, step) {
-    const { head } = this, { position } = film, scrub = this.find("scrub");
+    const { head } = this, { position } = film, scrub = this.part.scrub;
     const label = this.playing ? "Pause" : film.finished ? "Replay" : position > 0 ? "Continue" : "Train";
-    if (this.find("train").textContent !== label) this.find("train").textContent = label;
+    if (this.part.train.textContent !== label) this.part.train.textContent = label;
     scrub.max = film.last;
     scrub.step = Math.max(1, Math.round(film.last / 500));
     scrub.value = position;
-    this.find("back").disabled = this.find("rewind").disabled = position <= 0;
-    this.find("example").disabled = this.find("epoch").disabled = film.finished;
+    this.part.back.disabled = this.part.rewind.disabled = position <= 0;
+    this.part.example.disabled = this.part.epoch.disabled = film.finished;
     const epoch = moment.seen / head.count;
     const error = Number.isFinite(moment.error) ? `${epoch % 1 ? "error of this epoch so far" : "error"} ${number(moment.error)}` : "error not measured yet";
     const examples = `${moment.seen.toLocaleString("en-GB")} ${moment.seen === 1 ? "example" : "examples"}`;
     const place = `${examples}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)} of ${head.epochs}, ${error}`;
-    this.find("place").textContent = place;
+    this.part.place.textContent = place;
     scrub.setAttribute("aria-valuetext", place);
     const focus = this.root.getRootNode().activeElement;
-    [...this.find("question").querySelectorAll("input")].forEach((box, i) => {
+    [...this.part.question.querySelectorAll("input")].forEach((box, i) => {
       if (box !== focus) box.value = this.question[i];
     });
     this.drawEditor(p, step);
@@ -445,7 +435,7 @@ class View {
   }
 
   drawEditor(p, step) {
-    const { selected, head } = this, slider = this.find("slide"), box = this.find("value");
+    const { selected, head } = this, slider = this.part.slide, box = this.part.value;
     const focus = this.root.getRootNode().activeElement, name = head.choices.bp_weight[selected];
     slider.value = p[selected];
     if (focus !== box) box.value = p[selected].toFixed(4);
@@ -453,7 +443,7 @@ class View {
     const at = this.hovered, read = (v) => number(v, 4);
     if (at?.layer === undefined) {
       const i = at ?? selected;
-      this.find("readout").textContent = `${head.choices.bp_weight[i]}: weight ${read(p[i])}, gradient ${read(step.gradients[i])}`;
+      this.part.readout.textContent = `${head.choices.bp_weight[i]}: weight ${read(p[i])}, gradient ${read(step.gradients[i])}`;
       return;
     }
     const parts = [`${at.name}: gives ${read(step.values[at.layer][at.unit])}`];
@@ -461,7 +451,7 @@ class View {
       parts.push(`delta ${read(step.deltas[at.layer - 1][at.unit])}`);
       if (head.bias) parts.push(`bias ${read(p[this.network.biasStarts[at.layer - 1] + at.unit])}`);
     }
-    this.find("readout").textContent = parts.join(", ");
+    this.part.readout.textContent = parts.join(", ");
   }
 
   // -- predict, then see -------------------------------------------------------------------
@@ -482,11 +472,13 @@ class View {
         ${good === film.guess ? "You guessed it." : `You guessed that it would be ${film.guess ? "right" : "wrong"}.`}</span>
         <button data-guess="ask">Ask it</button>`);
     }
-    for (const button of this.find("guess").querySelectorAll("button")) {
+    for (const button of this.part.guess.querySelectorAll("button")) {
       button.onclick = () => {
-        if (button.dataset.guess === "ask") this.ask([far, far], true);
+        if (button.dataset.guess === "ask") { this.ask([far, far]); this.tell(); }
         else { film.guess = button.dataset.guess === "yes"; this.draw(); }
       };
     }
   }
 }
+
+export default mounted(View);

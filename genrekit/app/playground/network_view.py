@@ -167,7 +167,7 @@ def _cut(state: Playground, value: Mapping[str, Any]) -> None:
             weight = run.all_weights()[int(value["weight"])]
             run.set_weight(weight, float(value["value"]))
 
-    state.cut(int(value["seen"]), int(value["grain"]), change)
+    state.cut(int(value["seen"]), change)
 
 
 def _moment(state: Playground, value: float) -> None:

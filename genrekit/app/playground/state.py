@@ -14,19 +14,20 @@ from typing import Final
 
 import streamlit as st
 
-from genrekit.teaching.film import Stretch, make_stretch
+from genrekit.teaching.film import Stretch, even_grain, make_stretch
 from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 
 __all__ = ["Playground", "playground"]
 
-# A stretch of the film holds at most so many moments and bytes, and takes so many seconds to make;
-# the first of a take is short.
-MOMENTS: Final = 1000
-BYTES: Final = 300_000
-SECONDS: Final = 1.0
-FIRST_SECONDS: Final = 0.1
-# A take begins with the moments after each of so many examples, to step through.
+# A film has at most so many moments, and a stretch of it so many bytes and examples: a whole run,
+# unless it is a long one, is one stretch.
+MOMENTS: Final = 2000
+BYTES: Final = 1_000_000
+EXAMPLES: Final = 100_000
+# The examples of the first stretch, which is to be there at once, and of a take's first moments,
+# one example each, to step through.
+FIRST: Final = 10_000
 STEPS: Final = 40
 
 
@@ -63,32 +64,31 @@ class Playground:
         self.play, self.told = play, told
         self._begin(run)
 
-    def cut(self, seen: int, grain: int, change: Callable[[Run], None]) -> None:
+    def cut(self, seen: int, change: Callable[[Run], None]) -> None:
         """Change the run as it was after `seen` examples, and continue from there."""
         run = self.run.at(min(max(seen, 0), self.run.seen))
         change(run)
         self.play = False
-        self._begin(run, grain)
+        self._begin(run)
 
-    def _begin(self, run: Run, grain: int = 0) -> None:
+    def _begin(self, run: Run) -> None:
         self.run, self.base, self.shown = run, run.seen, run.seen
         self.take += 1
         self.with_examples = not run.seen
-        # Without a wish, some hundred moments of the whole run.
-        grain = grain or max(1, len(run.inputs) // 12)
-        self.stretch = make_stretch(run, grain, self._most(), FIRST_SECONDS, STEPS)
+        self._make(run, 0, FIRST, STEPS)
 
     def film(self, start: int, grain: int, *, examples: bool) -> None:
-        """Make the stretch from `start` on, with a moment every `grain` examples."""
+        """Make the stretch from `start` on: a moment every `grain` examples, 0 for a whole run."""
         start = min(max(start, self.base), self.run.seen)
         run = self.run if start == self.run.seen else self.run.at(start)
-        self.stretch = make_stretch(run, max(1, grain), self._most(), SECONDS)
+        self._make(run, grain, EXAMPLES)
         self.with_examples = examples
         if run.seen > self.run.seen:
             self.run = run
 
-    def _most(self) -> int:
-        return min(MOMENTS, BYTES // (8 * len(self.run.all_weights())))
+    def _make(self, run: Run, grain: int, examples: int, steps: int = 0) -> None:
+        most = min(MOMENTS, BYTES // (8 * (3 + len(run.all_weights()))))
+        self.stretch = make_stretch(run, grain or even_grain(run, most), most, examples, steps)
 
     def run_shown(self) -> Run:
         """Return the run as it was at the moment that the browser has told of."""
