@@ -29,7 +29,7 @@ export class NetworkPicture {
     this.pulses = make("g", { class: "pulses" });
     this.halo = make("line", { class: "halo" });
     const edges = network.list.filter((weight) => weight.from !== null);
-    this.labelled = edges.length <= 24 && width >= 330;
+    this.labelled = edges.length <= 24 && width >= 400;
     this.edges = edges.map((weight, i) => this.edge(weight, i, lines, labels));
     this.units = sizes.flatMap((count, layer) => range(count).map((unit) => this.unit(layer, unit, units)));
     this.svg.replaceChildren(this.halo, lines, this.pulses, units, labels);
@@ -56,8 +56,8 @@ export class NetworkPicture {
     const line = make("line", ends), hit = make("line", { ...ends, class: "hit" });
     // Nearer to the layer with more units, lines lie further apart and labels do not collide.
     const wide = this.head.sizes[weight.layer + 1] > this.head.sizes[weight.layer];
-    const at = wide ? 0.8 - 0.27 * (weight.from % 3) : 0.3;
-    const text = plate(ax + (bx - ax) * at, ay + (by - ay) * at);
+    const at = wide ? Math.min(0.8, 1 - (this.radius + 24) / (bx - ax)) - 0.27 * (weight.from % 3) : 0.3;
+    const text = plate((part) => [ax + (bx - ax) * part, ay + (by - ay) * part], at);
     this.hover(hit, i);
     pull(hit, () => { this.act.select(i); return this.act.value(i); },
       (start, up) => this.act.weight(i, start + up * WEIGHT_DRAG), this.act.end);
@@ -90,7 +90,7 @@ export class NetworkPicture {
 
   // `values` of each unit and `lines` of each weight; `written` has texts of slow motion by the
   // index of a unit, or of a weight; `planes` are the units' maps, if there are any.
-  draw({ values, lines, gradients, selected, written, planes, size }) {
+  draw({ values, lines, gradients, words, selected, written, planes, size }) {
     const sizes = lines.slice(0, this.edges.length).map(Math.abs);
     const largest = Math.max(gradients ? 1e-12 : 1, ...sizes);
     const { positive, negative } = this.head.colours;
@@ -101,6 +101,7 @@ export class NetworkPicture {
       line.setAttribute("stroke", value < 0 ? negative : positive);
       line.setAttribute("stroke-width", (0.8 + (thickest * sizes[i]) / largest).toFixed(2));
       line.setAttribute("stroke-dasharray", value < 0 ? "8 5" : "none");
+      if (!words) return;
       if (chosen) for (const [end, at] of Object.entries(ends)) this.halo.setAttribute(end, at);
       const own = written?.lines[i];
       const plain = chosen || (this.labelled && !gradients) ? short(value) : "";
@@ -108,7 +109,7 @@ export class NetworkPicture {
     });
     this.paper.clearRect(0, 0, this.width, this.height);
     this.units.forEach(({ value, x, y, layer }, i) => {
-      value.textContent = written?.units[i] ?? short(values[i]);
+      if (words) value.textContent = written?.units[i] ?? short(values[i]);
       if (layer && planes) this.paintUnit(planes[i - this.head.sizes[0]], size, this.head.kinds[layer - 1], x, y);
     });
   }
@@ -161,18 +162,20 @@ function pull(node, begin, move, end) {
   }, end);
 }
 
-// A text on a plate of its own, so that no line runs through it.
-function plate(x, y) {
-  const node = make("g", { class: "weight" }), back = make("rect", { height: 19, y: y - 9.5, rx: 4, class: "plate" });
-  const text = make("text", { x, y: y + 5.5 });
+// A text on a plate of its own, so that no line runs through it: at a part of the way, but a formula
+// in the middle, where there is room.
+function plate(place, at) {
+  const node = make("g", { class: "weight" }), back = make("rect", { height: 19, y: -9.5, rx: 4, class: "plate" });
+  const text = make("text", { y: 5.5 });
   node.append(back, text);
   let before = null;
   const write = (content, strong) => {
     if (before === content + strong) return;
     before = content + strong;
     const width = content ? content.length * (strong ? 8.4 : 7.8) + 5 : 0;
-    back.setAttribute("x", x - width / 2);
+    back.setAttribute("x", -width / 2);
     back.setAttribute("width", width);
+    node.setAttribute("transform", `translate(${place(content.length > 8 ? 0.45 : at)})`);
     node.classList.toggle("chosen", strong);
     text.textContent = content;
   };

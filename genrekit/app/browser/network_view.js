@@ -13,6 +13,8 @@ import { Network, nearestTarget, range, truth } from "./network_maths.js";
 import { NetworkPicture } from "./network_picture.js";
 
 const HEIGHT = 290, CURVE = 112, PHONE = 560;
+// Milliseconds between two changes of figures while the film plays.
+const WORDS_EVERY = 100;
 // An answer that is off by less is called right.
 const CLOSE = 0.05;
 const TOO_LARGE = "The network's numbers have grown beyond what a computer can hold.";
@@ -233,7 +235,7 @@ class View {
       before = now;
       this.more(film.wants());
       if (done) this.pause();
-      else if (!this.calm.matches || now - this.drawn > 500) this.draw(now);
+      else if (!this.calm.matches || now - this.written > 500) this.draw(now - this.written > WORDS_EVERY);
       this.ticking = this.playing;
       if (this.playing) requestAnimationFrame(tick);
     };
@@ -301,8 +303,8 @@ class View {
     }
   }
 
-  draw(now = 0) {
-    this.drawn = now;
+  // Figures that change with each picture cannot be read: those of a film that plays come less often.
+  draw(words = true) {
     const { head, network } = this, { moment } = film;
     if (!moment || !network || network.parameters !== moment.p.length) return;
     const p = this.parameters, question = this.question;
@@ -310,19 +312,24 @@ class View {
     this.most = Math.max(this.most ?? 0, film.position);
     if (this.flat) {
       this.planes = network.plane(p, this.map.axis, this.planes);
-      this.drawOff(this.map.draw(this.planes[this.planes.length - 1], question));
+      const off = this.map.draw(this.planes[this.planes.length - 1], question);
+      if (words) this.drawOff(off);
     }
     const slow = this.slow ? this.rehearse(p, question) : null;
     const gradients = head.view.bp_lines === "gradients";
     const step = slow?.step ?? network.step(p, question, this.target(question), head.rate);
     this.picture.draw({
-      values: (slow?.values ?? pass.values).flat(), lines: gradients ? step.gradients : p, gradients,
+      values: (slow?.values ?? pass.values).flat(), lines: gradients ? step.gradients : p, gradients, words,
       selected: this.selected, written: slow?.written, planes: this.flat && this.planes, size: SIZE,
     });
     this.picture.pulse(slow ? slow.stage : 1, slow && !this.calm.matches ? slow.part : 0);
     this.curve.draw(film.position, this.most);
-    this.drawAnswer(pass.answer, question);
-    this.drawControls(moment, p, step);
+    this.part.scrub.value = film.position;
+    if (words) {
+      this.written = performance.now();
+      this.drawAnswer(pass.answer, question);
+      this.drawControls(moment, p, step);
+    }
     this.pictures += 1;
     // Read by tests.
     Object.assign(this.part.view.dataset, {
@@ -463,7 +470,7 @@ class View {
     if (film.guess === null) {
       if (film.position > 0) return this.put("guess", "");
       this.put("guess", `<span>Trained on ${number(Math.min(...head.low))} to ${number(Math.max(...head.high))}, will it get ${asked} right?</span>
-        <button data-guess="yes">Yes</button><button data-guess="no">No</button>`);
+        <span class="bar"><button data-guess="yes">Yes</button><button data-guess="no">No</button></span>`);
     } else if (!film.finished) this.put("guess", `<span>Your guess on ${asked}: ${film.guess ? "right" : "wrong"}.</span>`);
     else {
       const { answer } = this.network.forward(this.parameters, [far, far]), right = truth(head.task, [far, far], this.middle);
