@@ -236,8 +236,8 @@ def test_the_dot_stays_on_the_curve(page: Any, app_url: str) -> None:
 # What is held, where, and the way that it is moved, px.
 HELD = {
     "line": (lambda view: line_middle(view), (0, -48)),
-    "input": (lambda view: centre(view.part("network").locator(".unit.input").first), (0, 60)),
-    "map": (lambda view: centre(view.part("over")), (40, 40)),
+    "input": (lambda view: centre(view.part("network").locator(".unit.input").first), (0, -144)),
+    "map": (lambda view: centre(view.part("over")), (72, -72)),
 }
 
 
@@ -458,7 +458,7 @@ def test_the_exhibit_and_its_control_are_on_the_first_screen(
         parts += ["map", "curve", "question", "guess"]
     assert off_screen(page, [view.part(part) for part in parts]) == []
     if query:
-        assert min(letters(page)) >= 24
+        assert min(letters(page)) > 23.9  # 24, but for widths in whole pixels
     elif width == 390:  # next come the map and the curve
         assert view.part("map").bounding_box()["y"] < height + 130
 

@@ -175,7 +175,7 @@ function plate(place, at) {
     const width = content ? content.length * (strong ? 8.4 : 7.8) + 5 : 0;
     back.setAttribute("x", -width / 2);
     back.setAttribute("width", width);
-    node.setAttribute("transform", `translate(${place(content.length > 8 ? 0.45 : at)})`);
+    node.setAttribute("transform", `translate(${place(content.length > 6 ? 0.45 : at)})`);
     node.classList.toggle("chosen", strong);
     text.textContent = content;
   };
