@@ -8,7 +8,6 @@ have one output, so it is twice the loss of the gradients, `MLP.loss`. Units are
 
 import math
 import sys
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +25,7 @@ __all__ = ["MAX_SNAPSHOTS", "Change", "EpochRecord", "Run", "Snapshot", "Weight"
 Array = NDArray[np.float64]
 
 MAX_SNAPSHOTS: Final = 400
-# Examples between two checks of the clock.
+# Examples between two searches for an overflow.
 PORTION: Final = 256
 
 
@@ -174,18 +173,15 @@ class Run:
 
     # -- learning -------------------------------------------------------------------------
 
-    def advance(self, examples: int, seconds: float = math.inf) -> int:
-        """Learn from `examples` examples, rounded up to whole batches, for at most `seconds`.
+    def advance(self, examples: int) -> int:
+        """Learn from `examples` examples, rounded up to whole batches.
 
         Stops at the end of the last epoch, or when the numbers overflow. Returns the number of
         examples learned from.
         """
-        deadline = time.perf_counter() + seconds
         done = 0
         while done < examples and not self.finished:
             done += self._learn(self._portion(examples - done))
-            if time.perf_counter() >= deadline:
-                break
         return done
 
     def _portion(self, wanted: int) -> int:

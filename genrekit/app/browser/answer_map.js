@@ -1,7 +1,7 @@
 // The map of all questions: input a to the right, b upwards. The cross is the visitor's question
 // and can be dragged. Colours are those of the task, so that a finished network looks finished.
 
-import { drag, make, paintPlane, scaleColour } from "./drawing.js";
+import { bytes, CIVIDIS, drag, make, paint } from "./drawing.js";
 import { number } from "./formulas.js";
 import { mapAxis, truth } from "./network_maths.js";
 
@@ -26,7 +26,6 @@ export class AnswerMap {
     const trained = this.truth ? known.filter((_, i) => this.inside(i)) : known;
     const spread = Math.max(...trained) - Math.min(...trained) || 1;
     this.scale = shown === "error" ? [0, spread / 2] : [Math.min(...known), Math.max(...known)];
-    this.colour = scaleColour(...this.scale);
     this.shown = shown;
     this.values = new Float64Array(SIZE * SIZE);
     const x = (v) => (100 * (v - this.axis[0])) / (this.axis[SIZE - 1] - this.axis[0]), y = (v) => 100 - x(v);
@@ -73,7 +72,7 @@ export class AnswerMap {
       this.values[i] = this.shown === "error" ? error : this.shown === "truth" ? this.truth[i] : answers[i];
     }
     off.inside /= inside;
-    paintPlane(this.canvas, this.values, SIZE, this.colour);
+    paint(this.canvas, bytes(this.values, ...this.scale), SIZE, CIVIDIS);
     const x = this.at.x(question[0]), y = this.at.y(question[1]);
     this.cross.setAttribute("d", `M${x - 3} ${y - 3}L${x + 3} ${y + 3}M${x + 3} ${y - 3}L${x - 3} ${y + 3}`);
     return off;

@@ -1,7 +1,7 @@
 // The network as a drawing: lines are weights, and in each circle is the map of what its unit
 // answers over the two inputs. Lines and the inputs' circles can be dragged up and down.
 
-import { drag, make, paintPlane, signColour } from "./drawing.js";
+import { bytes, drag, fading, make, paint } from "./drawing.js";
 import { number, powerOfTen } from "./formulas.js";
 import { range } from "./network_maths.js";
 
@@ -39,6 +39,7 @@ export class NetworkPicture {
     this.paper = this.canvas.getContext("2d");
     this.paper.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.tile = document.createElement("canvas");
+    this.colours = fading(head.colours.negative, head.colours.positive);
   }
 
   place(layer, unit) {
@@ -115,13 +116,8 @@ export class NetworkPicture {
   }
 
   paintUnit(plane, size, kind, x, y) {
-    let full = FULL[kind];
-    if (!full) {
-      full = 1e-9;
-      for (const v of plane) full = Math.max(full, Math.abs(v));
-    }
-    const { positive, negative } = this.head.colours;
-    paintPlane(this.tile, plane, size, signColour(positive, negative, full));
+    const full = FULL[kind] ?? plane.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-9);
+    paint(this.tile, bytes(plane, -full, full), size, this.colours);
     const { paper, radius } = this;
     paper.save();
     paper.beginPath();
