@@ -31,7 +31,8 @@ SETTLE_MS = 1500
 
 @dataclass(frozen=True)
 class Shot:
-    """A page in one state: where it is found, a text that tells it is there, a button to press.
+    """A page in one state: where it is found, a text that tells it is there, a button to press and
+    the text that tells that it has done its work.
 
     `{made}` in the address is the dataset, the model and the leak meter that were made. `readme` is
     the height of the README's picture, 0 where it shows none.
@@ -41,6 +42,7 @@ class Shot:
     address: str
     ready: str
     press: str = ""
+    then: str = ""
     readme: int = 0
 
 
@@ -57,10 +59,10 @@ SHOTS = (
     Shot("mfcc", "mel-scale?mel_view=Sound+to+MFCC", "The sum below", readme=1300),
     Shot("neuron", "neuron", "The decision", readme=900),
     Shot("neuron-and", "neuron", "The decision", press="AND"),
-    Shot("backprop", "backprop", "Train again", readme=1350),
-    Shot("backprop-slow", "backprop?bp_speed=flat+out&bp_look=Slow+motion", "Train again"),
-    Shot("backprop-proof", "backprop?bp_speed=flat+out&bp_look=Prove+the+gradient", "Train again"),
-    Shot("backprop-take", "backprop?bp_speed=flat+out&bp_look=Take+away", "Train again"),
+    Shot("backprop", "backprop?bp_speed=flat+out", "Ask it", "Train", "Replay", readme=800),
+    Shot("backprop-slow", "backprop?bp_speed=slow+motion", "bends the sum"),
+    Shot("backprop-proof", "backprop?bp_look=Prove+the+gradient", "They agree"),
+    Shot("backprop-take", "backprop?bp_look=Take+away", "The script"),
     Shot("dataset-empty", "dataset", "Make the demo dataset"),
     Shot("dataset-segment", "dataset?{made}", "Take it away"),
     Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Take it away"),
@@ -122,6 +124,8 @@ def show(page: Page, address: str, shot: Shot, *, full: bool) -> None:
     page.get_by_text(shot.ready).first.wait_for()
     if shot.press:
         page.get_by_role("button", name=shot.press, exact=True).click()
+    if shot.then:
+        page.get_by_text(shot.then).first.wait_for()
     for _ in range(2):  # on a taller screen the page may grow
         settle(page)
         height = full_height(page) if full else shot.readme

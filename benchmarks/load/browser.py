@@ -111,8 +111,6 @@ def _click_about(tab: Any, server: Server, found: Paints) -> None:
     server.wait_until_ready()
     for number in range(ROUNDS + 1):
         for page in (*PAGES[1:], ""):
-            if page == "backprop":
-                continue  # its script runs by itself
             link = tab.locator(f'[data-testid="stSidebarNav"] a[href$="/{page}"]')
             seconds = link.evaluate(_CLICK)
             if number:  # the first time the browser fetches what it needs

@@ -1,4 +1,4 @@
-"""Inspecting a run: one example's numbers, answers to questions, and a check of the gradients.
+"""Inspecting a run: answers to questions, and a check of the gradients.
 
 Everything works on `Run.network`, a copy of the weights, and never changes the run itself.
 """
@@ -9,41 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.teaching.mlp import Step, flat, numerical_gradients
-from genrekit.teaching.run import Run, Snapshot, Weight
+from genrekit.teaching.mlp import flat, numerical_gradients
+from genrekit.teaching.run import Run, Weight
 from genrekit.teaching.settings import OWN
 from genrekit.teaching.tasks import TASKS
 
 __all__ = [
     "Answer",
     "GradientCheck",
-    "answer_after",
     "ask",
     "check_gradient",
-    "dry_run",
-    "nearest_target",
     "truth",
 ]
 
 Array = NDArray[np.float64]
-
-
-def dry_run(run: Run, inputs: ArrayLike, target: float, snapshot: Snapshot | None = None) -> Step:
-    """Compute what learning from an example would do, without doing it.
-
-    The example, of shape (inputs,), meets the network as it is now, or as it was at `snapshot`.
-    """
-    net = run.network(None if snapshot is None else snapshot.parameters)
-    return net.step(np.asarray(inputs, float), [target], run.learning_rate)
-
-
-def answer_after(run: Run, step: Step) -> float:
-    """Return the answer to the example of a dry run after its step."""
-    net = run.network(flat([*step.weights_after, *step.biases_after]))
-    return float(net.forward(step.activations[0])[0, 0])
-
-
-# -- questions and answers ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -78,18 +57,6 @@ def truth(run: Run, inputs: ArrayLike) -> float | None:
     a, b = np.asarray(inputs, dtype=np.float64)
     middle = (run.settings.low + run.settings.high) / 2
     return float(TASKS[run.settings.task](np.asarray(a), np.asarray(b), middle))
-
-
-def nearest_target(run: Run, inputs: ArrayLike) -> float:
-    """Return the right answer, or for a visitor's own numbers that of the nearest example."""
-    right = truth(run, inputs)
-    if right is not None:
-        return right
-    distance = np.square(run.inputs - np.asarray(inputs, dtype=np.float64)).sum(axis=1)
-    return float(run.targets[np.argmin(distance), 0])
-
-
-# -- the gradients ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ averaged over the batch. Gradients are derivatives of that loss, and a step goes
 squared error (MSE), the mean of ``error^2`` over outputs and examples.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -77,16 +76,6 @@ class Step:
     def output(self) -> Array:
         """The network's answer before the update."""
         return self.activations[-1]
-
-    def inside(self) -> Array:
-        """Concatenate activations, deltas, gradients and bias gradients."""
-        return flat([*self.activations, *self.deltas, *self.gradients, *self.bias_gradients])
-
-    @property
-    def finite(self) -> bool:
-        """Return True if no number of the step has overflowed."""
-        lists = [value for value in vars(self).values() if isinstance(value, list)]
-        return math.isfinite(self.loss) and all(np.isfinite(a).all() for a in chain(*lists))
 
 
 class _Pass:

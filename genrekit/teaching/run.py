@@ -7,7 +7,7 @@ have one output, so it is twice the loss of the gradients, `MLP.loss`. Units are
 """
 
 import math
-import time
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,7 @@ __all__ = ["MAX_SNAPSHOTS", "Change", "EpochRecord", "Run", "Snapshot", "Weight"
 Array = NDArray[np.float64]
 
 MAX_SNAPSHOTS: Final = 400
-# Examples between two checks of the clock.
+# Examples between two searches for an overflow.
 PORTION: Final = 256
 
 
@@ -64,13 +64,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The network after `seen` examples, which are `epoch` epochs.
+    """The network after `seen` examples.
 
     `mse` is that of the last epoch or, within an epoch, of its examples so far; NaN before.
+    `held_out_mse` is that of the last epoch; NaN without one. `parameters` follow
+    `Run.all_weights`.
     """
 
     seen: int
-    epoch: float
     mse: float
     held_out_mse: float
     parameters: Array
@@ -93,7 +94,7 @@ class Run:
     seen : int, examples learned from so far
     history : list of EpochRecord
     changes : list of Change
-    snapshots : list of Snapshot, thinned to `MAX_SNAPSHOTS`
+    snapshots : list of Snapshot, at ends of epochs, thinned to `MAX_SNAPSHOTS`
 
     Raises
     ------
@@ -117,7 +118,7 @@ class Run:
         self.snapshots: list[Snapshot] = []
         self._position = 0
         self._squares = 0.0
-        self._record_snapshot()
+        self.snapshots.append(self.moment())
 
     def _network(self, rng: np.random.Generator) -> MLP:
         s = self.settings
@@ -158,9 +159,7 @@ class Run:
     @property
     def broken(self) -> bool:
         """Return True if the numbers have overflowed."""
-        return not np.isfinite(self.snapshots[-1].parameters).all() or not np.isfinite(
-            self._squares
-        )
+        return not (math.isfinite(self._squares) and np.isfinite(self._parameters()).all())
 
     @property
     def finished(self) -> bool:
@@ -174,20 +173,15 @@ class Run:
 
     # -- learning -------------------------------------------------------------------------
 
-    def advance(self, examples: int, seconds: float = math.inf) -> int:
-        """Learn from `examples` examples, rounded up to whole batches, for at most `seconds`.
+    def advance(self, examples: int) -> int:
+        """Learn from `examples` examples, rounded up to whole batches.
 
         Stops at the end of the last epoch, or when the numbers overflow. Returns the number of
         examples learned from.
         """
-        deadline = time.perf_counter() + seconds
         done = 0
         while done < examples and not self.finished:
             done += self._learn(self._portion(examples - done))
-            if time.perf_counter() >= deadline:
-                break
-        if done:
-            self._record_snapshot()
         return done
 
     def _portion(self, wanted: int) -> int:
@@ -217,10 +211,13 @@ class Run:
         mse = self._squares / len(self.inputs)
         if math.isfinite(mse):
             self.history.append(EpochRecord(self.epoch, mse, self._held_out_mse(), self._rate))
-        self._record_snapshot()
         self._position = 0
         # A sum that overflowed stays, to show that the run is broken.
         self._squares = 0.0 if np.isfinite(self._squares) else self._squares
+        self.snapshots.append(self.moment())
+        if len(self.snapshots) > MAX_SNAPSHOTS:
+            # Drop every second one, but neither the first nor the last.
+            self.snapshots = self.snapshots[:-1:2] + self.snapshots[-1:]
 
     def _held_out_mse(self) -> float | None:
         if not len(self.held_inputs):
@@ -239,12 +236,14 @@ class Run:
         if weight not in self.all_weights():
             raise SettingsError("This network has no such weight: choose one from the drawing.")
         check_number("The weight's new value", value, -LIMITS.value, LIMITS.value)
+        self._set(weight, value)
+        self._changed(Change(self.seen, value, weight))
+
+    def _set(self, weight: Weight, value: float) -> None:
         if weight.source is None:
             self.mlp.biases[weight.layer][weight.target] = value
         else:
             self.mlp.weights[weight.layer][weight.source, weight.target] = value
-        self._changed(Change(self.seen, value, weight))
-        self._record_snapshot()
 
     def _changed(self, change: Change) -> None:
         """Record a change; of several of the same number between two examples the last counts."""
@@ -264,39 +263,51 @@ class Run:
     def _parameters(self) -> Array:
         return flat([*self.mlp.weights, *self.mlp.biases])
 
-    def _record_snapshot(self) -> None:
-        part = self._position / len(self.inputs)
+    def moment(self) -> Snapshot:
+        """Return the network as it is now."""
         last = self.history[-1] if self.history else None
-        mse = self._squares / self._position if self._position else math.nan
-        if last and not part:
-            mse = last.mse
+        mse = last.mse if last else math.nan
+        if self._position:
+            mse = self._squares / self._position
         held = last.held_out_mse if last else None
-        snapshot = Snapshot(
-            self.seen,
-            self.epoch + part % 1,
-            mse,
-            math.nan if held is None else held,
-            self._parameters(),
-        )
-        if self.snapshots and self.snapshots[-1].seen == self.seen:
-            self.snapshots[-1] = snapshot
-        else:
-            self.snapshots.append(snapshot)
-        if len(self.snapshots) > MAX_SNAPSHOTS:
-            # Drop every second one, but neither the first nor the last.
-            self.snapshots = self.snapshots[:-1:2] + self.snapshots[-1:]
+        return Snapshot(self.seen, mse, math.nan if held is None else held, self._parameters())
 
-    def network(self, parameters: Array | None = None) -> MLP:
-        """Return a copy of the network to inspect, as it is or with a snapshot's `parameters`.
+    def at(self, seen: int) -> "Run":
+        """Return this run as it was after `seen` examples, as a run of its own.
+
+        The steps since the snapshot before are repeated, with the changes made in them.
+        """
+        run = Run(self.settings, learning_rate=self.first_rate, epochs=sys.maxsize)
+        kept = next(s for s in reversed(self.snapshots) if s.seen <= seen)
+        epochs = kept.seen // len(self.inputs)
+        run._load(run.mlp, kept.parameters)
+        run.seen, run.history = kept.seen, self.history[:epochs]
+        run.snapshots = [s for s in self.snapshots if s.seen <= kept.seen]
+        for change in (c for c in self.changes if c.seen <= seen):
+            run.advance(change.seen - run.seen)
+            if change.weight is None:
+                run._rate = change.value
+            elif change.seen >= kept.seen:
+                run._set(change.weight, change.value)
+            run.changes.append(change)
+        run.advance(seen - run.seen)
+        run.epochs = self.epochs
+        return run
+
+    def network(self) -> MLP:
+        """Return a copy of the network to inspect.
 
         The next call reuses the same object.
         """
-        flat = self._parameters() if parameters is None else parameters
-        start = 0
-        for array in (*self._probe.weights, *self._probe.biases):
-            array[...] = flat[start : start + array.size].reshape(array.shape)
-            start += array.size
+        self._load(self._probe, self._parameters())
         return self._probe
+
+    @staticmethod
+    def _load(net: MLP, parameters: Array) -> None:
+        start = 0
+        for array in (*net.weights, *net.biases):
+            array[...] = parameters[start : start + array.size].reshape(array.shape)
+            start += array.size
 
     def trained_range(self) -> tuple[Array, Array]:
         """Return the lowest and the highest value of each input learned from."""

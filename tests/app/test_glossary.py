@@ -53,11 +53,10 @@ SOURCES = {
         "learn/backprop.py",
         "app/browser/network_view.html",
         "app/browser/network_view.js",
+        "app/browser/formulas.js",
         "app/playground/settings.py",
         "app/playground/settings.toml",
         "app/playground/panels.py",
-        "app/playground/formulas.py",
-        "app/playground/map.py",
     ],
     "dataset": ["build/dataset.py", "app/build/dataset_views.py", "app/build/music_source.py"],
     "train": [

@@ -1,7 +1,6 @@
 """The backprop page without a browser: settings, controls, panels, links and refusals."""
 
 import json
-import math
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -12,21 +11,12 @@ import pytest
 from page_tools import texts
 from streamlit.testing.v1 import AppTest
 
-from genrekit.app.playground import state as playground
-from genrekit.app.playground.formulas import STAGES, stage_formulas
-from genrekit.app.playground.packing import (
-    BUDGET,
-    LIVE_BUDGET,
-    Packer,
-    unit_names,
-    weight_names,
-)
-from genrekit.app.playground.panels import gradient_table, proof_table
-from genrekit.app.playground.state import Playground
-from genrekit.teaching.inspect_run import check_gradient, dry_run
-from genrekit.teaching.mlp import numerical_gradients
+from genrekit.app.playground.names import LOOKS, weight_names
+from genrekit.app.playground.panels import proof_table
+from genrekit.app.playground.state import BYTES, EXAMPLES, FIRST, Playground
+from genrekit.teaching.inspect_run import check_gradient
 from genrekit.teaching.presets import EXPERIMENTS
-from genrekit.teaching.run import MAX_SNAPSHOTS, Run, Weight
+from genrekit.teaching.run import Run, Weight
 from genrekit.teaching.settings import RunSettings
 
 PAGE = str(Path(__file__).parents[2] / "pages/learn/backprop.py")
@@ -46,70 +36,127 @@ def state(at: AppTest) -> Playground:
     return kept
 
 
-def press(at: AppTest, key: str) -> None:
-    at.button(key=key).click().run()
-    assert not at.exception
-    assert not at.error
+class Message:
+    """What a film's message to the browser holds."""
+
+    def __init__(self, content: bytes) -> None:
+        length = int.from_bytes(content[:4], "little")
+        self.head: dict[str, Any] = json.loads(content[4 : 4 + length])
+        self.numbers = np.frombuffer(content[4 + length :], "<f8")
+
+    def moments(self) -> Any:
+        """The moments of its stretch, one a row."""
+        stretch, (inputs, *_) = self.head["stretch"], self.head["sizes"]
+        start = self.head["count"] * (inputs + 1) if stretch["examples"] else 0
+        end = len(self.numbers) - 2 * stretch["epochs"]
+        return self.numbers[start:end].reshape(stretch["moments"], -1)
+
+
+def message(at: AppTest) -> Message:
+    return Message(at.get("bidi_component")[0].proto.bytes)
 
 
 def words(at: AppTest) -> str:
     return "\n".join(m.value for m in at.markdown)
 
 
-def test_it_opens_training_the_courses_network() -> None:
+def test_it_opens_with_the_courses_network_and_waits() -> None:
     at = opened()
-    assert state(at).training
+    sent = message(at)
     assert state(at).run.settings == RunSettings()
-    assert state(at).run.epochs == 50
-    assert at.button(key="train").label == "Pause"
-    assert "Right is **0.4000**" in words(at)
+    assert (sent.head["epochs"], sent.head["count"], sent.head["sizes"]) == (50, 1000, [2, 5, 1])
+    assert not sent.head["play"]
+    # The film begins before training, with examples and moments to play at once.
+    moments = sent.moments()
+    assert moments[0, 0] == 0
+    np.testing.assert_array_equal(moments[:41, 0], range(41))
+    np.testing.assert_array_equal(moments[0, 3:], Run(RunSettings()).moment().parameters)
+    examples = sent.numbers[:3000]
+    np.testing.assert_array_equal(examples[:2000].reshape(1000, 2), state(at).run.inputs)
+    np.testing.assert_array_equal(examples[2000:], state(at).run.targets[:, 0])
 
 
-def test_pause_epoch_example_and_reset() -> None:
+def test_the_rest_of_a_run_is_one_message_and_is_sent_once() -> None:
     at = opened()
-    press(at, "train")
-    assert not state(at).training
-    seen = state(at).run.seen
-    press(at, "one_example")
-    assert state(at).run.seen == seen + 1
-    press(at, "one_epoch")
-    assert state(at).run.epoch == 1
-    press(at, "one_epoch")
-    assert state(at).run.seen == 2000
-    press(at, "reset")
-    assert state(at).run.seen == 0
-    assert not state(at).training
-    # The run before stays for comparison.
-    label, history = state(at).earlier[0]
-    assert label == "run 1"
-    assert len(history) == 2
-
-
-def test_flat_out_it_finishes_and_starts_again_on_request() -> None:
-    at = opened(bp_speed="flat out", bp_n="20", bp_epochs="3")
-    state(at).tick("flat out")  # what the fragment does ten times a second in a browser
-    assert state(at).run.finished
+    assert message(at).moments()[-1, 0] >= FIRST
     at.run()
-    assert not state(at).training
-    assert at.button(key="train").label == "Train again"
-    press(at, "train")
-    assert state(at).number == 2
+    assert "stretch" not in message(at).head
+    state(at).film(state(at).run.seen, 0, examples=False)
+    at.run()
+    sent = message(at)
+    seen = sent.moments()[:, 0]
+    assert seen[-1] == 50_000
+    assert max(np.diff(seen)) <= 25  # a new picture of it for each of the screen's, at full speed
+    assert not sent.head["stretch"]["examples"]
+    assert len(at.get("bidi_component")[0].proto.bytes) < 300_000
 
 
-def test_learning_rate_and_speed_do_not_restart_but_the_network_does() -> None:
+@pytest.mark.parametrize("index", range(len(EXPERIMENTS)))
+def test_every_experiment_is_short_enough_for_one_message(index: int) -> None:
+    experiment = EXPERIMENTS[index]
+    assert experiment.epochs * experiment.settings.examples <= EXAMPLES
+
+
+def test_a_part_of_the_film_can_be_had_in_finer_steps() -> None:
     at = opened()
-    press(at, "train")
-    press(at, "one_epoch")
-    run = state(at).run
+    kept = state(at)
+    kept.film(kept.run.seen, 500, examples=False)
+    end = kept.run.seen
+    at.run()
+    kept.film(1000, 1, examples=False)
+    at.run()
+    fine = message(at).moments()
+    assert (fine[0, 0], fine[1, 0]) == (1000, 1001)
+    assert kept.run.seen == max(end, int(fine[-1, 0]))
+    # Whatever a browser asks for, nothing is made that the film does not lead to.
+    kept.film(10**9, 1, examples=False)
+    assert kept.stretch is not None
+    assert kept.stretch.moments[0, 0] <= 50_000
+
+
+def test_a_cut_begins_a_take_from_the_moment_shown() -> None:
+    at = opened()
+    kept, before = state(at), state(at).run
+    kept.film(before.seen, 100, examples=False)
+    kept.cut(1500, lambda run: run.set_weight(Weight(1, 2, 0), 4.5))
+    assert (kept.take, kept.base) == (2, 1500)
+    at.run()
+    moments = message(at).moments()
+    was = before.at(1500)
+    index = was.all_weights().index(Weight(1, 2, 0))
+    expected = was.moment().parameters
+    expected[index] = 4.5
+    np.testing.assert_array_equal(moments[0, 3:], expected)
+    assert moments[0, 0] == 1500
+    assert message(at).head["changed"]
+
+
+def test_a_new_rate_cuts_the_film_and_a_new_network_begins_another() -> None:
+    at = opened()
     at.select_slider(key="bp_lr").set_value(0.5).run()
-    at.select_slider(key="bp_speed").set_value("flat out").run()
-    assert state(at).run is run
-    assert run.learning_rate == 0.5
+    head = message(at).head
+    # The browser knows the moment from which the new rate is to hold.
+    assert (head["rate"], head["wanted"], head["take"]) == (0.1, 0.5, 1)
+
+    def faster(run: Run) -> None:
+        run.learning_rate = 0.5
+
+    state(at).cut(40, faster)
+    at.run()
+    head = message(at).head
+    assert (head["rate"], head["wanted"], head["take"], head["base"]) == (0.5, 0.5, 2, 40)
     at.slider(key="bp_h1").set_value(7).run()
-    assert state(at).run is not run
-    assert state(at).run.mlp.layer_sizes == (2, 7, 1)
-    assert state(at).run.learning_rate == 0.5
-    assert not state(at).training
+    head = message(at).head
+    assert (head["rate"], head["take"], head["base"]) == (0.5, 3, 0)
+    assert head["sizes"] == [2, 7, 1]
+    assert head["stretch"]["examples"]
+
+
+def test_more_epochs_lengthen_the_film() -> None:
+    at = opened(bp_epochs="2")
+    assert message(at).head["epochs"] == 2
+    at.number_input(key="bp_epochs").set_value(3).run()
+    assert (message(at).head["epochs"], message(at).head["take"]) == (3, 1)
 
 
 def test_a_link_holds_every_setting() -> None:
@@ -117,177 +164,64 @@ def test_a_link_holds_every_setting() -> None:
         bp_task="xor", bp_layers="2", bp_h1="4", bp_h2="3", bp_act="tanh", bp_lr="0.3",
         bp_epochs="7", bp_out="sigmoid", bp_bias="true", bp_init="xavier", bp_seed="5",
         bp_batch="2", bp_n="60", bp_low="-1", bp_high="1", bp_noise="0.05", bp_q1="0.7",
-        bp_q2="-0.2",
+        bp_q2="-0.2", bp_speed="flat out", bp_lines="gradients", bp_map="truth", bp_reach="2.0",
+        bp_weight="h1.2 → h2.3",
     )  # fmt: skip
     run = state(at).run
     assert run.settings == RunSettings(
         "xor", (4, 3), "tanh", "sigmoid", True, "xavier", 2, 60, -1.0, 1.0, 0.05, 5
     )
     assert (run.learning_rate, run.epochs) == (0.3, 7)
-    assert "Right is **1.0000**" in words(at)
+    view = message(at).head["view"]
+    assert (float(view["bp_q1"]), float(view["bp_q2"])) == (0.7, -0.2)
+    chosen = {"bp_speed": "flat out", "bp_lines": "gradients", "bp_map": "truth", "bp_reach": "2.0"}
+    assert view.items() >= chosen.items()
+    assert view["bp_weight"] == "h1.2 → h2.3"
+    # A change of page drops them from the address; what was chosen is written there again.
+    for key in chosen:
+        del at.query_params[key]
+    at.run()
+    assert message(at).head["view"] == view
+    assert at.query_params["bp_map"] == "truth"
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "1e9", "x", "<b>"])
+def test_what_a_link_cannot_mean_is_the_default(bad: str) -> None:
+    view = message(opened(bp_q1=bad, bp_speed=bad, bp_weight=bad)).head["view"]
+    assert view["bp_q1"] == "0.3"
+    assert view["bp_speed"] == "5 epochs a second"
+    assert view["bp_weight"] == "a → h1"
 
 
 @pytest.mark.parametrize("index", range(len(EXPERIMENTS)))
 def test_every_experiment_reaches_the_widgets_and_the_run(index: int) -> None:
-    at = opened()
-    press(at, f"experiment_{index}")
-    assert state(at).run.settings == EXPERIMENTS[index].settings
-    assert state(at).run.learning_rate == EXPERIMENTS[index].learning_rate
-    assert state(at).training
-    at.run()
-    assert state(at).number == 2  # and the widgets ask for nothing else
+    def script() -> None:
+        import streamlit as st
 
+        from genrekit.app.playground.network_view import network_view as view
+        from genrekit.app.playground.settings import settings_panel
+        from genrekit.app.playground.state import playground
 
-def test_questions_outside_are_marked() -> None:
-    at = opened(bp_q1="0.9", bp_q2="0.9")
-    assert "outside what it was trained on (0 to 0.5)" in words(at)
+        chosen = st.session_state.pop("chosen", None)
+        if chosen is not None:
+            from genrekit.app.playground.settings import apply
+            from genrekit.teaching.presets import EXPERIMENTS
 
+            apply(st.session_state["_playground"], EXPERIMENTS[chosen])
+        st.session_state.setdefault("bp_look", "Nothing")
+        view(playground(*settings_panel()))
 
-@pytest.mark.parametrize("layers", ["0", "1", "3"])
-@pytest.mark.parametrize("stage", STAGES)
-def test_slow_motion_in_every_stage(stage: str, layers: str) -> None:
-    at = opened(bp_look="Slow motion", bp_stage=stage, bp_layers=layers, bp_bias="true")
-    assert not at.error
-    assert len(at.latex) >= 2
-    at.selectbox(key="bp_weight").select_index(len(at.selectbox(key="bp_weight").options) - 1)
+    at = AppTest.from_function(script, default_timeout=30).run()
+    at.session_state["chosen"] = index
     at.run()
     assert not at.exception
-    assert not at.error
-
-
-def test_a_negative_bias_is_added_in_brackets() -> None:
-    run = Run(RunSettings(bias=True))
-    run.set_weight(Weight(0, None, 3), -0.25)
-    step = dry_run(run, [0.2, 0.1], 0.3)
-    names = unit_names(run.mlp.layer_sizes)
-    formulas = stage_formulas(STAGES[0], step, Weight(0, 1, 3), run, names)
-    assert "+ (-0.25)" in formulas[0][1]
-
-
-@pytest.mark.parametrize("lines", ["weights", "gradients"])
-def test_a_link_holds_what_the_lines_show(lines: str) -> None:
-    assert opened(bp_lines=lines).session_state["bp_lines"] == lines
-
-
-# -- shown numbers give the shown results ---------------------------------------------------------
-
-
-def value(latex: str) -> float:
-    """What a formula of numbers comes to, by the rules of school."""
-    text = latex.replace(r"\quad", "").replace(r"\\ &", "").replace(r"\cdot", "*")
-    text = re.sub(r"\\frac\{1\}\{1 \+ e\^\{-(.*)\}\}", r"(1 / (1 + exp(-\1)))", text)
-    text = re.sub(r"\^\{(-?\d+)\}", r"**(\1)", text).replace(r"\tfrac{1}{2}", "0.5")
-    text = text.replace("^2", "**2").replace(r"\tanh", "tanh").replace(r"\max", "max")
-    text = re.sub(r"\\text\{1 if \}(.*)> 0 \\text\{ else \} 0", r"float((\1) > 0)", text)
-    names = {"exp": math.exp, "tanh": math.tanh, "max": max, "float": float, "__builtins__": {}}
-    return float(eval(text, names))
-
-
-def worked(latex: str) -> tuple[str, str] | None:
-    """The last formula of numbers and its result; None where a line has no such formula."""
-    if "aligned" not in latex:
-        return None
-    body = latex.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}")
-    *_, formula, result = re.split(r"&=|&\\approx", body)
-    return formula.strip().removesuffix("\\\\").strip(), result.strip()
-
-
-def digits(shown: str) -> int:
-    """How many significant digits a result is shown with; zeros at the end are not shown."""
-    mantissa = shown.split(r" \cdot")[0]
-    return max(4, len(mantissa.strip("-(").replace(".", "").lstrip("0")))
-
-
-SHOWN = [
-    RunSettings(),
-    RunSettings(hidden=(4, 3), activation="tanh", bias=True, init="xavier"),
-    RunSettings(hidden=(3,), activation="relu", output_activation="identity", bias=True, high=5.0),
-    RunSettings(hidden=(), activation="sigmoid"),
-]
-
-
-@pytest.mark.parametrize("settings", SHOWN)
-@pytest.mark.parametrize("seen", [0, 5000])
-def test_who_recomputes_what_is_shown_gets_what_is_shown(settings: RunSettings, seen: int) -> None:
-    run = Run(settings, learning_rate=0.01)
-    run.advance(seen)
-    x, t = run.next_example
-    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
-    checked = 0
-    for weight in run.all_weights():
-        lines = [line for s in STAGES for line in stage_formulas(s, step, weight, run, names)]
-        for formula, result in filter(None, (worked(latex) for _, latex in lines)):
-            wanted = digits(result)
-            assert f"{value(formula):.{wanted}g}" == f"{value(result):.{wanted}g}", formula
-            checked += 1
-    assert checked >= 7 * len(run.all_weights())
-
-
-@pytest.mark.parametrize("settings", SHOWN)
-def test_what_is_shown_is_what_the_network_computes(settings: RunSettings) -> None:
-    run = Run(settings, learning_rate=0.1)
-    run.advance(1000)
-    x, t = run.next_example
-    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
-    measured = numerical_gradients(run.network(), x, t)[0]
-    for weight in (w for w in run.all_weights() if w.source is not None):
-        at = weight.source, weight.target
-
-        def last(stage: str, line: int, weight: Weight = weight) -> float:
-            pair = worked(stage_formulas(stage, step, weight, run, names)[line][1])
-            assert pair
-            return value(pair[1])
-
-        unit = weight.target
-        h = step.net_inputs[weight.layer][0, unit]
-        delta, after = (
-            step.deltas[weight.layer][0, unit],
-            run.snapshots[-1].parameters[run.all_weights().index(weight)],
-        )
-        gradient = measured[weight.layer][at]
-        assert last("1 Forward", 0) == pytest.approx(h, rel=1e-3)
-        assert last("2 Loss", 0) == pytest.approx(step.error[0, 0], rel=1e-3)
-        assert last("2 Loss", 1) == pytest.approx(step.error[0, 0] ** 2 / 2, rel=1e-3)
-        assert last("3 Backward", 1) == pytest.approx(delta, rel=1e-3, abs=1e-12)
-        # The gradient shown is the slope of the loss shown, with its sign.
-        assert last("3 Backward", 2) == pytest.approx(gradient, rel=1e-3, abs=1e-8)
-        after -= 0.1 * gradient
-        assert last("4 Update", 0) == pytest.approx(after, rel=1e-3, abs=1e-8)
-
-
-def test_a_step_is_shown_with_digits_enough_to_see_it() -> None:
-    run = Run(RunSettings())
-    run.advance(50_000)
-    x, t = run.next_example
-    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
-    for weight in run.all_weights():
-        (_, formula), (_, answer) = stage_formulas(STAGES[3], step, weight, run, names)
-        before, after = worked(formula) or ("", "")
-        assert value(before.split(" - ")[0]) != value(after)
-        was, told = re.findall(r"y: (.*) \\rightarrow (.*?) \\qquad", answer)[0]
-        assert value(was) != value(told)
-
-
-def plain(shown: str) -> Decimal:
-    """A number as people write it."""
-    raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-    mantissa, _, power = shown.replace("−", "-").replace(",", "").partition(" × 10")
-    return Decimal(mantissa) * Decimal(10) ** int(power.translate(raised) or 0)
-
-
-@pytest.mark.parametrize("settings", SHOWN)
-def test_the_table_of_gradients_is_a_table_of_products(settings: RunSettings) -> None:
-    run = Run(settings, learning_rate=0.01)
-    run.advance(1000)
-    x, t = run.next_example
-    step, names = dry_run(run, x, float(t[0])), unit_names(run.mlp.layer_sizes)
-    for layer in range(len(step.gradients)):
-        table = gradient_table(step, layer, names)
-        deltas = [plain(cell) for cell in table.iloc[0]]
-        for label, *cells in table.iloc[1:].itertuples():
-            came_in = plain(label.split(" = ")[1])
-            for delta, cell in zip(deltas, cells, strict=True):
-                assert f"{float(came_in * delta):.4g}" == f"{float(plain(cell)):.4g}"
+    experiment = EXPERIMENTS[index]
+    assert state(at).run.settings == experiment.settings
+    head = message(at).head
+    # It plays at once and says what it shows, and the widgets ask for nothing else.
+    assert (head["take"], head["play"], head["rate"]) == (2, True, experiment.learning_rate)
+    assert head["wanted"] == experiment.learning_rate
+    assert head["told"] == f"{experiment.title}: {experiment.shows}"
 
 
 def test_the_proof_shows_all_decimals_in_which_the_two_differ() -> None:
@@ -308,70 +242,55 @@ def test_the_proof_shows_all_decimals_in_which_the_two_differ() -> None:
     )
 
 
-def test_the_answer_is_off_by_what_the_numbers_beside_it_differ() -> None:
-    at = opened(bp_n="40")
-    press(at, "train")
-    for _ in range(6):
-        press(at, "one_example")
-        said = re.search(
-            r"answers \*\*(.*)\*\*. Right is \*\*(.*)\*\*, so it is off by (.*)\.", words(at)
-        )
-        assert said
-        answer, right, off = (plain(text.replace("\\", "")) for text in said.groups())
-        assert off == answer - right
-
-
-def test_the_gradient_is_proved_on_the_page() -> None:
+def test_the_gradient_is_proved_on_the_page_at_the_moment_shown() -> None:
     at = opened(bp_look="Prove the gradient")
+    assert message(at).head["follow"]
     assert "agree" in at.success[0].value
     assert len(at.dataframe[0].value) == 15
+    first = at.dataframe[0].value["backpropagated"].tolist()
+    state(at).shown = 40
+    at.run()
+    assert at.dataframe[0].value["backpropagated"].tolist() != first
 
 
-def test_it_can_be_taken_away() -> None:
+def test_it_can_be_taken_away_at_the_moment_shown() -> None:
     at = opened(bp_look="Take away", bp_lr="0.3")
     assert "learning_rate=0.3" in at.code[1].value
+    assert "run.advance" not in at.code[1].value
     assert "bp_lr=0.3" in at.code[0].value
-
-
-@pytest.mark.parametrize("task", ["sum", "product", "difference", "mean", "xor", "sine", "own"])
-@pytest.mark.parametrize("shown", ["error", "answer", "truth"])
-def test_every_task_has_a_map(task: str, shown: str) -> None:
-    at = opened(bp_task=task, bp_map=shown)
-    assert not at.error
-    assert len(at.get("plotly_chart")) == 1
-
-
-def test_what_the_map_shows_is_what_is_chosen_above_it() -> None:
-    at = opened(bp_map="truth")
-    chosen = at.segmented_control(key="bp_map")
-    assert (chosen.options, chosen.value) == (["error", "answer", "truth"], "truth")
-    at.selectbox(key="bp_task").set_value("own").run()
-    chosen = at.segmented_control(key="bp_map")
-    # Between own numbers nobody knows the truth, nor the error.
-    assert (chosen.options, chosen.value) == (["answer"], "answer")
-    drawn = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]
-    assert drawn["colorbar"]["title"]["text"] == chosen.value
-
-
-@pytest.mark.parametrize("look", ["Error map", "Slow motion", "Prove the gradient", "Take away"])
-def test_numbers_beyond_all_numbers_are_said_in_words(look: str) -> None:
-    at = opened(bp_act="identity", bp_high="5", bp_lr="10", bp_n="200", bp_speed="flat out",
-                bp_look=look)  # fmt: skip
-    state(at).tick("flat out")
+    state(at).shown = 33
     at.run()
+    assert "run.advance(33)" in at.code[1].value
+
+
+def test_nothing_below_the_film_asks_for_the_moment() -> None:
+    assert not message(opened()).head["follow"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_numbers_beyond_all_numbers_are_said_in_words(look: str) -> None:
+    at = opened(bp_act="identity", bp_high="5", bp_lr="10", bp_n="200", bp_look=look)
     assert state(at).run.broken
+    sent = message(at)
+    assert sent.head["stretch"]["broken"]
+    assert np.isfinite(sent.moments()[:, 3:]).all()
+    state(at).shown = state(at).run.seen
+    at.run()
     said = texts(at) + " ".join(code.value for code in at.code).split("print(")[-1]
     assert not re.search(r"\b(nan|inf)\b|not a number|e[+-]\d\d", said, re.IGNORECASE), said
-    assert "beyond what a computer can hold" in said
+    found = " ".join(message for message, _ in sent.head["stretch"]["findings"][-1][1])
+    assert "until the computer could not hold them" in found
 
 
 def test_own_numbers_of_other_widths() -> None:
     at = opened(bp_task="own", bp_table="1,2,3,4\n0.1,0.2,0.3,0.4")
     assert state(at).run.mlp.layer_sizes == (3, 5, 1)
-    assert [n.key for n in at.number_input if n.key.startswith("bp_q")] == [
-        "bp_q1", "bp_q2", "bp_q3",
-    ]  # fmt: skip
-    assert "needs a network with two inputs" in at.info[0].value
+    head = message(at).head
+    assert [key for key in head["view"] if key.startswith("bp_q")] == ["bp_q1", "bp_q2", "bp_q3"]
+    assert head["names"][0] == ["x1", "x2", "x3"]
+    # Between own numbers nobody knows the truth, nor the error.
+    assert head["choices"]["bp_map"] == ["answer"]
+    assert [row[0] for row in message(at).numbers[:6].reshape(2, 3)] == [1, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -390,64 +309,28 @@ def test_bad_settings_are_one_plain_sentence(settings: dict[str, str], message: 
 
 def test_trouble_comes_with_a_remedy() -> None:
     at = opened(bp_task="difference", bp_n="50")
-    assert "cannot be reached" in at.warning[0].value
-    assert "identity output" in at.warning[0].value
-
-
-def test_numbers_that_grow_beyond_all_bounds_stop_it_and_are_told() -> None:
-    index = max(range(len(EXPERIMENTS)), key=lambda i: EXPERIMENTS[i].learning_rate)
-    at = opened()
-    press(at, f"experiment_{index}")
-    state(at).run.advance(10**6)
-    assert state(at).run.broken
-    at.run()
-    assert not state(at).training
-    assert "until the computer could not hold them" in at.warning[0].value
+    _, ((message_, remedy), *_) = message(at).head["stretch"]["findings"][0]
+    assert "cannot be reached" in message_
+    assert "identity output" in remedy
 
 
 def test_two_sessions_are_apart() -> None:
     one, two = opened(), opened()
-    press(one, "one_epoch")
-    assert state(one).run.epoch == 1
-    assert state(two).run.epoch == 0
+    state(one).cut(0, lambda run: run.set_weight(Weight(0, 0, 0), 2.0))
+    assert state(two).run.changes == []
+    assert message(one).head["run"] != message(two).head["run"]
 
 
 def test_what_travels_is_small_even_for_the_largest_network() -> None:
-    run = Run(RunSettings(hidden=(8, 8, 8), bias=True, examples=10), epochs=2000)
-    while not run.finished:
-        run.advance(50)
-    for budget in (BUDGET, LIVE_BUDGET):
-        snapshots = Packer().snapshots(run, [0.3, 0.1], 0.4, budget)
-        size = sum(len(str(snapshot)) for snapshot in snapshots)
-        assert size < max(budget, 45_000) * 1.05
-        assert snapshots[-1][0] == run.seen
-        assert snapshots[0][0] == 0
-
-
-def test_what_is_packed_is_forgotten_with_the_runs_snapshots() -> None:
-    run, packer = Run(RunSettings(examples=4), epochs=2000), Packer()
-    while not run.finished:
-        run.advance(4)
-        packer.snapshots(run, [0.3, 0.1], 0.4)
-        assert len(packer.packed) <= len(run.snapshots) <= MAX_SNAPSHOTS
-    assert all(
-        snapshot is kept
-        for snapshot in run.snapshots
-        for kept, _ in [packer.packed.get(snapshot.seen, (snapshot, None))]
-    )
-
-
-def test_packed_snapshots_hold_weights_then_what_the_question_does() -> None:
-    import base64
-
-    run = Run(RunSettings())
-    run.advance(3)
-    packed: list[Any] = Packer().snapshots(run, [0.3, 0.1], 0.4)[-1]
-    row = np.frombuffer(base64.b64decode(packed[-1]), "<f4")
-    expected = np.concatenate(
-        [*(w.ravel() for w in run.mlp.weights), dry_run(run, [0.3, 0.1], 0.4).inside()]
-    )
-    np.testing.assert_allclose(row, expected, rtol=1e-6)
+    at = opened(bp_layers="3", bp_h1="8", bp_h2="8", bp_h3="8", bp_bias="true", bp_n="10",
+                bp_epochs="2000")  # fmt: skip
+    for _ in range(3):
+        kept = state(at)
+        kept.film(kept.run.seen, 1, examples=True)
+        at.run()
+        content = at.get("bidi_component")[0].proto.bytes
+        assert len(content) < 1.1 * BYTES
+        assert Message(content).head["stretch"]["moments"] > 100
 
 
 def test_every_weight_has_a_name() -> None:
@@ -456,33 +339,3 @@ def test_every_weight_has_a_name() -> None:
     assert len(set(labels)) == len(labels) == len(run.all_weights()) == 4 + 4 + 2 + 5
     assert labels[0] == "a → h1.1"
     assert labels[-1] == "bias of answer"
-
-
-def test_who_learns_in_a_crowd_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(playground, "_shown", {})
-    monkeypatch.setattr(playground.time, "monotonic", lambda: now[0])
-    runs = [Playground(Run(RunSettings(), epochs=50), drawn=True) for _ in range(8)]
-    asked: list[float] = []
-    for each in runs:
-        monkeypatch.setattr(
-            each.run, "advance", lambda _, seconds: asked.append(seconds) or 0, raising=False
-        )
-    alone = runs[0]
-    assert alone.interval() == pytest.approx(0.1)
-    now[0] += 0.1
-    alone.tick("flat out")
-    assert asked == [0.06]
-    assert not alone.refresh
-    assert [each.interval() for each in runs[1:]] == pytest.approx([0.2, 0.3, 0.4] + [0.5] * 4)
-    alone.tick("flat out")
-    assert alone.refresh, "it was told to come ten times a second"
-    asked.clear()
-    for each in runs:
-        each.tick("flat out")
-    # All together, and each twice a second, for at most three tenths of a processor.
-    assert sum(asked) * 2 == pytest.approx(0.3)
-    now[0] += 10  # the others have gone
-    assert alone.interval() == pytest.approx(0.1)
-    alone.pause()
-    assert alone.interval() is None

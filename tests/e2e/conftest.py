@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import soundfile
@@ -143,6 +144,32 @@ def _context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def browser(_context: Any) -> Any:
     """The session's Chromium: a new context in it has never seen the app."""
     return _context.browser
+
+
+@pytest.fixture(scope="session")
+def compute(browser: Any) -> Iterator[Callable[[str, Any], Any]]:
+    """A function that evaluates JavaScript about the value `given`, without a server.
+
+    `m` has what the app's modules of arithmetic and formulas export.
+    """
+
+    def serve(route: Any) -> None:
+        name = Path(urlsplit(route.request.url).path).name
+        if name:
+            route.fulfill(path=ROOT / "genrekit" / "app" / "browser" / name)
+        else:
+            route.fulfill(body="", content_type="text/html")
+
+    tab = browser.new_page()
+    tab.route("http://modules.invalid/**", serve)
+    tab.goto("http://modules.invalid/")
+    script = """async ([expression, given]) => {
+      const files = ["arithmetic", "network_maths", "formulas"];
+      const m = Object.assign({}, ...await Promise.all(files.map((name) => import(`/${name}.js`))));
+      return new Function("m", "given", `return ${expression}`)(m, given);
+    }"""
+    yield lambda expression, given: tab.evaluate(script, [expression, given])
+    tab.close()
 
 
 @pytest.fixture(scope="session")

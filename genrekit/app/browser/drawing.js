@@ -6,13 +6,25 @@ const LOUDNESS = [
   [16, 12, 44], [44, 32, 104], [46, 72, 148], [32, 114, 158],
   [30, 154, 142], [92, 190, 104], [184, 216, 70], [250, 244, 150],
 ];
-const scale = (stops) => Array.from({ length: 256 }, (_, byte) => {
+// A pixel for each byte, of which `colour` gives red, green, blue and opacity.
+const palette = (colour) =>
+  new Uint32Array(Uint8ClampedArray.from([...Array(256).keys()].flatMap(colour)).buffer);
+const scale = (stops) => palette((byte) => {
   const at = (byte / 255) * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(at));
-  return stops[low].map((v, k) => Math.round(v + (stops[low + 1][k] - v) * (at - low)));
+  return [...stops[low].map((v, k) => v + (stops[low + 1][k] - v) * (at - low)), 255];
 });
 const COLOURS = scale(LOUDNESS);
+// Cividis, by Nuñez, Anderton and Renslow (2018), in even steps: dark to bright, for every eye.
+export const CIVIDIS = scale([
+  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
+  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+]);
 // Below and above a middle.
 export const DIVERGING = scale([[140, 60, 0], [230, 145, 60], [247, 247, 247], [100, 160, 215], [5, 60, 120]]);
+
+// Two colours below and above a middle, the fainter the nearer, on whatever lies below.
+export const fading = (below, above) => palette((byte) =>
+  [...[1, 3, 5].map((i) => parseInt((byte < 128 ? below : above).slice(i, i + 2), 16)), 200 * Math.abs(byte / 127.5 - 1)]);
 
 export function make(name, attributes = {}, text) {
   const node = document.createElementNS(SVG, name);
@@ -58,11 +70,16 @@ export const decode = (text, kind) => new kind(Uint8Array.from(atob(text), (s) =
 export function paint(canvas, values, rows, colours = COLOURS) {
   const columns = values.length / rows;
   Object.assign(canvas, { width: columns, height: rows });
-  const image = new ImageData(columns, rows);
-  values.forEach((value, i) => {
-    const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + (i % columns));
-    image.data.set(colours[value], at);
-    image.data[at + 3] = 255;
-  });
+  const image = new ImageData(columns, rows), pixels = new Uint32Array(image.data.buffer);
+  for (let row = rows - 1, i = 0; row >= 0; row--) {
+    for (let at = row * columns; at < (row + 1) * columns; at++, i++) pixels[at] = colours[values[i]];
+  }
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// Values between `low` and `high`, as bytes.
+export function bytes(values, low, high) {
+  const found = new Uint8ClampedArray(values.length);
+  for (let i = 0; i < values.length; i++) found[i] = (255 * (values[i] - low)) / (high - low);
+  return found;
 }

@@ -1,503 +1,491 @@
-// The live network: its drawing, its error curve, and a replay that needs no server.
+// The film of a network that learns: its controls, and the clock that turns its pages.
 //
-// Each update brings snapshots of the network. They are kept here by the number of examples seen,
-// and thinned so that their number stays bounded.
-// A snapshot's numbers are one float32 row: weights, biases, activations, deltas, gradients of
-// weights, gradients of biases; layer by layer, rows before columns. So the i-th of the weights
-// and biases is the i-th number, and its gradient the i-th of the last ones.
+// The core makes the run and this plays it. Whatever is drawn is computed here from the weights of
+// the moment (network_maths.js), at every picture; the server is asked only for more film, and told
+// what a visitor has changed once it is let go.
 
-import { make } from "./drawing.js";
+import { AnswerMap, SIZE } from "./answer_map.js";
+import { ErrorCurve } from "./error_curve.js";
+import { mounted, parts } from "./exhibit.js";
+import { Film, unpack } from "./film.js";
+import { html, number, powerOfTen, stages } from "./formulas.js";
+import { Network, nearestTarget, range, truth } from "./network_maths.js";
+import { NetworkPicture } from "./network_picture.js";
 
-const SNAPSHOTS_KEPT = 800;
-const views = new WeakMap();
-
-export default function (component) {
-  const root = component.parentElement;
-  let view = views.get(root);
-  if (!view) {
-    view = new View(root);
-    views.set(root, view);
-  }
-  view.send = component.setTriggerValue;
-  view.receive(component.data);
-  view.find("view").inert = false;
-  return () => view.stop();
-}
-
-function number(value, digits = 3) {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "too large";
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e5)) return powerOfTen(value);
-  return value.toFixed(size < 0.1 ? digits + 1 : size < 100 ? digits : 1).replace("-", "−");
-}
-
-// 0.00059 as 5.9 × 10⁻⁴.
-function powerOfTen(value, digits = 1) {
-  const [mantissa, exponent] = value.toExponential(digits).split("e");
-  const raised = [...exponent.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
-  return `${mantissa.replace("-", "−")} × 10${raised}`;
-}
-
-function decode(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
-}
-
-const range = (count) => [...Array(count).keys()];
-const sum = (counts) => counts.reduce((a, b) => a + b, 0);
+const HEIGHT = 290, CURVE = 112, PHONE = 560;
+// Milliseconds between two changes of figures while the film plays.
+const WORDS_EVERY = 100;
+// An answer that is off by less is called right.
+const CLOSE = 0.05;
+const TOO_LARGE = "The network's numbers have grown beyond what a computer can hold.";
+const SIGNS = { sum: "+", product: "×", difference: "−" };
+// A visitor comes back from another page to the film as it was.
+let film = null;
+// What the server has been asked and has not answered, by its kind: two requests in a row may reach
+// it as one. Each has a number.
+let pending = {}, asks = Date.now();
 
 class View {
   constructor(root) {
-    this.find = (name) => root.querySelector(`[data-part="${name}"]`);
-    this.snapshots = new Map();
-    this.order = [];
-    this.version = null;
-    this.at = null; // the snapshot shown; null follows the newest
-    this.selected = 0;
-    this.hovered = null;
-    this.timer = null;
-    this.lastSent = 0;
-    this.updates = 0;
+    this.root = root;
+    this.part = parts(root);
+    this.stages = root.querySelectorAll("[data-stage]");
+    this.selects = root.querySelectorAll("[data-view]");
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.playing = false;
+    this.direction = 1;
+    this.pictures = 0;
+    this.last = {};
+    this.sent = {};
+    this.edit = null; // a weight's new value until the next take has it
+    this.awaited = null; // where a step leads, once there is film
+    const end = () => this.release();
+    this.picture = new NetworkPicture(this.part.network, this.part.units, {
+      select: (i) => { this.view.bp_weight = this.head.choices.bp_weight[i]; this.build(); },
+      value: (i) => this.parameters[i],
+      weight: (i, value) => this.change(i, value),
+      asked: (i) => this.question[i],
+      question: (i, value) => this.ask({ [i]: value }),
+      hover: (what) => { this.hovered = what; this.draw(); },
+      end,
+    });
+    this.curve = new ErrorCurve(this.part.curve, (position) => this.seek(position), () => this.settle());
+    this.map = new AnswerMap(this.part.over, this.part.map, (question) => this.ask(question), end);
     this.listen();
-    this.watcher = new ResizeObserver(() => this.data && this.rebuild());
-    this.watcher.observe(this.find("view"));
+    this.watcher = new ResizeObserver(() => film?.moments.length && this.build());
+    this.watcher.observe(this.part.view);
+  }
+
+  get head() { return film.head; }
+  get view() { return film.head.view; }
+  get question() { return range(this.head.sizes[0]).map((i) => Number(this.view[`bp_q${i + 1}`])); }
+  get selected() { return Math.max(0, this.head.choices.bp_weight.indexOf(this.view.bp_weight)); }
+  get slow() { return this.view.bp_speed === "slow motion"; }
+
+  // The weights of the moment, with the one in the visitor's hand.
+  get parameters() {
+    const { p } = film.moment;
+    return this.edit ? Object.assign([...p], { [this.edit.weight]: this.edit.value }) : p;
   }
 
   listen() {
-    this.find("play").addEventListener("click", () => (this.timer ? this.halt() : this.play()));
-    this.find("now").addEventListener("click", () => { this.halt(); this.show(null); });
-    this.find("scrub").addEventListener("input", (event) => {
-      this.halt();
-      const index = Number(event.target.value);
-      this.show(index >= this.order.length - 1 ? null : index);
-    });
-    this.find("pick").addEventListener("change", (event) => this.select(Number(event.target.value)));
-    const slider = this.find("slide");
-    const box = this.find("value");
-    slider.addEventListener("input", () => this.edit(Number(slider.value), false));
-    slider.addEventListener("change", () => this.edit(Number(slider.value), true));
-    box.addEventListener("change", () => {
-      const value = Number(box.value.replace(",", "."));
-      if (box.value.trim() !== "" && Number.isFinite(value)) this.edit(value, true);
-    });
+    const { train, rewind, back, example, epoch, reset, scrub, experiment, slide, value } = this.part;
+    train.onclick = () => (this.playing ? this.pause() : this.play(1));
+    rewind.onclick = () => this.play(-1);
+    back.onclick = () => this.go(film.moments[Math.max(0, film.index() - 1)].seen);
+    example.onclick = () => {
+      const { count, batch } = this.head, { seen } = film.moment;
+      this.step(seen + Math.min(batch, count - (seen % count)), 1);
+    };
+    epoch.onclick = () => {
+      const { count } = this.head;
+      // A stretch from here has the end of the epoch in it.
+      this.step((Math.floor(film.moment.seen / count) + 1) * count, Math.ceil(count / 100));
+    };
+    reset.onclick = () => (this.head.changed ? this.request("reset", true) : this.go(0));
+    scrub.oninput = () => this.seek(Number(scrub.value));
+    scrub.onchange = () => this.settle();
+    experiment.onchange = () => {
+      this.request("experiment", Number(experiment.value));
+      experiment.value = "";
+    };
+    for (const select of this.selects) select.onchange = () => this.choose(select.dataset.view, select.value);
+    for (const button of this.stages) {
+      button.onclick = () => { this.playing = false; this.choose("bp_stage", button.textContent); };
+    }
+    slide.oninput = () => this.change(this.selected, Number(slide.value));
+    slide.onchange = () => this.release();
+    value.onchange = () => {
+      const typed = Number(value.value.replace(",", "."));
+      if (value.value.trim() === "" || !Number.isFinite(typed)) return;
+      this.change(this.selected, typed);
+      this.release();
+    };
   }
 
-  stop() {
-    this.halt();
+  rest() {
+    this.playing = false;
     this.watcher.disconnect();
   }
 
-  // -- what arrives from the server ------------------------------------------------------
+  // -- to and from the server --------------------------------------------------------------
 
-  receive(data) {
-    if (!data || !data.sizes) return;
-    this.watcher.observe(this.find("view"));
-    const shape = JSON.stringify([data.run, data.sizes, data.bias, data.names]);
-    if (data.version !== this.version) {
-      this.snapshots.clear();
-      this.version = data.version;
-      this.halt();
-      this.at = null;
+  receive(bytes) {
+    const { head, numbers } = unpack(bytes);
+    if (film?.run !== head.run) [film, pending] = [new Film(head.run), {}];
+    for (const [ask, last] of Object.entries(head.answered)) if (pending[ask]?.[0] <= last) delete pending[ask];
+    // What the visitor has chosen since the server last spoke stays chosen.
+    const view = film.head ? { ...film.head.view } : {};
+    for (const [key, value] of Object.entries(head.view)) {
+      const known = this.last[key] === value || this.sent[key] === value;
+      if (!(key in view) || !known) view[key] = value;
+      this.last[key] = value;
     }
-    this.data = data;
-    for (const [seen, epoch, error, held, row] of data.snapshots) {
-      this.snapshots.set(seen, { seen, epoch, error, held, row: decode(row) });
+    for (const key of Object.keys(view)) if (!(key in head.view)) delete view[key];
+    for (const [key, options] of Object.entries(head.choices)) if (!options.includes(view[key])) view[key] = options[0];
+    head.view = view;
+    const cut = film.receive(head, numbers);
+    if (cut) {
+      this.edit = this.awaited = null;
+      this.most = film.position;
+      if (head.play) [this.playing, this.direction] = [true, 1];
     }
-    this.thin();
-    this.curves = data.curves.map((c) => ({ ...c, rows: decode(c.rows) }));
-    if (data.selected !== this.sentSelection) {
-      this.sentSelection = data.selected;
-      this.selected = data.selected;
+    this.watcher.observe(this.part.view);
+    if (film.moments.length) this.build();
+    if (this.awaited) this.step(...this.awaited);
+    if (film.moments.length && head.wanted !== head.rate && this.wanted !== `${head.take} ${head.wanted}`) {
+      this.wanted = `${head.take} ${head.wanted}`;
+      this.cut({ rate: head.wanted });
     }
-    this.updates += 1;
-    // Read by tests.
-    Object.assign(this.find("view").dataset, {
-      updates: this.updates, seen: this.order[this.order.length - 1], training: data.training,
-    });
+    if (film.moments.length && !this.playing && head.shown !== film.moment.seen) this.settle();
+    this.part.view.inert = false;
+    this.run();
+  }
+
+  request(ask, value) {
+    pending[ask] = [++asks, value];
+    this.send("ask", pending);
+  }
+
+  cut(change) { this.request("cut", { seen: film.moment.seen, ...change }); }
+  more(wanted) { if (wanted) this.request("more", wanted); }
+
+  // Tell the server what is chosen, which it keeps in the address.
+  tell() {
+    this.sent = { ...this.view };
+    this.request("view", this.sent);
+  }
+
+  choose(key, value) {
+    this.view[key] = value;
+    if (key === "bp_stage") film.position = film.moment.seen + (Number(value[0]) - 1) / 4;
+    else if (key === "bp_speed") film.position = film.moment.seen;
+    this.build();
+    this.tell();
+    this.run();
+  }
+
+  // Questions by the place of their input, with two decimals.
+  ask(question) {
+    for (const [i, value] of Object.entries(question)) this.view[`bp_q${Number(i) + 1}`] = String(Math.round(value * 100) / 100);
+    this.draw();
+  }
+
+  change(weight, value) {
+    this.edit = { weight, value };
+    this.draw();
+  }
+
+  // What was held is let go.
+  release() {
+    this.tell();
+    if (this.edit) this.cut(this.edit);
+  }
+
+  // -- the clock ---------------------------------------------------------------------------
+
+  play(direction) {
+    if (film.finished && direction > 0) film.position = 0;
+    this.playing = true;
+    this.direction = direction;
+    this.run();
+  }
+
+  pause() {
+    this.playing = false;
+    if (film?.moment) this.draw();
+    this.settle();
+  }
+
+  // The panels below follow a film that has come to rest.
+  settle() { if (film?.head.follow && film.moment) this.request("moment", film.moment.seen); }
+
+  seek(position) {
+    this.playing = false;
+    if (position > film.end && !film.whole) this.more(film.ask(film.end, 0));
+    film.position = Math.min(Math.max(0, position), film.end);
+    this.draw();
+  }
+
+  go(position) {
+    this.seek(position);
+    this.settle();
+  }
+
+  // To a moment ahead: at once if it is in the film, else as soon as it is.
+  step(seen, grain) {
+    this.playing = false;
+    const there = film.moments[film.index(seen)].seen === seen || seen > film.last;
+    this.awaited = there ? null : [seen, grain];
+    if (there) this.go(seen);
+    else this.more(film.ask(film.moment.seen, grain));
+  }
+
+  // Turn the page once for each picture of the screen.
+  run() {
+    this.more(this.playing || !film.moments.length ? film.wants() : null);
+    if (this.ticking || !this.playing) return;
+    this.ticking = true;
+    let before = performance.now();
+    const tick = (now) => {
+      this.ticking = false;
+      if (!this.playing || !this.part.view.isConnected) return;
+      const seconds = this.direction * Math.min(0.1, Math.max(0, now - before) / 1000);
+      const done = !this.edit && film.moments.length && film.play(seconds);
+      before = now;
+      this.more(film.wants());
+      if (done) this.pause();
+      else if (!this.calm.matches || now - this.written > 500) this.draw(now - this.written > WORDS_EVERY);
+      this.ticking = this.playing;
+      if (this.playing) requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  // -- drawing -----------------------------------------------------------------------------
+
+  build() {
+    const { head } = this, { sizes } = head;
+    const width = this.part.view.clientWidth, part = this.part.drawing.clientWidth;
+    if (!part) return;
+    this.network = new Network(sizes, head.kinds, head.bias);
+    const shape = JSON.stringify([part, sizes, head.kinds, head.bias, head.low, head.high]);
     if (shape !== this.shape) {
       this.shape = shape;
-      this.weightList = this.listWeights();
-      this.starts = this.layout();
-      this.fillPicker();
-      this.rebuild();
-    } else {
-      this.draw();
+      this.picture.build(head, this.network, Math.max(280, part), width < PHONE ? 250 : HEIGHT);
+      this.planes = null;
     }
-  }
-
-  // Drop every second snapshot, but not the first, the last or the one on display.
-  thin() {
-    const shown = this.at === null ? null : this.order[this.at];
-    this.order = [...this.snapshots.keys()].sort((a, b) => a - b);
-    if (this.order.length > SNAPSHOTS_KEPT) {
-      const last = this.order.length - 1;
-      this.order = this.order.filter((seen, i) => i % 2 === 0 || i === last || seen === shown);
-      this.snapshots = new Map(this.order.map((seen) => [seen, this.snapshots.get(seen)]));
+    this.fill();
+    this.flat = sizes[0] === 2;
+    this.part.plane.hidden = !this.flat;
+    if (this.flat) {
+      this.map.build(head, film.examples?.map((one) => one[1]) ?? [0, 1]);
+      const [low, high] = this.map.legend();
+      this.part.low.textContent = `${this.view.bp_map} ${low}`;
+      this.part.high.textContent = this.view.bp_map === "error" ? `${high} and more` : high;
     }
-    if (shown !== null) this.at = this.order.indexOf(shown);
-    this.find("view").dataset.snapshots = this.order.length;
-  }
-
-  listWeights() {
-    const { sizes, bias } = this.data;
-    const layers = range(sizes.length - 1);
-    const biases = layers.flatMap((layer) =>
-      range(sizes[layer + 1]).map((to) => ({ layer, from: null, to })));
-    const weights = layers.flatMap((layer) => range(sizes[layer]).flatMap((from) =>
-      range(sizes[layer + 1]).map((to) => ({ layer, from, to }))));
-    return bias ? [...weights, ...biases] : weights;
-  }
-
-  // Where each kind of number starts in a row; the first layer has neither biases nor deltas.
-  layout() {
-    const { sizes } = this.data;
-    const activations = this.weightList.length;
-    const deltas = activations + sum(sizes);
-    const biases = sum(sizes.slice(1).map((count, i) => count * sizes[i]));
-    return { biases, activations, deltas, gradients: deltas + sum(sizes.slice(1)) };
-  }
-
-  name(layer, unit) { return this.data.names[layer][unit]; }
-
-  label(weight) {
-    const to = this.name(weight.layer + 1, weight.to);
-    return weight.from === null ? `bias of ${to}` : `${this.name(weight.layer, weight.from)} → ${to}`;
-  }
-
-  fillPicker() {
-    this.find("pick").replaceChildren(
-      ...this.weightList.map((weight, i) => new Option(this.label(weight), i)));
-  }
-
-  // -- what the visitor does --------------------------------------------------------------
-
-  select(index) {
-    this.selected = index;
-    this.draw();
-    this.send("select", index);
-  }
-
-  edit(value, final) {
-    const now = performance.now();
-    if (!final && now - this.lastSent < 120) return;
-    this.lastSent = now;
-    this.send("edit", { weight: this.selected, value, final, stamp: now });
-  }
-
-  play() {
-    if (this.order.length < 2) return;
-    let index = this.at === null ? 0 : this.at;
-    if (index >= this.order.length - 1) index = 0;
-    const pace = this.calm.matches ? 500 : Math.min(250, Math.max(30, 6000 / this.order.length));
-    this.show(index);
-    this.timer = setInterval(() => {
-      index += 1;
-      if (index >= this.order.length - 1) { this.halt(); this.show(null); } else this.show(index);
-    }, pace);
-    this.find("play").textContent = "Stop";
-  }
-
-  halt() {
-    clearInterval(this.timer);
-    this.timer = null;
-    this.find("play").textContent = "Replay";
-  }
-
-  show(index) { this.at = index; this.draw(); }
-
-  get snapshot() {
-    const last = this.order.length - 1;
-    return this.snapshots.get(this.order[this.at === null ? last : Math.min(this.at, last)]);
-  }
-
-  // -- drawing ----------------------------------------------------------------------------
-
-  rebuild() {
-    this.width = Math.max(280, this.find("view").clientWidth);
-    if (this.builtFor === `${this.width}|${this.shape}`) return;
-    this.builtFor = `${this.width}|${this.shape}`;
-    this.buildNetwork();
+    this.curve.build(film, Math.max(200, this.part.curve.clientWidth), CURVE);
     this.draw();
   }
 
-  position(layer, unit) {
-    const { sizes } = this.data;
-    const left = 46, right = this.width - 58;
-    const n = sizes[layer];
-    const gap = Math.min(78, (this.height - 34) / n);
-    return [
-      left + ((right - left) * layer) / (sizes.length - 1),
-      this.height / 2 + 8 + (unit - (n - 1) / 2) * gap,
-    ];
-  }
-
-  buildNetwork() {
-    const { sizes } = this.data;
-    const most = Math.max(...sizes);
-    this.radius = most > 6 || this.width < 420 ? 17 : 20;
-    // Between two circles there is room for the lower one's name.
-    this.height = Math.max(230, most * (2 * this.radius + 20) + 34);
-    const svg = this.find("network");
-    svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
-    svg.setAttribute("height", this.height);
-    const lines = make("g"), labels = make("g"), units = make("g");
-    this.edges = [];
-    const edges = this.weightList.filter((w) => w.from !== null);
-    this.labelled = edges.length <= 24 && this.width >= 520;
-    edges.forEach((weight, i) => {
-      const [x1, y1] = this.position(weight.layer, weight.from);
-      const [x2, y2] = this.position(weight.layer + 1, weight.to);
-      const line = make("line", { x1, y1, x2, y2 });
-      const hit = make("line", { x1, y1, x2, y2, class: "hit" });
-      // Nearer to the layer with more units, lines lie further apart and labels do not collide.
-      const wide = sizes[weight.layer + 1] > sizes[weight.layer];
-      const part = !this.labelled ? 0.5 : wide ? 0.8 - 0.17 * (weight.from % 3) : 0.3;
-      const text = label(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part);
-      hit.addEventListener("pointerenter", () => { this.hovered = i; this.describe(); });
-      hit.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
-      hit.addEventListener("click", () => this.select(i));
-      lines.append(line, hit);
-      labels.append(text.node);
-      this.edges.push({ line, text });
-    });
-    this.units = [];
-    sizes.forEach((count, layer) => {
-      for (const unit of range(count)) units.append(this.buildUnit(layer, unit));
-    });
-    this.halo = make("line", { class: "halo" });
-    svg.replaceChildren(this.halo, lines, labels, units);
-  }
-
-  buildUnit(layer, unit) {
-    const [x, y] = this.position(layer, unit);
-    const group = make("g", { class: "unit" });
-    const circle = make("circle", { cx: x, cy: y, r: this.radius });
-    const value = make("text", { x, y: y + 4, class: "activation" });
-    // Right above its circle no line passes: those that end nearby are hidden by the circles.
-    const name = make("text", { x, y: y - this.radius - 5, class: "name" }, this.name(layer, unit));
-    group.append(circle, value, name);
-    const hovered = { name: this.name(layer, unit), index: this.units.length };
-    group.addEventListener("pointerenter", () => { this.hovered = hovered; this.describe(); });
-    group.addEventListener("pointerleave", () => { this.hovered = null; this.describe(); });
-    this.units.push({ circle, value });
-    return group;
-  }
-
-  draw() {
-    const snapshot = this.snapshot;
-    if (!snapshot || !this.edges) return;
-    this.drawEdges(snapshot.row);
-    this.units.forEach(({ circle, value }, unit) => {
-      const a = snapshot.row[this.starts.activations + unit];
-      const strength = Number.isFinite(a) ? Math.min(1, Math.abs(a)) : 0;
-      circle.style.setProperty("--strength", `${Math.round(strength * 40)}%`);
-      value.textContent = Number.isFinite(a) ? (Math.abs(a) < 10 ? a.toFixed(2) : a.toPrecision(2)).replace("-", "−") : "?";
-    });
-    this.describe();
-    this.drawEditor(snapshot);
-    this.drawCurve(snapshot);
-    this.drawReplay(snapshot);
-  }
-
-  drawEdges(row) {
-    const start = this.data.lines === "weights" ? 0 : this.starts.gradients;
-    const values = this.edges.map((_, i) => row[start + i]);
-    const sizes = values.map(Math.abs).filter(Number.isFinite);
-    const largest = Math.max(this.data.lines === "weights" ? 1 : 1e-12, ...sizes);
-    const { positive, negative } = this.data.colours;
-    const thickest = this.edges.length <= 24 ? 7 : this.edges.length <= 80 ? 5 : 3;
-    this.halo.style.display = this.selected < this.edges.length ? "" : "none";
-    this.edges.forEach(({ line, text }, i) => {
-      const value = values[i];
-      const size = Number.isFinite(value) ? Math.abs(value) / largest : 1;
-      line.setAttribute("stroke", value < 0 ? negative : positive);
-      line.setAttribute("stroke-width", (0.8 + thickest * size).toFixed(2));
-      line.setAttribute("stroke-dasharray", value < 0 ? "8 5" : "none");
-      const chosen = i === this.selected;
-      if (chosen) for (const end of ["x1", "y1", "x2", "y2"]) this.halo.setAttribute(end, line.getAttribute(end));
-      // Gradients are mostly tiny: written out in full, ten of them would cover each other.
-      const written = chosen || (this.labelled && this.data.lines === "weights");
-      text.write(written ? number(value, 2) : "", chosen);
-    });
-  }
-
-  describe() {
-    const snapshot = this.snapshot;
-    if (!snapshot) return;
-    const at = this.hovered, { row } = snapshot;
-    const unit = at?.index;
-    if (unit !== undefined) {
-      const parts = [`${at.name}: gives ${number(row[this.starts.activations + unit], 4)}`];
-      const learning = unit - this.data.sizes[0];
-      if (learning >= 0) {
-        parts.push(`delta ${number(row[this.starts.deltas + learning], 4)}`);
-        if (this.data.bias) parts.push(`bias ${number(row[this.starts.biases + learning], 4)}`);
+  // The options of the controls, and the boxes of the question.
+  fill() {
+    const { choices, experiments } = this.head;
+    for (const select of this.selects) {
+      const options = choices[select.dataset.view];
+      if (select.dataset.options !== options.join()) {
+        select.dataset.options = options.join();
+        select.replaceChildren(...options.map((name) => new Option(select.dataset.view === "bp_reach" ? `${Number(name)}×` : name, name)));
       }
-      this.find("readout").textContent = parts.join(", ");
+      select.value = this.view[select.dataset.view];
+    }
+    const experiment = this.part.experiment;
+    if (!experiment.length) {
+      experiment.replaceChildren(new Option("Experiments…", ""), ...experiments.map((title, i) => new Option(title, i)));
+    }
+    this.part.told.textContent = this.head.told;
+    this.part.slow.hidden = !this.slow;
+    const names = this.head.names[0], boxes = this.part.question;
+    if (boxes.dataset.names !== names.join()) {
+      boxes.dataset.names = names.join();
+      boxes.replaceChildren(...names.map((name, i) => {
+        const label = document.createElement("label"), box = document.createElement("input");
+        Object.assign(box, { type: "number", step: "0.05", min: -1000, max: 1000 });
+        box.setAttribute("aria-label", `Ask it: ${name}`);
+        box.oninput = () => {
+          const value = Number(box.value);
+          if (box.value.trim() !== "" && Math.abs(value) <= 1000) this.ask({ [i]: value });
+        };
+        box.onchange = () => this.tell();
+        label.append(`${i ? "" : "Ask it: "}${name} `, box);
+        return label;
+      }));
+    }
+  }
+
+  // Figures that change with each picture cannot be read: those of a film that plays come less often.
+  draw(words = true) {
+    const { head, network } = this, { moment } = film;
+    if (!moment || !network || network.parameters !== moment.p.length) return;
+    const p = this.parameters, question = this.question;
+    const pass = network.forward(p, question);
+    this.most = Math.max(this.most ?? 0, film.position);
+    if (this.flat) {
+      this.planes = network.plane(p, this.map.axis, this.planes);
+      const off = this.map.draw(this.planes[this.planes.length - 1], question);
+      if (words) this.drawOff(off);
+    }
+    const slow = this.slow ? this.rehearse(p, question) : null;
+    const gradients = head.view.bp_lines === "gradients";
+    const step = slow?.step ?? network.step(p, question, this.target(question), head.rate);
+    this.picture.draw({
+      values: (slow?.values ?? pass.values).flat(), lines: gradients ? step.gradients : p, gradients, words,
+      selected: this.selected, written: slow?.written, planes: this.flat && this.planes, size: SIZE,
+    });
+    this.picture.pulse(slow ? slow.stage : 1, slow && !this.calm.matches ? slow.part : 0);
+    this.curve.draw(film.position, this.most);
+    this.part.scrub.value = film.position;
+    if (words) {
+      this.written = performance.now();
+      this.drawAnswer(pass.answer, question);
+      this.drawControls(moment, p, step);
+    }
+    this.pictures += 1;
+    // Read by tests.
+    Object.assign(this.part.view.dataset, {
+      pictures: this.pictures, seen: moment.seen, position: film.position, end: film.end, whole: film.whole,
+      playing: this.playing, take: film.take, answer: pass.answer, error: moment.error,
+    });
+  }
+
+  target(question) {
+    const right = truth(this.head.task, question, this.middle);
+    return right ?? nearestTarget(film.examples ?? [], question);
+  }
+
+  get middle() { return (Math.min(...this.head.low) + Math.max(...this.head.high)) / 2; }
+
+  // One example in slow motion: its step, the stage, and what is written at lines and units.
+  rehearse(p, question) {
+    const { head, network } = this, { count } = head;
+    const place = Math.floor(film.position) === film.moment.seen ? film.position : film.moment.seen;
+    const [x, t] = this.view.bp_ex === "my question" ? [question, this.target(question)]
+      : film.examples?.[film.moment.seen % count] ?? [question, 0];
+    const step = network.step(p, x, t, head.rate);
+    if (![step.loss, ...step.after].every(Number.isFinite)) {
+      this.part.formulas.textContent = this.drawnFormulas = TOO_LARGE;
+      return null;
+    }
+    const phase = (place % 1) * 4, stage = Math.floor(phase), weight = network.list[this.selected];
+    const answerAfter = network.forward(step.after, x).answer;
+    const shown = stages({ network, step, p, weight, names: head.names, kinds: head.kinds, rate: head.rate, answerAfter })[stage];
+    const written = { lines: {}, units: {} };
+    const first = network.sizes.slice(0, weight.layer).reduce((a, b) => a + b, 0);
+    const to = first + network.sizes[weight.layer] + weight.to;
+    if (stage === 0) {
+      // Beside each line into the unit stands its part of the sum, in the digits of the formula.
+      range(network.sizes[weight.layer]).forEach((k) => {
+        const [a, w] = shown[0].operands.slice(2 * k, 2 * k + 2);
+        written.units[first + k] = a;
+        written.lines[network.weight(weight.layer, k, weight.to)] = `${a} · ${w}`;
+      });
+      written.units[to] = shown[1].result;
+    } else if (stage === 1) written.units[head.sizes.reduce((a, b) => a + b, 0) - 1] = shown[0].operands[1];
+    else if (weight.from !== null) {
+      written.lines[this.selected] = stage === 2 ? shown[2].operands.join(" · ") : shown[0].formula;
+      if (stage === 2) written.units[to] = `δ ${shown[1].result}`;
+    }
+    const drawn = JSON.stringify([shown, x, t]);
+    if (drawn !== this.drawnFormulas) {
+      this.drawnFormulas = drawn;
+      const example = x.map((v, i) => `${head.names[0][i]} = ${number(v)}`).join(", ");
+      const lines = shown.map((one) => `<p>${one.says}<span>${html(one)}</span></p>`);
+      const batch = head.batch > 1 ? "<p>In a batch, the gradients of all its examples are averaged.</p>" : "";
+      this.part.formulas.innerHTML = `<p>Example: ${example}; target t = ${number(t)}</p>${lines.join("")}${batch}`;
+      this.stages.forEach((button, i) => button.setAttribute("aria-pressed", i === stage));
+    }
+    return { step, stage, part: phase % 1, values: step.values, written };
+  }
+
+  drawOff(off) {
+    if (this.head.task === "own") return;
+    this.put("off", Number.isFinite(off.all) ? `Off by ${number(off.inside, 2)} in the square, ${number(off.all, 2)} in all.` : TOO_LARGE);
+  }
+
+  drawAnswer(answer, question) {
+    if (!Number.isFinite(answer)) return this.put("answer", `It has no answer. ${TOO_LARGE}`);
+    const right = truth(this.head.task, question, this.middle);
+    const four = (v) => v.toFixed(4).replace("-", "−");
+    const parts = [`It answers <b>${Math.abs(answer) < 1e6 ? four(answer) : powerOfTen(answer, 1)}</b>`];
+    if (right !== null) {
+      // The difference of the two numbers as they are shown.
+      const off = Math.round(answer * 1e4) / 1e4 - Math.round(right * 1e4) / 1e4;
+      const size = Math.abs(off) < 1e6 ? four(Math.abs(off)) : powerOfTen(Math.abs(off), 1);
+      parts.push(`, and ${four(right)} is right: ${Math.abs(off) < 5e-5 ? "exactly" : `<b>${size}</b> too ${off > 0 ? "high" : "low"}`}`);
+    }
+    const outside = question.some((v, i) => v < this.head.low[i] || v > this.head.high[i]);
+    const [low, high] = [Math.min(...this.head.low), Math.max(...this.head.high)];
+    const warning = outside ? `<p class="warn">This question lies outside what it was trained on (${number(low)} to ${number(high)}): it is guessing.</p>` : "";
+    return this.put("answer", `${parts.join("")}.${warning}`);
+  }
+
+  // Set what has changed only: a screen reader is told of no more.
+  put(name, text) {
+    this.before ??= {};
+    if (this.before[name] === text) return;
+    this.before[name] = text;
+    this.part[name].innerHTML = text;
+  }
+
+  drawControls(moment, p, step) {
+    const { head } = this, { position } = film, scrub = this.part.scrub;
+    const label = this.playing ? "Pause" : film.finished ? "Replay" : position > 0 ? "Continue" : "Train";
+    if (this.part.train.textContent !== label) this.part.train.textContent = label;
+    scrub.max = film.last;
+    scrub.step = Math.max(1, Math.round(film.last / 500));
+    scrub.value = position;
+    this.part.back.disabled = this.part.rewind.disabled = position <= 0;
+    this.part.example.disabled = this.part.epoch.disabled = film.finished;
+    const epoch = moment.seen / head.count;
+    const error = Number.isFinite(moment.error) ? `${epoch % 1 ? "error of this epoch so far" : "error"} ${number(moment.error)}` : "error not measured yet";
+    const examples = `${moment.seen.toLocaleString("en-GB")} ${moment.seen === 1 ? "example" : "examples"}`;
+    const place = `${examples}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)} of ${head.epochs}, ${error}`;
+    this.part.place.textContent = place;
+    scrub.setAttribute("aria-valuetext", place);
+    const focus = this.root.getRootNode().activeElement;
+    [...this.part.question.querySelectorAll("input")].forEach((box, i) => {
+      if (box !== focus) box.value = this.question[i];
+    });
+    this.drawEditor(p, step);
+    this.put("findings", film.found.map(([message, remedy]) => `<p>${message} <b>${remedy}</b></p>`).join(""));
+    this.drawGuess();
+  }
+
+  drawEditor(p, step) {
+    const { selected, head } = this, slider = this.part.slide, box = this.part.value;
+    const focus = this.root.getRootNode().activeElement, name = head.choices.bp_weight[selected];
+    slider.value = p[selected];
+    if (focus !== box) box.value = p[selected].toFixed(4);
+    slider.setAttribute("aria-label", `Value of ${name}`);
+    const at = this.hovered, read = (v) => number(v, 4);
+    if (at?.layer === undefined) {
+      const i = at ?? selected;
+      this.part.readout.textContent = `${head.choices.bp_weight[i]}: weight ${read(p[i])}, gradient ${read(step.gradients[i])}`;
       return;
     }
-    const index = at ?? this.selected;
-    if (!this.weightList[index]) return;
-    this.find("readout").textContent = `${this.label(this.weightList[index])}: weight ` +
-      `${number(row[index], 4)}, gradient ${number(row[this.starts.gradients + index], 4)}`;
+    const parts = [`${at.name}: gives ${read(step.values[at.layer][at.unit])}`];
+    if (at.layer) {
+      parts.push(`delta ${read(step.deltas[at.layer - 1][at.unit])}`);
+      if (head.bias) parts.push(`bias ${read(p[this.network.biasStarts[at.layer - 1] + at.unit])}`);
+    }
+    this.part.readout.textContent = parts.join(", ");
   }
 
-  drawEditor(snapshot) {
-    const weight = this.weightList[this.selected];
-    if (!weight) return;
-    const picker = this.find("pick"), slider = this.find("slide"), box = this.find("value");
-    const focus = picker.getRootNode().activeElement;
-    picker.value = String(this.selected);
-    const value = snapshot.row[this.selected];
-    // Never overwrite what the visitor is typing or dragging.
-    if (focus !== slider || this.data.training) slider.value = String(value);
-    if (focus !== box) box.value = Number.isFinite(value) ? value.toFixed(4) : "";
-    slider.setAttribute("aria-label", `Value of ${this.label(weight)}`);
-    for (const input of [slider, box]) input.disabled = this.at !== null;
-  }
+  // -- predict, then see -------------------------------------------------------------------
 
-  drawReplay(snapshot) {
-    const scrub = this.find("scrub");
-    const last = this.order.length - 1;
-    scrub.max = String(Math.max(1, last));
-    scrub.value = String(this.at === null ? last : this.at);
-    this.find("play").disabled = last < 1;
-    this.find("now").disabled = this.at === null;
-    const epoch = snapshot.epoch;
-    const soFar = epoch % 1 ? "error of this epoch so far" : "error";
-    const error = snapshot.error === null ? "error not measured yet" : `${soFar} ${number(snapshot.error, 4)}`;
-    const count = `${snapshot.seen.toLocaleString("en-GB")} ${snapshot.seen === 1 ? "example" : "examples"}`;
-    this.find("place").textContent =
-      `${this.at === null ? "Now" : "Then"}: ${count}, epoch ${epoch.toFixed(epoch % 1 ? 2 : 0)}` +
-      ` of ${this.data.epochs}, ${error}`;
-    scrub.setAttribute("aria-valuetext", this.find("place").textContent);
-  }
-
-  // -- the error curve --------------------------------------------------------------------
-
-  drawCurve(snapshot) {
-    const svg = this.find("curve");
-    const width = this.width, height = 230;
-    const box = { left: 56, right: width - 14, top: 12, bottom: height - 40 };
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("height", height);
-    const axis = this.axes(box);
-    const parts = [...this.grid(box, axis, width, height)];
-    this.curves.forEach((curve, i) => parts.push(...this.curve(curve, axis, i)));
-    const now = this.curves.find((curve) => curve.now);
-    const at = now && between(now.rows, Math.floor(snapshot.epoch) - 1);
-    if (at) {
-      const x = axis.x(at.epoch), y = axis.y(at.low) + at.part * (axis.y(at.high) - axis.y(at.low));
-      parts.push(make("line", { x1: x, x2: x, y1: box.top, y2: box.bottom, class: "cursor" }));
-      parts.push(make("circle", { cx: x, cy: y, r: 5, class: "point" }));
+  drawGuess() {
+    const { head } = this, far = Math.max(...head.high) + 0.8 * (Math.max(...head.high) - Math.min(...head.low));
+    if (!this.flat || head.task === "own" || this.slow) return this.put("guess", "");
+    const asked = `${number(far)} ${SIGNS[head.task] ?? "and"} ${number(far)}`;
+    if (film.guess === null) {
+      if (film.position > 0) return this.put("guess", "");
+      this.put("guess", `<span>Trained on ${number(Math.min(...head.low))} to ${number(Math.max(...head.high))}, will it get ${asked} right?</span>
+        <span class="bar"><button data-guess="yes">Yes</button><button data-guess="no">No</button></span>`);
+    } else if (!film.finished) this.put("guess", `<span>Your guess on ${asked}: ${film.guess ? "right" : "wrong"}.</span>`);
+    else {
+      const { answer } = this.network.forward(this.parameters, [far, far]), right = truth(head.task, [far, far], this.middle);
+      const off = Math.abs(answer - right), good = off < CLOSE;
+      this.put("guess", `<span>${asked}: it answers ${number(answer)}, and ${number(right)} is right, so it is off by ${number(off, 2)}.
+        ${good === film.guess ? "You guessed it." : `You guessed that it would be ${film.guess ? "right" : "wrong"}.`}</span>
+        <button data-guess="ask">Ask it</button>`);
     }
-    svg.replaceChildren(...parts);
-  }
-
-  axes(box) {
-    let top = 0, low = Infinity, end = Math.max(1, this.data.epochs - 1);
-    for (const { rows } of this.curves) {
-      for (let i = 0; i < rows.length; i += 3) {
-        end = Math.max(end, rows[i]);
-        for (const v of [rows[i + 1], rows[i + 2]]) {
-          if (Number.isFinite(v) && v > 0) { top = Math.max(top, v); low = Math.min(low, v); }
-        }
-      }
+    for (const button of this.part.guess.querySelectorAll("button")) {
+      button.onclick = () => {
+        if (button.dataset.guess === "ask") { this.ask([far, far]); this.tell(); }
+        else { film.guess = button.dataset.guess === "yes"; this.draw(); }
+      };
     }
-    if (!(top > 0)) { top = 0.1; low = 0.01; }
-    const x = (v) => box.left + ((box.right - box.left) * v) / end;
-    if (this.data.log) {
-      const from = Math.floor(Math.log10(Math.max(low, top * 1e-8))), to = Math.ceil(Math.log10(top) + 1e-9);
-      const part = (v) => (Math.log10(Math.max(v, 1e-12)) - from) / Math.max(1, to - from);
-      const ticks = Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
-      return { x, y: (v) => box.bottom - (box.bottom - box.top) * Math.min(1, Math.max(0, part(v))), ticks, end };
-    }
-    const step = niceStep(top / 4);
-    const most = Math.ceil(top / step + 1e-9) * step;
-    const ticks = Array.from({ length: Math.round(most / step) + 1 }, (_, i) => i * step);
-    return { x, y: (v) => box.bottom - ((box.bottom - box.top) * v) / most, ticks, end };
-  }
-
-  grid(box, axis, width, height) {
-    const parts = [];
-    for (const tick of axis.ticks) {
-      const y = axis.y(tick);
-      parts.push(make("line", { x1: box.left, x2: box.right, y1: y, y2: y, class: "grid" }));
-      parts.push(make("text", { x: box.left - 6, y: y + 4, class: "tick end" }, tickText(tick)));
-    }
-    const step = Math.max(1, niceStep(axis.end / 5));
-    for (let v = 0; v <= axis.end + 1e-9; v += step) {
-      parts.push(make("text", { x: axis.x(v), y: box.bottom + 17, class: "tick" }, String(Math.round(v))));
-    }
-    parts.push(make("text", { x: (box.left + box.right) / 2, y: height - 6, class: "tick" }, "Epoch (one pass over all examples)"));
-    const middle = (box.top + box.bottom) / 2;
-    parts.push(make("text", { x: 12, y: middle, class: "tick", transform: `rotate(-90 12 ${middle})` },
-      "Mean squared error"));
-    return parts;
-  }
-
-  curve({ label, rows, now }, axis, place) {
-    const points = [[], []];
-    for (let i = 0; i < rows.length; i += 3) {
-      for (const k of [0, 1]) {
-        const v = rows[i + 1 + k];
-        if (Number.isFinite(v)) points[k].push(`${axis.x(rows[i]).toFixed(1)},${axis.y(v).toFixed(1)}`);
-      }
-    }
-    if (!now) {
-      const parts = [make("polyline", { points: points[0].join(" "), class: "line earlier" })];
-      // Each run is named at another place along its curve: the ends often coincide.
-      const at = points[0][Math.floor(points[0].length * (0.3 + 0.18 * place))];
-      if (at) {
-        const [x, y] = at.split(",").map(Number);
-        parts.push(make("text", { x: Math.min(x, this.width - 24), y: y - 5, class: "name" }, label));
-      }
-      return parts;
-    }
-    return [
-      make("polyline", { points: points[1].join(" "), class: "line held" }),
-      make("polyline", { points: points[0].join(" "), class: "line train" }),
-    ];
   }
 }
 
-// A number on a line, on a plate of its own so that the line does not run through it.
-function label(x, y) {
-  const node = make("g", { class: "weight" });
-  const plate = make("rect", { height: 16, y: y - 8, rx: 4, class: "plate" });
-  const text = make("text", { x, y: y + 4 });
-  node.append(plate, text);
-  const write = (content, chosen) => {
-    const width = content ? content.length * (chosen ? 7.6 : 6.3) + 5 : 0;
-    plate.setAttribute("x", x - width / 2);
-    plate.setAttribute("width", width);
-    node.classList.toggle("chosen", chosen);
-    text.textContent = content;
-  };
-  return { node, write };
-}
-
-// Where a curve passes an epoch, between the points on either side that are drawn; null where the
-// epoch has not ended. The curve counts epochs from 0 and has a point at the end of each.
-function between(rows, epoch) {
-  const ends = [];
-  for (let i = 0; i < rows.length; i += 3) if (Number.isFinite(rows[i + 1])) ends.push([rows[i], rows[i + 1]]);
-  const after = ends.findIndex(([e]) => e >= epoch);
-  if (epoch < 0 || after < 0 || ends[0][0] > epoch) return null;
-  const [high, low] = [ends[after], ends[Math.max(0, after - 1)]];
-  const part = high[0] === low[0] ? 0 : (epoch - low[0]) / (high[0] - low[0]);
-  return { epoch, low: low[1], high: high[1], part };
-}
-
-function niceStep(rough) {
-  const power = 10 ** Math.floor(Math.log10(rough || 1));
-  for (const factor of [1, 2, 5, 10]) if (factor * power >= rough * 0.999) return factor * power;
-  return 10 * power;
-}
-
-function tickText(value) {
-  if (value === 0) return "0";
-  if (value < 1e-4 || value >= 1e5) return powerOfTen(value, 0).replace(/^1 × /, "");
-  return String(Number(value.toPrecision(3)));
-}
+export default mounted(View);

@@ -1,7 +1,6 @@
 """Components: parts of a page that are programs in the browser.
 
-Their scripts are sent once, not with each message: a network that learns sends ten messages a
-second, each smaller than its script.
+Their scripts are sent once, not with each message: most messages are smaller than their script.
 """
 
 from collections.abc import Callable, Iterable

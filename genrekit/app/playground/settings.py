@@ -10,6 +10,7 @@ from genrekit.app.kit.widgets import URL
 from genrekit.app.playground.state import Playground
 from genrekit.system.records import read_toml
 from genrekit.teaching.presets import Experiment
+from genrekit.teaching.run import Run
 from genrekit.teaching.settings import LIMITS, RunSettings
 
 __all__ = ["apply", "settings_panel"]
@@ -96,9 +97,7 @@ def apply(state: Playground, experiment: Experiment) -> None:
         "lr": experiment.learning_rate,
         "epochs": experiment.epochs,
     }
-    with state.lock:
-        for name, value in values.items():
-            state.put_widget(f"bp_{name}", value)
-        state.run.learning_rate = experiment.learning_rate
-        state.run.epochs = experiment.epochs
-        state.restart(settings, training=True)
+    for name, value in values.items():
+        st.session_state[f"bp_{name}"] = value
+    run = Run(settings, learning_rate=experiment.learning_rate, epochs=experiment.epochs)
+    state.restart(run, play=True, told=f"{experiment.title}: {experiment.shows}")

@@ -1,181 +1,107 @@
-"""The state of the backprop page between reruns: a visitor's run, and whether it is training.
+"""The state of the backprop page between reruns: a visitor's run, made ahead of the film of it.
 
-Streamlit starts a rerun before the one it replaces has ended, so one visitor can have two threads
-at once: code that uses a run holds the state's lock.
+The browser plays the film and knows which moment it shows; the run here is as far ahead as the
+film. A take is a film that belongs together: a change at a moment cuts it, and the next take
+continues from there. Streamlit starts a rerun before the one it replaces has ended, so one visitor
+can have two threads at once: code that uses a run holds the state's lock.
 """
 
+import secrets
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from genrekit.app.playground.pace import SPEEDS, Pacer
-from genrekit.app.playground.packing import Packer
-from genrekit.teaching.run import EpochRecord, Run
+from genrekit.teaching.film import Stretch, even_grain, make_stretch
+from genrekit.teaching.run import Run
 from genrekit.teaching.settings import RunSettings
 
-__all__ = ["Playground", "current", "playground"]
+__all__ = ["Playground", "playground"]
 
-# Seconds of training in one update, short enough to obey a pause at once.
-WORK: Final = 0.06
-# The share of a processor that several runs take together.
-SHARE: Final = 0.3
-# Seconds between two updates, for one visitor alone and in a crowd.
-EVERY: Final = (0.1, 0.5)
-KEPT_RUNS: Final = 4
-# Seconds for which a value set from code is defended against pending requests.
-HOLD: Final = 4.0
-
-
-# When each training run was last shown; written by all visitors' threads.
-_shown: Final[dict[int, float]] = {}
-_shown_lock: Final = threading.Lock()
+# A film has at most so many moments, and a stretch of it so many bytes and examples: a whole run,
+# unless it is a long one, is one stretch.
+MOMENTS: Final = 2000
+BYTES: Final = 1_000_000
+EXAMPLES: Final = 100_000
+# The examples of the first stretch, which is to be there at once, and of a take's first moments,
+# one example each, to step through.
+FIRST: Final = 10_000
+STEPS: Final = 40
 
 
 @dataclass
 class Playground:
-    """One visitor's run, whether it is training, and the runs before it."""
+    """One visitor's run, and what the browser is about to be sent of it.
+
+    Attributes
+    ----------
+    take, base : the take's number, and the examples seen where it begins
+    play : whether the browser plays the take at once
+    told : a sentence about the take, or nothing
+    shown : the examples seen at the moment that the browser has told of
+    stretch : a part of the film that has not been sent yet
+    with_examples : whether the examples of the run go with it
+    answered : the number of the last answered request of each kind
+    """
 
     run: Run
-    training: bool = True
-    number: int = 1
-    pacer: Pacer = field(default_factory=Pacer)
-    packer: Packer = field(default_factory=Packer)
-    earlier: list[tuple[str, list[EpochRecord]]] = field(default_factory=list)
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    take: int = 0
+    base: int = 0
+    play: bool = False
+    told: str = ""
+    shown: int = 0
     refresh: bool = False
-    drawn: bool = False
-    stamp: int = 0
-    every: float = EVERY[0]
-    put: dict[str, tuple[Any, Any, float]] = field(default_factory=dict)
+    stretch: Stretch | None = None
+    with_examples: bool = False
+    answered: dict[str, float] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def restart(self, settings: RunSettings, *, training: bool) -> None:
-        """Start again, and keep the finished epochs of the last run for comparison."""
-        fresh = Run(settings, learning_rate=self.run.learning_rate, epochs=self.run.epochs)
-        if len(self.run.history) > 1:
-            label = f"run {self.number}"
-            self.earlier = [*self.earlier, (label, self.run.history)][-KEPT_RUNS:]
-        self.run = fresh
-        self.number += 1
-        self.pacer, self.packer = Pacer(), Packer()
-        self.training = training
+    def restart(self, run: Run, *, play: bool = False, told: str = "") -> None:
+        """Begin a new run, as a new take."""
+        self.play, self.told = play, told
+        self._begin(run)
 
-    def next_stamp(self) -> int:
-        """Return a number that makes a message to the browser unlike any before.
+    def cut(self, seen: int, change: Callable[[Run], None]) -> None:
+        """Change the run as it was after `seen` examples, and continue from there."""
+        run = self.run.at(min(max(seen, 0), self.run.seen))
+        change(run)
+        self.play = False
+        self._begin(run)
 
-        Streamlit 1.67 repeats a large message by its hash alone. Beside a fragment that repeats
-        itself the browser may have dropped it by then, and the page dies.
-        """
-        self.stamp += 1
-        return self.stamp
+    def _begin(self, run: Run) -> None:
+        self.run, self.base, self.shown = run, run.seen, run.seen
+        self.take += 1
+        self.with_examples = not run.seen
+        self._make(run, 0, FIRST, STEPS)
 
-    def put_widget(self, key: str, value: Any) -> None:
-        """Set a widget's value from code, and remember it for `hold_widgets`."""
-        self.put[key] = st.session_state.get(key), value, time.monotonic() + HOLD
-        st.session_state[key] = value
+    def film(self, start: int, grain: int, *, examples: bool) -> None:
+        """Make the stretch from `start` on: a moment every `grain` examples, 0 for a whole run."""
+        start = min(max(start, self.base), self.run.seen)
+        run = self.run if start == self.run.seen else self.run.at(start)
+        self._make(run, grain, EXAMPLES)
+        self.with_examples = examples
+        if run.seen > self.run.seen:
+            self.run = run
 
-    def hold_widgets(self) -> None:
-        """Set values again that a pending request of a fragment has just undone.
+    def _make(self, run: Run, grain: int, examples: int, steps: int = 0) -> None:
+        most = min(MOMENTS, BYTES // (8 * (3 + len(run.all_weights()))))
+        self.stretch = make_stretch(run, grain or even_grain(run, most), most, examples, steps)
 
-        It left the browser before the new value arrived there. Call this before the widgets.
-        """
-        now = time.monotonic()
-        self.put = {key: kept for key, kept in self.put.items() if now < kept[2]}
-        for key, (before, value, _) in self.put.items():
-            if before != value and st.session_state.get(key) == before:
-                st.session_state[key] = value
-
-    def tick(self, speed: str) -> None:
-        """Learn what is due since the last update, if training.
-
-        Not while the whole page is drawn: if the run ended there, the page would need to be drawn
-        again, and the browser might keep parts of the first drawing.
-        """
-        if not (self.training and self.drawn):
-            self.drawn = True
-            return
-        learners = self._learners()
-        wanted = _every(learners)
-        if not self.every / 2 < wanted < self.every * 2:
-            self.refresh = True  # draws the page again, with the new interval
-        due = self.pacer.due(time.monotonic(), SPEEDS[speed](len(self.run.inputs)))
-        if due:
-            work = WORK if learners == 1 else SHARE * wanted / learners
-            done = self.run.advance(due, seconds=work)
-            # A batch larger than what was due is paid back by waiting.
-            self.pacer.carry -= max(0, done - due)
-
-    def interval(self) -> float | None:
-        """Return the seconds between two updates, None without training."""
-        if not self.training:
-            return None
-        self.every = _every(self._learners())
-        return self.every
-
-    def _learners(self) -> int:
-        """Count the visitors' runs that are training now, with this one."""
-        now = time.monotonic()
-        with _shown_lock:
-            _shown[id(self)] = now
-            for gone in [key for key, at in _shown.items() if now - at > 4 * EVERY[1]]:
-                del _shown[gone]
-            return len(_shown)
-
-    def train(self) -> None:
-        """Continue training; at its end, start the run again."""
-        with self.lock:
-            if self.run.finished:
-                self.restart(self.run.settings, training=True)
-            self.training = True
-            self.pacer = Pacer()
-
-    def pause(self) -> None:
-        """Pause. Pressed twice it still pauses, unlike a toggle."""
-        with self.lock:
-            self.training = False
-
-    def one_epoch(self) -> None:
-        with self.lock:
-            self.training = False
-            n = len(self.run.inputs)
-            self.run.advance(n - self.run.seen % n, seconds=2.0)
-
-    def one_example(self) -> None:
-        with self.lock:
-            self.training = False
-            self.run.advance(1)
-
-    def reset(self) -> None:
-        with self.lock:
-            self.restart(self.run.settings, training=False)
-
-
-def _every(learners: int) -> float:
-    """Return the seconds between two updates of each run: ten updates a second in all."""
-    return min(EVERY[0] * learners, EVERY[1])
-
-
-def current() -> Playground | None:
-    """Return this session's playground, None before its first drawing."""
-    return st.session_state.get("_playground")
+    def run_shown(self) -> Run:
+        """Return the run as it was at the moment that the browser has told of."""
+        return self.run.at(min(self.shown, self.run.seen))
 
 
 def playground(settings: RunSettings, learning_rate: float, epochs: int) -> Playground:
     """Return this session's playground, restarted if `settings` have changed."""
-    state = current()
-    if state is None:
+    state: Playground | None = st.session_state.get("_playground")
+    if state is None or state.run.settings != settings:
         run = Run(settings, learning_rate=learning_rate, epochs=epochs)
-        state = st.session_state["_playground"] = Playground(run)
-    with state.lock:
-        if state.run.settings != settings:
-            # A run that was paused half-way stays paused; any other starts by itself.
-            state.restart(settings, training=state.training or state.run.finished)
-        if epochs > state.run.epochs and state.run.finished and not state.run.broken:
-            state.training = True
-        state.run.learning_rate = learning_rate
-        state.run.epochs = epochs
-        state.training = state.training and not state.run.finished
-        state.drawn = False
+        state = st.session_state["_playground"] = state or Playground(run)
+        with state.lock:
+            state.restart(run)
+    state.run.epochs = epochs
     return state
