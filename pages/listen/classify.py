@@ -77,5 +77,4 @@ with plain_errors():
         model, sounds = inputs.choose(models)
         if sounds:
             outcomes = questions.classify(sounds, model)
-            chosen = overview.show_table(outcomes) if len(outcomes) > 1 else outcomes[0]
-            song(chosen, model, models)
+            song(overview.show_table(outcomes), model, models)

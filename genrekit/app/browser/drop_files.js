@@ -37,6 +37,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   };
   const heard = { dragover: over, dragleave: leave, drop };
   for (const [name, hear] of Object.entries(heard)) document.addEventListener(name, hear);
+  veil.inert = false;
   deaf.set(parentElement, () => {
     for (const [name, hear] of Object.entries(heard)) document.removeEventListener(name, hear);
   });

@@ -42,7 +42,10 @@ _ROWS: Final = 3
 
 
 def show_table(outcomes: Sequence[Outcome]) -> Outcome:
-    """Show all files in a table to sort, to download, and to choose one from."""
+    """Show several files in a table to sort, to download, and to choose one from."""
+    first = _newest(outcomes)
+    if len(outcomes) == 1:
+        return outcomes[0]
     judged = sum(one.is_judged for one in outcomes)
     rows = [_row(one) for one in outcomes]
     refused = [one for one in outcomes if one.problem]
@@ -54,7 +57,6 @@ def show_table(outcomes: Sequence[Outcome]) -> Outcome:
                     st.markdown(f"**{escape(one.sound.name)}**: {escape(one.problem)}")
         download(st, "All as CSV", lambda: to_csv(rows), "verdicts.csv")
         download(st, "All as JSON", lambda: verdicts_json(outcomes), "verdicts.json")
-    first = _newest(outcomes)
     picked = st.dataframe(
         [_visible(row) for row in rows],
         height=_HEAD_PIXELS + _ROW_PIXELS * min(len(rows), _ROWS),
