@@ -199,7 +199,9 @@ def show_trust(result: SongResult, model: ModelChoice) -> None:
     """Say how far the segments agree, and how often the model was right elsewhere."""
     verdict = result.verdict
     best, agreeing, total = (
-        ranked(verdict.outcomes)[0][0], agreeing_segments(verdict), len(verdict.segments),
+        ranked(verdict.outcomes)[0][0],
+        agreeing_segments(verdict),
+        len(verdict.segments),
     )
     st.markdown("### How far to trust it")
     st.markdown(
@@ -254,10 +256,7 @@ def worth(model: ModelChoice) -> str:
     )
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     whose = " of the dataset that it learned from" if model.own else ""
-    return (
-        f"This model was right on {score}{whose} (split by {kind}). "
-        f"{escape(split['worth'])}"
-    )
+    return f"This model was right on {score}{whose} (split by {kind}). {escape(split['worth'])}"
 
 
 # -- the evidence -----------------------------------------------------------------------------
