@@ -70,17 +70,17 @@ SHOTS = (
     Shot("dataset-zip", "dataset?music_source=A+zip+file", "A zip with one folder"),
     Shot("train-empty", "train", "First prepare a dataset"),
     Shot("train", "train?{made}", "What is taken for what", readme=1700),
-    Shot("classify-empty", "classify", "Nothing to hear yet"),
+    Shot("classify-empty", "classify", "Songs: wav, mp3"),
     Shot("classify", "classify?source=An+example", "taken alone, say the same", readme=1480),
     Shot("classify-composed", "classify?source=An+example&example=Freshly+composed", "Take"),
-    Shot("classify-why", "classify?source=An+example&look=Why", "Nearest to segment"),
+    Shot("classify-why", "classify?source=An+example&look=Why?", "Nearest to segment"),
     Shot(
         "classify-stress",
         "classify?source=An+example&look=Stress+test",
         "Make the sound worse, step by step",
     ),
     Shot("classify-compare", "classify?source=An+example&look=Compare+models", "agree"),
-    Shot("classify-take", "classify?source=An+example&look=Take+it+away", "command line"),
+    Shot("classify-take", "classify?source=An+example&look=Download", "command line"),
 )
 
 

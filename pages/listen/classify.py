@@ -12,36 +12,24 @@ from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.verdict.analysis import SongResult
 
-LOOKS = WHY, STRESS, COMPARE, TAKE = "Why", "Stress test", "Compare models", "Take it away"
-
-
-def nothing_yet() -> None:
-    """Say what to do first, and what there will be to see."""
-    st.info(
-        "Nothing to hear yet. Drop in a song above, or choose **An example**: then there will be "
-        "the verdict here, the song as a spectrogram with every segment's verdict to click "
-        "through, and what spoke for it.",
-        icon=":material/graphic_eq:",
-    )
+LOOKS = WHY, STRESS, COMPARE, TAKE = "Why?", "Stress test", "Compare models", "Download"
 
 
 def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:
-    """Show one song; the closer look is computed when it is chosen."""
-    overview.show_song(outcome, model)
+    """Show one song; a closer look is computed when it is chosen."""
+    overview.show_stage(outcome, model)
     sound, result = outcome.sound, outcome.result
     if result is None:
         return
     if not outcome.is_judged:
         overview.show_evidence(sound, result, None)
         return
-    evidence = st.container()
+    player = st.container()
     look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
     explanation = why.explain(sound, result, model, segment) if look == WHY else None
-    with evidence:
+    with player:
         clicked = overview.show_evidence(sound, result, explanation)
-        if result.verdict.sounds_like:
-            hears.show(result.verdict, model)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)
@@ -55,6 +43,9 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         compare.show(sound, models)
     elif look == TAKE:
         download.show(outcome, model)
+    overview.show_trust(result, model)
+    if result.verdict.sounds_like:
+        hears.show(result.verdict, model)
 
 
 def chosen_segment(sound: Sound, result: SongResult) -> int:
@@ -80,14 +71,10 @@ with plain_errors():
     session.sync()
     models = inputs.model_choices()
     if not models:
-        st.info("There is no model yet: train one first.")
+        st.info("There is no model yet. Train one first.")
         first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
-        model = inputs.choose_model(models)
-        sounds = inputs.choose_sounds()
-        if not sounds:
-            nothing_yet()
-        else:
+        model, sounds = inputs.choose(models)
+        if sounds:
             outcomes = questions.classify(sounds, model)
-            chosen = overview.show_table(outcomes) if len(outcomes) > 1 else outcomes[0]
-            song(chosen, model, models)
+            song(overview.show_table(outcomes), model, models)

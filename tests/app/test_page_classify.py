@@ -79,8 +79,9 @@ def example(app, job: Job, example="Freshly composed", **settings: str) -> AppTe
 
 def test_an_empty_page_says_what_to_do_first(app, own_model):
     at = app(PAGE, model=own_model.id)
-    assert "Nothing to hear yet" in texts(at)
-    assert "An example" in texts(at)
+    assert "Songs: wav, mp3" in at.file_uploader[0].label
+    assert "An example" in at.segmented_control(key="source").options
+    assert not at.header
     assert not at.get("plotly_chart")
 
 
@@ -154,7 +155,7 @@ def test_a_link_opens_a_clip_with_its_verdict(app, own_model, clip):
 
 
 def test_a_clip_is_chosen_first_and_can_be_downloaded(app, own_model):
-    at = app(PAGE, model=own_model.id, source="An example", look="Take it away")
+    at = app(PAGE, model=own_model.id, source="An example", look="Download")
     assert at.header[0].value.endswith(r"jazz\.ogg")
     labels = [b.label for b in at.get("download_button")]
     assert labels[-1] == "The sound as OGG"
@@ -168,10 +169,10 @@ def test_a_clip_is_chosen_first_and_can_be_downloaded(app, own_model):
         {"source": "An example", "example": "../../etc/passwd"},
         {"source": "An example", "example": "Freshly composed", "style": "<b>", "take": "-1"},
         {"source": "An example", "example": "Freshly composed", "length": "1e9"},
-        {"source": "An example", "segment": "-3", "look": "Why"},
+        {"source": "An example", "segment": "-3", "look": "Why?"},
         {"source": "An example", "segment": "²", "look": "Stress test"},
         {"source": "An example", "segment": "99999999999", "look": "Stress test", "level": "77"},
-        {"source": "An example", "look": "Why", "why_genre": "polka", "listener": "../../x"},
+        {"source": "An example", "look": "Why?", "why_genre": "polka", "listener": "../../x"},
         {"source": "An example", "look": "Stress test", "noise": "loud", "low_pass": "0"},
     ],
 )
@@ -196,14 +197,44 @@ def test_sounds_survive_a_visit_to_another_page(app, own_model):
     at.run()
     assert at.header[0].value.endswith(r"a song\.wav")
     button(at, "Forget").click().run()
-    assert "Nothing to hear yet" in texts(at)
+    assert not at.header
 
 
 def test_a_file_that_is_removed_is_gone(app, own_model):
     at = upload(app(PAGE, model=own_model.id), ("a song.wav", jazz()))
     at.file_uploader[0].set_value([])
     at.run()
-    assert "Nothing to hear yet" in texts(at)
+    assert not at.header
+
+
+def test_a_choice_hides_the_inputs_until_they_are_asked_for(app, own_model):
+    hides = "<style>.st-key-inputs { display: none; }</style>"
+
+    def hidden(at: AppTest) -> bool:
+        return hides in [one.proto.body for one in at.get("html")]
+
+    at = app(PAGE, model=own_model.id)
+    assert not hidden(at)
+    upload(at, ("a.wav", jazz()))
+    assert hidden(at)
+    button(at, "Change").click().run()
+    assert not hidden(at)
+    assert button(at, "Change").disabled
+    at.run()
+    assert not hidden(at), "they stay while nothing is chosen"
+    upload(at, ("a.wav", jazz()), ("b.wav", jazz(4, seed=2)))
+    assert hidden(at)
+
+
+def test_the_newest_file_is_shown(app, own_model):
+    first, second = ("a.wav", jazz(4)), ("b.wav", jazz(4, seed=2))
+    at = upload(app(PAGE, model=own_model.id), first)
+    upload(at, first, second)
+    assert at.header[1].value.endswith(r"b\.wav")
+    at.run()
+    assert at.header[1].value.endswith(r"b\.wav")
+    upload(at, first, second, ("none.wav", b"no music"))
+    assert at.header[1].value.endswith(r"a\.wav"), "one that can be judged"
 
 
 # -- bad input --------------------------------------------------------------------------------
@@ -352,7 +383,7 @@ def test_nothing_expensive_is_computed_in_advance(app, own_model, monkeypatch):
 
 
 def test_why_shows_the_evidence_and_the_nearest_training_segments(app, own_model):
-    at = example(app, own_model, look="Why", segment="2")
+    at = example(app, own_model, look="Why?", segment="2")
     shown = texts(at)
     assert "What it heard in training that sounds alike" in shown
     assert "It matches none of the 9 recordings the model was trained on." in shown
@@ -372,18 +403,18 @@ def explained(at) -> str:
 
 @pytest.mark.parametrize("change", ["take", "listener", "look"])
 def test_the_evidence_is_for_the_song_and_the_model_on_the_screen(app, own_model, change):
-    at = example(app, own_model, look="Why", length="6")
+    at = example(app, own_model, look="Why?", length="6")
     order = at.selectbox(key="why_genre").options
     at.selectbox(key="why_genre").select(order[1]).run()
     assert explained(at) == order[1]
     if change == "listener":
-        at.selectbox(key="listener").select("Shipped: course-mlp").run()
+        at.selectbox(key="listener").select("Built-in: course-mlp").run()
     elif change == "take":
         at.number_input(key="take").set_value(2).run()
     else:  # the other song is chosen while another look is open
-        at.segmented_control(key="look").set_value("Take it away").run()
+        at.segmented_control(key="look").set_value("Download").run()
         at.number_input(key="take").set_value(2).run()
-        at.segmented_control(key="look").set_value("Why").run()
+        at.segmented_control(key="look").set_value("Why?").run()
     assert not at.exception
     likeliest = at.selectbox(key="why_genre").options[0]
     assert at.selectbox(key="why_genre").value == explained(at) == likeliest
@@ -391,7 +422,7 @@ def test_the_evidence_is_for_the_song_and_the_model_on_the_screen(app, own_model
 
 
 def test_the_genre_to_explain_stays_while_the_song_does(app, own_model):
-    at = example(app, own_model, look="Why", length="6", why_genre="metal", segment="2")
+    at = example(app, own_model, look="Why?", length="6", why_genre="metal", segment="2")
     assert explained(at) == "metal"
     at.run()
     assert explained(at) == "metal"
@@ -401,7 +432,7 @@ def test_the_genre_to_explain_stays_while_the_song_does(app, own_model):
 def test_a_chosen_segment_keeps_its_time_under_a_model_with_other_segments(
     app, own_model, monkeypatch
 ):
-    at = example(app, own_model, look="Why", length="9", segment="3")
+    at = example(app, own_model, look="Why?", length="9", segment="3")
     assert "Nearest to segment 3" in texts(at).replace("*", "")
     analyse = analysis.analyse
 
@@ -415,7 +446,7 @@ def test_a_chosen_segment_keeps_its_time_under_a_model_with_other_segments(
         return replace(result, verdict=replace(result.verdict, segments=halves))
 
     monkeypatch.setattr(analysis, "analyse", in_halves)
-    at.selectbox(key="listener").select("Shipped: course-mlp").run()
+    at.selectbox(key="listener").select("Built-in: course-mlp").run()
     assert at.query_params["segment"] == "5"
     at.number_input(key="take").set_value(2).run()
     assert at.query_params["segment"] == "1", "another song begins at its start"
@@ -423,11 +454,11 @@ def test_a_chosen_segment_keeps_its_time_under_a_model_with_other_segments(
 
 def test_why_of_a_model_without_neighbours_says_so(app, own_model):
     (own_model.folder / "model" / "neighbours.safetensors").unlink()
-    assert "does not carry the segments" in texts(example(app, own_model, look="Why", take="5"))
+    assert "does not carry the segments" in texts(example(app, own_model, look="Why?", take="5"))
 
 
 def test_some_segments_of_a_long_song_are_explained(app, own_model):
-    at = upload(app(PAGE, model=own_model.id, look="Why", segment="25"), ("a.wav", jazz(80)))
+    at = upload(app(PAGE, model=own_model.id, look="Why?", segment="25"), ("a.wav", jazz(80)))
     assert not at.exception
     assert "20 of the 26 segments were asked" in texts(at)
 
@@ -469,7 +500,7 @@ def test_all_models_are_compared_with_their_accuracy(app, own_model):
     assert "Yours: Mine" in shown
     content = inputs._composed("jazz", 1, 15)
     for name in shipped:
-        assert f"Shipped: {name}" in shown
+        assert f"Built-in: {name}" in shown
         verdict = GenreModel.load(name).classify_file(content)
         assert f"{verdict.confidence:.0%}" in shown or not verdict.probabilities
     assert "Each figure is worth what its split is worth" in shown
@@ -478,10 +509,10 @@ def test_all_models_are_compared_with_their_accuracy(app, own_model):
 def test_built_in_models_are_listed_default_first_then_by_accuracy(app, own_model):
     at = example(app, own_model)
     own, first, *others = at.selectbox(key="listener").options
-    assert (own, first) == ("Yours: Mine", f"Shipped: {DEFAULT_MODEL}")
+    assert (own, first) == ("Yours: Mine", f"Built-in: {DEFAULT_MODEL}")
     scores = {choice.label: choice.accuracy for choice in inputs.model_choices()}
     assert others == sorted(others, key=lambda label: -scores[label])
-    at.selectbox(key="listener").select("Shipped: course-mlp").run()
+    at.selectbox(key="listener").select("Built-in: course-mlp").run()
     assert "the course's network, on MFCCs." in texts(at)
 
 
@@ -506,7 +537,7 @@ def test_the_models_agreement_in_words(verdicts, says):
 
 
 def test_the_command_gives_the_same_verdict(app, own_model):
-    at = example(app, own_model, look="Take it away", listener="Shipped: course-mlp")
+    at = example(app, own_model, look="Download", listener="Built-in: course-mlp")
     assert at.code[0].value == "python -m genrekit classify jazz-1.wav --model course-mlp"
     labels = [b.label for b in at.get("download_button")]
     assert labels == ["This verdict as JSON", "Its segments as CSV", "The sound as WAV"]

@@ -17,8 +17,8 @@ STATES = {
     "backprop?bp_epochs=1&bp_speed=slow+motion": "Its activation function bends the sum",
     "dataset": "There is no dataset yet",
     "train": "First prepare a dataset",
-    "classify": "Nothing to hear yet",
-    "classify?source=An+example&look=Why": "What it heard in training that sounds alike",
+    "classify": "Songs: wav, mp3",
+    "classify?source=An+example&look=Why?": "What it heard in training that sounds alike",
     "classify?source=An+example&look=Stress+test": "Nothing is changed yet",
 }
 

@@ -22,7 +22,8 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     page.get_by_role("link", name="Next: Classify a song").click()
     page.get_by_role("radio", name="An example").click()
     page.get_by_text("segments, taken alone, say the same").wait_for(timeout=PATIENT_MS)
-    model = page.get_by_role("combobox", name="Which model listens")
+    page.get_by_role("button", name="Change").click()
+    model = page.get_by_role("combobox", name="Model")
     assert "Yours: Classifier on demo dataset" in (model.input_value() or model.inner_text())
     assert page.problems == []
     outside = [url for url in requests if not url.startswith((app_url, "blob:", "data:"))]

@@ -9,10 +9,12 @@ import { make, paint, percent } from "./drawing.js";
 const players = new WeakMap();
 
 const CELLS = { top: 26, height: 64, marks: 94, whole: 108 };
-// The rows of the tags, below the cells of the segments.
+const AXIS = 22;
+// The rows of the tags, below the axis.
 const TAGS = { top: 6, row: 19, below: 4 };
-const GUTTER = 50;
-const GUTTER_WITH_TAGS = 116;
+// In letters.
+const GUTTER = 4.2;
+const GUTTER_WITH_TAGS = 9.7;
 // Narrower cells are hard to hit with a finger, so zooming is offered.
 const NARROW = 28;
 // One pattern per genre, drawn in a tile of 8 by 8.
@@ -454,7 +456,10 @@ class Player {
     return bands[low] + ((bands[low + 1] ?? bands[low]) - bands[low]) * (at - low);
   }
 
-  get gutter() { return this.data.tags.length ? GUTTER_WITH_TAGS : GUTTER; }
+  get gutter() {
+    const letter = parseFloat(getComputedStyle(this.find("scale")).fontSize);
+    return letter * (this.data.tags.length ? GUTTER_WITH_TAGS : GUTTER);
+  }
 
   get tagsHeight() { return TAGS.top + TAGS.row * this.data.tags.length + TAGS.below; }
 
@@ -475,7 +480,7 @@ class Player {
       }
     }
     this.data.tags.forEach(({ name, clear }, i) => {
-      const y = tall + CELLS.whole + TAGS.top + (i + 0.5) * TAGS.row + 4;
+      const y = tall + CELLS.whole + AXIS + TAGS.top + (i + 0.5) * TAGS.row + 4;
       parts.push(make("text", { x: gutter - 8, y, class: clear ? "end clear" : "end" }, name));
     });
     this.find("scale").style.width = `${gutter}px`;
@@ -571,7 +576,7 @@ class Player {
       parts.push(make("line", { x1: x, x2: x, y1: 0, y2: 5, class: "tick" }));
       parts.push(make("text", { x, y: 18, class: edge }, this.moment(t)));
     }
-    this.find("axis").setAttribute("viewBox", `0 0 ${this.width} 22`);
+    this.find("axis").setAttribute("viewBox", `0 0 ${this.width} ${AXIS}`);
     this.find("axis").replaceChildren(...parts);
   }
 

@@ -1,4 +1,4 @@
-"""The look "Take it away": the verdict as files, the sound, and the command that repeats it."""
+"""The look "Download": the verdict as files, the sound, and the command that repeats it."""
 
 import shlex
 from collections.abc import Sequence

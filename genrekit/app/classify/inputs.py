@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit.app import session
 from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
+from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import URL, choice, escape
 from genrekit.app.settings import settings
@@ -26,9 +27,9 @@ __all__ = [
     "ModelChoice",
     "Sound",
     "bounded_song",
-    "choose_model",
-    "choose_sounds",
+    "choose",
     "model_choices",
+    "offer_change",
     "plain_name",
 ]
 
@@ -42,6 +43,8 @@ MICROPHONE_RATE_HZ: Final = 48_000
 
 _HOUR: Final = 3600
 _NAME_LENGTH: Final = 100
+
+_drop_files: Final = component("drop_files")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,44 @@ class Sound:
     composed_as: str = ""
 
 
+# -- both ---------------------------------------------------------------------------------------
+
+
+def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
+    """Let the visitor choose a model and the sounds to classify.
+
+    A choice hides these inputs and leaves the page to its result. They stay on the page, unseen:
+    a file may be dropped anywhere, and the uploader takes it.
+    """
+    bytes_ = int(1e6 * settings().upload_megabytes)
+    _drop_files(key="drop_files", data={"bytes": bytes_}, on_dropped_change=_open_files)
+    with st.container(key="inputs"):
+        sounds = _choose_sounds()
+        model = _choose_model(models)
+    chosen = (model.label, *[sound.song.digest for sound in sounds])
+    if st.session_state.get("chosen") != chosen:
+        st.session_state.update(chosen=chosen, inputs_open=not sounds)
+    if not st.session_state["inputs_open"]:
+        st.html("<style>.st-key-inputs { display: none; }</style>")
+    return model, sounds
+
+
+def offer_change() -> None:
+    """Show the button that brings the inputs back."""
+    st.button(
+        "Change",
+        icon=":material/tune:",
+        key="change",
+        disabled=st.session_state["inputs_open"],
+        on_click=st.session_state.update,
+        kwargs={"inputs_open": True},
+    )
+
+
+def _open_files() -> None:
+    st.session_state.update(inputs_open=True, source=FILES)
+
+
 # -- models -----------------------------------------------------------------------------------
 
 
@@ -93,19 +134,19 @@ def model_choices() -> list[ModelChoice]:
         label = f"Yours: {job.title}" + (f" ({same + 1})" if same else "")
         choices.append(ModelChoice(label, job.title, ModelFile.at(job.folder / "model"), True))
     names = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
-    shipped = [
-        ModelChoice(f"Shipped: {name}", name, ModelFile.at(MODELS / name), False) for name in names
+    built_in = [
+        ModelChoice(f"Built-in: {name}", name, ModelFile.at(MODELS / name), False) for name in names
     ]
-    return choices + sorted(shipped, key=lambda one: (one.name != DEFAULT_MODEL, -one.accuracy))
+    return choices + sorted(built_in, key=lambda one: (one.name != DEFAULT_MODEL, -one.accuracy))
 
 
-def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
-    """Let the visitor choose a model: at first the one just trained, else the default."""
+def _choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
+    """Offer the models: at first the one just trained, else the default."""
     current = session.current("model")
     labels = [choice.label for choice in choices]
     just_trained = current is not None and current.status == "done" and choices[0].own
-    shipped = f"Shipped: {DEFAULT_MODEL}"
-    default = 0 if just_trained or shipped not in labels else labels.index(shipped)
+    built_in = f"Built-in: {DEFAULT_MODEL}"
+    default = 0 if just_trained or built_in not in labels else labels.index(built_in)
     chosen = st.selectbox(options=labels, index=default, **setting("classify", "listener"))
     model = choices[labels.index(chosen)] if chosen in labels else choices[default]
     if not model.own and model.line:
@@ -116,9 +157,8 @@ def choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
 # -- sounds -----------------------------------------------------------------------------------
 
 
-def choose_sounds() -> list[Sound]:
-    """Let the visitor choose the sounds to classify."""
-    source = choice("What shall it hear?", [FILES, MICROPHONE, EXAMPLE], "source")
+def _choose_sounds() -> list[Sound]:
+    source = choice("What should it listen to?", [FILES, MICROPHONE, EXAMPLE], "source")
     if source == EXAMPLE:
         return _example()
     return _recording() if source == MICROPHONE else _uploads()

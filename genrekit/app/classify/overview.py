@@ -1,18 +1,18 @@
 """A verdict at a glance: the table of several files, and one song with its player."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from html import escape as escape_html
+from typing import Any, Final, Literal
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from genrekit.app.classify.download import download, verdicts_json
-from genrekit.app.classify.inputs import ModelChoice, Sound
+from genrekit.app.classify.download import verdicts_json
+from genrekit.app.classify.inputs import ModelChoice, Sound, offer_change
 from genrekit.app.classify.player import evidence_player
 from genrekit.app.classify.questions import Outcome, ask
-from genrekit.app.kit.charts import figure, outcome_colours
+from genrekit.app.kit.charts import outcome_colours
 from genrekit.app.kit.media import media_url
-from genrekit.app.kit.widgets import chart, escape, show_error
+from genrekit.app.kit.widgets import download, escape, show_error
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.verdicts import NOTICEABLE, Verdict, confidence_in_words
@@ -21,6 +21,7 @@ from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
     agreeing_segments,
     candidates_in_words,
+    clear_tags,
     escape_formula,
     ranked,
     table_row,
@@ -28,19 +29,37 @@ from genrekit.verdict.report import (
 )
 from genrekit.wording import agree, counted
 
-__all__ = ["clock", "show_evidence", "show_song", "show_table", "worth"]
+__all__ = ["clock", "show_evidence", "show_stage", "show_table", "show_trust", "worth"]
+
+_BARS: Final = 4
+_TAGS: Final = 4
+# Of the table of files: as Streamlit draws it, and how many are seen without scrolling.
+_HEAD_PIXELS: Final = 38
+_ROW_PIXELS: Final = 35
+_ROWS: Final = 3
 
 # -- several files ----------------------------------------------------------------------------
 
 
 def show_table(outcomes: Sequence[Outcome]) -> Outcome:
-    """Show all files in a table to sort, to download, and to choose one from."""
+    """Show several files in a table to sort, to download, and to choose one from."""
+    first = _newest(outcomes)
+    if len(outcomes) == 1:
+        return outcomes[0]
     judged = sum(one.is_judged for one in outcomes)
-    st.header(f"{counted(len(outcomes), 'file')}, {judged} judged", anchor=False)
     rows = [_row(one) for one in outcomes]
-    first = next((i for i, one in enumerate(outcomes) if one.is_judged), 0)
+    refused = [one for one in outcomes if one.problem]
+    with st.container(key="files", horizontal=True, vertical_alignment="center"):
+        st.header(f"{counted(len(outcomes), 'file')}, {judged} judged", anchor=False)
+        if refused:
+            with st.popover(f"Why {len(refused)} can't be used", icon=":material/warning:"):
+                for one in refused:
+                    st.markdown(f"**{escape(one.sound.name)}**: {escape(one.problem)}")
+        download(st, "All as CSV", lambda: to_csv(rows), "verdicts.csv")
+        download(st, "All as JSON", lambda: verdicts_json(outcomes), "verdicts.json")
     picked = st.dataframe(
         [_visible(row) for row in rows],
+        height=_HEAD_PIXELS + _ROW_PIXELS * min(len(rows), _ROWS),
         hide_index=True,
         column_config={
             "confidence": st.column_config.NumberColumn(format="%d%%"),
@@ -54,18 +73,19 @@ def show_table(outcomes: Sequence[Outcome]) -> Outcome:
         key="files-" + "-".join(one.sound.song.digest[:6] for one in outcomes),
         alt="The files and their verdicts; choose a row to see its evidence below.",
     )
-    left, middle, _ = st.columns([1, 1, 2])
-    download(left, "All as CSV", lambda: to_csv(rows), "verdicts.csv")
-    download(middle, "All as JSON", lambda: verdicts_json(outcomes), "verdicts.json")
     chosen = picked.selection.rows if picked else []
-    index = chosen[0] if chosen and chosen[0] < len(outcomes) else first
-    st.caption("Choose a row to see its evidence below; a click on a heading sorts.")
-    refused = [one for one in outcomes if one.problem]
-    if refused:
-        with st.expander(f"Why {len(refused)} cannot be used", icon=":material/warning:"):
-            for one in refused:
-                st.markdown(f"**{escape(one.sound.name)}**: {escape(one.problem)}")
-    return outcomes[index]
+    return outcomes[chosen[0] if chosen and chosen[0] < len(outcomes) else first]
+
+
+def _newest(outcomes: Sequence[Outcome]) -> int:
+    """Return the index of the first judged file of those that came last, else of all."""
+    files = [one.sound.song.digest for one in outcomes]
+    before, new = st.session_state.get("files_of", ([], files))
+    if files != before:
+        new = [file for file in files if file not in before] or new
+        st.session_state["files_of"] = files, new
+    judged = [i for i, one in enumerate(outcomes) if one.is_judged]
+    return next((i for i in judged if files[i] in new), next(iter(judged), 0))
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
@@ -75,30 +95,35 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _visible(row: dict[str, Any]) -> dict[str, Any]:
-    """Choose the columns to show. The grid has a CSV export of its own, so names are escaped."""
+    """Choose the columns to show. The grid has a CSV export of its own, so names are escaped.
+
+    The reason why a file cannot be used stands in place of a verdict, where a phone shows it.
+    """
     names = "file verdict confidence second candidates segments agreeing seconds note"
     shown = {name: row.get(name) for name in names.split()}
     if "confidence" in row:
         shown["confidence"] = round(100 * row["confidence"])
+    shown["verdict"] = row.get("verdict") or row.get("note")
     return shown | {"file": escape_formula(row["file"])}
 
 
 # -- one song ---------------------------------------------------------------------------------
 
 
-def show_song(outcome: Outcome, model: ModelChoice) -> None:
-    """Show a song's name, its facts and its verdict, or why it cannot be used."""
+def show_stage(outcome: Outcome, model: ModelChoice) -> None:
+    """Show a song's name, its facts and its verdict, large, or why it cannot be used."""
     sound, result = outcome.sound, outcome.result
-    st.header(f":material/music_note: {escape(sound.name)}", anchor=False)
+    with st.container(key="heard", horizontal=True, vertical_alignment="center"):
+        st.header(escape(sound.name), anchor=False, width="content")
+        heard_by = "" if model.own else f" · {escape(model.label)}"
+        st.caption("" if result is None else _facts(result) + heard_by, width="stretch")
+        offer_change()
     if result is None:
         show_error(outcome.problem)
-        st.caption("Nothing can be said of this file. Choose another one above.")
-        return
-    st.caption(_facts(result))
-    if sound.composed_as:
-        st.markdown(_composed_as(sound.composed_as, result.verdict))
-    if outcome.is_judged:
-        _show_verdict(result.verdict, model)
+        st.caption("This file can't be classified. Try another.")
+    elif outcome.is_judged:
+        with st.container(key="stage"):
+            _show_verdict(sound, result.verdict)
     else:
         st.warning(f"No verdict. {escape(result.verdict.note)}", icon=":material/volume_off:")
 
@@ -130,57 +155,60 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d} min"
 
 
-def _show_verdict(verdict: Verdict, model: ModelChoice) -> None:
-    order = ranked(verdict.outcomes)
+def _show_verdict(sound: Sound, verdict: Verdict) -> None:
     left, right = st.columns([2, 3], vertical_alignment="center")
-    with left.container(border=True):
+    with left:
         if verdict.genre is None:
-            st.header(":material/help: Not sure", anchor=False)
-            st.markdown(escape(verdict.note))
+            st.header("Not sure", anchor=False)
+            said = [escape(verdict.note)]
         else:
-            st.header(f":material/graphic_eq: {escape(verdict.genre.capitalize())}", anchor=False)
-            st.markdown(
-                f"**{confidence_in_words(verdict.confidence).capitalize()}: "
-                f"{verdict.confidence:.0%}.** {escape(verdict.note)}"
-            )
-        runners = [f"{escape(name)} {p:.0%}" for name, p in order[1:3] if p >= NOTICEABLE]
-        if runners:
-            st.markdown(f"Then: {', '.join(runners)}.")
-        if promise := candidates_in_words(verdict):
-            st.markdown(escape(promise))
-        agreeing = agreeing_segments(verdict)
-        st.markdown(
-            f"**{agreeing} of {len(verdict.segments)}** "
-            f"{agree(len(verdict.segments), 'segment', 'segments')}, taken alone, "
-            f"{agree(agreeing, 'says', 'say')} the same: {escape(order[0][0])}."
-        )
-        st.caption(" ".join([worth(model), *_reliability(verdict, model)]))
+            st.header(escape(verdict.genre.capitalize()), anchor=False)
+            word = confidence_in_words(verdict.confidence).capitalize()
+            said = [f"**{word}: {verdict.confidence:.0%}.**", escape(verdict.note)]
+        if sound.composed_as:
+            said.append(_composed_as(sound.composed_as, verdict))
+        st.markdown(" ".join(filter(None, said)))
     with right:
-        _show_bars(order)
+        st.html(_bars(ranked(verdict.outcomes)))
+        said = [escape(candidates_in_words(verdict))]
+        if tags := clear_tags(verdict, _TAGS):
+            said.append(f"Also hears: **{escape(', '.join(tags))}**.")
+        st.markdown(" ".join(filter(None, said)))
 
 
-def _show_bars(order: Sequence[tuple[str, float]]) -> None:
-    colours = outcome_colours([genre for genre, _ in order])
-    chart(
-        figure(
-            go.Bar(
-                x=[p for _, p in order],
-                y=[genre for genre, _ in order],
-                orientation="h",
-                marker_color=[colours[genre] for genre, _ in order],
-                text=[f"{p:.0%}" for _, p in order],
-                textposition="outside",
-                cliponaxis=False,
-                hovertemplate="%{y}: %{x:.1%}<extra></extra>",
-            ),
-            x="probability",
-            height=90 + 25 * len(order),
-        )
-        .update_xaxes(range=[0, 1.1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-        .update_yaxes(autorange="reversed"),
-        "Probability of each genre: " + ", ".join(f"{name} {p:.0%}" for name, p in order),
-        key="bars",
+def _bars(order: Sequence[tuple[str, float]]) -> str:
+    """Return the likeliest outcomes as a list with bars, and what is left for all others."""
+    shown = [one for one in order[:_BARS] if one[1] >= NOTICEABLE]
+    colours = outcome_colours([name for name, _ in order])
+    rows = [(name, p, colours[name]) for name, p in shown]
+    if others := len(order) - len(shown):
+        rest = max(0.0, 1 - sum(p for _, p in shown))
+        rows.append((counted(others, "other"), rest, "currentColor"))
+    items = "".join(
+        f"<li><span>{escape_html(name)}</span>"
+        f'<i style="width: {100 * p:.1f}%; background: {colour}"></i><b>{p:.0%}</b></li>'
+        for name, p, colour in rows
     )
+    return f'<ul class="odds" aria-label="Probability of each genre">{items}</ul>'
+
+
+# -- how far to trust it ------------------------------------------------------------------------
+
+
+def show_trust(result: SongResult, model: ModelChoice) -> None:
+    """Say how far the segments agree, and how often the model was right elsewhere."""
+    verdict = result.verdict
+    best, agreeing, total = (
+        ranked(verdict.outcomes)[0][0],
+        agreeing_segments(verdict),
+        len(verdict.segments),
+    )
+    st.markdown("### How far to trust it")
+    st.markdown(
+        f"**{agreeing} of {total}** {agree(total, 'segment', 'segments')}, taken alone, "
+        f"{agree(agreeing, 'says', 'say')} the same: {escape(best)}."
+    )
+    st.caption(" ".join([worth(model), *_reliability(verdict, model)]))
 
 
 def _reliability(verdict: Verdict, model: ModelChoice) -> list[str]:
@@ -228,10 +256,7 @@ def worth(model: ModelChoice) -> str:
     )
     kind = {"file": "a list of tracks"}.get(split["kind"], split["kind"])
     whose = " of the dataset that it learned from" if model.own else ""
-    return (
-        f"How far to trust it: this model was right on {score}{whose} (split by {kind}). "
-        f"{escape(split['worth'])}"
-    )
+    return f"This model was right on {score}{whose} (split by {kind}). {escape(split['worth'])}"
 
 
 # -- the evidence -----------------------------------------------------------------------------
@@ -250,7 +275,7 @@ def show_evidence(sound: Sound, result: SongResult, why: Explanation | None) -> 
     clicked = evidence_player(url, result, why, key=key)
     if mime is None:
         st.caption(
-            "Browsers cannot be relied on to play this kind of file, so what you hear here is "
-            f"what the model heard: mono, {result.rate / 1000:g} kHz."
+            "Not every browser plays this kind of file, so you hear what the model heard: mono, "
+            f"{result.rate / 1000:g} kHz."
         )
     return clicked

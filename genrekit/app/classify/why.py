@@ -1,4 +1,4 @@
-"""The look "Why": the evidence for a genre, and the most similar training segments."""
+"""The look "Why?": the evidence for a genre, and the most similar training segments."""
 
 from typing import Final
 

@@ -139,7 +139,7 @@ def page_heading(mention: str) -> None:
         page_header(**heading)
         page_words(mention)
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="heading", horizontal=True, wrap=False, vertical_alignment="bottom"):
         st.title(heading["title"], anchor=False, width="stretch")
         page_words(mention)
     st.markdown(heading["see"])
