@@ -78,3 +78,5 @@ with plain_errors():
         if sounds:
             outcomes = questions.classify(sounds, model)
             song(overview.show_table(outcomes), model, models)
+        else:
+            st.caption("You'll see the verdict, the song's spectrogram and the evidence.")
