@@ -51,12 +51,13 @@ def activations_of(model: GenreModel, features: NDArray[np.float32]) -> Activati
     if not isinstance(model.network, Everyday):
         raise ModelError(f"The network {model.network_name} is not drawn: use everyday.")
     model.network.eval()
-    batches = []
+    batches: list[list[NDArray[np.float32]]] = []
     with torch.inference_mode():
-        for part in torch.from_numpy((features - model.mean) / model.std).split(_SEGMENTS_AT_ONCE):
+        normalised = torch.from_numpy((features - model.mean) / model.std)
+        for part in torch.split(normalised, _SEGMENTS_AT_ONCE):
             spectra = compressed(part)
-            *layers, embedding = model.network.backbone.layers(spectra)
-            values = [spectra.transpose(1, 2), *layers, embedding[:, :, None]]
+            *in_time, embedding = model.network.backbone.layers(spectra)
+            values = [spectra.transpose(1, 2), *in_time, embedding[:, :, None]]
             batches.append([_moments(one.numpy()) for one in values])
     seen, *layers = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     above = (layer - layer.min(axis=(0, 2), keepdims=True) for layer in layers)
@@ -67,8 +68,9 @@ def _moments(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average the frames of (n, units, frames) to `MOMENTS`; one frame stays one."""
     frames = values.shape[2]
     edges = np.linspace(0, frames, min(MOMENTS, frames) + 1).astype(int)
-    sums: NDArray[np.float32] = np.add.reduceat(values, edges[:-1], axis=2)
-    return sums / np.diff(edges).astype(np.float32)
+    means: NDArray[np.float32] = np.add.reduceat(values, edges[:-1], axis=2)
+    means /= np.diff(edges)
+    return means
 
 
 def _as_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:

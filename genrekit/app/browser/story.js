@@ -16,9 +16,8 @@ class Story {
   constructor(root) {
     this.part = parts(root);
     this.transport = new Transport(this.part, (time) => this.show(time));
-    const { mel, seen, strip } = this.part;
-    for (const node of [this.part.wave, mel.parentElement, strip]) drag(node, (x) => this.transport.seek(x * this.data.seconds));
-    this.seekNear(seen.parentElement);
+    const { wave, mel, strip } = this.part;
+    for (const node of [wave, mel.parentElement, strip]) drag(node, (x) => this.transport.seek(x * this.data.seconds));
   }
 
   rest() { this.part.sound.pause(); }
@@ -53,6 +52,7 @@ class Story {
 
   openNetwork({ genre, confidence, seen, layers, segments, colours }) {
     name(this.part.song, genre ?? "not sure", confidence, colours);
+    this.seekNear(this.part.seen.parentElement);
     this.seen = decode(seen, Uint8Array);
     this.layers = layers.map(([units, values]) => ({ units, values: decode(values, Uint8Array), canvas: document.createElement("canvas") }));
     this.part.layers.replaceChildren(...this.layers.map(({ units, canvas }, i) => {
@@ -99,7 +99,7 @@ class Story {
     const [filters, ...rest] = this.layers.map(({ units }) => units), summary = rest.pop();
     this.part.layers.setAttribute("aria-label",
       `What the layers put out in ${when}, bright where much: ${filters} filters for timbre and rhythm, ` +
-      `${rest.length} layers of ${rest[0]} patterns of those, and ${summary} numbers that sum up the ${when}.`);
+      `${rest.length} layers of ${rest[0]} patterns of those, and ${summary} numbers that sum up ${when}.`);
   }
 
   showVerdict([, , values], when) {

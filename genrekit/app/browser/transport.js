@@ -17,7 +17,7 @@ export class Transport {
     };
   }
 
-  // From its beginning, once there is a sound: another one of the same length keeps its time.
+  // Begin with pictures of so many seconds. Sounds that are loaded for them later keep the time.
   open(seconds) {
     this.part.sound.pause();
     this.part.position.max = this.seconds = seconds;

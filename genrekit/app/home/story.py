@@ -48,17 +48,17 @@ _mount: Final = component("story")
 def story(clip: Clip) -> None:
     """Draw the story of a clip; the verdict joins the pictures once the model has answered."""
     answer = _asked(clip)
-    waiting = answer is not None and not answer.done()
+    told = _verdict(answer) if answer is not None and answer.done() else None
     _mount(
         key="story",
         data={
             "about": f"The clip is “{clip.title}”, heard by the built-in model. {_BRIGHT}",
             **_cached_pictures(clip),
             "sound": media_url(clip.path.read_bytes(), "audio/ogg", "story"),
-            "verdict": None if answer is None or waiting else _verdict(answer),
+            "verdict": told,
         },
     )
-    if waiting:
+    if answer is not None and told is None:
         _wait_for(answer)
 
 
