@@ -47,9 +47,9 @@ class Shot:
 
 
 SHOTS = (
-    Shot("home", "", "How likely each genre", readme=900),
+    Shot("home", "", "Likeliest genre over time", readme=900),
     Shot("home-tour", "?tour=1", "Stop 1 of"),
-    Shot("home-presenter", "?present=1", "How likely each genre"),
+    Shot("home-presenter", "?present=1", "Likeliest genre over time"),
     Shot("glossary", "glossary", "Look up"),
     Shot("mel-scale", "mel-scale?mel_view=Two+rulers", "Play the tone", readme=900),
     Shot("mel-list", "mel-scale?mel_view=Two+rulers&mel_list=440", "CSV"),

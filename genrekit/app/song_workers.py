@@ -17,7 +17,7 @@ from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import Workers
-from genrekit.model import bundle, neighbours, tags, verdicts
+from genrekit.model import activations, bundle, neighbours, tags, verdicts
 from genrekit.verdict import analysis
 from genrekit.verdict.picture import Picture
 
@@ -84,6 +84,7 @@ def _workers() -> Workers:
             Picture,
             analysis.Song,
             analysis.StressTest,
+            activations.Activations,
             analysis.Explanation,
             tags.SoundsLike,
             verdicts.SegmentVerdict,

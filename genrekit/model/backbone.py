@@ -86,6 +86,14 @@ class Backbone(nn.Module):
 
     def embed(self, spectra: Tensor) -> Tensor:
         """Map `compressed` spectra, (n, t, b), to embeddings, (n, 200), at the level they have."""
+        return self.layers(spectra)[-1]
+
+    def layers(self, spectra: Tensor) -> tuple[Tensor, ...]:
+        """Return what each layer makes of `compressed` spectra, (n, t, b).
+
+        The front end, (n, filters, t), the three convolutions over time, (n, 64, t) each, and the
+        embeddings, (n, 200).
+        """
         x = self.norm(spectra.flatten(1)[:, None]).view(spectra.shape).transpose(1, 2)
         fired = torch.cat([part(x) for part in self.front], dim=1)
         first = self.time[0](fired)
@@ -94,8 +102,8 @@ class Backbone(nn.Module):
         channels = torch.cat([fired, first, second, third], dim=1)
         # The published order: the maximum and the mean of each channel side by side.
         pooled = torch.stack([channels.amax(dim=2), channels.mean(dim=2)], dim=2).flatten(1)
-        embedding: Tensor = self.dense_norm(self.dense(self.pooled_norm(pooled)).relu())
-        return embedding
+        embedding = self.dense_norm(self.dense(self.pooled_norm(pooled)).relu())
+        return fired, first, second, third, embedding
 
 
 class Everyday(nn.Module):

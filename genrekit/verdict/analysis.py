@@ -26,7 +26,8 @@ from genrekit.audio.degradation import Degradation, degrade
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.source import AudioInfo
 from genrekit.errors import AudioError, GenreKitError
-from genrekit.features.extraction import FeatureParams, extract
+from genrekit.features.extraction import FeatureParams, extract, split_segments
+from genrekit.model.activations import Activations, activations_of
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
@@ -45,6 +46,7 @@ __all__ = [
     "Song",
     "SongResult",
     "StressTest",
+    "activations",
     "analyse",
     "clear_caches",
     "excerpt_sound",
@@ -202,6 +204,16 @@ def judge(song: Song, model: ModelFile) -> Verdict:
     """Return the verdict alone, as `GenreModel.classify_file` does."""
     network = model.load()
     return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
+
+
+def activations(song: Song, model: ModelFile) -> Activations:
+    """Return what each layer of the network puts out for each segment, small enough to draw."""
+    network = model.load()
+    samples = _decoded(song, network.params.sample_rate).samples
+    segments = split_segments(samples, network.params)
+    if not len(segments):
+        raise AudioError(f"It is shorter than a segment of {network.params.segment_seconds:g} s.")
+    return activations_of(network, extract(segments, network.params))
 
 
 def segment_probabilities(features: Array, model: ModelFile) -> Array:

@@ -13,12 +13,10 @@ from genrekit.app.kit.widgets import plain_errors
 CARDS = tomllib.loads(Path(__file__).with_name("cards.toml").read_text(encoding="utf-8"))["card"]
 
 
-def begin() -> None:
-    """Offer the two ways in: a verdict at once, or one thing after another."""
+def ways_in() -> None:
+    """Offer the two ways on from the story: what its verdict rests on, and the tour."""
     with st.container(horizontal=True, gap="small"):
-        if st.button(
-            "See a verdict and its evidence", type="primary", icon=":material/graphic_eq:"
-        ):
+        if st.button("See why it says so", icon=":material/graphic_eq:"):
             st.switch_page("listen/classify.py", query_params=clip.query)
         tour.button("Take the ten-minute tour", "tour", tour.TOUR)
 
@@ -34,12 +32,9 @@ def cards() -> None:
 
 clip = next(clip for clip in CLIPS if clip.name == "jazz")
 st.title("How does a machine hear music?", anchor=False)
-st.markdown(
-    "Sound becomes a picture, the picture becomes numbers, and the numbers become a verdict. Here "
-    "is one clip."
-)
-begin()
+st.markdown("Press play, and follow one clip from its sound to a verdict.")
 with plain_errors():
     story(clip)
+ways_in()
 st.header("Now do it yourself, step by step", anchor=False)
 cards()

@@ -99,7 +99,7 @@ def test_below_a_base_path_nothing_is_asked_for_outside_it(page: Any, tmp_path: 
     with run_server(tmp_path, "/music") as url:
         outside = watch(page, f"{url}/")
         page.goto(f"{url}/")
-        page.get_by_role("heading", name="Verdict: ").wait_for()
+        page.get_by_role("heading", name="Verdict of seconds 0 to 3").wait_for()
         page.get_by_role("link", name="Classify").first.click()
         page.get_by_role("radio", name="An example").click()
         page.locator(".cell").first.wait_for()

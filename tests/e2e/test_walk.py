@@ -1,6 +1,5 @@
 """The home page and the tour in a real browser: from the first look to a verdict."""
 
-import re
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ def home(app_url: str, page: Any) -> Any:
     page.on("request", lambda r: None if r.url.startswith(own) else outside.append(r.url))
     page.set_default_timeout(PATIENT_MS)
     page.goto(app_url)
-    page.get_by_role("heading", name="Verdict: ").wait_for()
+    page.get_by_role("heading", name="Verdict of seconds 0 to 3").wait_for()
     yield page
     assert outside == []
     assert page.problems == []
@@ -49,32 +48,6 @@ def test_the_whole_tour_from_home_to_a_verdict_by_next(home: Any) -> None:
     home.get_by_text("Stop 7 of 8").wait_for(state="detached")
     rest(home)
     assert "tour" not in home.url
-
-
-def test_the_story_follows_its_clip_and_one_click_gives_its_verdict(home: Any) -> None:
-    pictures = home.get_by_role("img")
-    assert {name.split(":")[0] for name in pictures.evaluate_all(LABELS)} >= {
-        "Its mel spectrogram",
-        "A network",
-    }
-    verdict = home.get_by_role("heading", name="Verdict: ")
-    genre = verdict.inner_text().split(": ")[1]
-    home.get_by_role("button", name="Play the clip").click()
-    # Bars of a moment stand below its seconds, bars of the whole clip below its verdict.
-    home.get_by_role("heading", name="Seconds 0 to 3").wait_for()
-    home.get_by_text(f"for this moment alone. The whole clip's verdict: {genre}").wait_for()
-    assert not verdict.is_visible()
-    home.get_by_role("button", name="Stop", exact=True).click()
-    home.get_by_text("for the whole clip").wait_for()
-    assert verdict.is_visible()
-
-    genre = home.get_by_role("heading", name="Verdict: ").inner_text().split(": ")[1]
-    home.get_by_role("button", name="See a verdict and its evidence").click()
-    home.get_by_text("segments, taken alone, say the same").wait_for()
-    home.get_by_role("heading", name=re.compile(rf"\b{genre.capitalize()}$")).wait_for()
-
-
-LABELS = "nodes => nodes.map(node => node.getAttribute('aria-label') ?? '')"
 
 
 def test_the_presenter_view_survives_a_page_switch_and_is_left_with_escape(home: Any) -> None:

@@ -54,6 +54,14 @@ export function drag(node, move, end = () => {}) {
   });
 }
 
+// The lowest and highest sample of each piece, in bytes, as one shape.
+export function wave(values) {
+  const columns = values.length / 2, ends = (k) => Array.from({ length: columns }, (_, i) => `${i} ${128 - values[2 * i + k]}`);
+  const svg = make("svg", { viewBox: `0 0 ${columns} 256`, preserveAspectRatio: "none", role: "img", "aria-label": "Waveform" });
+  svg.append(make("path", { d: `M${ends(0).join("L")}L${ends(1).reverse().join("L")}Z` }));
+  return svg;
+}
+
 // A number to some significant digits as people write it: 9.36 × 10⁻¹⁴ and not 9.36e-14.
 export function figure(value, digits = 6) {
   const [mantissa, exponent] = String(Number(value.toPrecision(digits))).replaceAll("-", "−").split("e");

@@ -3,39 +3,32 @@
 // The sound's clock is the only clock. A click in a picture seeks; in the last one it also asks the
 // server for the cell's calculation.
 
-import { DIVERGING, decode, drag, make, paint, placeIn } from "./drawing.js";
+import { DIVERGING, decode, drag, paint, placeIn, wave } from "./drawing.js";
 import { mounted, parts } from "./exhibit.js";
+import { Transport } from "./transport.js";
 
 class View {
   constructor(root) {
     this.part = parts(root);
-    const { play, sound, position } = this.part;
-    play.onclick = () => (sound.paused ? this.play() : sound.pause());
-    position.oninput = () => this.seek(Number(position.value));
-    sound.onplay = () => this.follow();
-    sound.onpause = sound.onended = sound.onseeked = () => this.show();
-    sound.onloadedmetadata = () => { sound.currentTime = this.time; };
-    this.time = 0;
+    this.transport = new Transport(this.part, (time) =>
+      this.part.pictures.style.setProperty("--at", time / this.data.seconds));
   }
 
   receive(data) {
-    const { sound, position, view } = this.part, before = this.data;
+    const before = this.data;
     this.data = data;
     if (before?.seconds !== data.seconds || before.pictures[3].values !== data.pictures[3].values) this.open();
-    position.max = data.seconds;
     this.buttons.forEach((button, i) => {
       button.textContent = `▶ ${data.steps[i].title}`;
       button.setAttribute("aria-pressed", i === data.step);
     });
     this.part.says.textContent = data.steps[data.step].text;
     this.markCell();
-    if (data.sound && before?.sound !== data.sound) {
-      sound.src = data.sound;
-      if (this.wanted) this.play();
-    }
+    this.transport.load(data.sound);
+    if (this.wanted && data.sound && before?.sound !== data.sound) this.transport.play();
     this.wanted = false;
-    this.show();
-    view.inert = false;
+    this.transport.draw();
+    this.part.view.inert = false;
   }
 
   rest() { this.part.sound.pause(); }
@@ -44,8 +37,7 @@ class View {
 
   open() {
     const { pictures, hop, seconds } = this.data;
-    this.part.sound.pause();
-    this.time = 0;
+    this.transport.open(seconds);
     this.values = pictures.map(({ values }, i) => decode(values, [Int8Array, Uint8Array, Uint8Array, Float32Array][i]));
     this.frames = this.values[2].length / pictures[2].hz.length;
     this.rows = this.values.map((values) => values.length / this.frames);
@@ -69,7 +61,7 @@ class View {
         const [x, y] = placeIn(picture, event), bound = (v, count) => Math.min(count - 1, Math.max(0, v));
         return [bound(Math.round((x * seconds) / hop), this.frames), bound(Math.floor(y * this.rows[i]), this.rows[i])];
       };
-      drag(picture, (x) => this.seek(x * seconds));
+      drag(picture, (x) => this.transport.seek(x * seconds));
       picture.addEventListener("pointermove", (event) => this.read(i, ...at(event)));
       picture.onclick = (event) => i === 3 && this.send("cell", at(event));
       picture.onpointerleave = () => { this.part.says.textContent = this.data.steps[this.data.step].text; };
@@ -104,48 +96,11 @@ class View {
     this.part.says.textContent = `${(column * this.data.hop).toFixed(2)} s, ${what}`;
   }
 
-  // -- the transport ------------------------------------------------------------------------------
-
-  play() {
-    const { sound } = this.part;
-    if (this.time > this.data.seconds - 0.05) this.seek(0);
-    sound.play().catch(() => this.show());
-  }
-
   hear(step) {
-    if (step === this.data.step) return this.play();
+    if (step === this.data.step) return this.transport.play();
     this.wanted = true;
     this.send("settings", { step });
   }
-
-  seek(seconds) {
-    this.time = Math.min(this.data.seconds, Math.max(0, seconds));
-    this.part.sound.currentTime = this.time;
-    this.show();
-  }
-
-  follow() {
-    if (this.part.sound.paused) return;
-    this.time = this.part.sound.currentTime;
-    this.show();
-    requestAnimationFrame(() => this.follow());
-  }
-
-  show() {
-    const { play, sound, position, clock, pictures } = this.part;
-    play.textContent = sound.paused || sound.ended ? "▶ Play" : "❚❚ Pause";
-    position.value = this.time;
-    clock.textContent = `${this.time.toFixed(1)} / ${this.data.seconds.toFixed(1)} s`;
-    pictures.style.setProperty("--at", this.time / this.data.seconds);
-  }
-}
-
-// The lowest and highest sample of each piece as one shape.
-function wave(values) {
-  const columns = values.length / 2, ends = (k) => Array.from({ length: columns }, (_, i) => `${i} ${128 - values[2 * i + k]}`);
-  const svg = make("svg", { viewBox: `0 0 ${columns} 256`, preserveAspectRatio: "none", role: "img", "aria-label": "Waveform" });
-  svg.append(make("path", { d: `M${ends(0).join("L")}L${ends(1).reverse().join("L")}Z` }));
-  return svg;
 }
 
 // Each row relative to its own mean and spread, as bytes: coefficient 0 would drown the others.

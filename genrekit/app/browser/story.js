@@ -1,182 +1,132 @@
-// One clip of music, from its sound wave to a verdict.
+// One clip of music on its way to a verdict, in five pictures in step with it.
 //
-// While it plays, the sound's clock is the only clock: it places the line and chooses the levels
-// and the probabilities to show, without asking the server.
+// The sound's clock is the only clock. The verdict and what the layers put out came with the page,
+// segment by segment: nothing is asked while it plays. A click in a picture seeks.
 
-import { decode, make, paint, percent } from "./drawing.js";
+import { decode, drag, paint, percent, wave } from "./drawing.js";
+import { mounted, parts } from "./exhibit.js";
+import { Transport } from "./transport.js";
 
-const stories = new WeakMap();
-
-const ICONS = { play: "M3 1.5v13l11-6.5z", stop: "M3 3h10v10H3z" };
-const BANDS = 96;
 const SHOWN = 6;
-
-export default function ({ parentElement, data }) {
-  let story = stories.get(parentElement);
-  if (!story) stories.set(parentElement, (story = new Story(parentElement)));
-  story.receive(data);
-  return () => story.part.sound.pause();
-}
+// The last layer has no moments: its outputs stand in so many rows.
+const SUMMARY_ROWS = 20;
+const LAYERS = ["filters", "patterns", "patterns", "patterns", "numbers"];
 
 class Story {
   constructor(root) {
-    this.root = root.querySelector("[data-part=story]");
-    this.part = {};
-    for (const node of root.querySelectorAll("[data-part]")) this.part[node.dataset.part] = node;
-    this.icon = this.part.play.querySelector("path");
-    const { play, sound } = this.part;
-    play.onclick = () => (sound.paused ? sound.play().catch(() => this.cannotPlay()) : sound.pause());
-    sound.onplay = () => this.follow();
-    sound.onpause = sound.onended = () => this.rest();
-    sound.onerror = () => this.cannotPlay();
+    this.part = parts(root);
+    this.transport = new Transport(this.part, (time) => this.show(time));
+    const { wave, mel, strip } = this.part;
+    for (const node of [wave, mel.parentElement, strip]) drag(node, (x) => this.transport.seek(x * this.data.seconds));
+  }
+
+  rest() { this.part.sound.pause(); }
+
+  // A picture of one segment; the hand that holds it stays within that.
+  seekNear(node) {
+    drag(node, (x) => {
+      const [start, end] = this.data.verdict.segments[this.segment];
+      this.transport.seek(start + Math.min(0.999, Math.max(0, x)) * (end - start));
+    });
   }
 
   receive(data) {
+    if (!this.data) this.open(data);
     this.data = data;
-    const { wave, mel } = data.pictures;
-    this.levels = decode(mel, Uint8Array);
-    this.drawWave(decode(wave, Int8Array));
-    paint(this.part.mel, this.levels, BANDS);
-    this.drawNetwork(data.path, data.genres);
-    if (data.sound && this.part.sound.getAttribute("src") !== data.sound) this.part.sound.src = data.sound;
-    this.part.play.disabled = !data.sound;
-    this.part.about.textContent = data.about;
-    this.part.wave.setAttribute("aria-label", `Sound wave of ${data.title}, ${Math.round(data.seconds)} seconds.`);
-    if (this.part.sound.paused) this.rest();
+    this.transport.load(data.sound);
+    if (data.verdict?.segments && !this.layers) this.openNetwork(data.verdict);
+    if (!this.layers) this.part.bars.textContent = data.verdict?.problem ?? "The model is waking up …";
+    this.transport.draw();
+    this.part.story.inert = false;
   }
 
-  drawWave(values) {
-    const top = [], bottom = [];
-    for (let i = 0; i < values.length / 2; i++) {
-      bottom.push(`${i + 0.5} ${50 - (values[2 * i] / 127) * 48 + 0.4}`);
-      top.push(`${i + 0.5} ${50 - (values[2 * i + 1] / 127) * 48 - 0.4}`);
-    }
-    this.part.wave.replaceChildren(make("path", { d: `M${top.join("L")}L${bottom.reverse().join("L")}Z` }));
+  open({ about, seconds, bands, pictures }) {
+    const sound = wave(decode(pictures.wave, Int8Array));
+    sound.setAttribute("aria-label", `Sound wave of the clip, ${Math.round(seconds)} seconds.`);
+    this.part.wave.replaceChildren(sound);
+    paint(this.part.mel, decode(pictures.mel, Uint8Array), bands);
+    this.part.mel.setAttribute("aria-label", "Mel spectrogram of the clip: bright where a pitch is loud.");
+    this.part.about.textContent = about;
+    this.transport.open(seconds);
   }
 
-  // Each stage of the model as a stack of pictures: as high as it has bands, as wide as it has
-  // moments, as deep as it has channels; then a circle for each genre.
-  drawNetwork(path, genres) {
-    const parts = [];
-    let x = 4;
-    for (const [channels, bands, moments] of path) {
-      const height = Math.max(3, (bands / path[0][1]) * 92), width = Math.max(3, (moments / path[0][2]) * 14);
-      const sheets = Math.min(channels, 1 + Math.round(channels / 16), 6);
-      for (let sheet = sheets - 1; sheet >= 0; sheet--) {
-        const shift = 2.2 * sheet;
-        parts.push(make("rect", { x: x + shift, y: 65 - height / 2 - shift, width, height }));
-      }
-      x += width + 2.2 * (sheets - 1) + 8;
-    }
-    this.outputs = Array.from({ length: genres }, (_, i) => make("circle", { cx: 188, cy: 65 + (i - (genres - 1) / 2) * (122 / genres), r: 4 }));
-    const lines = this.outputs.map((circle) => make("line", { x1: x - 6, y1: 65, x2: 188, y2: circle.getAttribute("cy") }));
-    this.part.network.replaceChildren(...lines, ...parts, ...this.outputs);
-    const sizes = path.map(([channels, bands, moments]) => `${channels} × ${bands} × ${moments}`);
-    this.part.network.setAttribute("aria-label",
-      `A network: ${sizes[0]} levels enter, ${path.length - 1} stages of filters make ${sizes.slice(1).join(", ")} ` +
-      `numbers of them (channels × bands × moments), and ${genres} genres come out.`);
+  openNetwork({ genre, confidence, seen, layers, segments, colours }) {
+    name(this.part.song, genre ?? "not sure", confidence, colours);
+    this.seekNear(this.part.seen.parentElement);
+    this.seen = decode(seen, Uint8Array);
+    this.layers = layers.map(([units, values]) => ({ units, values: decode(values, Uint8Array), canvas: document.createElement("canvas") }));
+    this.part.layers.replaceChildren(...this.layers.map(({ units, canvas }, i) => {
+      const box = document.createElement("div"), picture = document.createElement("div"), label = document.createElement("p");
+      picture.className = i < layers.length - 1 ? "picture near" : "picture summary";
+      picture.append(canvas);
+      if (i < layers.length - 1) this.seekNear(picture);
+      label.append(`${units} `, Object.assign(document.createElement("span"), { textContent: LAYERS[i] }));
+      box.append(picture, label);
+      return box;
+    }));
+    this.part.strip.replaceChildren(...segments.map(([start, end, values]) => {
+      const block = document.createElement("i");
+      block.style.cssText = `left: ${(100 * start) / this.data.seconds}%; width: ${(100 * (end - start)) / this.data.seconds}%; ` +
+        `background: ${colours[likeliest(values)[0][0]]}`;
+      return block;
+    }));
+    const told = segments.map(([start, end, values]) => `${likeliest(values)[0][0]} in ${span(start, end)}`);
+    this.part.strip.setAttribute("aria-label", `The likeliest genre over time: ${told.join(", ")}.`);
   }
 
-  // -- the moment ------------------------------------------------------------------------------
+  // -- the moment ---------------------------------------------------------------------------------
 
-  follow() {
-    if (this.part.sound.paused) return;
-    const seconds = this.part.sound.currentTime;
-    this.root.classList.add("playing");
-    this.label("stop", "Stop");
-    this.show(seconds);
-    requestAnimationFrame(() => this.follow());
+  show(time) {
+    const { seconds, verdict } = this.data, { story, sound } = this.part;
+    story.classList.toggle("playing", !sound.paused && !sound.ended);
+    story.style.setProperty("--at", time / seconds);
+    if (!this.layers) return;
+    const later = verdict.segments.findIndex(([, end]) => time < end);
+    const segment = later < 0 ? verdict.segments.length - 1 : later, [start, end] = verdict.segments[segment];
+    story.style.setProperty("--near", Math.min(1, (time - start) / (end - start)));
+    if (segment === this.segment) return;
+    this.segment = segment;
+    this.showNetwork(segment, span(start, end));
+    this.showVerdict(verdict.segments[segment], span(start, end));
   }
 
-  rest() {
-    this.root.classList.remove("playing");
-    this.part.sound.currentTime = 0;
-    this.label("play", "Play the clip");
-    this.show(null);
+  showNetwork(segment, when) {
+    const part = (values) => values.subarray(...[segment, segment + 1].map((k) => (k * values.length) / this.data.verdict.segments.length));
+    paint(this.part.seen, part(this.seen), this.data.bands);
+    this.part.window.textContent = `S${when.slice(1)}, at one loudness`;
+    this.part.seen.setAttribute("aria-label", `Input of the network in ${when}: ${this.data.bands} pitch bands over time.`);
+    this.layers.forEach(({ units, values, canvas }, i) => paint(canvas, part(values), i < this.layers.length - 1 ? units : SUMMARY_ROWS));
+    const [filters, ...rest] = this.layers.map(({ units }) => units), summary = rest.pop();
+    this.part.layers.setAttribute("aria-label",
+      `What the layers put out in ${when}, bright where much: ${filters} filters for timbre and rhythm, ` +
+      `${rest.length} layers of ${rest[0]} patterns of those, and ${summary} numbers that sum up ${when}.`);
   }
 
-  label(icon, action) {
-    this.icon.setAttribute("d", ICONS[icon]);
-    if (this.part.action.textContent !== action) this.part.action.textContent = action;
+  showVerdict([, , values], when) {
+    const order = likeliest(values), [genre, p] = order[0];
+    this.part.when.textContent = `Verdict of ${when}`;
+    name(this.part.now, genre, p, this.data.verdict.colours);
+    this.part.bars.replaceChildren(...order.slice(0, SHOWN).map(([name, value]) => this.bar(name, value)));
   }
 
-  // The clip at a time in seconds, or all of it.
-  show(seconds) {
-    const at = seconds === null ? 0.5 : Math.min(1, seconds / this.data.seconds);
-    this.root.style.setProperty("--at", at);
-    this.drawLevels(at);
-    this.showVerdict(seconds);
-  }
-
-  // One column of the picture as bars, from the bottom up as in the picture beside it.
-  drawLevels(at) {
-    const columns = this.levels.length / BANDS, column = Math.min(columns - 1, Math.floor(at * columns));
-    const values = Array.from({ length: BANDS }, (_, band) => this.levels[band * columns + column]);
-    const bars = values.flatMap((value) => Array.from({ length: 100 }, (_, i) => (i < (100 * value) / 255 ? value : 0)));
-    paint(this.part.levels, bars, BANDS);
-    const loudest = values.indexOf(Math.max(...values));
-    const below = Math.round(this.data.floor * (1 - values[loudest] / 255));
-    const moment = `Second ${Math.round(at * this.data.seconds)}: a level in decibels for each of ${this.data.path[0][1]} ` +
-      `pitch bands. The loudest is ${below ? `${below} dB below` : "at"} the clip's maximum.`;
-    if (this.part.moment.textContent !== moment) this.part.moment.textContent = moment;
-  }
-
-  showVerdict(seconds) {
-    const { verdict, title } = this.data;
-    if (!verdict || verdict.problem) {
-      this.say("A verdict", "", verdict?.problem ?? "The model is waking up …");
-      return;
-    }
-    const part = seconds === null ? null
-      : verdict.segments.find(([start, end]) => start <= seconds && seconds < end) ?? verdict.segments.at(-1);
-    const names = Object.keys(verdict.probabilities);
-    const values = part ? part[2] : Object.values(verdict.probabilities);
-    const genre = verdict.genre ?? "Not sure";
-    this.outputs.forEach((circle, i) => {
-      circle.setAttribute("r", 2.5 + 4.5 * Math.sqrt(values[i] ?? 0));
-      circle.style.fill = verdict.colours[names[i]];
-    });
-    const state = `${title} ${part?.[0]}`;
-    if (state === this.shown) return;
-    this.shown = state;
-    const order = names.map((name, i) => [name, values[i]]).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
-    this.part.bars.replaceChildren(...order.map(([name, p], i) => this.bar(name, p, i === 0)));
-    // The heading says what the bars belong to: only the whole clip has a verdict.
-    if (part) {
-      this.say(
-        `Seconds ${Math.round(part[0])} to ${Math.round(part[1])}`,
-        `How likely each genre is for this moment alone. The whole clip's verdict: ${genre}.`,
-      );
-    } else {
-      this.say(`Verdict: ${genre}`, "How likely each genre is for the whole clip.");
-    }
-  }
-
-  say(heading, text, wait) {
-    this.part.genre.textContent = heading;
-    this.part.says.textContent = text;
-    if (wait === undefined) return;
-    const note = document.createElement("span");
-    note.className = "wait";
-    note.textContent = wait;
-    this.part.bars.replaceChildren(note);
-  }
-
-  bar(name, p, first) {
-    const row = document.createElement("div"), label = document.createElement("span");
-    const track = document.createElement("span"), fill = document.createElement("i");
-    const value = document.createElement("span");
-    row.className = first ? "bar first" : "bar";
+  bar(name, p) {
+    const row = document.createElement("div"), [label, fill, value] = ["span", "i", "span"].map((tag) => document.createElement(tag));
     label.textContent = name;
     value.textContent = percent(p);
-    fill.style.cssText = `width: ${100 * p}%; background: ${this.data.verdict.colours[name]}`;
-    track.append(fill);
-    row.append(label, track, value);
+    fill.style.cssText = `--share: ${p}; background: ${this.data.verdict.colours[name]}`;
+    row.append(label, fill, value);
     return row;
   }
-
-  cannotPlay() {
-    this.part.play.disabled = true;
-    this.part.action.textContent = "This browser cannot play the clip";
-  }
 }
+
+// Genres with their probabilities, the highest first.
+const likeliest = (values) => Object.entries(values).sort((a, b) => b[1] - a[1]);
+
+function name(node, genre, p, colours) {
+  node.textContent = `${genre} ${percent(p)}`;
+  node.style.setProperty("--colour", colours[genre] ?? "currentColor");
+}
+
+const span = (start, end) => `seconds ${Math.round(start)} to ${Math.round(end)}`;
+
+export default mounted(Story);

@@ -1,8 +1,8 @@
 """The story on the home page: one clip of music, from its sound wave to a verdict.
 
 The pictures are computed from the clip and kept small. The verdict is the default model's, from
-the same cache as on the classify page; a thread asks for it, so that the page does not wait for a
-model. The network between them has that model's own layers.
+the same cache as on the classify page, and so is what its layers put out; a thread asks for both,
+so that the page does not wait for a model.
 """
 
 import base64
@@ -23,25 +23,22 @@ from genrekit.app.kit.media import media_url
 from genrekit.app.settled import when_settled
 from genrekit.audio.decoder import load_audio
 from genrekit.features.extraction import FeatureParams, log_mel
+from genrekit.features.presets import PRESETS
 from genrekit.features.trace import clip_params
+from genrekit.model.activations import Activations
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
-from genrekit.verdict.analysis import ModelFile, SongResult, analyse
+from genrekit.verdict.analysis import ModelFile, SongResult, activations, analyse
 
-__all__ = ["PATH", "pictures", "story"]
+__all__ = ["pictures", "story"]
 
 Array = NDArray[np.floating[Any]]
-Answer = Future[SongResult]
+Answer = Future[tuple[SongResult, Activations]]
 
 # As fine as a picture a few centimetres wide can show.
 COLUMNS: Final = 200
-BANDS: Final = 96
+PARAMS: Final = PRESETS[DEFAULT_MODEL]
 _FLOOR_DB: Final = 60.0
-# The default model's features, the sizes of its layers, (channels, bands, moments), beginning with
-# the input, and the number of its genres. They are written down because the server never loads
-# PyTorch; a test compares with the model.
-PARAMS: Final = FeatureParams("log_mel", sample_rate=16000, n_fft=512, hop_length=256, n_mels=BANDS)
-PATH: Final = ((1, 96, 188), (63, 1, 188), *[(64, 1, 188)] * 3, (200, 1, 1))
-GENRES: Final = 11
+_BRIGHT: Final = "In 4, dark is a filter's lowest output in this clip; bright is far above it."
 _HOUR: Final = 3600
 _POLL_SECONDS: Final = 0.5
 
@@ -51,39 +48,36 @@ _mount: Final = component("story")
 def story(clip: Clip) -> None:
     """Draw the story of a clip; the verdict joins the pictures once the model has answered."""
     answer = _asked(clip)
-    waiting = answer is not None and not answer.done()
-    st.fragment(_draw, run_every=_POLL_SECONDS if waiting else None)(clip, answer, waiting)
-
-
-def _draw(clip: Clip, answer: Answer | None, waiting: bool) -> None:
-    answered = answer is not None and answer.done()
+    told = _verdict(answer) if answer is not None and answer.done() else None
     _mount(
         key="story",
         data={
-            "title": clip.title,
-            "about": f"“{clip.title}”, heard by the model {DEFAULT_MODEL}.",
-            "path": PATH,
-            "genres": GENRES,
-            "seconds": clip.seconds,
-            "floor": _FLOOR_DB,
-            "pictures": _cached_pictures(clip),
-            "sound": media_url(clip.path.read_bytes(), "audio/ogg", "story") if answered else None,
-            "verdict": _verdict(answer) if answer is not None and answered else None,
+            "about": f"The clip is “{clip.title}”, heard by the built-in model. {_BRIGHT}",
+            **_cached_pictures(clip),
+            "sound": media_url(clip.path.read_bytes(), "audio/ogg", "story"),
+            "verdict": told,
         },
     )
-    if waiting and answered:
-        st.rerun()  # nothing is left to ask for
+    if answer is not None and told is None:
+        _wait_for(answer)
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _wait_for(answer: Answer) -> None:
+    """Draw the page again once there is an answer; until then nothing is sent."""
+    if answer.done():
+        st.rerun()
 
 
 # -- the pictures -------------------------------------------------------------------------------
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _cached_pictures(clip: Clip) -> dict[str, str]:
-    return {
-        name: base64.b64encode(values.tobytes()).decode("ascii")
-        for name, values in pictures(load_audio(clip.path, PARAMS.sample_rate), PARAMS).items()
-    }
+def _cached_pictures(clip: Clip) -> dict[str, Any]:
+    samples = load_audio(clip.path, PARAMS.sample_rate)
+    drawn = {name: _text(values) for name, values in pictures(samples, PARAMS).items()}
+    seconds = len(samples) / PARAMS.sample_rate
+    return {"seconds": seconds, "bands": PARAMS.n_mels, "pictures": drawn}
 
 
 def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
@@ -97,7 +91,7 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
     -------
     wave : int8, shape (COLUMNS, 2)
         Lowest and highest sample of each moment; 127 is the clip's peak.
-    mel : uint8, shape (BANDS, COLUMNS)
+    mel : uint8, shape (params.n_mels, COLUMNS)
         Level of each mel band, lowest band first; 255 is the loudest, 0 is 60 dB below it.
 
     Raises
@@ -109,7 +103,6 @@ def pictures(samples: Array, params: FeatureParams) -> dict[str, NDArray[Any]]:
     wave = np.array([(piece.min(), piece.max()) for piece in pieces])
     whole = clip_params(samples, params)
     level = _columns(log_mel(samples[np.newaxis], whole)[0])
-    level = level.reshape(COLUMNS, BANDS, -1).max(axis=2)
     loudest = max(float(np.abs(wave).max()), 1e-6)
     above = np.clip((level - level.max()) / _FLOOR_DB + 1, 0, 1)
     return {
@@ -124,6 +117,10 @@ def _columns(frames: Array) -> Array:
     return np.array([frames[a : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)])
 
 
+def _text(values: NDArray[Any]) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")
+
+
 # -- the verdict --------------------------------------------------------------------------------
 
 
@@ -135,7 +132,8 @@ def _asked(clip: Clip) -> Answer | None:
     def work() -> None:
         try:
             song = bounded_song(clip.path.read_bytes())
-            answer.set_result(ask(analyse, song, ModelFile.at(MODELS / DEFAULT_MODEL)))
+            model = ModelFile.at(MODELS / DEFAULT_MODEL)
+            answer.set_result((ask(analyse, song, model), ask(activations, song, model)))
         except Exception as error:
             answer.set_exception(error)
 
@@ -143,16 +141,20 @@ def _asked(clip: Clip) -> Answer | None:
 
 
 def _verdict(answer: Answer) -> dict[str, Any]:
-    """Return the verdicts on the clip and on each segment, or why there are none."""
+    """Return the verdicts on the clip and each segment, and how the network gets there.
+
+    If there are none, return why.
+    """
     if answer.exception() is not None:
         _asked.clear()  # the cause may pass
         return {"problem": "The model cannot answer just now. Reload the page to ask again."}
-    verdict = answer.result().verdict
+    result, inside = answer.result()
+    verdict = result.verdict
     return {
         "genre": verdict.genre,
-        "probabilities": verdict.probabilities,
+        "confidence": verdict.confidence,
         "colours": genre_colours(list(verdict.probabilities)),
-        "segments": [
-            [part.start, part.end, list(part.probabilities.values())] for part in verdict.segments
-        ],
+        "segments": [[part.start, part.end, part.probabilities] for part in verdict.segments],
+        "seen": _text(inside.seen),
+        "layers": [[layer.shape[1], _text(layer)] for layer in inside.layers],
     }
