@@ -74,33 +74,27 @@ class View:
             assert self.number("error") == pytest.approx(then.moment().mse, rel=1e-9)
 
 
-# What a bare page manages, and the film: pictures in two seconds each.
-PICTURES = """async (train) => {
-  const view = document.querySelector('[data-part="view"]') ?? [...document.querySelectorAll("*")]
-    .map((node) => node.shadowRoot?.querySelector('[data-part="view"]')).find(Boolean);
-  const rest = (ms) => new Promise((done) => setTimeout(done, ms));
-  const count = async (act) => {
-    let bare = 0, on = true;
-    const tick = () => { bare += 1; if (on) requestAnimationFrame(tick); };
-    requestAnimationFrame(tick);
+# Frames a second of the page at rest and pictures a second of the film, for a second each, three
+# times in turn; and how soon after the first press the film moves, in milliseconds.
+PICTURES = """async (view) => {
+  const button = view.querySelector('[data-part="train"]'), found = { rest: [], film: [] };
+  const second = async () => {
     const from = performance.now(), before = Number(view.dataset.pictures);
-    act();
-    const start = Number(view.dataset.position);
-    let moved = null;
-    while (performance.now() - from < 2000) {
-      await new Promise(requestAnimationFrame);
-      if (moved === null && Number(view.dataset.position) > start) moved = performance.now() - from;
+    let frames = 0, now = from;
+    for (; now - from < 1000; frames++) {
+      now = await new Promise(requestAnimationFrame);
+      if (Number(view.dataset.position) > 0) found.moved ??= now - from;
     }
-    on = false;
-    const seconds = (performance.now() - from) / 1000;
-    const drawn = (Number(view.dataset.pictures) - before) / seconds;
-    return { bare: bare / seconds, drawn, moved };
+    const pictures = Number(view.dataset.pictures) - before;
+    return [frames, pictures].map((count) => (1000 * count) / (now - from));
   };
-  const button = view.querySelector('[data-part="train"]');
-  const still = await count(() => {});
-  const film = await count(() => button.click());
-  button.click();
-  return { still: still.bare, film: film.drawn, moved: film.moved };
+  for (let i = 0; i < 3; i++) {
+    found.rest.push((await second())[0]);
+    button.click();
+    found.film.push((await second())[1]);
+    button.click();
+  }
+  return found;
 }"""
 
 
@@ -108,10 +102,10 @@ def test_it_waits_and_then_plays_at_once_and_smoothly(page: Any, app_url: str) -
     view = View(page, app_url)
     page.wait_for_timeout(500)
     assert view.number("seen") == 0  # it waits for the visitor
-    measured = page.evaluate(PICTURES)
+    measured = view.root.evaluate(PICTURES)
     assert measured["moved"] < 300
-    # Where the machine is busy with others, most of what it manages for a page that rests.
-    assert measured["film"] >= min(50, 0.8 * measured["still"]), measured
+    # Where others keep the machine busy, most of what it manages for a page at rest.
+    assert max(measured["film"]) >= min(50, 0.85 * min(measured["rest"])), measured
 
 
 def test_train_asks_for_the_whole_film_and_plays_it_without_the_server(
