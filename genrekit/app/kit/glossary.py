@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from genrekit.app.kit import tour
 from genrekit.app.kit.widgets import URL, page_header
 from genrekit.system.records import read_toml, record
 
@@ -121,7 +122,8 @@ def setting(mention: str, name: str, key: str = "") -> dict[str, Any]:
 
 def page_words(mention: str) -> None:
     """Show a button that explains every technical word of a page, given by its key."""
-    with st.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
+    words = tour.prose("words")
+    with words.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
         for term in TERMS:
             if mention in term.mentions:
                 st.markdown(f"**{term.name}:** {term.says}")
@@ -142,4 +144,4 @@ def page_heading(mention: str) -> None:
     with st.container(key="heading", horizontal=True, wrap=False, vertical_alignment="bottom"):
         st.title(heading["title"], anchor=False, width="stretch")
         page_words(mention)
-    st.markdown(heading["see"])
+    tour.prose("heading").markdown(heading["see"])
