@@ -21,8 +21,9 @@ def entry(term: Term, shown: list[Term], unfolded: bool) -> str:
     places = (MENTIONS[key] for key in term.mentions)
     links = ", ".join(f'<a href="{place.link}">{escape(place.title)}</a>' for place in places)
     return (
-        f'<details id="{anchor(term)}"{" open" * unfolded}><summary>{escape(term.name)}</summary>'
-        f"<p>{linked(term, shown)}</p>{example}<p>{escape(term.here)}</p><p>On: {links}</p>"
+        f"<details{' open' * unfolded}><summary>{escape(term.name)}</summary>"
+        f'<p id="{anchor(term)}">{linked(term, shown)}</p>'
+        f"{example}<p>{escape(term.here)}</p><p>On: {links}</p>"
         "</details>"
     )
 
