@@ -1,7 +1,7 @@
 """Small pictures and short sounds for the words that they explain best, computed by the core."""
 
 import base64
-import io
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -67,15 +67,25 @@ def _excerpt() -> Array:
 
 
 def _spectrogram() -> str:
-    from PIL import Image
-
     level = log_mel(_excerpt(), _SHORT)[0].T[::-1]
     shades = np.clip(255 * ((level - level.max()) / 60 + 1), 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(shades).save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    data = base64.b64encode(_png(shades)).decode("ascii")
     size = f'width="{_WIDTH}" height="{_HEIGHT}" preserveAspectRatio="none"'
     return f'<image href="data:image/png;base64,{data}" {size}></image>'
+
+
+def _png(shades: NDArray[np.uint8]) -> bytes:
+    """Return a picture in shades of grey, shape (rows, columns), as a PNG file."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return len(content).to_bytes(4, "big") + kind + content + check.to_bytes(4, "big")
+
+    rows, columns = shades.shape
+    head = columns.to_bytes(4, "big") + rows.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    lines = zlib.compress(np.insert(shades, 0, 0, axis=1).tobytes())  # 0: as they are
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def _coefficients() -> str:
