@@ -4,7 +4,7 @@ const LINKS = { ArrowRight: "next", PageDown: "next", ArrowLeft: "back", PageUp:
 // What has a use of its own for arrows, and what even for the keys of a presenter's remote.
 const MOVED = "input:not([type=checkbox]), textarea, select, audio, video, canvas, [contenteditable], [role=slider], [role=radio], [role=tab]";
 const TYPED = "textarea, [contenteditable], input:not([type=checkbox], [type=radio], [type=range])";
-const EXHIBIT = "[data-testid=stBidiComponentIsolated], [data-testid=stPlotlyChart]";
+const EXHIBIT = ".st-key-stage, [data-testid=stBidiComponentIsolated], [data-testid=stPlotlyChart]";
 
 let shown = null;
 let waiting = 0;
@@ -47,7 +47,7 @@ function focusOn(bar) {
   bar.focus({ preventScroll: true });
 }
 
-// Once the page stands: to its exhibit, where that is not on the first screen.
+// Once the page stands: to its exhibit, where most of that is not on the first screen.
 function showExhibit(bar) {
   clearTimeout(waiting);
   if (!document.querySelector("[data-test-script-state=notRunning]")) {
@@ -58,5 +58,5 @@ function showExhibit(bar) {
   main.scrollTop = 0;
   const exhibit = [...main.querySelectorAll(EXHIBIT)].find((one) => !bar.contains(one) && one.offsetHeight);
   const off = exhibit?.getBoundingClientRect();
-  if (off && off.bottom > innerHeight) main.scrollTop = off.top - bar.offsetHeight - 8;
+  if (off && off.top > innerHeight / 2) main.scrollTop = off.top - bar.offsetHeight - 8;
 }
