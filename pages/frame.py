@@ -55,6 +55,5 @@ presenting = tour.is_on(tour.PRESENT)
 current = st.navigation(SECTIONS, position="hidden" if presenting else "sidebar")
 if not presenting:
     tour.offer()
-tour.begin(current.url_path)
-current.run()
-tour.end(current.url_path)
+with tour.around(current.url_path):
+    current.run()

@@ -8,8 +8,10 @@ from genrekit.app import session
 from genrekit.app.classify import compare, download, hears, inputs, overview, questions, stress, why
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import Outcome
+from genrekit.app.kit import tour
 from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.widgets import first_step, plain_errors
+from genrekit.model.verdicts import confidence_in_words
 from genrekit.verdict.analysis import SongResult
 
 LOOKS = WHY, STRESS, COMPARE, TAKE = "Why?", "Stress test", "Compare models", "Download"
@@ -24,6 +26,9 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
     if not outcome.is_judged:
         overview.show_evidence(sound, result, None)
         return
+    verdict = result.verdict
+    how = f"{confidence_in_words(verdict.confidence)}, {verdict.confidence:.0%}"
+    tour.happened(verdict.genre or "not sure", how)
     player = st.container()
     look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)

@@ -32,9 +32,10 @@ def cards() -> None:
 
 clip = next(clip for clip in CLIPS if clip.name == "jazz")
 st.title("How does a machine hear music?", anchor=False)
-st.markdown("Press play, and follow one clip from its sound to a verdict.")
+tour.prose("heading").markdown("Press play, and follow one clip from its sound to a verdict.")
 with plain_errors():
     story(clip)
-ways_in()
-st.header("Now do it yourself, step by step", anchor=False)
-cards()
+with tour.prose("ways_on"):
+    ways_in()
+    st.header("Now do it yourself, step by step", anchor=False)
+    cards()

@@ -148,7 +148,7 @@ def test_a_large_chart_has_letters_for_the_back_of_a_room():
     chart = charts.dressed(charts.figure(x="a", y="b", height=200), large=True)
     layout = chart.layout
     sizes = {layout.font.size, layout.xaxis.tickfont.size, layout.yaxis.title.font.size}
-    assert sizes == {18}
+    assert sizes == {24}
     assert layout.height == 260
 
 

@@ -1,12 +1,17 @@
 """The glossary explains every technical word of every page, and only there."""
 
 import ast
+import base64
+import html
 import re
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from genrekit.app.kit.glossary import (
@@ -17,9 +22,12 @@ from genrekit.app.kit.glossary import (
     TERMS,
     anchor,
     find,
+    linked,
     read_glossary,
     tip,
 )
+from genrekit.app.kit.glossary_examples import PICTURES, SOUNDS, picture
+from genrekit.mel import tones
 
 ROOT = Path(__file__).parents[2]
 WORDS = "Words on this page"
@@ -239,20 +247,89 @@ def test_a_page_has_the_button_with_its_words(app, place):
     at = app(where.page, **where.query)
     assert not at.exception
     (button,) = (block for block in at.get("popover") if block.proto.popover.label == WORDS)
-    explained = {m.value.split(":**")[0].strip("*") for m in button.markdown if "**" in m.value}
-    assert explained == {term.name for term in TERMS if place in term.mentions}
+    link = re.compile(r"\*\*\[(.*?)\]\(glossary\?word=(.*?)\):\*\* ")
+    links = [found for m in button.markdown if (found := link.match(m.value))]
+    explained = {found[1]: find(unquote_plus(found[2]))[0].name for found in links}
+    assert explained == {term.name: term.name for term in TERMS if place in term.mentions}
+
+
+# An everyday word, and the terms that it leads to.
+EVERYDAY = {
+    "pitch": "Hertz (Hz), Mel, Octave, Semitone (and cent)",
+    "volume": "Decibel (dB)",
+    "loudness": "Decibel (dB)",
+    "noise": "Noise",
+    "timbre": "MFCC",
+    "tone colour": "MFCC",
+    "beat": "Spectrogram",
+    "song": "Track",
+    "mood": "Tag",
+    "sure": "Probability (confidence)",
+    "mistake": "Error, Loss",
+    "softmax": "Probability (confidence)",
+}
+
+
+@pytest.mark.parametrize("word", EVERYDAY)
+def test_an_everyday_word_leads_to_its_terms(word):
+    names = [term.name for term in find(word)]
+    assert set(names[:4]) >= set(EVERYDAY[word].split(", "))
+
+
+def test_every_picture_and_sound_is_computed_and_used_once():
+    examples = [term.example for term in TERMS if term.example]
+    assert sorted(examples) == sorted([*PICTURES, *SOUNDS])
+    for name in PICTURES:
+        data = re.search(r"base64,([^\"]+)", picture(name)).group(1)
+        drawing = ElementTree.fromstring(base64.b64decode(data))
+        assert len(drawing) >= 1
+        numbers = [float(n) for n in re.findall(r"[\d.]+", drawing[0].get("points", "0"))]
+        assert max(numbers) <= 240
+    for name, make in SOUNDS.items():
+        samples = make()
+        assert 0.5 < len(samples) / tones.SAMPLE_RATE < 4, name
+        assert np.abs(samples).max() < 10 ** (-11.9 / 20), "quiet"
+    octave = SOUNDS["a tone and its octave"]()
+    half = np.abs(np.fft.rfft(octave[len(octave) // 2 :]))
+    assert half.argmax() * tones.SAMPLE_RATE / (len(octave) / 2) == pytest.approx(880, rel=0.01)
+
+
+def test_a_meaning_links_the_terms_that_it_uses():
+    mel, hertz = (next(t for t in TERMS if t.name.startswith(name)) for name in ("Mel", "Hertz"))
+    assert 'one <a href="#hertz">hertz</a> more is not' in linked(mel, [mel, hertz])
+    assert linked(mel, [mel]) == mel.says
+    for term in TERMS:
+        assert re.sub("<[^>]*>", "", linked(term, TERMS)) == html.escape(term.says, quote=False)
+        assert linked(term, TERMS).count("<a") == linked(term, TERMS).count("</a>")
+
+
+def test_a_place_s_link_is_its_page_s_address():
+    frame = (ROOT / "pages" / "frame.py").read_text(encoding="utf-8")
+    for mention in MENTIONS.values():
+        address = mention.link.split("?")[0]
+        assert re.search(rf'page\("{mention.page}", "[^"]+", "\w+", "{address}"\)', frame)
 
 
 def test_the_glossary_page_shows_all_and_finds_some(app):
     at = app("start/glossary.py")
-    assert [h.value for h in at.header] == list(GROUPS)
-    assert [h.value for h in at.subheader] == [term.name for term in TERMS]
-    titles = {mention.title for mention in MENTIONS.values()}
-    assert sum(link.label in titles for link in at.get("page_link")) == len(TERMS)
-    at = app("start/glossary.py", word="epoch")
-    assert [h.value for h in at.subheader] == ["Epoch"]
+    (shown,) = pages_html(at)
+    assert re.findall("<h2>(.*?)</h2>", shown) == list(GROUPS)
+    assert [html.unescape(name) for name in SUMMARY.findall(shown)] == [t.name for t in TERMS]
+    assert " open" not in shown
+    assert shown.count("<audio") == len(SOUNDS)
+    assert shown.count("<img") == len(PICTURES)
+    (shown,) = pages_html(app("start/glossary.py", word="epoch"))
+    assert SUMMARY.findall(shown)[0] == "Epoch"
+    assert shown.startswith('<div class="glossary found"><details open><summary>Epoch')
     at = app("start/glossary.py", word="<b>*x*")
     assert not at.exception
-    assert not at.subheader
+    assert pages_html(at) == []
     assert "Try a shorter piece" in at.info[0].value
     assert "<b>" not in at.info[0].value
+
+
+SUMMARY = re.compile("<summary>(.*?)</summary>")
+
+
+def pages_html(at):
+    return [one.proto.body for one in at.get("html") if "<details" in one.proto.body]

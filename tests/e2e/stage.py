@@ -7,6 +7,8 @@ from typing import Any
 # Width and height of a laptop, of a projector in presenter view, and of a phone, with the query.
 SCREENS = ((1280, 800, ""), (1920, 1080, "present=1"), (390, 844, ""))
 HELD_MS = 50
+# Read from the last row, on a projector of 1920 x 1080.
+LARGE_PX = 24
 
 # Notes how long after each move of the pointer a picture looks different, in `window.held`. What
 # is seen is what the frame before has drawn, so that no figure is too small.
@@ -24,6 +26,29 @@ _WATCH = """node => {
     if (held === window.held) requestAnimationFrame(watch);
   });
 }"""
+_SMALL = """least => {
+  const found = {};
+  const left = "style, script, canvas, sub, sup, tspan[dy], .katex";
+  const look = (root) => {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
+    for (let node = walker.currentNode; node; node = walker.nextNode()) {
+      if (node.shadowRoot) look(node.shadowRoot);
+      const one = node.parentElement;
+      if (node.nodeType !== Node.TEXT_NODE || !node.data.trim() || one.closest(left)) continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const seen = range.getBoundingClientRect(), clipped = one.closest("[style*=clip]");
+      const shown = one.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+      if (clipped || !shown || Math.min(seen.width, seen.height) < 2) continue;
+      const long = ({ width, height }) => Math.max(width, height);  // also of a text on end
+      const drawn = one.getBBox && long(one.getBoundingClientRect()) / long(one.getBBox());
+      const size = parseFloat(getComputedStyle(one).fontSize) * (drawn || one.currentCSSZoom);
+      if (size < least - (drawn ? 1 : 0.1)) (found[size.toFixed(1)] ??= []).push(node.data.trim());
+    }
+  };
+  look(document.querySelector("[data-testid=stMain]"));
+  return found;
+}"""
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -36,6 +61,12 @@ def off_screen(page: Any, parts: Sequence[Any]) -> list[str]:
         right, bottom = box["x"] + box["width"], box["y"] + box["height"]
         if min(box["x"], box["y"]) < 0 or right > screen["width"] or bottom > screen["height"]:
             found.append(f"{part}: {box}")
+    return found
+
+
+def small_text(page: Any) -> dict[str, list[str]]:
+    """The visible texts of less than `LARGE_PX`, by size; not what stands above or below a line."""
+    found: dict[str, list[str]] = page.evaluate(_SMALL, LARGE_PX)
     return found
 
 

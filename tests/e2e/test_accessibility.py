@@ -8,7 +8,10 @@ PATIENT_MS = 120_000
 # A page's address, and a text that stands on it when it is all there.
 STATES = {
     "": "How does a machine hear music?",
+    "glossary": "Backpropagation",
     "glossary?word=band": "Mel band (filter bank)",
+    "neuron?tour=1&present=1": "What do 0.5 and 0.5 give?",
+    "classify?tour=1": "which genre will the model hear?",
     "mel-scale": "Which step sounds larger?",
     "mel-scale?mel_view=Two+rulers&mel_list=440": "Download the table (CSV)",
     "mel-scale?mel_view=Filter+bank": "Look at band",

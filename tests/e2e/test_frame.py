@@ -7,6 +7,8 @@ from typing import Any
 
 from conftest import run_server
 
+from genrekit.app.kit.glossary import TERMS
+
 PAGES = {
     "": "How does a machine hear music?",
     "glossary": "Glossary",
@@ -90,6 +92,29 @@ def watch(page: Any, app_url: str) -> list[str]:
     page.on("request", note)
     page.on("websocket", note)
     return outside
+
+
+def test_the_glossary_s_index_is_on_the_first_screen_and_unfolds(app_url: str, page: Any) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{app_url}/glossary")
+    words = page.locator(".glossary summary")
+    words.last.wait_for()
+    bottoms = words.evaluate_all("all => all.map(one => one.getBoundingClientRect().bottom)")
+    assert len(bottoms) == len(TERMS)
+    assert max(bottoms) <= 800
+    assert not page.get_by_text("Vibrations a second").is_visible()
+    words.get_by_text("Mel", exact=True).press("Enter")
+    page.get_by_text("A unit of how high a tone sounds").wait_for()
+    page.locator("#mel").get_by_role("link", name="hertz").click()
+    page.get_by_text("Vibrations a second").wait_for()
+    page.get_by_label("Look up").fill("volume")
+    page.locator("[open] #decibel").wait_for()
+    sound = page.get_by_label("Sound: a tone, then 10 dB less")
+    assert sound.evaluate(
+        "one => { one.load(); one.muted = true; return one.play().then(() => 1); }"
+    )
+    page.locator("[open]").get_by_role("link", name="Sound to MFCC").first.click()
+    page.get_by_role("heading", level=1, name="From sound to MFCC").wait_for()
 
 
 def test_below_a_base_path_nothing_is_asked_for_outside_it(page: Any, tmp_path: Path) -> None:

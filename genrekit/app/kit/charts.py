@@ -54,7 +54,7 @@ _SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
-_LARGE_FONT: Final = 18
+_LARGE_FONT: Final = 24
 _LARGER: Final = 1.3
 
 pio.templates["genrekit"] = go.layout.Template(
@@ -157,6 +157,7 @@ def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
         chart.update_layout(height=round(_LARGER * chart.layout.height))
     for update in (chart.update_xaxes, chart.update_yaxes):
         update(tickfont=font, title_font=font)
+    chart.update_traces(textfont=font, constraintext="none", selector={"type": "bar"})
     return chart.update_annotations(font=font)
 
 

@@ -6,19 +6,22 @@ Pages explain no words themselves: `page_words` shows those of a page, `tip` one
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from genrekit.app.kit import tour
 from genrekit.app.kit.widgets import URL, page_header
 from genrekit.system.records import read_toml, record
 
 __all__ = [
     *("FIELDS", "GROUPS", "HEADINGS", "MENTIONS", "TERMS", "Mention", "Term"),
-    *("anchor", "find", "page_heading", "page_words", "setting", "tip"),
+    *("anchor", "find", "linked", "page_heading", "page_words", "setting", "tip"),
 ]
 
 _PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
@@ -32,12 +35,19 @@ class Mention:
     page: str
     query: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def link(self) -> str:
+        """The way to it from the glossary."""
+        address = Path(self.page).stem.replace("_", "-")
+        return f"{address}?{urlencode(self.query)}" if self.query else address
+
 
 @dataclass(frozen=True)
 class Term:
     """A word, its meaning, what it looks like here, and the keys of the pages that mention it.
 
-    `also` are other forms of the word on these pages.
+    `also` are other forms of the word on these pages, `asked` everyday words that lead here, and
+    `example` is one of the pictures and sounds in `glossary_examples.py`.
     """
 
     name: str
@@ -45,6 +55,8 @@ class Term:
     here: str
     mentions: tuple[str, ...]
     also: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    example: str = ""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -94,10 +106,32 @@ _BY_NAME: Final = {term.name.split(" (")[0].lower(): term for term in TERMS}
 
 
 def find(text: str) -> list[Term]:
-    """Return the terms with `text` in their name or explanation, matching names first."""
+    """Return the terms that have `text` in their names, then those asked for so, then the rest.
+
+    The rest have it in their explanation.
+    """
     wanted = text.strip().lower()
-    named = [term for term in TERMS if wanted in " ".join((term.name, *term.also)).lower()]
-    return named + [t for t in TERMS if t not in named and wanted in t.says.lower()]
+    places = (
+        [" ".join((term.name, *term.also)) for term in TERMS],
+        [" ".join(term.asked) for term in TERMS],
+        [term.says for term in TERMS],
+    )
+    found: dict[str, Term] = {}
+    for texts in places:
+        found |= {t.name: t for t, text in zip(TERMS, texts, strict=True) if wanted in text.lower()}
+    return list(found.values())
+
+
+def linked(term: Term, shown: Sequence[Term]) -> str:
+    """Return a term's meaning as HTML, with links to the other terms shown that it uses."""
+    text = escape(term.says, quote=False)
+    others = [other for other in shown if other is not term]
+    for other in sorted(others, key=lambda other: -len(other.name)):
+        place = other.pattern.search(re.sub(r"<a.*?</a>", lambda a: " " * len(a[0]), text))
+        if place:
+            link = f'<a href="#{anchor(other)}">{text[slice(*place.span())]}</a>'
+            text = text[: place.start()] + link + text[place.end() :]
+    return text
 
 
 def tip(name: str, more: str = "") -> str:
@@ -121,10 +155,12 @@ def setting(mention: str, name: str, key: str = "") -> dict[str, Any]:
 
 def page_words(mention: str) -> None:
     """Show a button that explains every technical word of a page, given by its key."""
-    with st.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
+    words = tour.prose("words")
+    with words.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
         for term in TERMS:
             if mention in term.mentions:
-                st.markdown(f"**{term.name}:** {term.says}")
+                name = f"[{term.name}](glossary?{urlencode({'word': term.name})})"
+                st.markdown(f"**{name}:** {term.says}")
         # A link, not a page link: in a new tab the visitor's place on this page is not lost.
         st.markdown("[The whole glossary](glossary) opens in a new tab.")
 
@@ -142,4 +178,4 @@ def page_heading(mention: str) -> None:
     with st.container(key="heading", horizontal=True, wrap=False, vertical_alignment="bottom"):
         st.title(heading["title"], anchor=False, width="stretch")
         page_words(mention)
-    st.markdown(heading["see"])
+    tour.prose("heading").markdown(heading["see"])

@@ -1,30 +1,35 @@
 """The guided tour, whose stops are in `tour.toml`, and the presenter view.
 
 Both are modes of a visit. The address keeps a mode for links and reloads, the session because a
-page switch drops it from the address.
+page switch drops it from the address. At some stops the tour asks for a guess, and sets up what
+answers it; the page that knows the outcome says so by `happened`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
+from genrekit.app.kit.clips import CLIPS
+from genrekit.app.kit.component import component
+from genrekit.app.kit.media import media_url
 from genrekit.model.bundle import DEFAULT_MODEL
 from genrekit.system.records import read_toml, record
-from genrekit.wording import duration
 
 __all__ = [
     "PRESENT",
     "STOPS",
     "TOUR",
     "Stop",
-    "begin",
+    "around",
     "button",
-    "end",
+    "happened",
     "is_on",
     "offer",
+    "prose",
     "stop_at",
     "switch",
     "sync",
@@ -33,6 +38,13 @@ __all__ = [
 TOUR: Final = "tour"
 PRESENT: Final = "present"
 _PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
+# In the session: the number of the stop shown, and by stop the guess and what came of it.
+_AT: Final = "_stop"
+_GUESSES: Final = "_guesses"
+# In the address.
+_GUESS: Final = "guess"
+
+_mount: Final = component("tour_bar")
 
 
 @dataclass(frozen=True)
@@ -43,10 +55,13 @@ class Stop:
     ----------
     page : the page's script, below `pages`
     address : the page's path in the address
-    show : instructions, and what there is to see
-    action : label of the link that sets this up; empty if there is none
-    query : settings of that link
-    enter : settings that distinguish this stop from others on its page
+    show : what to do, or the question to guess
+    query : settings of the page
+    enter : those of them that distinguish this stop from others on its page
+    answers : what can be guessed: labels by outcome
+    then : settings that answer the question
+    said : what to say of a guess, with the fields guess, outcome and why
+    clip : name of the bundled clip to hear before the guess, if any
     """
 
     page: str
@@ -54,9 +69,12 @@ class Stop:
     title: str
     minutes: int
     show: str
-    action: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     enter: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    then: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    clip: str = ""
 
 
 def read_stops(tables: Mapping[str, Any]) -> tuple[Stop, ...]:
@@ -96,6 +114,7 @@ def stop_at(address: str, query: Mapping[str, str]) -> int | None:
 
 def sync() -> None:
     """Read the modes from the address, or write them there again after a page switch."""
+    st.session_state.setdefault(_GUESSES, {})
     for mode in (TOUR, PRESENT):
         if mode in st.query_params:
             st.session_state[mode] = st.query_params[mode] == "1"
@@ -142,41 +161,80 @@ def offer() -> None:
 # -- around a page --------------------------------------------------------------------------------
 
 
-def begin(address: str) -> None:
-    """Draw what stands above a page: the presenter's style, and the bar of the tour."""
+@contextmanager
+def around(address: str) -> Iterator[None]:
+    """Draw what surrounds a page: the presenter's style, the bar above, the way on below."""
+    number = stop_at(address, st.query_params.to_dict())
+    st.session_state[_AT] = number if is_on(TOUR) else None
     if is_on(PRESENT):
         st.html(Path(__file__).with_name("present.css"))
-        label = "Leave presenter view"
-        button(label, "close_fullscreen", PRESENT, False, key="leave_present", shortcut="Esc")
-    number = stop_at(address, st.query_params.to_dict())
-    if is_on(TOUR) and number is not None:
-        _bar(number, STOPS[number])
+    text = None
+    if is_on(PRESENT) or st.session_state[_AT] is not None:
+        with st.container(
+            key="tour_bar", horizontal=True, vertical_alignment="center", gap="xsmall"
+        ):
+            if st.session_state[_AT] is not None:
+                text = _stop(st.session_state[_AT])
+            if is_on(PRESENT):
+                label = "Leave presenter view"
+                button(
+                    label, "close_fullscreen", PRESENT, False, key="leave_present", shortcut="Esc"
+                )
+    yield
+    if text is not None:  # the page may have brought an outcome
+        text.markdown(_says(st.session_state[_AT]))
+    _way_on(number)
 
 
-def _bar(number: int, stop: Stop) -> None:
-    with st.container(key="tour", gap="xsmall"):
-        with st.container(key="tour_head", horizontal=True, vertical_alignment="center"):
-            head = f"Stop {number + 1} of {len(STOPS)}: {stop.title}"
-            length = duration(60 * stop.minutes)
-            st.markdown(f":material/tour: **{head}** · {length}", width="stretch")
-            if number:
-                _link(STOPS[number - 1], "Back", ":material/arrow_back:")
-            if number + 1 < len(STOPS):
-                _link(STOPS[number + 1], "Next", ":material/arrow_forward:")
-            button("Leave the tour", "close", TOUR, False, key="leave_tour", type="tertiary")
-        if stop.action:  # above the text, which is about what it sets up
-            st.page_link(
-                stop.page,
-                label=stop.action,
-                icon=":material/tune:",
-                query_params={**stop.query, **_modes()},
-            )
-        st.markdown(stop.show)
+def prose(name: str) -> Any:
+    """Return a container for text about an exhibit, which the presenter view leaves out."""
+    return st.container(key=f"prose_{name}")
 
 
-def end(address: str) -> None:
-    """Draw the link to the next page below a page."""
-    number = stop_at(address, st.query_params.to_dict())
+def happened(outcome: str, why: str) -> None:
+    """Tell the tour how a page has answered the guess that it was set up for, and why."""
+    number, guesses = st.session_state.get(_AT), st.session_state.get(_GUESSES, {})
+    if number in guesses and "outcome" not in guesses[number]:
+        guesses[number] |= {"outcome": outcome, "why": why}
+
+
+def _stop(number: int) -> Any:
+    """Draw the bar's part about a stop; return the place of its text."""
+    stop, guesses = STOPS[number], st.session_state[_GUESSES]
+    if number not in guesses and st.query_params.get(_GUESS) in stop.answers:
+        guesses[number] = {"guess": stop.answers[st.query_params[_GUESS]]}
+    guessing = bool(stop.answers) and number not in guesses
+    with st.container(key="tour_place", width="content"):
+        st.markdown(f":material/tour: **{number + 1} of {len(STOPS)}**")
+    with st.container(key="tour_text", width="stretch"):
+        text = st.empty()
+        text.markdown(_says(number))
+    with st.container(key="tour_answers", horizontal=True, gap="xsmall", width="content"):
+        clip = next((c for c in CLIPS if guessing and c.name == stop.clip), None)
+        sound = clip and media_url(clip.path.read_bytes(), "audio/ogg", "tour")
+        _mount(key="tour_keys", data={"stop": f"{number} {guessing}", "sound": sound})
+        for outcome, label in stop.answers.items() if guessing else ():
+            query = {**stop.query, **stop.then, _GUESS: outcome, **_modes()}
+            st.page_link(stop.page, label=label, query_params=query)
+    if number:
+        _link(STOPS[number - 1], "Back", ":material/arrow_back:", "tour_back")
+    if number + 1 < len(STOPS):
+        _link(STOPS[number + 1], "Next", ":material/arrow_forward:", "tour_next")
+    button("Leave the tour", "close", TOUR, False, key="leave_tour", type="tertiary")
+    return text
+
+
+def _says(number: int) -> str:
+    stop, guess = STOPS[number], st.session_state[_GUESSES].get(number)
+    if guess is None:
+        return stop.show
+    if "outcome" not in guess:
+        return f"You said {guess['guess']}."
+    outcome = stop.answers.get(guess["outcome"], guess["outcome"])
+    return stop.said.format(**guess | {"outcome": outcome})
+
+
+def _way_on(number: int | None) -> None:
     with st.container(key="way_on", horizontal=True, horizontal_alignment="right"):
         if number is None or number + 1 == len(STOPS):
             _link(STOPS[0], "Back to the start", ":material/home:")
@@ -185,5 +243,8 @@ def end(address: str) -> None:
             _link(following, f"Next: {following.title}", ":material/arrow_forward:")
 
 
-def _link(stop: Stop, label: str, icon: str) -> None:
-    st.page_link(stop.page, label=label, icon=icon, query_params={**stop.enter, **_modes()})
+def _link(stop: Stop, label: str, icon: str, key: str = "") -> None:
+    """Link to a stop, which the tour sets up."""
+    query = {**(stop.query if is_on(TOUR) else stop.enter), **_modes()}
+    with st.container(key=key or None, width="content"):
+        st.page_link(stop.page, label=label, icon=icon, query_params=query)

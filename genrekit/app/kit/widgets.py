@@ -40,8 +40,9 @@ URL: Final[dict[str, Any]] = {"bind": "query-params"}
 def page_header(title: str, see: str, try_: str) -> None:
     """Show the heading of a page: what there is to see, and what to try."""
     st.title(title, anchor=False)
-    st.markdown(see)
-    st.markdown(f":material/lightbulb: **Try:** {try_}")
+    with tour.prose("heading"):
+        st.markdown(see)
+        st.markdown(f":material/lightbulb: **Try:** {try_}")
 
 
 def first_step(page: str, label: str, icon: str, **chosen: str) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from genrekit.app.kit import tour
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.widgets import chart, choice
 from genrekit.app.mel import figures as views
@@ -20,7 +21,8 @@ def calculator() -> None:
         number_list()
     with st.expander("Both formulas as curves"):
         _curve(hz)
-    _two_formulas()
+    with tour.prose("formulas"):
+        _two_formulas()
 
 
 def _curve(hz: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from genrekit.app.kit import tour
 from genrekit.app.kit.charts import NEGATIVE, ORANGE, POSITIVE
 from genrekit.app.kit.component import component, into_address
 from genrekit.teaching.neuron import ACTIVATIONS, NeuronOutput, neuron
@@ -47,6 +48,7 @@ def neuron_view(examples: Mapping[str, Values], says: Mapping[str, str]) -> None
         values["b"] if values["bias"] else 0.0,
         values["act"],
     )
+    tour.happened(numeral(result.activation), numeral(result.net_input))
     _mount(
         key=_KEY,
         data={
