@@ -56,7 +56,7 @@ def heard(app, monkeypatch):
         monkeypatch.setattr(analysis, "analyse", analyse_with_tags)
         monkeypatch.setattr(ModelFile, "card", lambda self: card)
         questions._value.clear()
-        at = app("listen/classify.py", source=inputs.EXAMPLE, listener="Shipped: course-mlp")
+        at = app("listen/classify.py", source=inputs.EXAMPLE, listener="Built-in: course-mlp")
         questions._value.clear()
         html = [block.proto.body for block in at.get("html") if 'class="hears"' in block.proto.body]
         return at, html
@@ -88,7 +88,7 @@ def test_nothing_clear_is_said_too(heard):
 
 
 def test_a_model_without_tags_has_no_panel(app):
-    at = app("listen/classify.py", source=inputs.EXAMPLE, listener="Shipped: course-mlp")
+    at = app("listen/classify.py", source=inputs.EXAMPLE, listener="Built-in: course-mlp")
     assert "What else it hears" not in texts(at)
 
 
