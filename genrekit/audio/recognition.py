@@ -7,11 +7,13 @@ own, are recognised by following each other at the distances that they state.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO, Final
 
+from genrekit.audio.source import unreadable
 from genrekit.errors import AudioError
 
-__all__ = ["FORMATS_IN_WORDS", "Found", "mpeg_frame", "recognise"]
+__all__ = ["FORMATS_IN_WORDS", "Found", "mpeg_frame", "other_kind", "recognise"]
 
 FORMATS_IN_WORDS: Final = "wav, flac, mp3, ogg, opus, aiff, au, caf, m4a, aac, wma, webm or mkv"
 
@@ -64,6 +66,7 @@ _OTHERS: Final = tuple(
         (rb"%PDF", "a PDF"),
     )
 )
+_UTF16: Final = b"\xff\xfe"
 _SEARCHED: Final = 1 << 18
 _FRAMES_IN_A_ROW: Final = 4
 # Of ISO 11172-3 and 13818-3: bit rates in kbit/s by MPEG 1 or 2 and layer, rates in Hz.
@@ -96,16 +99,24 @@ def recognise(file: BinaryIO) -> Found:
     found = _at_start(head, start) or _at_start(_read(file, 0, 256), 0)
     if found:
         return found
-    what = next((words for magic, words in _OTHERS if magic.match(head)), "")
+    what = other_kind(head)
     if not what:
         # A tag may state a wrong size.
-        found = _inside(head, start, size) or _inside(_read(file, 0, _SEARCHED), 0, size)
+        first = _read(file, 0, _SEARCHED)
+        found = _inside(head, start, size) or _inside(first, 0, size)
         if found:
             return found
+        if first.startswith(b"ID3") or (frame_name(head) and not head.startswith(_UTF16)):
+            raise unreadable(frame_name(head) or "mp3")
     raise AudioError(
         f"It is not audio in a format GenreKit reads{what and f' but {what}'}: use "
         f"{FORMATS_IN_WORDS}."
     )
+
+
+def other_kind(head: bytes) -> str:
+    """Return what a file is that is often taken for sound, from its first bytes; else ""."""
+    return next((words for magic, words in _OTHERS if magic.match(head)), "")
 
 
 def _read(file: BinaryIO, position: int, size: int) -> bytes:
@@ -154,11 +165,24 @@ def _inside(head: bytes, position: int, size: int) -> Found | None:
             return found
     if frames:
         return Found(frames[0], position + frames[1])
-    name = mpeg_or_adts(head)  # a single frame, or frames without a length
-    return Found(name, position) if name else None
+    return Found("mp3", position) if _free_format(head) else None
 
 
-def mpeg_or_adts(sync: bytes) -> str | None:
+def _free_format(head: bytes) -> bool:
+    """Return whether MPEG frames without a bit rate follow each other at equal distances."""
+    if frame_name(head) != "mp3" or len(head) < 4 or head[2] >> 4:
+        return False
+    sync = head[:2] + bytes([head[2] & 0xFC])
+    places = [
+        at
+        for at in range(len(head) - 3)
+        if head[at] == 0xFF and head[at : at + 2] + bytes([head[at + 2] & 0xFC]) == sync
+    ]
+    lengths = {after - before for before, after in pairwise(places[:_FRAMES_IN_A_ROW])}
+    return len(places) >= _FRAMES_IN_A_ROW and max(lengths) - min(lengths) <= 1
+
+
+def frame_name(sync: bytes) -> str | None:
     """The name of the frames that these two bytes begin: 11 or 12 bits of sync, then the layer."""
     if len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
         return None
@@ -171,7 +195,7 @@ def _first_frames(head: bytes, ends: bool) -> tuple[str, int] | None:
     """The first run of frames: what they are, and where it begins."""
     at = head.find(b"\xff")
     while at >= 0:
-        name = mpeg_or_adts(head[at : at + 2])
+        name = frame_name(head[at : at + 2])
         if name and _run(head, at, mpeg_frame if name == "mp3" else _adts_length, ends):
             return name, at
         at = head.find(b"\xff", at + 1)
@@ -192,7 +216,7 @@ def _run(
             return False
         at, kind, count = at + frame[0], frame[1], count + 1
         if at >= len(head) - 4:
-            return ends and at <= len(head) and count > 1
+            return ends and at <= len(head)
     return True
 
 
@@ -204,7 +228,7 @@ def mpeg_frame(head: bytes) -> tuple[int, tuple[int, int, int, int]] | None:
     length : int, bytes
     kind : version (1, 2, or 3 for 2.5), layer, sample rate in Hz, samples of the frame
     """
-    if mpeg_or_adts(head) != "mp3" or len(head) < 4:
+    if frame_name(head) != "mp3" or len(head) < 4:
         return None
     version = {0: 3, 2: 2, 3: 1}[head[1] >> 3 & 3]
     layer = 4 - (head[1] >> 1 & 3)
@@ -220,7 +244,7 @@ def mpeg_frame(head: bytes) -> tuple[int, tuple[int, int, int, int]] | None:
 
 
 def _adts_length(head: bytes) -> tuple[int, object] | None:
-    if mpeg_or_adts(head) != "aac" or len(head) < 7:
+    if frame_name(head) != "aac" or len(head) < 7:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     rate = head[2] >> 2 & 15
