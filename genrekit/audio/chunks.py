@@ -15,6 +15,8 @@ _MOST_CHUNKS: Final = 1000
 _PLACEHOLDER: Final = 0x7FFF0000
 # Trailing bytes that are no chunk are sound from this length on, in seconds; less is clutter.
 _CLUTTER_SECONDS: Final = 0.5
+# Zeros are no sound, if so many follow.
+_LOOKED_AT: Final = 1 << 16
 _CHUNK_NAME: Final = re.compile(rb"[A-Za-z0-9 _\-(\xa9][A-Za-z0-9 _\-)]{3}")
 # What WAV calls PCM, floats, A-law and mu-law, also in its extensible form.
 _PLAIN_WAV: Final = (1, 3, 6, 7)
@@ -164,10 +166,9 @@ def _reconciled(
     if rest < _CLUTTER_SECONDS * bytes_a_second and size:
         return size, None, True
     file.seek(at + size + size % 2)
-    head = file.read(8)
-    length = int.from_bytes(head[4:], order)
-    if _CHUNK_NAME.fullmatch(head[:4]) and length <= rest and size:
-        return size, None, True
-    if not rest:
+    following = file.read(_LOOKED_AT)
+    length = int.from_bytes(following[4:8], order)
+    is_chunk = _CHUNK_NAME.fullmatch(following[:4]) and length <= rest
+    if not rest or (size and (is_chunk or not any(following))):
         return size, None, True
     return there, None, False

@@ -41,7 +41,8 @@ _MAGIC: Final = tuple(
         ("musepack", rb"MPCK|MP\+[\x07\x17\x27]"),
         ("dsf", rb"DSD \x1c\x00"),
         ("amr", rb"#!AMR(-WB)?\n"),
-        ("ac3", rb"\x0b\x77.{3}[\x00-\x87]"),
+        ("ac3", rb"\x0b\x77.{3}[\x00-\x57]"),
+        ("eac3", rb"\x0b\x77.{3}[\x58-\x87]"),
         ("dts", rb"\x7f\xfe\x80\x01"),
         ("voc", rb"Creative Voice File\x1a"),
     )
@@ -69,6 +70,7 @@ _OTHERS: Final = tuple(
 _UTF16: Final = b"\xff\xfe"
 _SEARCHED: Final = 1 << 18
 _FRAMES_IN_A_ROW: Final = 4
+_MOST_TAGS: Final = 100
 # Of ISO 11172-3 and 13818-3: bit rates in kbit/s by MPEG 1 or 2 and layer, rates in Hz.
 _BIT_RATES: Final = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -96,9 +98,11 @@ def recognise(file: BinaryIO) -> Found:
         raise AudioError("It is empty (0 bytes): the copy or download probably failed.")
     start = _behind_tags(file, size)
     head = _read(file, start, _SEARCHED)
-    found = _at_start(head, start) or _at_start(_read(file, 0, 256), 0)
-    if found:
-        return found
+    for position in (start, start - 1, start - 2, start - 3, 0):  # MP4 begins with zeros, too
+        if position == start or position >= 0:
+            found = _at_start(_read(file, position, 1024), position)
+            if found:
+                return found
     what = other_kind(head)
     if not what:
         # A tag may state a wrong size.
@@ -128,24 +132,24 @@ def _read(file: BinaryIO, position: int, size: int) -> bytes:
 
 
 def _behind_tags(file: BinaryIO, size: int) -> int:
-    """The position behind all ID3v2 and APEv2 tags, and the zeros that follow them."""
+    """The position behind all ID3v2 and APEv2 tags and the zeros around them."""
     at = 0
-    while True:
+    for _ in range(_MOST_TAGS):
         head = _read(file, at, 32)
         if head[:3] == b"ID3" and len(head) > 10:  # its size in four bytes of seven bits
             length = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
             following = at + 10 + length + (10 if head[5] & 0x10 else 0)
         elif head[:8] == b"APETAGEX":
             following = at + 32 + int.from_bytes(head[12:16], "little")
+        elif head[:1] == b"\0":
+            block = _read(file, at, _SEARCHED)
+            following = at + len(block) - len(block.lstrip(b"\0"))
         else:
             break
         if following >= size:
             break
         at = following
-    head = _read(file, at, _SEARCHED)
-    zeros = len(head) - len(head.lstrip(b"\0"))
-    # Boxes of MP4 and packets of MPEG begin with zeros.
-    return at + zeros if zeros > 3 and zeros < len(head) else at
+    return at
 
 
 def _at_start(head: bytes, position: int) -> Found | None:

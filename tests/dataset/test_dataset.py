@@ -60,6 +60,8 @@ def test_counts_length_and_card(full):
         "artist": "Ann",
         "sha256": f"{1:064x}",
         "segments": 2,
+        "missing": "",
+        "part": None,
     }
     assert card["skipped"][1] == {"track": "a/a.001", "segment": 3, "reason": "It is silent."}
     assert card == make_card(full.genres, full.params, 30.0, full.records, full.skipped)

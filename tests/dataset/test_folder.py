@@ -148,7 +148,7 @@ def test_a_suffix_never_makes_music_vanish(put, name, suffix):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("notes.txt", "Miles smiles".encode(), "It is not audio in a format GenreKit reads."),
+        ("notes.txt", b"Miles smiles", "It is not audio in a format GenreKit reads."),
         ("notes.csv", "ÿþ".encode("latin-1") + "a,b".encode("utf-16-le"), "It is not audio"),
         ("cover.jpg", b"\xff\xd8\xff\xe0" + bytes(100), "It is a picture."),
         ("list.m3u", b"#EXTM3U\n0.wav\n", "It is a playlist, which only names sounds."),
