@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
-`python -m benchmarks fuzz` feeds damaged files instead, `agree` compares the decoding of random files
-with FFmpeg's own, and `load` sends a crowd to the server.
+`python -m benchmarks fuzz` feeds damaged files instead, `agree` compares the decoding of random
+files with FFmpeg's own, and `load` sends a crowd to the server.
 """
 
 import argparse

@@ -186,6 +186,7 @@ def import_(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
+    _say_notes(dataset.notes, "bar")
     _print_written(len(dataset), options.output)
     if dataset.tracks is None:
         print(
