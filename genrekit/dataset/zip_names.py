@@ -1,9 +1,9 @@
 """Names in zip files, whose encoding most programs do not state.
 
-The standard knows UTF-8, with a mark, and the code page of old IBM PCs. Windows packs in the code page
-of its language, and macOS in UTF-8 without the mark. So the encoding is guessed from all names
-together: the right one gives words of letters, a wrong one gives signs, boxes, and accented letters
-in rows.
+The standard knows UTF-8, with a mark, and the code page of old IBM PCs. macOS writes UTF-8 without
+the mark, which text in another encoding is hardly ever, and Windows the code page of its language.
+That one is guessed from all names together: the right one gives words of letters, a wrong one gives
+signs, boxes, and accented letters in rows.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ __all__ = ["member_names"]
 
 # In this order if they are equally likely. A code page of two bytes a letter fits hardly by chance.
 _ENCODINGS: Final = (
-    *("utf-8", "cp850", "cp437", "cp1252", "cp852", "cp1250"),
+    *("cp850", "cp437", "cp1252", "cp852", "cp1250"),
     *("cp866", "cp1251", "cp737", "cp1253", "cp857", "cp1254"),
     *("cp932", "euc_kr", "gb2312", "big5", "gbk"),
 )
@@ -34,12 +34,20 @@ def member_names(members: Sequence[ZipInfo]) -> list[str]:
         for i, info in enumerate(members)
         if not info.flag_bits & _SAYS_UTF8 and not info.orig_filename.isascii()
     }
-    encoding = _likeliest([*raw.values()]) if raw else ""
-    names = []
-    for i, info in enumerate(members):
-        stated = _unicode_path(info, raw[i]) if i in raw else None
-        names.append(stated or (raw[i].decode(encoding) if i in raw else info.orig_filename))
-    return names
+    known = {i: _unicode_path(members[i], name) or _utf8(name) for i, name in raw.items()}
+    guessed = {i: raw[i] for i, name in known.items() if name is None}
+    encoding = _likeliest([*guessed.values()]) if guessed else ""
+    return [
+        guessed[i].decode(encoding) if i in guessed else known.get(i) or info.orig_filename
+        for i, info in enumerate(members)
+    ]
+
+
+def _utf8(raw: bytes) -> str | None:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _unicode_path(info: ZipInfo, raw: bytes) -> str | None:
@@ -49,10 +57,7 @@ def _unicode_path(info: ZipInfo, raw: bytes) -> str | None:
         kind, size = (int.from_bytes(extra[at : at + 2], "little") for at in (0, 2))
         body = extra[4 : 4 + size]
         if kind == _UNICODE_PATH and body[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
-            try:
-                return body[5:].decode("utf-8")
-            except UnicodeDecodeError:
-                return None
+            return _utf8(body[5:])
         extra = extra[4 + size :]
     return None
 
@@ -64,8 +69,6 @@ def _likeliest(names: Sequence[bytes]) -> str:
             decoded = [name.decode(encoding) for name in names]
         except UnicodeDecodeError:
             continue
-        if encoding == "utf-8":
-            return encoding
         scores[encoding] = sum(map(_oddness, decoded))
     return min(scores, key=scores.__getitem__)
 
