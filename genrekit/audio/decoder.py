@@ -163,12 +163,27 @@ def _decode(
         reading, parts = _decode_file(file, sample_rate, max_seconds, downmix)
         if cancelled := downmix.cancels:
             parts = []
-            loudest = _Downmix(only=downmix.loudest)
-            reading, parts = _decode_file(file, sample_rate, max_seconds, loudest)
+            downmix = _Downmix(only=downmix.loudest)
+            reading, parts = _decode_file(file, sample_rate, max_seconds, downmix)
     samples = np.concatenate(parts) if parts else np.empty(0, np.float32)
     if not samples.size:
         raise no_sound()
+    if downmix.first_unusable is not None:
+        _note_unusable(reading, downmix)
     return Decoded(samples, reading.info, False, cancelled, reading.gap)
+
+
+def _note_unusable(reading: Reading, downmix: "_Downmix") -> None:
+    """Note samples that had to become silence; AudioError if there are no others."""
+    assert downmix.first_unusable is not None
+    at = downmix.first_unusable / reading.info.sample_rate
+    problem = "far beyond full scale" if downmix.far_beyond else "that are not numbers"
+    if downmix.unusable == downmix.samples:
+        raise AudioError(
+            f"It contains samples {problem} (first at {at:.1f} s): "
+            "export it again from the program that made it."
+        )
+    reading.unusable = f"It contains samples {problem} (first at {at:.1f} s): they became silence."
 
 
 def _decode_file(
@@ -223,27 +238,52 @@ def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack) -> Readin
 
 
 class _Downmix:
-    """Mixes blocks of shape (channels, samples) to one channel, and measures cancellation."""
+    """Mixes blocks of shape (channels, samples) to one channel, and measures cancellation.
+
+    Samples that are no numbers become silence, and are counted.
+    """
 
     def __init__(self, only: int | None = None) -> None:
+        self.samples = self.unusable = 0
+        self.first_unusable: int | None = None
+        self.far_beyond = False
         self._only = only
         self._powers: NDArray[np.float64] = np.zeros(MAX_CHANNELS)
         self._mixed = self._unrelated = 0.0
 
     def mix(self, planar: Array) -> Array:
         """Return the average of the channels, or the only one."""
-        if len(planar) == 1:
-            return planar[0]
-        if self._only is not None:
-            return planar[min(self._only, len(planar) - 1)]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
-            mono: Array = planar.mean(axis=0, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = self._mono(planar)
+            if not in_range(mono):
+                planar = self._usable(planar)
+                mono = self._mono(planar)
+        self.samples += len(mono)
+        if len(planar) > 1 and self._only is None:
             products = planar @ planar.T
             powers = products.diagonal()
             self._powers[: len(powers)] += powers
             self._mixed += float(products.sum()) / len(powers) ** 2
             self._unrelated += float(powers.sum()) / len(powers) ** 2
         return mono
+
+    def _mono(self, planar: Array) -> Array:
+        if len(planar) == 1:
+            return planar[0]
+        if self._only is not None:
+            return planar[min(self._only, len(planar) - 1)]
+        mono: Array = planar.mean(axis=0, dtype=np.float32)
+        return mono
+
+    def _usable(self, planar: Array) -> Array:
+        """The same without samples that are not finite, or far beyond full scale."""
+        bad = ~(np.abs(planar) <= LOUDEST)
+        places = np.flatnonzero(bad.any(axis=0))
+        self.unusable += len(places)
+        if self.first_unusable is None:
+            self.first_unusable = self.samples + int(places[0])
+            self.far_beyond = bool(np.isfinite(planar[bad]).any())
+        return np.where(bad, np.float32(0), planar)
 
     @property
     def cancels(self) -> bool:
@@ -266,22 +306,13 @@ def _start(blocks: Iterable[Array], rate: int, max_seconds: float | None) -> Ite
 
 
 def _resample(blocks: Iterable[Array], source_rate: int, target_rate: int) -> Iterator[Array]:
-    """Check mono blocks and resample them."""
+    """Resample mono blocks."""
     resampler = None
     if source_rate != target_rate:
         import soxr
 
         resampler = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
-    position = 0
     for block in blocks:
-        if not in_range(block):
-            at = int(np.argmin(np.abs(block) <= LOUDEST))
-            problem = "far beyond full scale" if np.isfinite(block[at]) else "that are not numbers"
-            raise AudioError(
-                f"It contains samples {problem} (first at {(position + at) / source_rate:.1f} s): "
-                "export it again from the program that made it."
-            )
-        position += len(block)
         yield block if resampler is None else resampler.resample_chunk(block)
     if resampler is not None:
         yield resampler.resample_chunk(np.empty(0, np.float32), last=True)

@@ -26,6 +26,8 @@ class Gap:
         The first place where something was left out in the middle.
     lost : float, s
         How much was left out there and at other places, as far as that is known.
+    unusable : str
+        A sentence on samples that became silence, "" for none.
     """
 
     seconds: float
@@ -33,6 +35,7 @@ class Gap:
     total: float | None = None
     damaged_at: float | None = None
     lost: float = 0.0
+    unusable: str = ""
 
     @property
     def sentence(self) -> str:
@@ -48,7 +51,7 @@ class Gap:
         if self.damaged_at is not None:
             size = f"about {_short(self.lost)} s" if self.lost >= 0.05 else "what cannot be read"
             said.append(f"It is damaged at {_short(self.damaged_at)} s: {size} had to be left out.")
-        return " ".join(said)
+        return " ".join([*said, self.unusable]).strip()
 
 
 def _short(seconds: float) -> str:
@@ -70,7 +73,7 @@ class Reading:
         How long the sound should be, if that can be trusted.
     broken : bool
         The file ends before the sound does.
-    damaged_at, lost : as of `Gap`
+    damaged_at, lost, unusable : as of `Gap`
     """
 
     info: AudioInfo
@@ -80,11 +83,12 @@ class Reading:
     broken: bool = False
     damaged_at: float | None = None
     lost: float = 0.0
+    unusable: str = ""
 
     @property
     def gap(self) -> Gap | None:
         """What was missing, once all blocks have been read."""
-        if not self.broken and self.damaged_at is None:
+        if not self.broken and self.damaged_at is None and not self.unusable:
             return None
         seconds = self.frames / self.info.sample_rate
-        return Gap(seconds, self.broken, self.total, self.damaged_at, self.lost)
+        return Gap(seconds, self.broken, self.total, self.damaged_at, self.lost, self.unusable)

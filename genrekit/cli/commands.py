@@ -133,6 +133,7 @@ def preprocess(options: argparse.Namespace) -> int:
         artists=options.artists,
         scheduler=options.scheduler,
         only_whole=options.only_whole,
+        leave_out=_lines(options.leave_out) if options.leave_out else (),
     )
     failed = skipped = incomplete = 0
     last: BuildProgress | None = None
@@ -157,6 +158,16 @@ def preprocess(options: argparse.Namespace) -> int:
     summary += f"; {counted(skipped, 'segment')} left out" if skipped else ""
     finish(f"{summary}.", options.progress)
     return SOME_FAILED if failed else OK
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty."""
+    with plain_os_errors("read", path):
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise DatasetError(f"{path} is not text in UTF-8: save it as such.") from None
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def export(options: argparse.Namespace) -> int:

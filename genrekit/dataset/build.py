@@ -15,7 +15,7 @@ import secrets
 import shutil
 import struct
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -230,6 +230,7 @@ def build_dataset(
     artists: LocationName | None = None,
     scheduler: str | None = None,
     only_whole: bool = False,
+    leave_out: Collection[str] = (),
 ) -> Iterator[BuildProgress]:
     """Turn a folder of genre folders into a dataset file, track by track.
 
@@ -248,6 +249,8 @@ def build_dataset(
     only_whole : bool
         A file of which something is missing is an error, as one that cannot be read is. Otherwise
         the rest of it is used.
+    leave_out : collection of str
+        Paths below the folder, or ids, of tracks that are not to be used.
 
     Yields
     ------
@@ -272,12 +275,25 @@ def build_dataset(
     check_workers(workers)
     root, target = location(folder), location(output)
     _check_output(target)
-    found = look_into(root, artists)
+    found = _without(look_into(root, artists), leave_out)
     with plain_os_errors("read", parts_folder(target)):
         parts = Parts(target, root, params, track_seconds)
     others = [other for other in found.others if not parts.owns(root / other.track)]
     found = replace(found, others=tuple(others))
     return _build(found, parts, workers, scheduler, only_whole)
+
+
+def _without(found: MusicFolder, leave_out: Collection[str]) -> MusicFolder:
+    """The folder without some of its tracks, which are listed with the others."""
+    out = [track for track in found.tracks if {track.id, track.name} & {*leave_out}]
+    if not out:
+        return found
+    if len(out) == len(found.tracks):
+        raise DatasetError("Every track would be left out: name fewer of them.")
+    listed = [Skipped(track.name, None, "It was to be left out.") for track in out]
+    others = sorted([*found.others, *listed], key=lambda other: other.track)
+    tracks = tuple(track for track in found.tracks if track not in out)
+    return replace(found, tracks=tracks, others=tuple(others))
 
 
 def _check_output(output: Location) -> None:

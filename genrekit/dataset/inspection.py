@@ -117,6 +117,25 @@ class Inspection:
         """Total length of the readable files, s."""
         return sum(file.seconds or 0.0 for file in self.files)
 
+    @property
+    def redundant(self) -> tuple[str, ...]:
+        """The paths of files without which no recording is there twice.
+
+        Of each group of duplicates the first stays; none does if they are in several genres, for
+        nobody knows which is right.
+        """
+        paths = {file.id: file.path for file in self.files}
+        return tuple(
+            paths[track]
+            for group in self.duplicates
+            for track in group.tracks[0 if group.across_genres else 1 :]
+        )
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The paths of files of which something is missing."""
+        return tuple(file.path for file in self.files if file.missing)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return {"format": _FORMAT} | json.loads(json.dumps(asdict(self)))

@@ -392,7 +392,16 @@ def test_samples_that_are_not_numbers(bad):
     samples[2 * 22050 :] = bad
     file = io.BytesIO()
     soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
-    refuses(file.getvalue(), r"not numbers \(first at 2.0 s\): export it again")
+    decoded = decode(file.getvalue(), 22050, None)
+    assert decoded.note == (
+        "It contains samples that are not numbers (first at 2.0 s): they became silence."
+    )
+    np.testing.assert_array_equal(decoded.samples, np.nan_to_num(samples, posinf=0, neginf=0))
+    file = io.BytesIO()
+    soundfile.write(file, samples[2 * 22050 :], 22050, format="WAV", subtype="FLOAT")
+    refuses(file.getvalue(), r"not numbers \(first at 0.0 s\): export it again")
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
     assert len(load_audio(file, max_seconds=1)) == 22050  # what is not read does no harm
 
 

@@ -260,3 +260,30 @@ def test_inspecting_shows_all_of_it_before(with_a_cut_file, tmp_path):
     (cut,) = [file for file in read.files if file.missing]
     assert cut.missing == SAID
     assert cut.problem.startswith(SAID)
+
+
+def test_tracks_are_left_out_on_request(put, tmp_path):
+    folder = put("blues/0.wav", "blues/1.wav", "jazz/0.wav")
+    output = tmp_path / "data.parquet"
+    list(build_dataset(folder, output, SMALL, workers=1, leave_out=["blues/1.wav"]))
+    dataset = Dataset.read(output)
+    assert [record.id for record in dataset.records] == ["blues/0", "jazz/0"]
+    (skipped,) = dataset.skipped
+    assert (skipped.track, skipped.reason) == ("blues/1.wav", "It was to be left out.")
+    with pytest.raises(DatasetError, match="Every track would be left out"):
+        build_dataset(folder, output, SMALL, leave_out=["blues/0", "blues/1", "jazz/0"])
+
+
+def test_what_is_redundant_or_incomplete_is_listed(put):
+    folder = put("blues/0.wav", "blues/1.wav", "jazz/0.wav", "jazz/1.wav")
+    for copy in ("blues/0 copy.wav", "jazz/0 copy.wav"):
+        os.link(folder / copy.replace(" copy", ""), folder / copy)
+    os.link(folder / "jazz/1.wav", folder / "blues/of jazz.wav")
+    *_, last = inspect_folder(folder, segment_seconds=1, workers=1)
+    assert set(last.inspection.redundant) == {
+        "blues/0 copy.wav",
+        "jazz/0 copy.wav",
+        "blues/of jazz.wav",
+        "jazz/1.wav",
+    }
+    assert last.inspection.incomplete == ()
