@@ -172,7 +172,8 @@ def _by_ffmpeg(muxer: str, codec: str, rate: int, channels: int, options: dict[s
             resampler = av.AudioResampler(form, layout, rate, frame_size=length)
             for piece in [*resampler.resample(frame), *resampler.resample(None)]:
                 container.mux(stream.encode(piece))
-            container.mux(stream.encode(None))
+            # Lossless coders end with a packet that holds no sound.
+            container.mux([packet for packet in stream.encode(None) if packet.size])
         return path.read_bytes()
 
 

@@ -171,8 +171,8 @@ def _with_rows(
     empty = tuple(name for i, name in enumerate(names) if i not in used)
     if not empty:
         return tuple(names), labels, ()
-    said = f"{counted(len(empty), 'genre')} without segments {agree(len(empty), 'was', 'were')} "
-    note = Note("genres without segments", f"{said}left out.", empty)
+    said = f"{counted(len(empty), 'genre')} had no segments and {agree(len(empty), 'was', 'were')}"
+    note = Note("genres without segments", f"{said} left out.", empty)
     return tuple(names[i] for i in used), np.searchsorted(used, labels), (note,)
 
 

@@ -105,7 +105,7 @@ def test_a_genre_without_segments_is_left_out_with_a_line(tmp_path):
     assert dataset.genres == ("blues", "rock")
     assert dataset.labels.tolist() == [0, 1, 1]
     (note,) = dataset.notes
-    assert note.sentence == "1 genre without segments was left out."
+    assert note.sentence == "1 genre had no segments and was left out."
     assert note.names == ("jazz",)
 
 
