@@ -121,8 +121,10 @@ def _aiff(file: BinaryIO, head: bytes, start: int, end: int) -> SoundBytes | Non
             channels, bits = (int.from_bytes(body[i : i + 2], "big") for i in (0, 6))
             counted_at, frames = at + 2, int.from_bytes(body[2:6], "big")
             frame = channels * ((bits + 7) // 8)
-            exponent, mantissa = body[8:10], int.from_bytes(body[10:18], "big")
-            rate = mantissa * 2.0 ** (int.from_bytes(exponent, "big") - 16383 - 63)
+            exponent, mantissa = (int.from_bytes(body[i:j], "big") for i, j in ((8, 10), (10, 18)))
+            if not 16383 <= exponent <= 16383 + 31:  # 1 Hz to 4 GHz
+                return None
+            rate = mantissa * 2.0 ** (exponent - 16383 - 63)
         elif name == b"SSND":
             sound = at, size
         if sound and coding:

@@ -142,7 +142,13 @@ def load_channels(source: AudioSource, max_seconds: float) -> Array:
     with open_source(source) as file, _open_decoder(file) as reading:
         blocks = _start(reading.blocks, reading.info.sample_rate, max_seconds)
         alike = takewhile(lambda block: len(block) == reading.info.channels, blocks)
-        return np.concatenate([block.T for block in alike])
+        parts = [block.T if in_range(block) else _usable(block).T for block in alike]
+        return np.concatenate(parts or [np.empty((0, reading.info.channels), np.float32)])
+
+
+def _usable(planar: Array) -> Array:
+    """The same with silence for samples that are not finite, or far beyond full scale."""
+    return np.where(np.abs(planar) <= LOUDEST, planar, np.float32(0))
 
 
 def probe(source: AudioSource) -> AudioInfo:
@@ -256,7 +262,8 @@ class _Downmix:
         with np.errstate(over="ignore", invalid="ignore"):
             mono = self._mono(planar)
             if not in_range(mono):
-                planar = self._usable(planar)
+                self._note_unusable(planar)
+                planar = _usable(planar)
                 mono = self._mono(planar)
         self.samples += len(mono)
         if len(planar) > 1 and self._only is None:
@@ -275,15 +282,13 @@ class _Downmix:
         mono: Array = planar.mean(axis=0, dtype=np.float32)
         return mono
 
-    def _usable(self, planar: Array) -> Array:
-        """The same without samples that are not finite, or far beyond full scale."""
+    def _note_unusable(self, planar: Array) -> None:
         bad = ~(np.abs(planar) <= LOUDEST)
         places = np.flatnonzero(bad.any(axis=0))
         self.unusable += len(places)
         if self.first_unusable is None:
             self.first_unusable = self.samples + int(places[0])
             self.far_beyond = bool(np.isfinite(planar[bad]).any())
-        return np.where(bad, np.float32(0), planar)
 
     @property
     def cancels(self) -> bool:

@@ -208,7 +208,8 @@ def _joined(pieces: list[NDArray[Any]], name: str, channels: int) -> Array:
     kind = _sample_type(name)
     if kind == name:  # interleaved
         values = values.reshape(-1, channels).T
-    samples: Array = values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is not finite becomes silence later
+        samples: Array = values.astype(np.float32, copy=False)
     if kind == "u8":
         samples = samples - np.float32(_FULL_SCALE[kind])
     return samples if _FULL_SCALE[kind] == 1 else samples * np.float32(1 / _FULL_SCALE[kind])

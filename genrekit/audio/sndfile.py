@@ -6,7 +6,7 @@ frames without a length.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -63,12 +63,13 @@ def open_sndfile(
     patches = sound.patches if sound else {}
     steady = SteadyFile(file, found.start, patches=patches)
     # C code that calls Python for every few kilobytes takes twice as long.
-    descriptor = _descriptor(file) if sound and not patches and not found.start else None
-    try:
-        opened = Straight(descriptor, closefd=False) if descriptor else Straight(steady)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError):
-        raise unreadable(found.container) from None
-    with opened:
+    usable = sound is not None and not patches and not found.start
+    with _descriptor(file) if usable else nullcontext() as descriptor, ExitStack() as stack:
+        try:
+            source = Straight(descriptor, closefd=False) if descriptor else Straight(steady)
+        except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError):
+            raise unreadable(found.container) from None
+        opened = stack.enter_context(source)
         rate, claimed = opened.samplerate, opened.frames
         seconds = claimed / rate if 0 <= claimed < 2**62 else None
         order = "le" if found.container == "wav" else "be"
@@ -98,11 +99,20 @@ def open_sndfile(
         yield reading
 
 
-def _descriptor(file: BinaryIO) -> int | None:
-    """The descriptor of a file on disk, rewound; None for other file objects."""
+@contextmanager
+def _descriptor(file: BinaryIO) -> Iterator[int | None]:
+    """The descriptor of a file on disk, rewound; None for other file objects.
+
+    Its position is restored at the end, for the file object relies on it.
+    """
     try:
         number = file.fileno()
+        before = os.lseek(number, 0, os.SEEK_CUR)
         os.lseek(number, 0, os.SEEK_SET)
     except (AttributeError, OSError, ValueError):
-        return None
-    return number
+        yield None
+        return
+    try:
+        yield number
+    finally:
+        os.lseek(number, before, os.SEEK_SET)
