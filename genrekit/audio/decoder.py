@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from genrekit.audio.chunks import sound_bytes
 from genrekit.audio.ffmpeg import open_ffmpeg
-from genrekit.audio.reading import Gap, Reading
+from genrekit.audio.promises import promise
+from genrekit.audio.reading import Gap, MiscountedError, Reading
 from genrekit.audio.recognition import Found, recognise
 from genrekit.audio.samples import LOUDEST, MAX_CHANNELS, RATE_RANGE_HZ, check_rate, in_range
 from genrekit.audio.sndfile import open_sndfile
@@ -165,12 +166,18 @@ def _decode(
         check_number("max_seconds", max_seconds, 0, unit="s", above=True)
         max_seconds += extra_seconds
     with open_source(source) as file:
+        by_count = True
         downmix = _Downmix()
-        reading, parts = _decode_file(file, sample_rate, max_seconds, downmix)
+        try:
+            reading, parts = _decode_file(file, sample_rate, max_seconds, downmix, by_count)
+        except MiscountedError:
+            by_count = False
+            downmix = _Downmix()
+            reading, parts = _decode_file(file, sample_rate, max_seconds, downmix, by_count)
         if cancelled := downmix.cancels:
             parts = []
             downmix = _Downmix(only=downmix.loudest)
-            reading, parts = _decode_file(file, sample_rate, max_seconds, downmix)
+            reading, parts = _decode_file(file, sample_rate, max_seconds, downmix, by_count)
     samples = np.concatenate(parts) if parts else np.empty(0, np.float32)
     if not samples.size:
         raise no_sound()
@@ -193,9 +200,14 @@ def _note_unusable(reading: Reading, downmix: "_Downmix") -> None:
 
 
 def _decode_file(
-    file: BinaryIO, sample_rate: int, max_seconds: float | None, downmix: "_Downmix"
+    file: BinaryIO,
+    sample_rate: int,
+    max_seconds: float | None,
+    downmix: "_Downmix",
+    by_count: bool,
 ) -> tuple[Reading, list[Array]]:
-    with _open_decoder(file) as reading:
+    """Decode a file; MiscountedError if `by_count` is true and the header's counts are wrong."""
+    with _open_decoder(file, by_count) as reading:
         rate = reading.info.sample_rate
         mono = map(downmix.mix, _start(reading.blocks, rate, max_seconds))
         parts = list(_resample(mono, rate, sample_rate))
@@ -203,11 +215,14 @@ def _decode_file(
 
 
 @contextmanager
-def _open_decoder(file: BinaryIO) -> Iterator[Reading]:
-    """Open a file with the decoder that reads all of it, or AudioError."""
+def _open_decoder(file: BinaryIO, by_count: bool = False) -> Iterator[Reading]:
+    """Open a file with the decoder that reads all of it, or AudioError.
+
+    If `by_count` is true, one that relies on the header's counts will do.
+    """
     found = recognise(file)
     with ExitStack() as opened:
-        reading = _first_that_reads(file, found, opened)
+        reading = _first_that_reads(file, found, opened, by_count)
         info = reading.info
         if not 1 <= info.channels <= MAX_CHANNELS:
             raise AudioError(
@@ -221,8 +236,8 @@ def _open_decoder(file: BinaryIO) -> Iterator[Reading]:
         yield reading
 
 
-def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack) -> Reading:
-    """Open plain samples with libsndfile, which is faster, and all others with FFmpeg.
+def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack, by_count: bool) -> Reading:
+    """Open files whose headers are right with libsndfile, if it is faster, others with FFmpeg.
 
     The other one is tried if that fails: only libsndfile reads MP3 frames without a length.
     """
@@ -230,6 +245,9 @@ def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack) -> Readin
     if sound is not None and sound.plain:
         with suppress(AudioError):
             return opened.enter_context(open_sndfile(file, found, sound))
+    if by_count and (found.container == "flac" or promise(file, found).exact):
+        with suppress(AudioError):
+            return opened.enter_context(open_sndfile(file, found, by_count=True))
     try:
         return opened.enter_context(open_ffmpeg(file, found, sound))
     except AudioError:
@@ -246,7 +264,7 @@ def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack) -> Readin
 class _Downmix:
     """Mixes blocks of shape (channels, samples) to one channel, and measures cancellation.
 
-    Samples that are no numbers become silence, and are counted.
+    Samples that are no numbers become silence, and are by_count.
     """
 
     def __init__(self, only: int | None = None) -> None:
@@ -259,6 +277,7 @@ class _Downmix:
 
     def mix(self, planar: Array) -> Array:
         """Return the average of the channels, or the only one."""
+        planar = planar[:MAX_CHANNELS]  # damage can change their number
         with np.errstate(over="ignore", invalid="ignore"):
             mono = self._mono(planar)
             if not in_range(mono):

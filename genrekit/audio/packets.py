@@ -22,6 +22,7 @@ _MOST_RESTARTS: Final = 100
 # More channels in planes are read beyond their end by PyAV.
 _MOST_PLANES: Final = 8
 _FULL_SCALE: Final = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "flt": 1, "dbl": 1}
+_TYPES: Final = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
 # A jump in time, s, is a loss if bytes were skipped for it, of this share of what it would take.
 # After a pause of the recorder, the next bytes follow at once.
 _JUMP: Final = 0.05
@@ -85,7 +86,7 @@ class Decoder:
 
         kind: tuple[Any, ...] = ()
         resampler: av.AudioResampler | None = None
-        waiting: list[NDArray[Any]] = []
+        waiting: list[list[NDArray[Any]]] = []
         values = 0
         for frame in self._all_frames():
             name, channels = frame.format.name, frame.layout.nb_channels
@@ -101,7 +102,7 @@ class Decoder:
             if resampler is not None:
                 yield from _packed(resampler.resample(frame))
                 continue
-            waiting.append(frame.to_ndarray())
+            waiting.append(_values(frame, name, channels))
             values += channels * frame.samples
             if values >= _BLOCK_VALUES:
                 yield _joined(waiting, name, channels)
@@ -147,9 +148,7 @@ class Decoder:
     def _note(self, frame: Any) -> None:
         """Compare a frame's time with the end of the one before."""
         length = frame.samples / frame.sample_rate
-        at = self.end
-        if frame.pts is not None and frame.time_base is not None:
-            at = float(frame.pts * frame.time_base)
+        at = self.end if frame.time is None else frame.time
         jump = at - self.end if self._seconds else 0.0
         if self._failed or (jump > _JUMP and self._skipped() > jump * self._needed()):
             if self.damaged_at is None:
@@ -189,7 +188,8 @@ class Decoder:
 def _errors() -> tuple[type[Exception], ...]:
     import av
 
-    return av.FFmpegError, OSError, ValueError
+    # PyAV raises IndexError for a packet of a stream that appears later.
+    return av.FFmpegError, OSError, ValueError, IndexError
 
 
 def _sample_type(name: str) -> str:
@@ -202,12 +202,18 @@ def _packed(frames: list[Any]) -> Iterator[Array]:
             yield frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
 
 
-def _joined(pieces: list[NDArray[Any]], name: str, channels: int) -> Array:
-    """Frames of one format as floats of full scale 1, shape (channels, samples)."""
-    values = np.concatenate(pieces, axis=1)
+def _values(frame: Any, name: str, channels: int) -> list[NDArray[Any]]:
+    """The values of a frame in each plane; `to_ndarray` takes several times as long."""
     kind = _sample_type(name)
-    if kind == name:  # interleaved
-        values = values.reshape(-1, channels).T
+    count = frame.samples * (channels if kind == name else 1)
+    return [np.frombuffer(plane, _TYPES[kind], count) for plane in frame.planes]
+
+
+def _joined(pieces: list[list[NDArray[Any]]], name: str, channels: int) -> Array:
+    """Frames of one format as floats of full scale 1, shape (channels, samples)."""
+    kind = _sample_type(name)
+    planes = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    values = planes[0].reshape(-1, channels).T if kind == name else np.stack(planes)
     with np.errstate(over="ignore"):  # what is not finite becomes silence later
         samples: Array = values.astype(np.float32, copy=False)
     if kind == "u8":

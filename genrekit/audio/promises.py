@@ -14,6 +14,8 @@ from genrekit.audio.recognition import Found, mpeg_frame
 __all__ = ["Promise", "chain", "promise"]
 
 _MOST_BOXES: Final = 100_000
+# Bytes of tags that may stand behind an MP3.
+_SHORT_TAGS: Final = 4096
 _MOST_LINKS: Final = 10_000
 _LONGEST_PAGE: Final = 27 + 255 + 255 * 255
 _SEARCHED_TAIL: Final = 1 << 20
@@ -36,12 +38,15 @@ class Promise:
         What is written last is missing altogether.
     protected : bool
         The sound is encrypted.
+    exact : bool
+        Its counts fit the file, so that a decoder which relies on them reads all of it.
     """
 
     cut: bool = False
     seconds: float | None = None
     unfinished: bool = False
     protected: bool = False
+    exact: bool = False
 
 
 def promise(file: BinaryIO, found: Found) -> Promise:
@@ -161,7 +166,9 @@ def _xing(file: BinaryIO, start: int, end: int) -> Promise:
     seconds = max(0, frames * samples - padding) / rate if frames else None
     if bytes_ is None:
         return Promise(seconds=seconds)
-    return Promise(True, seconds) if end - start < _NEARLY * bytes_ else Promise()
+    if end - start < _NEARLY * bytes_:
+        return Promise(True, seconds)
+    return Promise(exact=frames is not None and 0 <= end - start - bytes_ <= _SHORT_TAGS)
 
 
 def chain(file: BinaryIO, start: int) -> list[int]:
@@ -185,6 +192,8 @@ def _find_links(file: BinaryIO, start: int, links: list[int]) -> None:
         for match in re.finditer(rb"OggS\0[\x02\x06]", block):
             position = at + match.start()
             head = _at(file, position, 27 + 255)
+            if len(head) < 27:
+                continue
             if position != expected and len(links) < _MOST_LINKS:
                 links.append(position)
             expected = position + 27 + head[26] + sum(head[27 : 27 + head[26]])

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from genrekit.audio.source import AudioInfo
 
-__all__ = ["Gap", "Reading"]
+__all__ = ["Gap", "MiscountedError", "Reading"]
+
+
+class MiscountedError(Exception):
+    """A file does not hold what its header counts: a decoder that relies on it will not do."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.chunks import SoundBytes
-from genrekit.audio.reading import Reading
+from genrekit.audio.reading import MiscountedError, Reading
 from genrekit.audio.recognition import Found
 from genrekit.audio.source import AudioInfo, SteadyFile, failed_at, unreadable
 
@@ -22,6 +22,7 @@ __all__ = ["open_sndfile"]
 Array = NDArray[np.float32]
 
 _BLOCK_VALUES: Final = 1 << 18
+_TAGS_BYTES: Final = 1 << 13
 _CODECS: Final = {
     "PCM_U8": "pcm_u8",
     "PCM_S8": "pcm_s8",
@@ -32,13 +33,15 @@ _CODECS: Final = {
     "DOUBLE": "pcm_f64{}",
     "ALAW": "pcm_alaw",
     "ULAW": "pcm_mulaw",
-    "MPEG_LAYER_III": "mp3_free_format",
+    "MPEG_LAYER_I": "mp1",
+    "MPEG_LAYER_II": "mp2",
+    "MPEG_LAYER_III": "mp3",
 }
 
 
 @contextmanager
 def open_sndfile(
-    file: BinaryIO, found: Found, sound: SoundBytes | None = None
+    file: BinaryIO, found: Found, sound: SoundBytes | None = None, *, by_count: bool = False
 ) -> Iterator[Reading]:
     """Open a file; yield its header and its blocks.
 
@@ -46,6 +49,8 @@ def open_sndfile(
     ----------
     sound : SoundBytes or None
         What is known of a file in chunks.
+    by_count : bool
+        Raise MiscountedError at the end unless the header's count of samples is right.
 
     Raises
     ------
@@ -74,6 +79,10 @@ def open_sndfile(
         seconds = claimed / rate if 0 <= claimed < 2**62 else None
         order = "le" if found.container == "wav" else "be"
         codec = _CODECS.get(opened.subtype, opened.subtype.lower()).format(order)
+        if found.container == "flac":
+            codec = "flac"
+        elif found.container == "mp3" and not by_count:  # FFmpeg could not read it
+            codec = "mp3_free_format"
         info = AudioInfo(found.container, rate, opened.channels, seconds, codec, found.start)
         reading = Reading(info)
 
@@ -83,8 +92,13 @@ def open_sndfile(
                 try:
                     block = opened.read(at_once, dtype="float32", always_2d=True)
                 except (soundfile.LibsndfileError, RuntimeError, ValueError, OSError):
+                    if by_count:
+                        raise MiscountedError from None
                     reading.broken = True
                     return
+                ended = steady.failed or not len(block)
+                if by_count and ended and (reading.frames != claimed or not _at_end(steady)):
+                    raise MiscountedError
                 if steady.failed or (descriptor and not len(block) and reading.frames < claimed):
                     raise failed_at(reading.frames / rate)
                 if not len(block):
@@ -97,6 +111,12 @@ def open_sndfile(
 
         reading.blocks = blocks()
         yield reading
+
+
+def _at_end(steady: SteadyFile) -> bool:
+    """Return whether a file has been read, but for tags at its end."""
+    at = steady.tell()
+    return at >= steady.seek(0, os.SEEK_END) - _TAGS_BYTES
 
 
 @contextmanager
