@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
-`python -m benchmarks fuzz` feeds damaged files instead, and `load` sends a crowd to the server.
+`python -m benchmarks fuzz` feeds damaged files instead, `agree` compares the decoding of random
+files with FFmpeg's own, and `load` sends a crowd to the server.
 """
 
 import argparse
@@ -11,8 +12,9 @@ from pathlib import Path
 from benchmarks.speed.compare import DisagreementError, machine
 
 NAMES = ("preprocess", "training", "mlp", "cold", "listen", "start")
-# Only when asked for: one takes a quarter of an hour, the other all processors.
-FUZZ, LOAD = "fuzz", "load"
+# Only when asked for: they take a quarter of an hour, a program that need not be there, and all
+# processors.
+FUZZ, AGREE, LOAD = "fuzz", "agree", "load"
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
 
@@ -23,11 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     print(machine(), flush=True)
-    for name in (FUZZ, LOAD):
+    for name in (FUZZ, AGREE, LOAD):
         if name in options.names and options.names != [name]:
             parser.error(f"{name} runs alone")
     if options.names == [FUZZ]:
         return _fuzz(parser, options)
+    if options.names == [AGREE]:
+        return _agree(options)
     if options.names == [LOAD]:
         return _load(options)
     for name in options.names or NAMES:
@@ -84,6 +88,18 @@ def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return 1 if report.failures else 0
 
 
+def _agree(options: argparse.Namespace) -> int:
+    from benchmarks.fuzz.agreement import FILES, GOAL, compare
+
+    try:
+        agreement = compare(options.cases or FILES, options.seed)
+    except RuntimeError as error:
+        print(f"\n{AGREE}: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{agreement}", flush=True)
+    return 0 if agreement.share >= GOAL else 1
+
+
 def _load(options: argparse.Namespace) -> int:
     from benchmarks.load.browser import paints
     from benchmarks.load.crowd import load
@@ -107,8 +123,8 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ, LOAD),
-        help=f"of {', '.join(NAMES)} (all), or {FUZZ}, or {LOAD}")  # fmt: skip
+    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ, AGREE, LOAD),
+        help=f"of {', '.join(NAMES)} (all), or {FUZZ}, {AGREE} or {LOAD}")  # fmt: skip
     add("--runs", type=_count, default=5, help="pairs of times (%(default)s)")
     add("--tracks", type=_count, default=200, help="preprocess: tracks (%(default)s)")
     add("--format", choices=FORMATS,
@@ -119,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", type=Path,
         help="cold, listen, start: a folder with a model (what ships, or a tiny one)")  # fmt: skip
     fuzz = parser.add_argument_group(FUZZ)
-    fuzz.add_argument("--cases", type=_count, help="how many (11,000, or 1000 of one kind)")
+    fuzz.add_argument(
+        "--cases", type=_count, help="how many (11,000, or 1000 of one kind; agree: 300)"
+    )
     fuzz.add_argument("--seed", type=int, default=0, help="of each kind's first case (%(default)s)")
     fuzz.add_argument("--kind", help="only this: wav, zip, model, ..., audio, or other")
     fuzz.add_argument("--workers", type=_count, help="processes (one for each processor)")

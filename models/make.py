@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.non_music import NON_MUSIC
-from genrekit.dataset.build import build_dataset, find_tracks
+from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.folder import find_tracks
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.dataset.splits import Split, by_fold, from_file
 from genrekit.errors import GenreKitError

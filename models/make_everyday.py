@@ -40,8 +40,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from genrekit.audio.decoder import load_audio
-from genrekit.dataset.build import build_dataset, find_tracks
+from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.folder import find_tracks
 from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import GenreKitError
 from genrekit.model import evaluation

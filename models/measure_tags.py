@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
 from genrekit.audio.samples import resampled
-from genrekit.dataset.build import find_tracks
+from genrekit.dataset.folder import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import extract, split_segments
 from genrekit.model.bundle import MODELS, GenreModel

@@ -110,6 +110,20 @@ _FFMPEG: dict[str, tuple[tuple[str, str, int, int, dict[str, str]], ...]] = {
     "aac": (("adts", "aac", 44100, 2, {}), ("adts", "aac", 22050, 1, {})),
     "webm": (("webm", "libopus", 48000, 2, {}), ("matroska", "aac", 22050, 1, {})),
     "wma": (("asf", "wmav2", 44100, 2, {}),),
+    "rare": (
+        ("caf", "alac", 44100, 2, {}),
+        ("w64", "pcm_s16le", 22050, 1, {}),
+        ("wv", "wavpack", 22050, 1, {}),
+        ("tta", "tta", 22050, 1, {}),
+        ("avi", "libmp3lame", 44100, 2, {}),
+        ("flv", "libmp3lame", 44100, 2, {}),
+        ("mpegts", "aac", 44100, 2, {}),
+        ("mpeg", "mp2", 44100, 2, {}),
+        ("ac3", "ac3", 44100, 2, {}),
+        ("voc", "pcm_s16le", 22050, 1, {}),
+        ("ogg", "flac", 22050, 1, {}),
+        ("wav", "libmp3lame", 22050, 1, {}),
+    ),
 }
 
 
@@ -158,7 +172,8 @@ def _by_ffmpeg(muxer: str, codec: str, rate: int, channels: int, options: dict[s
             resampler = av.AudioResampler(form, layout, rate, frame_size=length)
             for piece in [*resampler.resample(frame), *resampler.resample(None)]:
                 container.mux(stream.encode(piece))
-            container.mux(stream.encode(None))
+            # Lossless coders end with a packet that holds no sound.
+            container.mux([packet for packet in stream.encode(None) if packet.size])
         return path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Sources of sound: opened, their container recognised, made safe for decoders in C."""
+"""Sources of sound: opened, and made safe for decoders in C."""
 
 import errno
 import io
@@ -15,9 +15,9 @@ __all__ = [
     "AudioInfo",
     "AudioSource",
     "SteadyFile",
-    "broken_off",
+    "failed_at",
+    "no_sound",
     "open_source",
-    "recognise_container",
     "type_in_words",
     "unreadable",
 ]
@@ -26,26 +26,15 @@ AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 
 # Bytes; memory accepts longer seeks than this, file systems differ.
 _FARTHEST: Final = 1 << 40
-_MAGIC: Final = {
-    b"RIFF": "wav",
-    b"RF64": "wav",
-    b"fLaC": "flac",
-    b"OggS": "ogg",
-    b"ID3": "mp3",
-    b"FORM": "aiff",
-    b".snd": "au",
-    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "wma",
-    b"\x1a\x45\xdf\xa3": "webm",
-}
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The header of a file: container, sample rate in Hz, channels, duration in seconds.
+    """What the start of a file says: container, sample rate in Hz, channels, duration in seconds.
 
-    `seconds` is None if the header does not give it. `codec` is named as by FFmpeg ("aac",
-    "vorbis"), for wav, aiff and au as by libsndfile ("pcm_16", "ms_adpcm"); MP3 frames without a
-    length are "mp3_free_format".
+    `seconds` is the header's claim, which may be wrong, or None without one. `codec` is named as
+    by FFmpeg ("aac", "vorbis", "pcm_s16le"); MP3 frames without a length are "mp3_free_format".
+    `start` is the position of the sound in bytes, behind tags and whatever else is in front.
     """
 
     container: str
@@ -53,6 +42,7 @@ class AudioInfo:
     channels: int
     seconds: float | None
     codec: str = ""
+    start: int = 0
 
 
 @contextmanager
@@ -108,79 +98,97 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def recognise_container(file: BinaryIO) -> str:
-    """Return the name of the container, from the first bytes, or raise AudioError."""
-    file.seek(0)
-    head = file.read(16)
-    file.seek(0)
-    if not head:
-        raise AudioError("It is empty (0 bytes): the copy or download probably failed.")
-    for magic, name in _MAGIC.items():
-        if head.startswith(magic):
-            return name
-    if head[4:8] == b"ftyp":
-        return "m4a"
-    if len(head) > 1 and head[0] == 0xFF:
-        # An MPEG frame header: 11 bits of sync, then two layer bits, zero for AAC (ADTS).
-        if head[1] & 0xF6 == 0xF0:
-            return "aac"
-        if head[1] & 0xE0 == 0xE0:
-            return "mp3"
-    raise AudioError(
-        "It is not audio in a format GenreKit reads: use wav, flac, mp3, ogg, opus, aiff, au, "
-        "m4a, aac, wma or webm."
-    )
-
-
 class SteadyFile:
     """A file for C code, which cannot handle exceptions: `failed` records them instead.
 
-    `out_of_range` is the answer to a seek beyond any file, as damaged headers ask for: libsndfile
-    wants the current position (None), FFmpeg a negative number.
+    Parameters
+    ----------
+    file : binary file
+    start : int
+        The position that C code sees as 0.
+    end : int or None
+        The position that C code sees as the end of the file; None for its own end.
+    patches : dict of bytes by position, counted from `start`
+        Read in place of what the file holds, such as the right size in place of a wrong one.
+    out_of_range : int or None
+        The answer to a seek beyond any file, as damaged headers ask for: libsndfile wants the
+        current position (None), FFmpeg a negative number.
     """
 
-    def __init__(self, file: BinaryIO, out_of_range: int | None = None) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        start: int = 0,
+        end: int | None = None,
+        patches: dict[int, bytes] | None = None,
+        out_of_range: int | None = None,
+    ) -> None:
         self._file = file
+        self._start = start
+        self._end = end
+        self._patches = patches or {}
         self._out_of_range = out_of_range
         self.failed = False
+        self.seek(0)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of a file."""
         try:
             if abs(offset) < _FARTHEST:
-                return self._file.seek(offset, whence)
+                if whence == os.SEEK_SET and offset >= 0:
+                    offset += self._start
+                elif whence == os.SEEK_END and self._end is not None:
+                    offset, whence = self._end + offset, os.SEEK_SET
+                return self._file.seek(offset, whence) - self._start
         except OSError as error:
             self.failed = self.failed or error.errno != errno.EINVAL
         except ValueError:
             pass
-        return self._file.tell() if self._out_of_range is None else self._out_of_range
+        return self.tell() if self._out_of_range is None else self._out_of_range
 
     def tell(self) -> int:
         """As of a file."""
-        return self._file.tell()
+        return self._file.tell() - self._start
 
     def read(self, size: int) -> bytes:
         """As of a file, but in full: libsndfile takes a short answer for the end."""
+        at = self.tell() if self._patches else 0
+        if self._end is not None:
+            size = max(0, min(size, self._end - self._file.tell()))
         content = b""
         try:
             while more := self._file.read(size - len(content)):
                 content += more
         except OSError:
             self.failed = True
+        for position, patch in self._patches.items():
+            if at < position + len(patch) and position < at + len(content):
+                whole = bytearray(content)
+                first = max(position, at)
+                last = min(position + len(patch), at + len(content))
+                whole[first - at : last - at] = patch[first - position : last - position]
+                content = bytes(whole)
         return content
 
 
 def unreadable(container: str) -> AudioError:
-    """Return the error for a file that its decoder refuses."""
+    """Return the error for a file of which no decoder reads anything."""
     return AudioError(
         f"It starts like {container} audio but cannot be read: it is damaged or incomplete; "
         "copy or download it again."
     )
 
 
-def broken_off(seconds: float) -> AudioError:
-    """Return the error for a file that ends early, after so many seconds."""
+def no_sound() -> AudioError:
+    """Return the error for a file that is whole and holds no sample."""
     return AudioError(
-        f"It can be read only up to {seconds:.1f} s: it is damaged or incomplete; "
-        "copy or download it again."
+        "It contains no sound at all (0 samples): the recording was never finished, or the export "
+        "failed; choose another file."
+    )
+
+
+def failed_at(seconds: float) -> AudioError:
+    """Return the error for a disk or a network that fails after so many seconds of sound."""
+    return AudioError(
+        f"It can be read only up to {seconds:.1f} s: the disk or the network failed; copy it again."
     )

@@ -7,15 +7,16 @@ import argparse
 import json
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from genrekit.cli.progress import OK, SOME_FAILED, emit, finish, progress_bar, say
 from genrekit.dataset.build import BuildProgress, build_dataset
+from genrekit.dataset.dataset import Note
 from genrekit.errors import DatasetError, GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.presets import PRESETS
@@ -29,6 +30,9 @@ __all__ = [
     *("classify", "demo_data", "evaluate", "export", "import_"),
     *("inspect", "leak_meter", "preprocess", "train"),
 ]
+
+
+_NAMES_IN_A_LINE: Final = 5
 
 
 def demo_data(options: argparse.Namespace) -> int:
@@ -85,6 +89,9 @@ def inspect(options: argparse.Namespace) -> int:
             say(f"{step.track}: {step.problem}", options.progress)
     assert inspection is not None  # the last step has it
     inspection.write(options.output)
+    _say_notes(inspection.notes, options.progress)
+    for other in inspection.others:
+        say(f"left out {other.track}: {other.reason}", options.progress)
     for group in inspection.duplicates:
         say(f"the same recording ({group.kind}): {', '.join(group.tracks)}", options.progress)
     unreadable = sum(file.seconds is None for file in inspection.files)
@@ -96,6 +103,15 @@ def inspect(options: argparse.Namespace) -> int:
         options.progress,
     )
     return SOME_FAILED if unreadable else OK
+
+
+def _say_notes(notes: Sequence[Note], progress: str) -> None:
+    """Print how a folder was read, with the first names that each line is about."""
+    for note in notes:
+        names = ", ".join(note.names[:_NAMES_IN_A_LINE])
+        more = len(note.names) - _NAMES_IN_A_LINE
+        names += f" and {more} more" if more > 0 else ""
+        say(f"note: {note.sentence}" + (f" ({names})" if names else ""), progress)
 
 
 def preprocess(options: argparse.Namespace) -> int:
@@ -116,25 +132,42 @@ def preprocess(options: argparse.Namespace) -> int:
         workers=options.workers,
         artists=options.artists,
         scheduler=options.scheduler,
+        only_whole=options.only_whole,
+        leave_out=_lines(options.leave_out) if options.leave_out else (),
     )
-    failed = skipped = 0
+    failed = skipped = incomplete = 0
     last: BuildProgress | None = None
     for last in progress_bar(steps, "Preprocessing", "track", options.progress):
+        _say_notes(last.notes, options.progress)
         failed += last.failed
+        incomplete += bool(last.missing)
         skipped += len(last.skipped) - last.failed
         emit("track", options.progress, **asdict(last))
         for skip in last.skipped:
             segment = "" if skip.segment is None else f", segment {skip.segment + 1}"
             say(f"left out {skip.track}{segment}: {skip.reason}", options.progress)
+        if last.missing:
+            say(f"warning: {last.track}: {last.missing}", options.progress)
     assert last is not None  # a folder without tracks is an error
     shape = "x".join(map(str, params.shape))
     summary = f"{counted(last.segments, 'segment')} of {shape} from "
     summary += f"{counted(last.total - failed, 'track')} {agree(last.segments, 'is', 'are')} in "
     summary += str(options.output)
     summary += f"; {counted(failed, 'file')} failed" if failed else ""
+    summary += f"; {counted(incomplete, 'file')} incomplete" if incomplete else ""
     summary += f"; {counted(skipped, 'segment')} left out" if skipped else ""
     finish(f"{summary}.", options.progress)
     return SOME_FAILED if failed else OK
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty."""
+    with plain_os_errors("read", path):
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise DatasetError(f"{path} is not text in UTF-8: save it as such.") from None
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def export(options: argparse.Namespace) -> int:
@@ -164,6 +197,7 @@ def import_(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
+    _say_notes(dataset.notes, "bar")
     _print_written(len(dataset), options.output)
     if dataset.tracks is None:
         print(

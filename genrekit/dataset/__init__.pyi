@@ -1,8 +1,9 @@
 from .build import build_dataset as build_dataset
-from .build import find_tracks as find_tracks
 from .dataset import Dataset as Dataset
+from .dataset import Note as Note
 from .dataset import Skipped as Skipped
 from .dataset import TrackRecord as TrackRecord
+from .folder import find_tracks as find_tracks
 from .formats import export_dataset as export_dataset
 from .formats import import_dataset as import_dataset
 from .inspection import Inspection as Inspection
@@ -11,6 +12,7 @@ from .mel_archive import read_mel_file as read_mel_file
 from .splits import Split as Split
 from .splits import by_artist as by_artist
 from .splits import by_fold as by_fold
+from .splits import by_folder as by_folder
 from .splits import by_segment as by_segment
 from .splits import by_track as by_track
 from .splits import from_file as from_file

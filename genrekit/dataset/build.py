@@ -15,10 +15,9 @@ import secrets
 import shutil
 import struct
 import zlib
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,10 +25,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import AUDIO_SUFFIXES, load_audio
-from genrekit.dataset.dataset import Skipped, TrackRecord, make_card
+from genrekit.audio.decoder import decode_start
+from genrekit.dataset.dataset import Note, Skipped, TrackRecord, make_card
+from genrekit.dataset.folder import MusicFolder, Track, look_into
 from genrekit.dataset.parquet import ParquetRows
-from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import AudioError, DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.ranges import check_number
@@ -42,9 +41,7 @@ from genrekit.wording import counted, numeral
 __all__ = [
     "TRACK_SECONDS",
     "BuildProgress",
-    "Track",
     "build_dataset",
-    "find_tracks",
     "track_features",
 ]
 
@@ -52,30 +49,24 @@ __all__ = [
 TRACK_SECONDS: Final = 30.0
 # -80 dBFS: a segment with a lower peak is inaudible.
 SILENCE_PEAK: Final = 1e-4
-_ARTIST_TABLE: Final = "tracks.csv"
 # A part begins with a checksum of what follows: its key, the sizes in bytes of the features and
 # of the rest, the features, and the rest as JSON.
 _HEAD: Final = struct.Struct("<Q16sQQ")
-
-
-@dataclass(frozen=True)
-class Track:
-    """An audio file; `name` is its path below the folder, `id` the same without the suffix."""
-
-    id: str
-    name: str
-    path: Location
-    genre: str
-    artist: str | None = None
+# Part of every key: parts of other versions of this file are not read.
+_FORMAT: Final = 2
 
 
 class TrackFeatures(NamedTuple):
-    """The features of a track's segments; `skipped` has (segment, reason) of those left out."""
+    """The features of a track's segments; `skipped` has (segment, reason) of those left out.
+
+    `missing` is a sentence on what could not be heard of the track, "" for nothing.
+    """
 
     features: NDArray[np.float32]
     segments: NDArray[np.int64]
     sha256: str
     skipped: tuple[tuple[int, str], ...]
+    missing: str = ""
 
 
 class Task(NamedTuple):
@@ -97,7 +88,11 @@ class PartAt(NamedTuple):
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """One more track is done or has failed; `segments` counts all rows so far."""
+    """One more track is done or has failed; `segments` counts all rows so far.
+
+    `missing` is a sentence on what could not be heard of the track, "" for nothing. `notes`, on how
+    the folder was read, come with the first track.
+    """
 
     done: int
     total: int
@@ -107,6 +102,8 @@ class BuildProgress:
     failed: bool
     resumed: bool
     skipped: tuple[Skipped, ...]
+    missing: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 class Parts:
@@ -173,7 +170,7 @@ class Parts:
         """Computed once, for a file may change or disappear while others are read."""
         if track.id not in self._keys:
             settings = self.params.to_dict() | {"track_seconds": self.track_seconds}
-            key = json.dumps([track.name, _version(track.path), settings])
+            key = json.dumps([_FORMAT, track.name, _version(track.path), settings])
             self._keys[track.id] = hashlib.sha256(key.encode()).digest()[:16]
         return self._keys[track.id]
 
@@ -201,16 +198,25 @@ class _Join:
             np.full(n, track.artist or ""),
         )
         self._records.append(
-            TrackRecord(track.id, track.name, track.genre, track.artist, part.sha256, n)
+            TrackRecord(
+                track.id,
+                track.name,
+                track.genre,
+                track.artist,
+                part.sha256,
+                n,
+                part.missing,
+                track.part,
+            )
         )
         self.count += n
         return tuple(Skipped(track.id, segment, why) for segment, why in part.skipped)
 
-    def finish(self, skipped: Sequence[Skipped]) -> None:
+    def finish(self, skipped: Sequence[Skipped], notes: Sequence[Note]) -> None:
         """Complete the file with its card."""
         parts = self._parts
         self._rows.card = make_card(
-            self._genres, parts.params, parts.track_seconds, self._records, skipped
+            self._genres, parts.params, parts.track_seconds, self._records, skipped, notes
         )
 
 
@@ -223,12 +229,14 @@ def build_dataset(
     workers: int | None = None,
     artists: LocationName | None = None,
     scheduler: str | None = None,
+    only_whole: bool = False,
+    leave_out: Collection[str] = (),
 ) -> Iterator[BuildProgress]:
     """Turn a folder of genre folders into a dataset file, track by track.
 
     Parameters
     ----------
-    folder, artists : as for `find_tracks`
+    folder, artists : as for `look_into`
     output : path or URL of the Parquet file
     params : FeatureParams; the defaults if None
     track_seconds : float or None
@@ -238,6 +246,11 @@ def build_dataset(
     scheduler : str or None
         The address of a Dask scheduler, whose workers read the tracks instead. They must see
         `folder` under the same name.
+    only_whole : bool
+        A file of which something is missing is an error, as one that cannot be read is. Otherwise
+        the rest of it is used.
+    leave_out : collection of str
+        Paths below the folder, or ids, of tracks that are not to be used.
 
     Yields
     ------
@@ -262,11 +275,25 @@ def build_dataset(
     check_workers(workers)
     root, target = location(folder), location(output)
     _check_output(target)
-    tracks, others = find_tracks(root, artists)
+    found = _without(look_into(root, artists), leave_out)
     with plain_os_errors("read", parts_folder(target)):
         parts = Parts(target, root, params, track_seconds)
-    others = [other for other in others if not parts.owns(root / other.track)]
-    return _build(tracks, others, parts, workers, scheduler)
+    others = [other for other in found.others if not parts.owns(root / other.track)]
+    found = replace(found, others=tuple(others))
+    return _build(found, parts, workers, scheduler, only_whole)
+
+
+def _without(found: MusicFolder, leave_out: Collection[str]) -> MusicFolder:
+    """The folder without some of its tracks, which are listed with the others."""
+    out = [track for track in found.tracks if {track.id, track.name} & {*leave_out}]
+    if not out:
+        return found
+    if len(out) == len(found.tracks):
+        raise DatasetError("Every track would be left out: name fewer of them.")
+    listed = [Skipped(track.name, None, "It was to be left out.") for track in out]
+    others = sorted([*found.others, *listed], key=lambda other: other.track)
+    tracks = tuple(track for track in found.tracks if track not in out)
+    return replace(found, tracks=tracks, others=tuple(others))
 
 
 def _check_output(output: Location) -> None:
@@ -280,17 +307,18 @@ def _check_output(output: Location) -> None:
 
 
 def _build(
-    tracks: Sequence[Track],
-    others: Sequence[Skipped],
+    found: MusicFolder,
     parts: Parts,
     workers: int | None,
     scheduler: str | None,
+    only_whole: bool,
 ) -> Iterator[BuildProgress]:
+    tracks, notes = found.tracks, found.notes
     waiting = [track for track in tracks if not parts.finished(track)]
     fresh = {track.id for track in waiting}
     genres = sorted({track.genre for track in tracks})
     kept: list[Track] = []
-    skipped = list(others)
+    skipped = list(found.others)
     join, rows = None, 0
     with plain_os_errors("written", parts.output), ExitStack() as opened:
         computed = opened.enter_context(closing(_compute(waiting, parts, workers, scheduler)))
@@ -301,9 +329,12 @@ def _build(
                 resumed = False
                 again = make_part(parts.task(track), parts.params, parts.track_seconds)
                 made = _kept(track, again, parts)
-            failed = False
+            failed, missing = False, ""
+            if isinstance(made, TrackFeatures):
+                missing = made.missing
+                made = missing if missing and only_whole else made
             if isinstance(made, str):
-                failed = True
+                failed, missing = True, ""
                 new: tuple[Skipped, ...] = (Skipped(track.id, None, made),)
             else:
                 join = join or opened.enter_context(parts.joining(genres))
@@ -311,7 +342,18 @@ def _build(
                 kept.append(track)
                 rows = join.count
             skipped += new
-            yield BuildProgress(i, len(tracks), track.id, track.genre, rows, failed, resumed, new)
+            yield BuildProgress(
+                i,
+                len(tracks),
+                track.id,
+                track.genre,
+                rows,
+                failed,
+                resumed,
+                new,
+                missing,
+                notes if i == 1 else (),
+            )
         if join is None:
             raise DatasetError(
                 f"Not one segment could be made from {counted(len(tracks), 'file')}. "
@@ -319,13 +361,13 @@ def _build(
             )
         remaining = sorted({track.genre for track in kept})
         if remaining == genres:
-            join.finish(skipped)
+            join.finish(skipped, notes)
             return
     # With fewer genres, their numbers are others.
     with plain_os_errors("written", parts.output), parts.joining(remaining) as join:
         for track in kept:
             join.add(track, parts.read(track))
-        join.finish(skipped)
+        join.finish(skipped, notes)
 
 
 def _kept(track: Track, made: PartAt | str, parts: Parts) -> TrackFeatures | str | None:
@@ -398,7 +440,8 @@ def read_track_elsewhere(
 
 def track_features(path: Path, params: FeatureParams, track_seconds: float | None) -> TrackFeatures:
     """Read a file and compute the features of its segments that are not silent."""
-    samples = load_audio(path, params.sample_rate, max_seconds=track_seconds)
+    decoded = decode_start(path, params.sample_rate, track_seconds)
+    samples = decoded.samples
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     segments = split_segments(samples, params)
@@ -411,7 +454,8 @@ def track_features(path: Path, params: FeatureParams, track_seconds: float | Non
         raise AudioError("It is silent.")
     if len(numbers) < len(segments):  # otherwise a copy is unnecessary
         segments = segments[numbers]
-    return TrackFeatures(extract(segments, params), numbers, digest, tuple(skipped))
+    missing = decoded.gap.sentence if decoded.gap else ""
+    return TrackFeatures(extract(segments, params), numbers, digest, tuple(skipped), missing)
 
 
 def _left_out(
@@ -439,114 +483,11 @@ def too_short(seconds: float, segment_seconds: float) -> str:
     )
 
 
-def find_tracks(
-    folder: LocationName, artists: LocationName | None = None
-) -> tuple[list[Track], list[Skipped]]:
-    """Find the audio files below a folder of genre folders.
-
-    Parameters
-    ----------
-    folder : path, or URL, of a folder with one sub-folder per genre
-    artists : path of a CSV file with columns track and artist; by default ``tracks.csv`` in the
-        folder, if it exists
-
-    Returns
-    -------
-    tracks : list of Track, sorted by genre and id
-    others : list of Skipped
-        Files that are not audio by their names or are outside all genre folders, sorted.
-
-    Raises
-    ------
-    DatasetError
-        The folder cannot be read, or has no genre folder with audio.
-    """
-    root = location(folder)
-    files, others = _files_below(root)
-    audio = []
-    for name in sorted(files):
-        if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
-            if name != _ARTIST_TABLE:
-                others.append(Skipped(name, None, "It is not an audio file by its name."))
-        elif "/" not in name:
-            others.append(Skipped(name, None, "It is outside all genre folders: move it."))
-        else:
-            audio.append(name)
-    if not audio:
-        raise DatasetError(
-            f"{root} has no genre folders with audio: put the files of each genre into a folder "
-            "named after the genre."
-        )
-    ids = _track_ids(audio)
-    table = files.get(_ARTIST_TABLE) if artists is None else location(artists)
-    artist_of = {}
-    if table is not None:
-        with local_copy(table) as local:
-            artist_of = match_tracks(read_track_table(local, "artist"), ids)
-    tracks = [
-        Track(track, name, files[name], name.split("/")[0], artist_of.get(track))
-        for track, name in zip(ids, audio, strict=True)
-    ]
-    others.sort(key=lambda other: other.track)
-    return sorted(tracks, key=lambda track: (track.genre, track.id)), others
-
-
-def _files_below(root: Location) -> tuple[dict[str, Location], list[Skipped]]:
-    """The usable files below `root` by their relative names, and the unusable ones.
-
-    Hidden files and folders and linked folders are left out.
-    """
-    if isinstance(root, RemoteFile):
-        found = root.files_below().items()
-        return {name: file for name, file in found if "/." not in f"/{name}"}, []
-    with plain_os_errors("read", root):
-        if not root.is_dir():
-            raise DatasetError(
-                f"{root} is not a folder: name the folder that holds the genre folders."
-            )
-        names, others = _names_below(root)
-    return {name: root / name for name in names}, others
-
-
-def _names_below(root: Path) -> tuple[list[str], list[Skipped]]:
-    names, others = [], []
-
-    def skip_folder(error: OSError) -> None:
-        folder = Path(error.filename)
-        if folder == root:
-            raise error
-        why = "It is a folder that this user may not read: change its permissions."
-        others.append(Skipped(_printable(folder.relative_to(root).as_posix()), None, why))
-
-    for folder, subfolders, files in os.walk(root, onerror=skip_folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for file in files:
-            name = (Path(folder) / file).relative_to(root).as_posix()
-            if file.startswith("."):
-                continue
-            if name == _printable(name):
-                names.append(name)
-            else:  # neither a table nor JSON could hold it
-                others.append(Skipped(_printable(name), None, "Its name is not text: rename it."))
-    return names, others
-
-
-def _printable(name: str) -> str:
-    """`name` with a mark for each byte that is not UTF-8."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _track_ids(names: Sequence[str]) -> list[str]:
-    """Names without suffix, except where two would be equal."""
-    bare = [Path(name).with_suffix("").as_posix() for name in names]
-    times = Counter(bare) + Counter(names)
-    return [b if times[b] == 1 else name for b, name in zip(bare, names, strict=True)]
-
-
 def append_part(task: Task, track: TrackFeatures) -> PartAt:
     """Write the part of a task."""
     features = np.ascontiguousarray(track.features).data
-    rest = json.dumps([track.segments.tolist(), track.sha256, track.skipped]).encode()
+    about = [track.segments.tolist(), track.sha256, track.skipped, track.missing]
+    rest = json.dumps(about).encode()
     sizes = features.nbytes, len(rest)
     unchecked = _HEAD.pack(0, task.key, *sizes)[8:]
     checksum = zlib.crc32(rest, zlib.crc32(features, zlib.crc32(unchecked)))
@@ -569,9 +510,10 @@ def read_part(at: PartAt, params: FeatureParams) -> TrackFeatures | None:
         content = file.read(size + rest_size)
     if zlib.crc32(content, zlib.crc32(head[8:])) != checksum:
         return None
-    segments, sha256, skipped = json.loads(content[size:])
+    segments, sha256, skipped, missing = json.loads(content[size:])
     features = np.frombuffer(content, np.float32, size // 4).reshape(-1, *params.shape)
-    return TrackFeatures(features, np.array(segments), sha256, tuple(map(tuple, skipped)))
+    left_out = tuple(map(tuple, skipped))
+    return TrackFeatures(features, np.array(segments), sha256, left_out, missing)
 
 
 def parts_in(path: Path) -> Iterator[tuple[bytes, PartAt]]:

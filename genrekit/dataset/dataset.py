@@ -19,17 +19,31 @@ from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import lacks_memory
+from genrekit.system.records import record
 from genrekit.system.remote import LocationName, local_copy, location
 from genrekit.wording import agree, counted
 
-__all__ = ["Dataset", "Skipped", "TrackRecord", "make_card"]
+__all__ = ["Dataset", "Note", "Skipped", "TrackRecord", "make_card"]
 
 _FORMAT: Final = 1
 
 
 @dataclass(frozen=True)
+class Note:
+    """A line on how a folder was read, of one `kind`, with the names that it is about."""
+
+    kind: str
+    sentence: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TrackRecord:
-    """A track of a dataset: `path` below the folder, SHA-256 of the file, number of rows."""
+    """A track of a dataset: `path` below the folder, SHA-256 of the file, number of rows.
+
+    `missing` is a sentence on what could not be heard of it, "" for nothing; `part` is train, valid
+    or test if the track's folder says so.
+    """
 
     id: str
     path: str
@@ -37,6 +51,8 @@ class TrackRecord:
     artist: str | None
     sha256: str
     segments: int
+    missing: str = ""
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,8 @@ class Dataset:
         The part of each track's start that was used, s; None for all of it.
     records : tuple of TrackRecord
     skipped : tuple of Skipped
+    notes : tuple of Note
+        How the folder of the music was read.
     """
 
     features: NDArray[np.float32]
@@ -78,6 +96,7 @@ class Dataset:
     track_seconds: float | None = None
     records: tuple[TrackRecord, ...] = ()
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    notes: tuple[Note, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.features)
@@ -117,7 +136,14 @@ class Dataset:
     @property
     def card(self) -> dict[str, Any]:
         """Everything except the rows, as plain values for JSON."""
-        return make_card(self.genres, self.params, self.track_seconds, self.records, self.skipped)
+        return make_card(
+            self.genres,
+            self.params,
+            self.track_seconds,
+            self.records,
+            self.skipped,
+            self.notes,
+        )
 
     @property
     def sha256(self) -> str:
@@ -164,8 +190,9 @@ class Dataset:
                 track_seconds=card["track_seconds"],
                 records=tuple(TrackRecord(**record) for record in card["tracks"]),
                 skipped=tuple(Skipped(**skip) for skip in card["skipped"]),
+                notes=tuple(record(Note, note, "note") for note in card.get("notes", ())),
             )
-        except (KeyError, TypeError, AttributeError, SettingsError):
+        except (KeyError, TypeError, ValueError, AttributeError, SettingsError):
             raise DatasetError("The dataset's card is damaged: build it again.") from None
 
     @classmethod
@@ -240,6 +267,7 @@ def make_card(
     track_seconds: float | None,
     records: Sequence[TrackRecord],
     skipped: Sequence[Skipped],
+    notes: Sequence[Note] = (),
 ) -> dict[str, Any]:
     """Return everything of a dataset except its rows, as plain values for JSON."""
     return {
@@ -249,4 +277,5 @@ def make_card(
         "track_seconds": track_seconds,
         "tracks": [asdict(record) for record in records],
         "skipped": [asdict(skip) for skip in skipped],
+        "notes": [asdict(note) for note in notes],
     }

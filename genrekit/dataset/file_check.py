@@ -8,13 +8,12 @@ of 100 real clips none had more than 0.11% of its samples at full scale, and non
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.audio.decoder import Decoded, decode, probe
+from genrekit.audio.decoder import CANCELLED, Decoded, decode, load_channels, probe
 from genrekit.audio.source import AudioInfo
 from genrekit.dataset.build import SILENCE_PEAK, TRACK_SECONDS, too_short, unreadable
 from genrekit.dataset.duplicates import fingerprint
@@ -34,7 +33,6 @@ CUTOFF_HZ: Final = 5000
 # Power of all channels but the loudest, relative to it.
 SILENT_CHANNELS_POWER: Final = 1e-4
 _CHANNELS_SECONDS: Final = 10
-_BLOCK_VALUES: Final = 1 << 22
 _N_FFT: Final = 2048
 
 
@@ -51,6 +49,8 @@ class FileCheck:
     bytes : int or None
     sha256 : str or None
     fingerprint : ndarray or None, as of `genrekit.dataset.duplicates.fingerprint`
+    missing : str
+        A sentence on what could not be heard, "" for nothing.
     """
 
     problem: str | None
@@ -59,6 +59,7 @@ class FileCheck:
     bytes: int | None = None
     sha256: str | None = None
     fingerprint: Array | None = None
+    missing: str = ""
 
 
 def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileCheck:
@@ -78,25 +79,11 @@ def check_file(path: str | os.PathLike[str], segment_seconds: float) -> FileChec
     seconds = len(samples) / rate
     if seconds >= TRACK_SECONDS:
         seconds = max(seconds, info.seconds or 0.0)
-    problem = _problem(decoded, _channels(path, info), segment_seconds)
-    return FileCheck(problem, info, seconds, size, digest, fingerprint(samples, rate))
-
-
-def _channels(path: Path, info: AudioInfo) -> Array | None:
-    """The first 10 s of each channel, shape (samples, channels).
-
-    None for one channel, or if libsndfile does not read the container.
-    """
-    import soundfile
-
-    if info.channels < 2:
-        return None
-    frames = min(_CHANNELS_SECONDS * info.sample_rate, _BLOCK_VALUES // info.channels)
-    try:
-        block, _ = soundfile.read(path, frames, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError):
-        return None
-    return block
+    channels = load_channels(path, _CHANNELS_SECONDS) if info.channels > 1 else None
+    problem = _problem(decoded, channels, segment_seconds)
+    missing = decoded.gap.sentence if decoded.gap else ""
+    print_ = fingerprint(samples, rate)
+    return FileCheck(problem, info, seconds, size, digest, print_, missing)
 
 
 def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -> str | None:
@@ -106,11 +93,13 @@ def _problem(decoded: Decoded, channels: Array | None, segment_seconds: float) -
     if channels is not None:
         powers = np.square(channels, dtype=np.float64).mean(axis=0)
     if decoded.cancelled:
-        return f"{decoded.note[:-1]}: turn one upside down."
+        return f"{CANCELLED[:-1]}: turn one upside down."
     if np.abs(mix).max() < SILENCE_PEAK:
         return "It is silent: remove it or copy it again."
     if len(mix) < segment_seconds * rate:
         return too_short(len(mix) / rate, segment_seconds)
+    if decoded.gap:
+        return f"{decoded.gap.sentence} Copy or download it again, or use what there is."
     if powers.sum() - powers.max() < SILENT_CHANNELS_POWER * powers.max():
         of_all = counted(len(powers), "channel")
         return f"Only one of its {of_all} has sound: save that one as mono."

@@ -2,9 +2,11 @@
 
 The course's JSON is ``{"mapping": [genre, ...], "mfcc": [[[number] ...] ...], "labels": [...]}``.
 It has neither tracks nor parameters, so it can only be split by segment, and the reader has to
-give the parameters. The NPZ has the columns of `Dataset` and its card.
+give the parameters. It comes as people have it: with a byte order mark, with Windows paths as
+genres, with genres of which there is no segment. The NPZ has the columns of `Dataset` and its card.
 """
 
+import codecs
 import json
 import os
 import sys
@@ -14,11 +16,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.dataset import Dataset, Note
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.system.files import DAMAGED_NPZ, atomic_write, plain_os_errors
 from genrekit.system.remote import LocationName, local_path, location
+from genrekit.wording import agree, counted
 
 __all__ = ["export_dataset", "import_dataset"]
 
@@ -87,13 +90,9 @@ def _write_json(dataset: Dataset, path: Path) -> None:
 
 
 def _read_json(path: Path, params: FeatureParams | None) -> Dataset:
-    import orjson
-
+    content = _parsed(path)
     try:
-        content = orjson.loads(path.read_bytes())
         mapping, rows, labels = (content[key] for key in _COURSE_KEYS)
-    except orjson.JSONDecodeError as error:
-        raise DatasetError(f"{path.name} is not valid JSON ({error}): export it again.") from None
     except (KeyError, TypeError):
         raise DatasetError(
             f"{path.name} lacks mapping, mfcc or labels: it is not a dataset of the course."
@@ -109,12 +108,72 @@ def _read_json(path: Path, params: FeatureParams | None) -> Dataset:
             f"{path.name} does not have one frames-by-coefficients table of numbers and one "
             "whole-number label for each segment, all of one shape: export it again."
         ) from None
+    _check_finite(features, path.name)
+    genres, labels, notes = _with_rows(_last_parts([str(name) for name in mapping]), whole)
     return Dataset(
         features=features,
-        labels=whole.astype(np.int64),
-        genres=tuple(str(name) for name in mapping),
+        labels=labels.astype(np.int64),
+        genres=genres,
         params=params or FeatureParams(),
+        notes=notes,
     )
+
+
+def _parsed(path: Path) -> Any:
+    """The content of a JSON file, also with a byte order mark or with NaN as Python writes it."""
+    import orjson
+
+    text = path.read_bytes()
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = text.decode("utf-16", "replace").encode()
+    text = text.removeprefix(codecs.BOM_UTF8)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in text and b"Infinity" not in text:
+            reason = str(error)
+        else:
+            try:
+                return json.loads(text)
+            except (ValueError, RecursionError) as other:
+                reason = str(other)
+    raise DatasetError(f"{path.name} is not valid JSON ({reason}): export it again.")
+
+
+def _check_finite(features: NDArray[np.float32], name: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2)))
+    if len(bad):
+        first = bad[0]
+        what = "NaN" if np.isnan(features[first]).any() else "an infinite number"
+        more = f" and in {counted(len(bad) - 1, 'other')}" if len(bad) > 1 else ""
+        raise DatasetError(
+            f"{name} holds {what} in segment {first + 1} (mfcc[{first}]){more}, as silence gives: "
+            "leave such segments out and export it again."
+        )
+
+
+def _last_parts(names: list[str]) -> list[str]:
+    """Genres from the paths of their folders, as scripts on Windows write them."""
+    slashed = [name.replace("\\", "/").rstrip("/") for name in names]
+    parents = {name.rpartition("/")[0] for name in slashed}
+    # "R&B/Soul" is a name, unless all are in one folder.
+    is_path = any("\\" in name for name in names) or (len(parents) == 1 and len(names) > 1)
+    return [name.rpartition("/")[2] for name in slashed] if is_path else names
+
+
+def _with_rows(
+    names: list[str], labels: NDArray[np.integer[Any]]
+) -> tuple[tuple[str, ...], NDArray[np.integer[Any]], tuple[Note, ...]]:
+    """The genres that have segments, their labels, and a note on the others."""
+    used = np.unique(labels)
+    if not len(used) or used[0] < 0 or used[-1] >= len(names):  # refused by Dataset
+        return tuple(names), labels, ()
+    empty = tuple(name for i, name in enumerate(names) if i not in used)
+    if not empty:
+        return tuple(names), labels, ()
+    said = f"{counted(len(empty), 'genre')} had no segments and {agree(len(empty), 'was', 'were')}"
+    note = Note("genres without segments", f"{said} left out.", empty)
+    return tuple(names[i] for i in used), np.searchsorted(used, labels), (note,)
 
 
 def _write_npz(dataset: Dataset, path: Path) -> None:

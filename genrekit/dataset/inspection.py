@@ -17,10 +17,11 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from genrekit.dataset.build import TRACK_SECONDS, Track, find_tracks
-from genrekit.dataset.dataset import Skipped
+from genrekit.dataset.build import TRACK_SECONDS
+from genrekit.dataset.dataset import Note, Skipped
 from genrekit.dataset.duplicates import linked, similar_pairs
 from genrekit.dataset.file_check import FileCheck, check_file
+from genrekit.dataset.folder import MusicFolder, Track, look_into
 from genrekit.errors import DatasetError
 from genrekit.features.extraction import FeatureParams
 from genrekit.ranges import check_number
@@ -47,6 +48,10 @@ class FileFacts:
         Length; beyond 30 s as the header says.
     problem : str or None
         The worst problem, in one sentence.
+    missing : str
+        A sentence on what could not be heard of its first 30 s, "" for nothing.
+    part : str or None
+        train, valid or test, if the file's folder says so.
     """
 
     id: str
@@ -60,6 +65,8 @@ class FileFacts:
     bytes: int | None
     sha256: str | None
     problem: str | None
+    missing: str = ""
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,16 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The content of a folder; `others` are the files that are not tracks, with the reasons."""
+    """The content of a folder.
+
+    `others` are the files that are not tracks, with the reasons; `notes` say how the folder was
+    read.
+    """
 
     files: tuple[FileFacts, ...]
     others: tuple[Skipped, ...]
     duplicates: tuple[Duplicate, ...]
+    notes: tuple[Note, ...] = ()
 
     @property
     def genres(self) -> dict[str, int]:
@@ -104,6 +116,25 @@ class Inspection:
     def seconds(self) -> float:
         """Total length of the readable files, s."""
         return sum(file.seconds or 0.0 for file in self.files)
+
+    @property
+    def redundant(self) -> tuple[str, ...]:
+        """The paths of files without which no recording is there twice.
+
+        Of each group of duplicates the first stays; none does if they are in several genres, for
+        nobody knows which is right.
+        """
+        paths = {file.id: file.path for file in self.files}
+        return tuple(
+            paths[track]
+            for group in self.duplicates
+            for track in group.tracks[0 if group.across_genres else 1 :]
+        )
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The paths of files of which something is missing."""
+        return tuple(file.path for file in self.files if file.missing)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -122,6 +153,7 @@ class Inspection:
                 tuple(record(FileFacts, file, "file") for file in values["files"]),
                 tuple(record(Skipped, other, "other") for other in values["others"]),
                 tuple(record(Duplicate, group, "group") for group in values["duplicates"]),
+                tuple(record(Note, note, "note") for note in values.get("notes", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             raise DatasetError("The inspection is damaged: inspect the folder again.") from None
@@ -170,7 +202,7 @@ def inspect_folder(
 
     Parameters
     ----------
-    folder, artists : as for `find_tracks`
+    folder, artists : as for `look_into`
     workers : int or None
         Processes; None means one per processor, 1 works in this process.
     segment_seconds : float, s, > 0
@@ -190,17 +222,14 @@ def inspect_folder(
     """
     check_workers(workers)
     check_number("segment_seconds", segment_seconds, 0, unit="s", above=True)
-    tracks, others = find_tracks(folder, artists)
-    return _inspect(local_path(folder), tracks, others, segment_seconds, workers)
+    root = local_path(folder)
+    return _inspect(root, look_into(root, artists), segment_seconds, workers)
 
 
 def _inspect(
-    root: Path,
-    tracks: Sequence[Track],
-    others: Sequence[Skipped],
-    segment_seconds: float,
-    workers: int | None,
+    root: Path, found: MusicFolder, segment_seconds: float, workers: int | None
 ) -> Iterator[InspectProgress]:
+    tracks = found.tracks
     checks = compute_in_order(
         partial(check_file, segment_seconds=segment_seconds),
         [root / track.name for track in tracks],
@@ -212,7 +241,9 @@ def _inspect(
         files.append(_facts(track, check))
         prints.append(check.fingerprint)
         yield InspectProgress(len(files), len(tracks), track.id, check.problem)
-    inspection = Inspection(tuple(_short_marked(files)), tuple(others), _duplicates(files, prints))
+    inspection = Inspection(
+        tuple(_short_marked(files)), found.others, _duplicates(files, prints), found.notes
+    )
     yield InspectProgress(len(files), len(tracks), None, None, inspection)
 
 
@@ -230,6 +261,8 @@ def _facts(track: Track, check: FileCheck) -> FileFacts:
         bytes=check.bytes,
         sha256=check.sha256,
         problem=check.problem,
+        missing=check.missing,
+        part=track.part,
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "by_artist",
     "by_fold",
+    "by_folder",
     "by_segment",
     "by_track",
     "from_file",
@@ -46,7 +47,7 @@ COURSE_FRACTIONS: Final = (0.7, 0.3, 0.0)
 class Split:
     """The row numbers of each part; `test` may be empty."""
 
-    kind: Literal["segment", "track", "artist", "file"]
+    kind: Literal["segment", "track", "artist", "file", "folder"]
     seed: int | None
     train: Rows
     valid: Rows
@@ -160,6 +161,21 @@ def from_file(dataset: Dataset, path: str | os.PathLike[str], column: str = "par
     return _checked(dataset, "file", None, *(np.flatnonzero(assigned == part) for part in PARTS))
 
 
+def by_folder(dataset: Dataset) -> Split:
+    """Split as the folders of the music say: train, valid, test.
+
+    DatasetError if they do not, or if nothing is left to train or to measure on.
+    """
+    part_of = {record.id: record.part for record in dataset.records}
+    if dataset.tracks is None or not any(part_of.values()):
+        raise DatasetError(
+            "This dataset's music was not in folders named train and test, so it cannot be split "
+            "by folder: split by track or artist."
+        )
+    assigned = np.array([part_of.get(track) or "" for track in dataset.tracks.tolist()])
+    return _checked(dataset, "folder", None, *(np.flatnonzero(assigned == part) for part in PARTS))
+
+
 def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: str) -> Split:
     """Make one round of a cross-validation: test on `fold`, train on the other folds.
 
@@ -185,7 +201,9 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
 
 
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """Make a split by its name: segment, track, artist, FILE.csv or FILE.csv:COLUMN."""
+    """Make a split by its name: segment, track, artist, folder, FILE.csv or FILE.csv:COLUMN."""
+    if how == "folder":
+        return by_folder(dataset)
     named = {"segment": by_segment, "track": by_track, "artist": by_artist}
     if how in named:
         return named[how](dataset, seed)
@@ -194,7 +212,7 @@ def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
         file, column = how, "part"
     if not file.lower().endswith(".csv"):
         raise SettingsError(
-            f'Unknown split "{how}": use segment, track, artist or the path of a .csv file.'
+            f'Unknown split "{how}": use segment, track, artist, folder or the path of a .csv file.'
         )
     return from_file(dataset, file, column)
 

@@ -17,13 +17,14 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import count, pairwise
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn, cast
 
 from genrekit.audio.decoder import AUDIO_SUFFIXES
+from genrekit.dataset.zip_names import member_names
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.system.files import plain_os_errors
 from genrekit.wording import counted
@@ -53,7 +54,6 @@ _ZIP_ERRORS: Final = (
     *(ValueError, OverflowError, RuntimeError),
 )
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # weakly, strongly, or the directory as well
-_SAYS_UTF8: Final = 0x800
 _DAMAGED: Final = (
     "The zip file is damaged or packed in an unusual way: make it again with your computer's "
     "own zip command and send that."
@@ -334,8 +334,10 @@ def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:
     """The members to unpack, each with the parts of its path."""
     tally = _Tally(limits)
     members = []
-    for info in archive.infolist():
-        name = _member_name(info)
+    listed = archive.infolist()
+    with _plain_zip_errors():
+        names = member_names(listed)
+    for info, name in zip(listed, names, strict=True):
         folder = name.endswith("/")
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
@@ -352,18 +354,6 @@ def _members(archive: zipfile.ZipFile, limits: UploadLimits) -> list[_Member]:
         members.append((info, parts))
     tally.check_any()
     return members
-
-
-def _member_name(info: zipfile.ZipInfo) -> str:
-    """The original name: zipfile cuts names at a null character.
-
-    macOS writes UTF-8 without marking it; text in another encoding is hardly ever valid UTF-8.
-    """
-    name = info.orig_filename
-    if not info.flag_bits & _SAYS_UTF8:
-        with suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return name
 
 
 def _check_overlap(archive: zipfile.ZipFile, file: BinaryIO, members: list[_Member]) -> None:

@@ -19,13 +19,18 @@ PLAYED: Final = {
     "m4a": ("audio/mp4", ("aac", "mp3", "flac", "opus")),
     "aac": ("audio/aac", ("aac",)),
     "webm": ("audio/webm", ("vorbis", "opus")),
-    "wav": ("audio/wav", ("pcm_u8", "pcm_16", "pcm_24", "float", "alaw", "ulaw")),
+    "wav": (
+        "audio/wav",
+        ("pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"),
+    ),
 }
 
 
 def browser_type(content: bytes, info: AudioInfo) -> str | None:
     """Return the MIME type under which browsers play a file; None where they need not."""
     mime, codecs = PLAYED.get(info.container, ("", ()))
+    if info.start and not content.startswith(b"ID3"):
+        return None
     if info.container == "wav" and not (
         content.startswith(b"RIFF") and info.channels <= 2 and 8000 <= info.sample_rate <= 96_000
     ):

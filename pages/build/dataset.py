@@ -88,6 +88,9 @@ def start(preset: str, params: FeatureParams, source: Job | None) -> None:
     """Queue the job: on the visitor's music, or on demo music composed first."""
     folder = "audio" if source is None else f"../{source.id}/audio"
     features = options(preset, params)
+    listed = music_source.left_out(source) if source else None
+    if source and listed:
+        features += ["--leave-out", f"../{source.id}/{listed.name}"]
     last = ["preprocess", folder, "-o", "data.parquet", *features, "--progress", "json"]
     commands = [last] if source else [["demo-data", "audio", "--progress", "json"], last]
     title = f"Dataset of {source.title.replace('Your ', 'your ')}" if source else "Demo dataset"
@@ -101,7 +104,7 @@ def show_result(job: Job) -> None:
     audio = audio_folder(job)
     st.header("What you have now", anchor=False)
     views.show_counts(dataset)
-    views.show_skipped(dataset.skipped)
+    views.show_skipped(dataset)
     st.header("Look inside", anchor=False)
     kinds = ["One segment", "Average of each genre", "Map of all segments"]
     view = choice("Show", kinds, "view", label_visibility="collapsed")

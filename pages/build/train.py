@@ -174,8 +174,11 @@ def say_held_out(path: str, how: str, seed: int) -> str:
 def offered_splits(dataset: Dataset) -> list[str]:
     if dataset.tracks is None:
         return ["segment"]
-    artists = dataset.artists is not None and bool((dataset.artists != "").any())
-    return [name for name in SPLITS if name != "artist" or artists]
+    known = {
+        "artist": dataset.artists is not None and bool((dataset.artists != "").any()),
+        "folder": any(record.part for record in dataset.records),
+    }
+    return [name for name in SPLITS if known.get(name, True)]
 
 
 def recipe(params: TrainParams) -> list[str]:

@@ -36,7 +36,7 @@ def song(
     means = {"ska": 0.5, "dub": 0.3, "pop": 0.2} if segments else {}
     return SongResult(
         verdict=Verdict(genre, 0.5, means, tuple(segments), ""),
-        info=AudioInfo("wav", 8000, 1, seconds, "pcm_16"),
+        info=AudioInfo("wav", 8000, 1, seconds, "pcm_s16le"),
         seconds=seconds,
         rate=8000,
         cut=False,

@@ -248,7 +248,6 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 200_000)
         ("empty.wav", b"", "It is empty"),
         ("text.mp3", b"hello, hello, hello", "It is not audio in a format"),
         ("cut.flac", b"fLaC" + bytes(40), "it is damaged or incomplete"),
-        ("truncated.wav", wav(NOISE)[:300_000], "it is damaged or incomplete"),
         ("no samples.wav", wav(NOISE[:0]), "0 samples"),
         ("one sample.wav", wav(NOISE[:1]), "of music are needed"),
         ("short.wav", wav(np.full(2000, 0.1)), "of music are needed"),

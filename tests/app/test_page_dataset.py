@@ -66,6 +66,25 @@ def metrics(at) -> dict[str, str]:
     return {metric.label: metric.value for metric in at.metric}
 
 
+def test_duplicates_are_left_out_on_request(app, music):
+    at = app("build/dataset.py", music_source="A zip file")
+    folder = {f"Data/{name}": content for name, content in music.items()}
+    folder["Data/mine/Metal/metal 0 again.flac"] = music["mine/metal/metal 0.flac"]
+    upload = ("my music.zip", zipped(folder), "application/zip")
+    at.file_uploader[0].set_value(upload).run()
+    button(at, "Look inside").click().run()
+    settle(at)
+    assert any("2 folder names of" in expander.label for expander in at.expander)
+    button(at, "Leave duplicates out (3)").click().run()
+    assert "3 files will be left out." in texts(at)
+    button(at, "Use all files again").click().run()
+    button(at, "Leave duplicates out (3)").click().run()
+    button(at, "Make the dataset").click().run()
+    settle(at)
+    # One of two equal files stays; of those in two genres, none does.
+    assert metrics(at)["Tracks"] == "3"
+
+
 def test_a_zip_is_inspected_and_made_a_dataset(app, music):
     at = app("build/dataset.py", music_source="A zip file")
     at.file_uploader[0].set_value(("my music.zip", zipped(music), "application/zip")).run()

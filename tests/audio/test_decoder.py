@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import struct
 import tracemalloc
@@ -125,7 +126,9 @@ def test_wav_equals_librosa(rate, channels, target, tmp_path):
     assert abs(len(samples) - len(expected)) <= 1
     n = min(len(samples), len(expected))
     np.testing.assert_allclose(samples[:n], expected[:n], atol=1e-5, rtol=0)
-    assert probe(path) == AudioInfo("wav", rate, channels, pytest.approx(0.7, abs=1e-3), "float")
+    assert probe(path) == AudioInfo(
+        "wav", rate, channels, pytest.approx(0.7, abs=1e-3), "pcm_f32le"
+    )
 
 
 def test_many_blocks_are_joined_without_a_seam(tmp_path, monkeypatch):
@@ -305,7 +308,7 @@ NO_AUDIO = {
 def test_other_files_named_like_audio(kind, tmp_path):
     path = tmp_path / "song.wav"
     path.write_bytes(NO_AUDIO[kind])
-    refuses(path, "not audio in a format GenreKit reads: use wav, flac, mp3")
+    refuses(path, "not audio in a format GenreKit reads.*: use wav, flac, mp3")
     with pytest.raises(AudioError, match="use wav, flac"):
         probe(path)
 
@@ -314,23 +317,42 @@ def test_empty():
     refuses(b"", "empty .0 bytes.: the copy or download probably failed")
 
 
-@pytest.mark.parametrize("suffix", EVERY)
+@pytest.mark.parametrize("suffix", [s for s in EVERY if s not in (".wav", ".aiff", ".au")])
 def test_a_good_start_and_then_noise(suffix):
     head = sample_file(suffix)[:40]
     noise = np.random.default_rng(1).bytes(20_000)
-    refuses(head + noise, "damaged or incomplete; copy or download it again|cannot be decoded")
+    refuses(head + noise, "damaged or incomplete; copy|no sound at all|never finished")
 
 
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.8])
-@pytest.mark.parametrize("suffix", [s for s in EVERY if s != ".mp3"])
-def test_cut_short(suffix, kept):
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("suffix", [s for s in EVERY if s not in (".m4a", ".mp4", ".mp3")])
+def test_of_a_file_cut_short_the_rest_is_heard_and_the_gap_named(suffix, kept):
+    content = encoded(music(48000, 4, 2), 48000, suffix)
+    whole = load_audio(content, 48000)
+    decoded = decode(content[: int(len(content) * kept)], 48000, None)
+    n = len(decoded.samples) - 2048  # what overlaps with what is missing
+    np.testing.assert_allclose(decoded.samples[:n], whole[:n], atol=1e-6)
+    assert decoded.gap.seconds == len(decoded.samples) / 48000
+    if decoded.gap.total is None:
+        assert re.fullmatch(r"It breaks off after \d(\.\d)? s\.", decoded.note)
+    else:
+        assert decoded.gap.total == pytest.approx(4, abs=0.1)
+        assert re.match(r"Only the first \d(\.\d)? of 4 s are there; the rest", decoded.note)
+    # What is not asked for is not missed.
+    assert decode(content[: int(len(content) * kept)], 48000, 0.1).gap is None
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mp4"])
+def test_a_recording_that_was_never_finished_is_refused_as_such(suffix):
     content = sample_file(suffix)
-    refuses(content[: int(len(content) * kept)], "damaged or incomplete; copy or download it again")
+    refuses(content[: len(content) // 2], "never finished, or its end is missing: the index")
 
 
 def test_an_mp3_cut_short():
     content = encoded(music(22050, 10), 22050, ".mp3")
-    refuses(content[: len(content) // 2], r"only up to \d\.\d s: it is damaged or incomplete")
+    decoded = decode(content[: len(content) // 2], 22050, None)
+    assert 3 < decoded.gap.seconds < 7
+    assert decoded.gap.total == pytest.approx(10, abs=0.1)
 
 
 def test_a_wav_of_more_than_four_gigabytes():
@@ -339,7 +361,8 @@ def test_a_wav_of_more_than_four_gigabytes():
     content = file.getvalue()
     assert content.startswith(b"RF64")
     np.testing.assert_allclose(load_audio(content), tone(22050), atol=1e-4)
-    refuses(content[: len(content) // 2], "only up to 0.5 s: it is damaged or incomplete")
+    gap = decode(content[: len(content) // 2], 22050, None).gap
+    assert (gap.seconds, gap.total) == (pytest.approx(0.5, abs=0.01), pytest.approx(1, abs=0.01))
 
 
 def test_a_wav_with_placeholder_sizes():
@@ -369,7 +392,16 @@ def test_samples_that_are_not_numbers(bad):
     samples[2 * 22050 :] = bad
     file = io.BytesIO()
     soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
-    refuses(file.getvalue(), r"not numbers \(first at 2.0 s\): export it again")
+    decoded = decode(file.getvalue(), 22050, None)
+    assert decoded.note == (
+        "It contains samples that are not numbers (first at 2.0 s): they became silence."
+    )
+    np.testing.assert_array_equal(decoded.samples, np.nan_to_num(samples, posinf=0, neginf=0))
+    file = io.BytesIO()
+    soundfile.write(file, samples[2 * 22050 :], 22050, format="WAV", subtype="FLOAT")
+    refuses(file.getvalue(), r"not numbers \(first at 0.0 s\): export it again")
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22050, format="WAV", subtype="FLOAT")
     assert len(load_audio(file, max_seconds=1)) == 22050  # what is not read does no harm
 
 
@@ -398,7 +430,7 @@ def test_a_video_without_sound():
             picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    refuses(file.getvalue(), "has no audio track: choose another file")
+    refuses(file.getvalue(), "a film without sound: choose another file")
 
 
 def test_paths_without_a_file(tmp_path):
@@ -458,7 +490,9 @@ def test_a_disk_that_fails_while_reading(suffix):
             buffer[: len(content)] = content
             return len(content)
 
-    with pytest.raises(AudioError, match="damaged or incomplete"):
+    with pytest.raises(
+        AudioError, match="damaged or incomplete|the disk or the network failed|never fin"
+    ):
         load_audio(Failing(sample_file(suffix)))
 
 
@@ -490,14 +524,15 @@ def mutated(content, rng):
 @pytest.mark.parametrize("suffix", EVERY)
 def test_no_other_error_escapes_from_a_mutated_file(suffix):
     content = encoded(music(48000, 0.25, 1), 48000, suffix)
-    refused = 0
+    heard = 0
     for seed in range(60):
         source = mutated(content, np.random.default_rng(seed))
         try:
             samples = load_audio(source, max_seconds=5)
         except AudioError:
-            refused += 1
+            pass
         else:
+            heard += 1
             assert np.isfinite(samples).all()
             assert samples.size
         try:
@@ -505,7 +540,7 @@ def test_no_other_error_escapes_from_a_mutated_file(suffix):
         except AudioError:
             continue
         assert info.seconds is None or info.seconds >= 0
-    assert 0 < refused < 60
+    assert heard
 
 
 def test_a_long_mp3_is_decoded_without_seeks(tmp_path):
@@ -516,4 +551,4 @@ def test_a_long_mp3_is_decoded_without_seeks(tmp_path):
     for source in (path, path.read_bytes()):
         samples = load_audio(source)
         assert len(samples) == len(expected)
-        np.testing.assert_allclose(samples, expected, atol=1e-6)
+        np.testing.assert_allclose(samples, expected, atol=1e-5)

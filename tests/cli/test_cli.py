@@ -162,11 +162,37 @@ def test_preprocess_reports_progress(run, demo_folder, tmp_path, demo_file):
         "skipped": [
             {"track": f"{genre}/aaa", "segment": None, "reason": tracks[0]["skipped"][0]["reason"]}
         ],
+        "missing": "",
+        "notes": [
+            {
+                "kind": "files without a row",
+                "sentence": "1 file has no row in tracks.csv.",
+                "names": [f"{genre}/aaa.wav"],
+            }
+        ],
     }
     assert tracks[-1]["segments"] == 36
     assert done["type"] == "done"
     assert "; 1 file failed" in done["message"]
     np.testing.assert_array_equal(Dataset.read(output).features, Dataset.read(demo_file).features)
+
+
+def test_an_incomplete_file_is_a_warning_unless_asked_otherwise(run, tmp_path, demo_folder):
+    folder = tmp_path / "Data" / "genres"
+    shutil.copytree(demo_folder, folder)
+    path = next(path for path in sorted(folder.rglob("*.flac")))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    command = ("preprocess", tmp_path / "Data", "-o", tmp_path / "d.parquet", *SMALL)
+    status, out, err = run(*command)
+    assert status == 0
+    assert 'note: The genre folders were found in "genres".' in err
+    assert re.search(
+        r"warning: .*: Only the first \S+ of \S+ s are there; the rest is missing.", err
+    )
+    assert "; 1 file incomplete" in out
+    status, out, err = run(*command, "--only-whole")
+    assert status == 1
+    assert "; 1 file failed" in out
 
 
 def test_preprocess_reports_what_it_leaves_out(run, demo_folder, tmp_path):

@@ -17,8 +17,9 @@ from genrekit.audio.decoder import load_audio
 from genrekit.dataset import build as module
 from genrekit.dataset import build as parts
 from genrekit.dataset import parquet
-from genrekit.dataset.build import TRACK_SECONDS, build_dataset, find_tracks
+from genrekit.dataset.build import TRACK_SECONDS, build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.folder import find_tracks
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams, mfcc, split_segments
 from genrekit.system import processes
@@ -183,7 +184,7 @@ def test_left_out_files_and_segments_have_reasons(demo_folder, tmp_path, build, 
     assert "use wav, flac" in files[f"{genre}/liar"]
     assert files[f"{genre}/short"].startswith("It lasts 0.40 s, less than one segment of 1 s")
     assert files[f"{genre}/silent"] == "It is silent."
-    assert files[f"{genre}/notes.txt"] == "It is not an audio file by its name."
+    assert files[f"{genre}/notes.txt"] == "It is not audio in a format GenreKit reads."
     assert files["stray.wav"] == "It is outside all genre folders: move it."
     pauses = [s for s in data.skipped if s.track == f"{genre}/pause"]
     assert [(s.segment, s.reason) for s in pauses] == [(1, "It is silent.")]

@@ -48,7 +48,8 @@ def test_counts_length_and_card(full):
     assert len(full) == 12
     assert full.counts() == {"a": 6, "b": 6}
     card = json.loads(json.dumps(full.card))
-    assert set(card) == {"format", "genres", "params", "track_seconds", "tracks", "skipped"}
+    keys = {"format", "genres", "params", "track_seconds", "tracks", "skipped", "notes"}
+    assert set(card) == keys
     assert card["genres"] == ["a", "b"]
     assert FeatureParams.from_dict(card["params"]) == full.params
     assert card["track_seconds"] == 30
@@ -59,6 +60,8 @@ def test_counts_length_and_card(full):
         "artist": "Ann",
         "sha256": f"{1:064x}",
         "segments": 2,
+        "missing": "",
+        "part": None,
     }
     assert card["skipped"][1] == {"track": "a/a.001", "segment": 3, "reason": "It is silent."}
     assert card == make_card(full.genres, full.params, 30.0, full.records, full.skipped)

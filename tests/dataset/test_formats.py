@@ -58,6 +58,57 @@ def test_a_file_as_the_course_writes_it(tmp_path):
     np.testing.assert_allclose(data.features, features, rtol=1e-6)
 
 
+def course(tmp_path, mapping, labels, encoding="utf-8", bad=None):
+    """A file as scripts in Python write it, and the features in it."""
+    features = np.random.default_rng(0).normal(size=(len(labels), 130, 13))
+    if bad is not None:
+        segment, value = bad
+        features[segment, 7, 5] = value
+    path = tmp_path / "data.json"
+    content = {"mapping": mapping, "mfcc": features.tolist(), "labels": labels}
+    path.write_text(json.dumps(content), encoding=encoding)
+    return path, features
+
+
+@pytest.mark.parametrize(
+    ("value", "what"), [(np.nan, "NaN"), (np.inf, "an infinite"), (-np.inf, "an infinite")]
+)
+def test_what_is_no_number_is_named_with_its_segment(tmp_path, value, what):
+    path, _ = course(tmp_path, ["a", "b"], [0, 0, 1, 1], bad=(2, value))
+    with pytest.raises(DatasetError, match=rf"holds {what}.* in segment 3 \(mfcc\[2\]\), as"):
+        import_dataset(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_not_matter(tmp_path, encoding):
+    path, features = course(tmp_path, ["a", "b"], [0, 0, 1, 1], encoding)
+    np.testing.assert_allclose(import_dataset(path).features, features, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "genres"),
+    [
+        (["genres\\blues", "genres\\jazz"], ("blues", "jazz")),
+        (["C:\\a\\blues\\", "C:\\b\\jazz"], ("blues", "jazz")),
+        (["Data/genres/blues", "Data/genres/jazz"], ("blues", "jazz")),
+        (["R&B/Soul", "rock"], ("R&B/Soul", "rock")),
+    ],
+)
+def test_the_paths_of_folders_become_genres(tmp_path, mapping, genres):
+    path, _ = course(tmp_path, mapping, [0, 1])
+    assert import_dataset(path).genres == genres
+
+
+def test_a_genre_without_segments_is_left_out_with_a_line(tmp_path):
+    path, _ = course(tmp_path, ["blues", "jazz", "rock"], [0, 2, 2])
+    dataset = import_dataset(path)
+    assert dataset.genres == ("blues", "rock")
+    assert dataset.labels.tolist() == [0, 1, 1]
+    (note,) = dataset.notes
+    assert note.sentence == "1 genre had no segments and was left out."
+    assert note.names == ("jazz",)
+
+
 def test_the_parameters_of_json_are_the_readers_claim(demo, tmp_path):
     export_dataset(demo, tmp_path / "data.json")
     with pytest.raises(DatasetError, match=r"do not fit the parameters.*state the parameters"):
@@ -99,8 +150,8 @@ def ragged(depth):
         ({"mfcc": {}}, "does not have"),
         ({"mfcc": None}, "does not have"),
         ({"mfcc": [[["x"] * 13] * 130] * 2}, "does not have"),
-        ({"mfcc": [[[None] * 13] * 130] * 2}, "NaN or infinite"),
-        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "NaN or infinite"),
+        ({"mfcc": [[[None] * 13] * 130] * 2}, "holds (NaN|an infinite number) in segment 1"),
+        ({"mfcc": [[[1e300] * 13] * 130] * 2}, "holds (NaN|an infinite number) in segment 1"),
         ({"labels": [0, 2]}, "label is outside 0 to 1"),
         ({"labels": [-1, 0]}, "label is outside 0 to 1"),
         ({"labels": [0]}, "2 segments but 1 label"),
@@ -131,7 +182,7 @@ def test_incomplete_json(tmp_path, missing):
     [
         (b"", "not valid JSON"),
         (b'{"mapping": ["a"', "not valid JSON"),
-        (b'{"mfcc": [[[NaN]]]}', "not valid JSON"),
+        (b'{"mfcc": [[[NaN]]]}', "lacks mapping, mfcc or labels"),
         (b"\xff\xfe{}", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
         (b"[]", "lacks mapping"),

@@ -150,22 +150,24 @@ def test_folders_that_cannot_be_inspected(tmp_path):
 
 
 def test_bad_files_do_not_stop_the_inspection(tmp_path):
-    save(tmp_path / "a" / "good.wav", song(seconds=4.0))
-    whole = save(tmp_path / "a" / "whole.wav", song(seed=1, seconds=4.0)).read_bytes()
+    save(tmp_path / "a" / "good.wav", song(seconds=8.0))
+    whole = save(tmp_path / "a" / "whole.wav", song(seed=1, seconds=8.0)).read_bytes()
     (tmp_path / "a" / "cut.wav").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "a" / "empty.mp3").touch()
     (tmp_path / "a" / "also empty.mp3").touch()
     (tmp_path / "a" / "text.ogg").write_text("no sound at all")
     files = {file.id: file for file in inspect(tmp_path).files}
     assert files["a/good"].problem is files["a/whole"].problem is None
-    assert "only up to 2.0 s" in files["a/cut"].problem
+    assert files["a/cut"].problem.startswith("Only the first 4 of 8 s are there")
+    assert files["a/cut"].missing == "Only the first 4 of 8 s are there; the rest is missing."
     assert files["a/cut"].container == "wav"
     assert "empty (0 bytes)" in files["a/empty"].problem
     assert "not audio in a format" in files["a/text"].problem
-    for name in ("a/cut", "a/empty", "a/text"):
+    assert files["a/cut"].seconds == pytest.approx(4, abs=0.01)
+    for name in ("a/empty", "a/text"):
         assert files[name].seconds is None
     assert inspect(tmp_path).duplicates == ()  # not even of the two empty ones
-    assert inspect(tmp_path).seconds == pytest.approx(8.0)
+    assert inspect(tmp_path).seconds == pytest.approx(20, abs=0.01)
 
 
 def test_a_file_that_vanishes(tmp_path):

@@ -225,7 +225,7 @@ def test_by_name(data, way):
 def test_by_the_name_of_a_file(data, tmp_path):
     path = write(tmp_path, ["a.000,train", "b.001,train", "c.002,valid"])
     assert make_split(data, str(path)).sha256 == from_file(data, path).sha256
-    with pytest.raises(SettingsError, match='split "album": use segment, track, artist or'):
+    with pytest.raises(SettingsError, match='split "album": use segment, track, artist, folder or'):
         make_split(data, "album")
 
 

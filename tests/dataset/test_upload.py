@@ -19,7 +19,7 @@ from time import process_time
 import pytest
 
 from genrekit.dataset import upload as intake
-from genrekit.dataset.build import find_tracks
+from genrekit.dataset.folder import find_tracks
 from genrekit.dataset.upload import UploadLimits, safe_name, store_files, store_folder, unpack_zip
 from genrekit.errors import DatasetError, SettingsError
 

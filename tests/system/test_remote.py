@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from genrekit.cli.main import main
-from genrekit.dataset.build import build_dataset, find_tracks
+from genrekit.dataset.build import build_dataset
 from genrekit.dataset.dataset import Dataset
+from genrekit.dataset.folder import find_tracks
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.system.remote import RemoteFile, local_copy, location
 

@@ -10,7 +10,9 @@ from genrekit.verdict.cache import MAX_IDLE_SECONDS, SongCache
 
 def song(size):
     samples = np.zeros(size // 4, np.float32)
-    return Decoded(samples, AudioInfo("wav", 8000, 1, None, "pcm_16"), cut=False, cancelled=False)
+    return Decoded(
+        samples, AudioInfo("wav", 8000, 1, None, "pcm_s16le"), cut=False, cancelled=False
+    )
 
 
 def kept(cache, names):

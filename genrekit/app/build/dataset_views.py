@@ -10,7 +10,7 @@ import streamlit as st
 from genrekit.app.kit.charts import figure, genre_colours, genre_symbol
 from genrekit.app.kit.sounds import play_segment
 from genrekit.app.kit.widgets import chart, escape, list_skipped
-from genrekit.dataset.dataset import Dataset, Skipped
+from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.projection import SegmentMap, genre_averages, segment_map
 from genrekit.wording import counted
 
@@ -194,10 +194,18 @@ def _clouds(dataset: Dataset, points: Any, rows: Any) -> list[go.Scattergl]:
     return clouds
 
 
-def show_skipped(skipped: tuple[Skipped, ...]) -> None:
-    if skipped:
-        list_skipped(skipped)
-    else:
+def show_skipped(dataset: Dataset) -> None:
+    """List what was left out, and the tracks of which something is missing."""
+    missing = {record.id: record.missing for record in dataset.records if record.missing}
+    if missing:
+        with st.expander(
+            f"{counted(len(missing), 'track')} used in part", icon=":material/warning:"
+        ):
+            rows = {"track": list(missing), "what is missing": list(missing.values())}
+            st.dataframe(rows, hide_index=True)
+    if dataset.skipped:
+        list_skipped(dataset.skipped)
+    elif not missing:
         st.success("Nothing was left out.", icon=":material/check:")
 
 

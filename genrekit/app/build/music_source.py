@@ -15,12 +15,13 @@ from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import track_sound
 from genrekit.app.kit.widgets import choice, escape, show_error
 from genrekit.app.settings import settings
+from genrekit.dataset.dataset import Note
 from genrekit.dataset.inspection import Duplicate, Inspection
 from genrekit.dataset.upload import UploadLimits, store_files, store_folder, unpack_zip
 from genrekit.errors import DatasetError, GenreKitError
 from genrekit.wording import agree, counted
 
-__all__ = ["choose_source", "show_preview"]
+__all__ = ["choose_source", "left_out", "show_preview"]
 
 DEMO: Final = "Demo music"
 _ZIP: Final = "A zip file"
@@ -29,6 +30,8 @@ _FILES: Final = "Single files"
 _SERVER: Final = "On this server"
 # In a job's folder: the source of its music, and what was chosen there.
 _SOURCE: Final = "source.json"
+# And the tracks that are not to be used, one a line.
+_LEFT_OUT: Final = "leave_out.txt"
 
 
 def choose_source() -> tuple[str, Job | None]:
@@ -168,17 +171,54 @@ def show_preview(job: Job) -> bool:
     tiles[0].metric("Files", len(inspection.files))
     tiles[1].metric("Genres", len(inspection.genres))
     tiles[2].metric("Minutes", f"{inspection.seconds / 60:.1f}")
-    tiles[3].metric("To look at", len(problems))
+    tiles[3].metric("Problems", len(problems))
     st.caption("Formats: " + ", ".join(f"{n} {name}" for name, n in inspection.containers.items()))
     if len(inspection.genres) < 2:
         st.warning("There is one genre only: a classifier needs at least two to tell apart.")
+    for note in inspection.notes:
+        _show_note(note)
     _show_genres(inspection)
     if problems:
-        title = f"{counted(len(problems), 'file')} to look at"
+        title = f"{counted(len(problems), 'file')} with problems"
         with st.expander(title, icon=":material/warning:"):
             st.dataframe(problems, hide_index=True)
     _show_duplicates(inspection, job.folder / "audio")
+    _show_remedies(inspection, job)
     return True
+
+
+def left_out(job: Job) -> Path | None:
+    """The list of tracks that the visitor wants left out of this music; None without one."""
+    path = job.folder / _LEFT_OUT
+    return path if path.is_file() else None
+
+
+def _show_note(note: Note) -> None:
+    if not note.names:
+        st.info(escape(note.sentence), icon=":material/info:")
+        return
+    with st.expander(escape(note.sentence), icon=":material/info:"):
+        st.dataframe({"name": list(note.names)}, hide_index=True)
+
+
+def _show_remedies(inspection: Inspection, job: Job) -> None:
+    """Offer to leave files out of the dataset, and to take that back."""
+    listed = left_out(job)
+    if listed is not None:
+        count = len(listed.read_text(encoding="utf-8").splitlines())
+        st.success(f"{counted(count, 'file')} will be left out.", icon=":material/check:")
+        if st.button("Use all files again", icon=":material/undo:"):
+            listed.unlink()
+            st.rerun()
+        return
+    offers = {
+        "duplicates": ("Leave duplicates out", inspection.redundant),
+        "incomplete": ("Leave incomplete files out", inspection.incomplete),
+    }
+    for key, (label, names) in offers.items():
+        if names and st.button(f"{label} ({len(names)})", icon=":material/remove:", key=key):
+            (job.folder / _LEFT_OUT).write_text("\n".join(names) + "\n", encoding="utf-8")
+            st.rerun()
 
 
 def _show_genres(inspection: Inspection) -> None:

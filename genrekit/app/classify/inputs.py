@@ -206,7 +206,7 @@ def _uploads() -> list[Sound]:
     limit = settings()
     was_here = "uploads" in st.session_state
     uploads = st.file_uploader(
-        "Songs: wav, mp3, flac, ogg, opus, m4a, aac, wma, webm, aiff, au",
+        "Songs: wav, mp3, flac, ogg, opus, m4a, aac, wma, webm, aiff, au and more",
         accept_multiple_files=True,
         key="uploads",
         help=f"Up to {limit.upload_megabytes:g} MB in all. The model hears "
