@@ -1,6 +1,7 @@
 """A panel for any job: its progress, its messages and its controls."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,9 @@ from genrekit.app.session import jobs
 from genrekit.dataset.dataset import Skipped
 from genrekit.wording import duration
 
-__all__ = ["job_panel"]
+__all__ = ["Events", "job_panel", "show_origin", "show_state", "watch"]
 
+Events = list[dict[str, Any]]
 _REFRESH_SECONDS: Final = 1.0
 _SAYS: Final = {
     "waiting": "Waiting for its turn",
@@ -28,38 +30,61 @@ _SAYS: Final = {
 
 
 def job_panel(job: Job) -> None:
-    """Draw the panel; it refreshes itself while the job runs, and the page when it ends."""
+    """Draw the panel of a job."""
+    watch(job, _panel)
+
+
+def watch(job: Job, draw: Callable[[Job, Events], None], seconds: float = _REFRESH_SECONDS) -> None:
+    """Draw a job and its events, every so many seconds while it is active.
+
+    The page is drawn again when the job ends.
+    """
     active = job.active
-    st.fragment(run_every=_REFRESH_SECONDS if active else None)(_panel)(job, active)
+    st.fragment(run_every=seconds if active else None)(_again)(job, active, draw)
 
 
-def _panel(job: Job, was_active: bool) -> None:
-    status = job.status
+def _again(job: Job, was_active: bool, draw: Callable[[Job, Events], None]) -> None:
     if was_active and not job.active:
         st.rerun()
-    events = job.events()
-    with st.container(border=True), plain_errors():
-        st.markdown(f"**{escape(job.title)}**: {_SAYS[status]}{_queue(job, status)}")
-        done, total, unit = progress = _progress(events)
-        if status == "running":
-            st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
-        errors = [event["message"] for event in events if event["type"] == "error"]
-        if status == "failed" and not errors:
-            errors = ["It stopped without saying why. Try again, or see its log below."]
-        for message in errors:
-            show_error(message)
-        if status != "done":  # then the page shows them with what was made
-            skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
-            if skipped:
-                list_skipped(skipped)
-        _buttons(job, status, progress)
-        with st.expander("Run it yourself, and its log"):
-            st.caption("The same work on your own computer:")
-            st.code(_commands(job), language="shell")
-            log = job.log()
-            if log:
-                st.caption("What it wrote:")
-                st.code(log, language=None, height=200)
+    with plain_errors():
+        draw(job, job.events())
+
+
+def _panel(job: Job, events: Events) -> None:
+    with st.container(border=True):
+        show_state(job, events, f"**{escape(job.title)}**: ")
+        show_origin(job)
+
+
+def show_state(job: Job, events: Events, title: str = "") -> None:
+    """Show the state of a job, its progress, its messages and its controls."""
+    status = job.status
+    done, total, unit = progress = _progress(events)
+    if title or status != "running":
+        st.markdown(f"{title}{_SAYS[status]}{_queue(job, status)}")
+    if status == "running":
+        st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
+    errors = [event["message"] for event in events if event["type"] == "error"]
+    if status == "failed" and not errors:
+        errors = ["It stopped without saying why. Try again, or see its log below."]
+    for message in errors:
+        show_error(message)
+    if status != "done":  # then the page shows them with what was made
+        skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
+        if skipped:
+            list_skipped(skipped)
+    _buttons(job, status, progress)
+
+
+def show_origin(job: Job) -> None:
+    """Show the commands of a job, to be run elsewhere, and its log."""
+    with st.expander("Run it yourself, and its log"):
+        st.caption("The same work on your own computer:")
+        st.code(_commands(job), language="shell")
+        log = job.log()
+        if log:
+            st.caption("What it wrote:")
+            st.code(log, language=None, height=200)
 
 
 def _queue(job: Job, status: str) -> str:
@@ -69,7 +94,7 @@ def _queue(job: Job, status: str) -> str:
     return f" ({before} before it)" if before else " (it is next)"
 
 
-def _progress(events: list[dict[str, Any]]) -> tuple[int, int, str]:
+def _progress(events: Events) -> tuple[int, int, str]:
     """Return done, total and unit of the current step."""
     for event in reversed(events):
         if event["type"] == "track":
@@ -94,16 +119,20 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
 
 def _buttons(job: Job, status: str, progress: tuple[int, int, str]) -> None:
     if status in ("waiting", "running"):
-        keep, cancel = st.columns(2)
-        if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
-            jobs().cancel(job)
-            st.rerun()
+        row = st.container(horizontal=True)
         done, total, unit = progress
         learned = job.kind == "model" and unit == "epochs" and done < total
-        if learned and keep.button(
-            "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
+        kept = "best" if "best" in job.commands[-1] else "last"
+        if learned and row.button(
+            f"Stop and keep the {kept} epoch",
+            icon=":material/stop_circle:",
+            type="primary",
+            key=f"stop-{job.id}",
         ):
             jobs().stop_early(job)
+        if row.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
+            jobs().cancel(job)
+            st.rerun()
     elif status != "done" and st.button(
         "Try again" if status == "failed" else "Resume",
         icon=":material/replay:",
