@@ -8,10 +8,11 @@ from typing import Any, Final
 import streamlit as st
 
 from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.length import progress
 from genrekit.app.kit.widgets import escape, list_skipped, plain_errors, show_error
 from genrekit.app.session import jobs
 from genrekit.dataset.dataset import Skipped
-from genrekit.wording import duration
+from genrekit.wording import counted, duration
 
 __all__ = ["Events", "job_panel", "show_origin", "show_state", "watch"]
 
@@ -59,7 +60,7 @@ def _panel(job: Job, events: Events) -> None:
 def show_state(job: Job, events: Events, title: str = "") -> None:
     """Show the state of a job, its progress, its messages and its controls."""
     status = job.status
-    done, total, unit = progress = _progress(events)
+    done, total, unit = at = progress(events)
     if title or status != "running":
         st.markdown(f"{title}{_SAYS[status]}{_queue(job, status)}")
     if status == "running":
@@ -73,7 +74,7 @@ def show_state(job: Job, events: Events, title: str = "") -> None:
         skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
         if skipped:
             list_skipped(skipped)
-    _buttons(job, status, progress)
+    _buttons(job, status, at)
 
 
 def show_origin(job: Job) -> None:
@@ -90,23 +91,9 @@ def show_origin(job: Job) -> None:
 def _queue(job: Job, status: str) -> str:
     if status != "waiting":
         return ""
-    before = jobs().position_in_queue(job)
-    return f" ({before} before it)" if before else " (it is next)"
-
-
-def _progress(events: Events) -> tuple[int, int, str]:
-    """Return done, total and unit of the current step."""
-    for event in reversed(events):
-        if event["type"] == "track":
-            return event["done"], event["total"], "tracks"
-        if event["type"] == "epoch":
-            start = next((e for e in events if e["type"] == "start"), {"epochs": 0})
-            if start.get("recipe") == "fit":  # it has no epochs
-                break
-            return event["epoch"], start["epochs"], "epochs"
-        if event["type"] == "step":
-            break
-    return 0, 0, ""
+    before, seconds = jobs().place_in_queue(job)
+    place = f"{counted(before, 'job')} before it" if before else "it is next"
+    return f" (about {duration(max(1, round(seconds)))}; {place})"
 
 
 def _speed(job: Job, done: int, total: int, unit: str) -> str:
@@ -117,10 +104,10 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
     return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
 
 
-def _buttons(job: Job, status: str, progress: tuple[int, int, str]) -> None:
+def _buttons(job: Job, status: str, at: tuple[int, int, str]) -> None:
     if status in ("waiting", "running"):
         row = st.container(horizontal=True)
-        done, total, unit = progress
+        done, total, unit = at
         learned = job.kind == "model" and unit == "epochs" and done < total
         kept = "best" if "best" in job.commands[-1] else "last"
         if learned and row.button(
