@@ -69,7 +69,7 @@ SHOTS = (
     Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Take it away", readme=1500),
     Shot("dataset-zip", "dataset?music_source=A+zip+file", "A zip with one folder"),
     Shot("train-empty", "train", "First prepare a dataset"),
-    Shot("train", "train?{made}", "What is taken for what", readme=1700),
+    Shot("train", "train?{made}", "Which genres get mixed up", readme=1700),
     Shot("classify-empty", "classify", "Songs: wav, mp3"),
     Shot("classify", "classify?source=An+example", "taken alone, say the same", readme=1480),
     Shot("classify-composed", "classify?source=An+example&example=Freshly+composed", "Take"),
@@ -159,7 +159,7 @@ def make(browser: Browser, url: str) -> str:
     page.get_by_role("heading", name="Take it away").wait_for()
     page.goto(f"{url}/train?{urlsplit(page.url).query}&epochs=15")
     page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_role("heading", name="What is taken for what").wait_for()
+    page.get_by_role("heading", name="Which genres get mixed up").wait_for()
     page.get_by_role("button", name="Leak meter: every split").click()
     page.get_by_text("had met in training").wait_for()
     made = urlsplit(page.url).query

@@ -1,8 +1,6 @@
 """The page that trains a classifier on a dataset, and shows its score, exam and model card."""
 
-import io
 import json
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,12 @@ import streamlit as st
 
 from genrekit.app import session
 from genrekit.app.build.dataset_views import read
-from genrekit.app.build.training_views import show_curves, show_exam, show_leak
+from genrekit.app.build.training_views import show_curves, show_exam, show_leak, show_run
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, setting
-from genrekit.app.kit.job_panel import job_panel
-from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import URL, download, first_step, plain_errors
+from genrekit.app.kit.inputs import INPUTS, fold, offer_change
+from genrekit.app.kit.job_panel import job_panel, show_origin, watch
+from genrekit.app.kit.widgets import URL, escape, first_step, plain_errors
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -28,6 +26,9 @@ from genrekit.wording import counted, numeral
 
 TABLES = read_toml(__file__)
 SPLITS, NETWORKS, CLASSICAL = TABLES["splits"], TABLES["networks"], TABLES["classical"]
+PAGE = "train"
+# So often a run is drawn again: an epoch of the simple network takes a tenth of a second.
+_REFRESH_SECONDS = 0.5
 RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 4e-3]
 SUFFIXES = (".parquet", ".npz", ".json")
 
@@ -39,14 +40,16 @@ def choose_dataset() -> Job | None:
     if current is not None and current.active:
         job_panel(current)
         return None
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
     if known:
-        current = st.selectbox(
-            "Dataset",
-            known,
-            index=next((i for i, job in enumerate(known) if current and job.id == current.id), 0),
-            format_func=lambda job: title(job, known),
-            key=f"of_{known[0].id}",  # the newest: while there is no other, the choice stays
-        )
+        with left:
+            current = st.selectbox(
+                "Dataset",
+                known,
+                index=next((i for i, job in enumerate(known) if current == job), 0),
+                format_func=lambda job: title(job, known),
+                key=f"of_{known[0].id}",  # the newest: while there is no other, the choice stays
+            )
         if current is not None:
             session.remember("dataset", current.id)
     else:
@@ -54,7 +57,7 @@ def choose_dataset() -> Job | None:
             job_panel(current)  # it failed, and says why
         st.info("First prepare a dataset: the demo one takes about six seconds.")
         first_step("build/dataset.py", "Prepare a dataset", ":material/library_music:")
-    with st.expander("Use a dataset file of your own"):
+    with right.popover("Your own file", icon=":material/upload:", width="stretch"):
         upload_dataset()
     return current if known else None
 
@@ -143,7 +146,7 @@ def choose_params(usual: TrainParams) -> TrainParams:
             options=[8, 16, 32, 64, 128], value=usual.batch_size, **own("batch")
         )
         seed = choose_seed()
-        best = st.toggle(**setting("train", "best"))
+        best = st.toggle(value=True, **setting("train", "best"))
         scales = usual.network != "everyday"  # whose backbone knows features as they are
         normalise = scales and st.toggle(**setting("train", "normalise"))
     return replace(
@@ -222,35 +225,48 @@ def busy(kind: str) -> bool:
     return job is not None and job.active
 
 
+def show_title(job: Job, newest: bool) -> None:
+    """Show in a line what was trained, and the button that brings the inputs back."""
+    with st.container(key=f"trained_{job.kind}", horizontal=True, vertical_alignment="center"):
+        st.header(escape(job.title), anchor=False, width="content")
+        st.caption(settings_in_words(job), width="stretch")
+        if newest:
+            offer_change(PAGE)
+
+
+def settings_in_words(job: Job) -> str:
+    """Return the settings in a job's last command, as words with dots between them."""
+    given = dict(zip(job.commands[-1], job.commands[-1][1:], strict=False))
+    names = {"--epochs": "epochs", "--learning-rate": "learning rate", "--seed": "seed"}
+    said = [f"{name} {given[option]}" for option, name in names.items() if option in given]
+    return " · ".join([given["--network"], *said]) if "--network" in given else ""
+
+
 def show_leak_job(job: Job) -> None:
-    st.header("The leak meter", anchor=False)
-    job_panel(job)
-    if job.status == "done":
-        result = json.loads((job.folder / "leak.json").read_text())
-        show_leak(result["bars"], result["sentence"])
+    if job.status != "done":
+        job_panel(job)
+        return
+    result = json.loads((job.folder / "leak.json").read_text())
+    show_leak(result["bars"], result["sentence"])
+    show_origin(job)
 
 
 def show_model_job(job: Job) -> None:
-    st.header("The classifier", anchor=False)
-    job_panel(job)
-    st.fragment(run_every=1.0 if job.active else None)(curves)(job)
-    if job.status == "done":
-        folder = job.folder / "model"
-        card = json.loads((folder / "model.json").read_text())["card"]
-        # The dataset that it was trained on, while it is kept.
-        source = session.find("dataset", Path(job.commands[0][1]).parent.name)
-        if source is not None:
-            show_exam(card, folder, source.folder / "data.parquet", audio_folder(source))
-        show_model_card(folder, card)
+    if job.status != "done":
+        watch(job, show_run, _REFRESH_SECONDS)
+        return
+    folder = job.folder / "model"
+    card = json.loads((folder / "model.json").read_text())["card"]
+    # The dataset that it was trained on, while it is kept.
+    source = session.find("dataset", Path(job.commands[0][1]).parent.name)
+    show_exam(job, folder, card, source)
+    show_curves(job.events())
+    show_model_card(card)
+    show_origin(job)
 
 
-def curves(job: Job) -> None:
-    with plain_errors():
-        show_curves(job.events())
-
-
-def show_model_card(folder: Path, card: dict[str, Any]) -> None:
-    with st.expander("The model card, and the model to take away"):
+def show_model_card(card: dict[str, Any]) -> None:
+    with st.expander("The model card"):
         calibration = card["calibrated_on"]
         off = round(100 * card["measured"]["calibration_error"])
         segments = card["split"]["segments"]
@@ -262,8 +278,10 @@ def show_model_card(folder: Path, card: dict[str, Any]) -> None:
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )
-        download(st, "Download the model (zip)", lambda: bundle(folder), "my-model.zip")
-        st.caption("Unpack it, and use it with: python -m genrekit classify SONG --model my-model")
+        st.caption(
+            "Unpack the model that you download, and use it with: python -m genrekit classify SONG "
+            "--model my-model. The classify page takes it back as it is."
+        )
 
 
 def how_trained(card: dict[str, Any]) -> str:
@@ -280,31 +298,40 @@ def how_trained(card: dict[str, Any]) -> str:
     )
 
 
-def bundle(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for path in sorted(folder.iterdir()):
-            packed.write(path, f"my-model/{path.name}")
-    return buffer.getvalue()
+def newest_job(made: list[Job]) -> str | None:
+    """Return the id of the newest job, None while a dataset is newer than all."""
+    datasets = session.known("dataset")
+    if not made or (datasets and datasets[0].created > made[0].created):
+        return None
+    return made[0].id
+
+
+def choose_inputs() -> None:
+    """Let the visitor choose a dataset and how to train on it, and start."""
+    dataset_job = choose_dataset()
+    if dataset_job is None:
+        return
+    dataset = read(str(dataset_job.folder / "data.parquet"))
+    known = dataset.tracks is not None
+    tracks = counted(len(dataset.records), "track") if known else "tracks unknown"
+    genres = counted(len(dataset.genres), "genre")
+    st.markdown(f"{counted(len(dataset), 'segment')}, {tracks}, {genres}.")
+    params, split = choose_recipe(dataset_job, dataset)
+    if params.network == "everyday" and not is_everyday(dataset):
+        say_other_features()
+    else:
+        buttons(dataset_job, dataset, params, split)
 
 
 page_heading("train")
 with plain_errors():
     session.sync()
-    dataset_job = choose_dataset()
-    if dataset_job is not None:
-        dataset = read(str(dataset_job.folder / "data.parquet"))
-        known = dataset.tracks is not None
-        tracks = counted(len(dataset.records), "track") if known else "tracks unknown"
-        genres = counted(len(dataset.genres), "genre")
-        st.markdown(f"{counted(len(dataset), 'segment')}, {tracks}, {genres}.")
-        params, split = choose_recipe(dataset_job, dataset)
-        if params.network == "everyday" and not is_everyday(dataset):
-            say_other_features()
-        else:
-            buttons(dataset_job, dataset, params, split)
     shows = {"model": show_model_job, "leak": show_leak_job}
-    current = [job for job in map(session.current, shows) if job is not None]
-    # The newest first: what was just asked for appears below the buttons.
-    for job in sorted(current, key=lambda job: -job.created):
+    found = [job for job in map(session.current, shows) if job is not None]
+    made = sorted(found, key=lambda job: -job.created)
+    with st.container(key=INPUTS), plain_errors():
+        choose_inputs()
+    fold(PAGE, newest_job(made))
+    for job in made:
+        show_title(job, newest=job is made[0])
         shows[job.kind](job)

@@ -24,6 +24,7 @@ from genrekit.model.bundle import GenreModel
 
 QUICK = ["demo-data", "audio", "--tracks", "1", "--seconds", "1", "--progress", "json"]
 SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
+SHORT = ["demo-data", "audio", "--tracks", "60", "--seconds", "10", "--progress", "json"]
 PATIENCE = 60.0
 
 pytestmark = pytest.mark.usefixtures("warm_jobs")
@@ -71,16 +72,37 @@ def test_commands_run_in_turn_and_their_events_are_kept(make_jobs):
     assert job.seconds() > 0
 
 
-def test_jobs_give_the_server_the_processors(make_jobs):
-    job = add(make_jobs(), SLOW)
-    wait(lambda: job.status == "running" and job.events())
+def niceness(job: Job) -> int:
+    """How much nicer the process of a running job is than this one."""
     process = int((job.folder / "started").read_text())
-    assert os.getpriority(os.PRIO_PROCESS, process) == min(
-        19, os.getpriority(os.PRIO_PROCESS, 0) + 5
-    )
-    group = Path(f"/proc/{process}/autogroup")
+    return os.getpriority(os.PRIO_PROCESS, process) - os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.parametrize(("command", "nice"), [(SHORT, 5), (SLOW, 10)])
+def test_jobs_give_the_server_the_processors(make_jobs, command, nice):
+    job = add(make_jobs(), command)
+    wait(lambda: job.status == "running" and job.events())
+    assert niceness(job) == nice
+    group = Path(f"/proc/{(job.folder / 'started').read_text()}/autogroup")
     if Path("/proc/sys/kernel/sched_autogroup_enabled").is_file() and group.is_file():
-        assert group.read_text().rstrip().endswith("nice 5")
+        assert group.read_text().rstrip().endswith(f"nice {nice}")
+
+
+def test_a_job_whose_visitor_is_gone_gives_way_until_he_is_back(make_jobs):
+    jobs = make_jobs()
+    job = add(jobs, SLOW)
+    wait(lambda: job.status == "running" and job.events())
+    jobs.note_present({"you"})
+    os.utime(job.folder / "job.json")  # nothing but "seen" counts
+    assert not job.alone
+    jobs.note_present({"me"})
+    os.utime(job.folder / "seen", (0, 0))
+    assert job.alone
+    wait(lambda: niceness(job) == 19)
+    jobs.note_present({"me"})
+    assert not job.alone
+    if os.geteuid() == 0:
+        wait(lambda: niceness(job) == 10)
 
 
 def test_a_command_that_is_refused_fails_with_its_message_and_ends_the_job(make_jobs):
@@ -145,14 +167,14 @@ def test_a_restarted_server_finds_running_waiting_and_finished_jobs(make_jobs):
     first = make_jobs(jobs_per_visitor=3)
     done = add(first)
     wait(lambda: done.status == "done")
-    running, waiting = add(first, SLOW), add(first)
+    running, waiting = add(first, SLOW), add(first, SLOW)
     wait(lambda: running.status == "running")
     first.close()
     second = make_jobs(jobs_per_visitor=3)
     states = {job.id: job.status for job in second.all()}
     assert states == {done.id: "done", running.id: "running", waiting.id: "waiting"}
     second.cancel(running)
-    wait(lambda: waiting.status == "done")
+    wait(lambda: waiting.status == "running")
 
 
 def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
@@ -244,14 +266,25 @@ def test_scheduling_survives_a_faulty_job(make_jobs, monkeypatch):
     assert jobs.alive
 
 
-def test_jobs_wait_in_order_with_their_position(make_jobs):
+def test_jobs_wait_in_order_with_their_place_and_their_time(make_jobs):
     jobs = make_jobs(jobs_at_once=1, jobs_per_visitor=5)
-    first, second, third = add(jobs, SLOW), add(jobs), add(jobs)
+    first, second, third = add(jobs, SLOW), add(jobs, SLOW), add(jobs, SLOW)
     wait(lambda: first.status == "running")
     assert (second.status, third.status) == ("waiting", "waiting")
-    assert (jobs.position_in_queue(second), jobs.position_in_queue(third)) == (0, 1)
+    (before, soon), (two, late) = map(jobs.place_in_queue, (second, third))
+    assert (before, two) == (0, 1)
+    assert 100 < soon < late
     jobs.cancel(first)
-    wait(lambda: third.status == "done")
+    wait(lambda: second.status == "running")
+    assert third.status == "waiting"
+
+
+def test_a_short_job_runs_beside_a_long_one(make_jobs):
+    jobs = make_jobs(jobs_at_once=1, jobs_per_visitor=5)
+    long, waiting = add(jobs, SLOW), add(jobs, SLOW)
+    short = add(jobs)
+    wait(lambda: short.status == "done")
+    assert (long.status, waiting.status) == ("running", "waiting")
 
 
 def test_visitors_have_a_quota_and_the_queue_a_limit(make_jobs):

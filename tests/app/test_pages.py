@@ -1,6 +1,7 @@
 """Home, dataset and train, run without a browser."""
 
 import dataclasses
+import re
 import time
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_a_job_waits_its_turn_is_cancelled_and_resumed_from_its_page(app):
     wait(lambda: first.status == "running")
     mine = jobs.add(jobs.new_folder(), "dataset", "Mine", [slow], "me")
     at = app("build/dataset.py", dataset=mine.id)
-    assert "it is next" in texts(at)
+    assert re.search(r"\(about \d+ minutes.*; it is next\)", texts(at))
     button(at, "Cancel").click().run()
     assert (first.active, mine.status) == (True, "cancelled")
     assert "Cancelled" in texts(at)
@@ -124,11 +125,58 @@ def test_train_page_trains_and_shows_the_exam(app, dataset_job):
     assert not at.exception
     assert "Fair: no track stands on both sides" in texts(at)
     assert "Held out: 30% of the segments, 9 of 30 tracks." in texts(at)
-    right = {metric.label: metric.delta for metric in at.metric}
-    assert "95% interval" in right["Tracks right (of 9 held out)"]
-    assert "95% interval" in right["Segments right (of 36 held out)"]
+    assert "of 9 held-out tracks right (95% interval" in texts(at)
+    assert "of 36 held-out segments right (95% interval" in texts(at)
     assert "It has" in texts(at) or "It is" in texts(at)
-    GenreModel.load(job.folder / "model")
+    model = GenreModel.load(job.folder / "model")
+    score = model.card["measured"]["track_accuracy"]
+    assert [header.value for header in at.header] == [
+        job.title,
+        f"{score:.0%}",
+        "Which genres get mixed up (confusion matrix)",
+    ]
+    (use,) = (link for link in at.get("page_link") if link.proto.label == "Use it")
+    assert use.proto.query_string == f"model={job.id}"
+
+
+def test_train_page_folds_its_inputs_for_what_is_newest(app, dataset_job, make_dataset):
+    hides = "<style>.st-key-inputs { display: none; }</style>"
+
+    def hidden(at) -> bool:
+        return hides in [one.proto.body for one in at.get("html")]
+
+    at = app("build/train.py", dataset=dataset_job.id)
+    assert not hidden(at)
+    button(at, "Leak meter: every split").click().run()
+    assert hidden(at)
+    button(at, "Change").click().run()
+    assert not hidden(at)
+    button(at, "Train").click().run()
+    assert hidden(at)
+    assert next(header.value for header in at.header).startswith("Classifier on demo dataset")
+    folder = session.jobs().new_folder()
+    make_dataset(tracks=5).write(folder / "data.parquet")
+    at.query_params["dataset"] = finished(folder, "dataset", "Newer").id
+    at.run()
+    assert not hidden(at), "there is nothing yet of the newer dataset"
+
+
+@pytest.mark.parametrize(("kept", "options"), [("best", {}), ("last", {"best": "false"})])
+def test_train_page_says_which_epoch_a_stop_keeps(app, dataset_job, kept, options):
+    at = app("build/train.py", dataset=dataset_job.id, epochs="200", **options)
+    button(at, "Train").click().run()
+    job = session.jobs().get(at.session_state["model"])
+    wait(lambda: any(event["type"] == "epoch" for event in job.events()))
+    at.run()
+    assert at.header[1].value.endswith("%"), "the newest score"
+    assert "of the held-out segments right after epoch" in texts(at)
+    names = [chart.proto.id.rpartition("-")[2] for chart in at.get("plotly_chart")]
+    assert names == ["accuracy", "loss"]
+    button(at, f"Stop and keep the {kept} epoch").click().run()
+    wait(lambda: not job.active)
+    training = GenreModel.load(job.folder / "model").card["training"]
+    assert training["keep"] == kept
+    assert training["epochs_run"] < 200
 
 
 @pytest.mark.parametrize(("method", "label"), [("svm", "Support vector"), ("knn", "Nearest")])
@@ -192,7 +240,9 @@ def test_train_page_offers_everyday_first_where_the_features_are_its_own(app, ma
     assert not any("one scale" in toggle.label for toggle in at.toggle), "it has no normalise"
     button(at, "Train").click().run()
     (command,) = session.jobs().get(at.session_state["model"]).commands
-    expected = TrainParams("everyday", "head", epochs=40, batch_size=64, learning_rate=3e-3)
+    expected = TrainParams(
+        "everyday", "head", epochs=40, batch_size=64, learning_rate=3e-3, keep="best"
+    )
     assert commands._train_params(options.parser().parse_args(command)) == expected
 
 

@@ -16,7 +16,7 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
 
     page.get_by_role("link", name="Next: Train a classifier").click()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_role("heading", name="What is taken for what").wait_for(timeout=PATIENT_MS)
+    page.get_by_role("heading", name="Which genres get mixed up").wait_for(timeout=PATIENT_MS)
     address = page.url
 
     page.get_by_role("link", name="Next: Classify a song").click()
@@ -32,5 +32,5 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     # The link alone brings the result back, in a browser that knows nothing.
     other = page.context.browser.new_context().new_page()
     other.goto(address)
-    other.get_by_role("heading", name="What is taken for what").wait_for(timeout=PATIENT_MS)
+    other.get_by_role("heading", name="Which genres get mixed up").wait_for(timeout=PATIENT_MS)
     other.context.close()

@@ -1,5 +1,7 @@
 """Views of training: the learning curves, the exam, and the leak meter."""
 
+import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -8,13 +10,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.delta_generator import DeltaGenerator
 
 from genrekit.app import song_workers
 from genrekit.app.build.dataset_views import draw_segment, read
+from genrekit.app.jobs.job import Job
 from genrekit.app.kit.charts import BLUE, GREEN, GREY, ORANGE, VERMILION, figure
-from genrekit.app.kit.sounds import play_segment
-from genrekit.app.kit.widgets import chart, escape
+from genrekit.app.kit.job_panel import Events, show_origin, show_state
+from genrekit.app.kit.sounds import audio_folder, play_segment
+from genrekit.app.kit.widgets import chart, download, escape
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import make_split
 from genrekit.model.evaluation import accuracy_interval
@@ -24,9 +27,15 @@ from genrekit.training.commentary import narrate
 from genrekit.verdict.analysis import ModelFile, segment_probabilities
 from genrekit.wording import counted
 
-__all__ = ["show_curves", "show_exam", "show_leak"]
+__all__ = ["bundle", "show_curves", "show_exam", "show_leak", "show_run"]
 
 Event = dict[str, Any]
+# Both curves, one below the other, are on a laptop's first screen.
+_CURVE_PIXELS: Final = 220
+_INTERVAL: Final = (
+    "With other music held out, of the same kind, the score would be another. The true one lies in "
+    "this interval with 95%: the fewer the tracks, the wider it is."
+)
 Probabilities = NDArray[np.floating[Any]]
 _GTZAN: Final = frozenset("blues classical country disco hiphop jazz metal pop reggae rock".split())
 # The course's report after five epochs: segments, split by segment.
@@ -41,23 +50,67 @@ _PUBLISHED: Final = (
 # -- while it trains --------------------------------------------------------------------------
 
 
-def show_curves(events: Sequence[Event]) -> None:
-    """Show loss and accuracy of each epoch so far, with a commentary, or how a fit went."""
-    epochs = [event for event in events if event["type"] == "epoch"]
-    start = next((event for event in events if event["type"] == "start"), None)
-    if not epochs or start is None:
+def show_run(job: Job, events: Events) -> None:
+    """Show a run without a model yet: the newest score, its state, its curves, a commentary."""
+    left, right = st.columns([2, 3])
+    epochs, start = _learned(events)
+    fitted = start.get("recipe") == "fit"
+    with left:
+        if epochs and not fitted:
+            _show_newest(epochs[-1], start)
+        show_state(job, events)
+    if epochs and not fitted:
+        with right:
+            for name in ("accuracy", "loss"):
+                _draw_curve(name, epochs, start["genres"])
+        st.markdown(narrate(epochs))
+    if start:
+        _show_worth(start)
+    show_origin(job)
+
+
+def show_curves(events: Events) -> None:
+    """Show how a finished run went: its curves with a commentary, or how a fit went."""
+    epochs, start = _learned(events)
+    if not epochs:
         return
     if start.get("recipe") == "fit":
         st.markdown(_fit_in_words(epochs[-1]))
     else:
-        _draw_curves(epochs, start["genres"])
-        st.markdown(narrate(epochs))
+        with st.expander("Learning curves"):
+            st.markdown(narrate(epochs))
+            for place, name in zip(st.columns(2), ("accuracy", "loss"), strict=True):
+                with place:
+                    _draw_curve(name, epochs, start["genres"])
+    _show_worth(start)
+
+
+def _show_worth(start: Event) -> None:
+    """Say what a score on the held-out music is worth, and how much is held out."""
     st.caption(
         f"The held-out score is worth what the split is worth. {start['worth']} "
         f"Held out: {start['held_out']}."
     )
     if set(start["genres"]) == _GTZAN:
         st.caption(_PUBLISHED)
+
+
+def _learned(events: Events) -> tuple[Events, Event]:
+    """Return the epochs so far, and the event that began them, {} before it."""
+    epochs = [event for event in events if event["type"] == "epoch"]
+    start: Event = next((event for event in events if event["type"] == "start"), {})
+    return epochs, start
+
+
+def _show_newest(epoch: Event, start: Event) -> None:
+    """Show the score after an epoch, large."""
+    held_out = epoch["valid_accuracy"]
+    with st.container(key="stage"):
+        st.header("—" if held_out is None else f"{held_out:.0%}", anchor=False)
+    st.markdown(
+        f"of the held-out segments right after epoch {epoch['epoch']} "
+        f"(guessing: {1 / len(start['genres']):.0%})"
+    )
 
 
 def _fit_in_words(fit: Event) -> str:
@@ -67,38 +120,30 @@ def _fit_in_words(fit: Event) -> str:
     return f"**Fitted in {fit['seconds']:.1f} s.** It gets {known}."
 
 
-def _draw_curves(epochs: Sequence[Event], genres: Sequence[str]) -> None:
+def _draw_curve(name: str, epochs: Events, genres: Sequence[str]) -> None:
     last = epochs[-1]
-    accuracy = figure(*_lines(epochs, "accuracy"), x="epoch", y="share of segments right")
-    accuracy.update_yaxes(range=[0, 1.02], tickformat=".0%")
-    levels = {"guessing": 1 / len(genres)}
-    if set(genres) == _GTZAN:
-        levels["the course, split by segment"] = _COURSE_ACCURACY
-    for name, level in levels.items():
-        accuracy.add_hline(
-            level,
-            line={"color": GREY, "dash": "dot"},
-            annotation={"text": f"{name} ({level:.0%})", "font": {"size": 11}},
-        )
-    valid = last["valid_accuracy"]
-    held_out = "unknown" if valid is None else f"{valid:.0%}"
-    left, right = st.columns(2)
-    with left:
-        chart(
-            accuracy,
-            f"Accuracy by epoch; after epoch {last['epoch']}: training "
-            f"{last['train_accuracy']:.0%}, held out {held_out}.",
-            key="accuracy",
-        )
-    with right:
-        chart(
-            figure(*_lines(epochs, "loss"), x="epoch", y="loss (cross-entropy, nats)"),
-            f"Loss by epoch; after epoch {last['epoch']}: training {last['train_loss']:.2f}.",
-            key="loss",
-        )
+    unit = "share of segments right" if name == "accuracy" else "loss (cross-entropy, nats)"
+    curve = figure(*_lines(epochs, name), x="epoch", y=unit, height=_CURVE_PIXELS)
+    said = f"{last[f'train_{name}']:.2f}"
+    if name == "accuracy":
+        curve.update_yaxes(range=[0, 1.02], tickformat=".0%")
+        levels = {"guessing": 1 / len(genres)}
+        if set(genres) == _GTZAN:
+            levels["the course, split by segment"] = _COURSE_ACCURACY
+        for level_name, level in levels.items():
+            curve.add_hline(
+                level,
+                line={"color": GREY, "dash": "dot"},
+                annotation={"text": f"{level_name} ({level:.0%})", "font": {"size": 11}},
+            )
+        valid = last["valid_accuracy"]
+        held_out = "unknown" if valid is None else f"{valid:.0%}"
+        said = f"{last['train_accuracy']:.0%}, held out {held_out}"
+    alt = f"{name.capitalize()} by epoch; after epoch {last['epoch']}: training {said}."
+    chart(curve, alt, key=name)
 
 
-def _lines(epochs: Sequence[Event], name: str) -> list[go.Scatter]:
+def _lines(epochs: Events, name: str) -> list[go.Scatter]:
     parts = (("training", "train", BLUE, "solid"), ("held out", "valid", ORANGE, "dash"))
     return [
         go.Scatter(
@@ -126,49 +171,81 @@ def _exam(model: ModelFile, data_path: str) -> tuple[NDArray[np.int64], Probabil
     return rows, np.concatenate(answers)
 
 
-def show_exam(card: dict[str, Any], model: Path, data: Path, audio: Path | None) -> None:
-    """Show the score and its worth, the confusion matrix with sounds, and the worst mistakes."""
+def show_exam(job: Job, model: Path, card: dict[str, Any], source: Job | None) -> None:
+    """Show the score and its worth, the confusion matrix with sounds, and the worst mistakes.
+
+    The sounds and the mistakes are those of the dataset `source`, while it is kept.
+    """
     measured = card["measured"]
-    tiles = st.columns(3)
-    if measured["tracks"]:
-        _show_accuracy(tiles[0], measured, "track")
-    _show_accuracy(tiles[1], measured, "segment")
-    tiles[2].metric("Guessing would give", f"{1 / len(measured['genres']):.0%}")
-    trusted = card["split"]["shares_tracks"] is False
-    say = st.info if trusted else st.warning
-    say(card["split"]["worth"], icon=":material/gavel:")
+    left, right = st.columns([2, 3])
+    with left:
+        _show_score(job, model, measured, card["split"])
+    with right:
+        picked = _show_confusion(measured)
+    if source is not None:
+        _show_music(measured, picked, model, card, source)
+    _show_per_genre(measured)
+
+
+def bundle(folder: Path) -> bytes:
+    """Return a model's folder as a zip file, which the classify page takes back."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for path in sorted(folder.iterdir()):
+            packed.write(path, f"my-model/{path.name}")
+    return buffer.getvalue()
+
+
+def _show_score(job: Job, model: Path, measured: dict[str, Any], split: dict[str, Any]) -> None:
+    """Show the share of tracks right, or of segments where tracks are unknown, and its worth."""
+    units: list[Literal["track", "segment"]] = ["track", "segment"]
+    of, *others = units if measured["tracks"] else units[1:]
+    with st.container(key="scored", horizontal=True, vertical_alignment="center"):
+        with st.container(key="stage", width="content"):
+            st.header(f"{measured[f'{of}_accuracy']:.0%}", anchor=False, width="content")
+        st.page_link(
+            "listen/classify.py",
+            label="Use it",
+            icon=":material/graphic_eq:",
+            query_params={"model": job.id},
+            width="content",
+        )
+        download(st, "Download", lambda: bundle(model), "my-model.zip")
+    st.markdown(
+        f"of {_right(measured, of)}. Guessing would give {1 / len(measured['genres']):.0%}.",
+        help=_INTERVAL,
+    )
+    said = [f"{measured['segment_accuracy']:.0%} of {_right(measured, of)}." for of in others]
+    st.caption(" ".join([*said, escape(split["worth"])]))
+
+
+def _right(measured: dict[str, Any], of: Literal["track", "segment"]) -> str:
+    interval = interval_in_words(accuracy_interval(measured, of))
+    return f"{measured[f'{of}s']} held-out {of}s right (95% interval {interval})"
+
+
+def _show_music(
+    measured: dict[str, Any], picked: int | None, model: Path, card: dict[str, Any], source: Job
+) -> None:
+    """Play the tracks of the cell that was picked, and show the worst mistakes."""
+    data, audio = source.folder / "data.parquet", audio_folder(source)
     rows, probabilities = _exam(ModelFile.at(model), str(data))
     dataset = read(str(data))
-    picked = _show_confusion(measured)
     if dataset.tracks is not None:
         labels, tracks = dataset.labels[rows], dataset.tracks[rows]
         geometric = card["training"]["network"] in GEOMETRIC
         judged, truth, names = mean_by_group(probabilities, labels, tracks, geometric)
         cells = truth * len(dataset.genres) + judged.argmax(axis=1)
         _play_cell(measured, picked, names, cells, dataset, audio)
-    _show_per_genre(measured)
     _show_mistakes(rows, probabilities, dataset, audio)
-
-
-def _show_accuracy(
-    tile: DeltaGenerator, measured: dict[str, Any], of: Literal["track", "segment"]
-) -> None:
-    tile.metric(
-        f"{of.capitalize()}s right (of {measured[f'{of}s']} held out)",
-        f"{measured[f'{of}_accuracy']:.0%}",
-        f"95% interval: {interval_in_words(accuracy_interval(measured, of))}",
-        delta_color="off",
-        delta_arrow="off",
-        help="With other music held out, of the same kind, the score would be another. The true "
-        "one lies in this interval with 95%: the fewer the tracks, the wider it is.",
-    )
 
 
 def _show_confusion(measured: dict[str, Any]) -> int | None:
     """Draw the confusion matrix; return the number of the cell that was clicked."""
     genres, matrix = measured["genres"], np.array(measured["confusion"])
     unit = "tracks" if measured["tracks"] else "segments"
-    st.header("What is taken for what", anchor=False)
+    with st.container(key="mixed_up"):
+        st.header("Which genres get mixed up (confusion matrix)", anchor=False)
     picked = chart(
         figure(
             go.Heatmap(
@@ -191,16 +268,18 @@ def _show_confusion(measured: dict[str, Any]) -> int | None:
                 showlegend=False,
                 hovertemplate="truth %{y}, verdict %{x}: %{hovertext}<extra></extra>",
             ),
-            x="verdict",
+            x=f"verdict (counts of {unit})",
             y="truth",
-            height=180 + 28 * len(genres),
-        ).update_yaxes(autorange="reversed"),
+            height=104 + 18 * len(genres),
+            margin={"l": 8, "r": 8, "t": 0, "b": 8},
+        )
+        .update_xaxes(range=[-0.5, len(genres) - 0.5])
+        .update_yaxes(range=[len(genres) - 0.5, -0.5]),
         f"Confusion matrix of {unit}: rows are the true genres, columns the verdicts.",
         key="confusion",
         on_select="rerun",
         selection_mode="points",
     )
-    st.caption(f"Counts of {unit}; the diagonal is right.")
     points = picked.selection.points if picked else []
     return points[0]["point_index"] if points else None
 
@@ -221,7 +300,7 @@ def _play_cell(
         np.flatnonzero(measured["confusion"]).tolist(),
         index=None,
         format_func=titles.__getitem__,
-        placeholder="What was taken for what",
+        placeholder="True genre and verdict",
     )
     chosen = listed if picked is None else picked
     if chosen is None:

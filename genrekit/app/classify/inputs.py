@@ -13,6 +13,7 @@ from genrekit.app import session
 from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import setting
+from genrekit.app.kit.inputs import INPUTS, fold, unfold
 from genrekit.app.kit.widgets import URL, choice, escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
@@ -24,15 +25,16 @@ from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.wording import the_first
 
 __all__ = [
+    "PAGE",
     "ModelChoice",
     "Sound",
     "bounded_song",
     "choose",
     "model_choices",
-    "offer_change",
     "plain_name",
 ]
 
+PAGE: Final = "classify"
 FILES: Final = "Your files"
 MICROPHONE: Final = "Microphone"
 COMPOSED: Final = "Freshly composed"
@@ -93,31 +95,16 @@ def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
     """
     bytes_ = int(1e6 * settings().upload_megabytes)
     _drop_files(key="drop_files", data={"bytes": bytes_}, on_dropped_change=_open_files)
-    with st.container(key="inputs"):
+    with st.container(key=INPUTS):
         sounds = _choose_sounds()
         model = _choose_model(models)
-    chosen = (model.label, *[sound.song.digest for sound in sounds])
-    if st.session_state.get("chosen") != chosen:
-        st.session_state.update(chosen=chosen, inputs_open=not sounds)
-    if not st.session_state["inputs_open"]:
-        st.html("<style>.st-key-inputs { display: none; }</style>")
+    fold(PAGE, (model.label, *[sound.song.digest for sound in sounds]) if sounds else None)
     return model, sounds
 
 
-def offer_change() -> None:
-    """Show the button that brings the inputs back."""
-    st.button(
-        "Change",
-        icon=":material/tune:",
-        key="change",
-        disabled=st.session_state["inputs_open"],
-        on_click=st.session_state.update,
-        kwargs={"inputs_open": True},
-    )
-
-
 def _open_files() -> None:
-    st.session_state.update(inputs_open=True, source=FILES)
+    unfold(PAGE)
+    st.session_state["source"] = FILES
 
 
 # -- models -----------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 import streamlit as st
 
 from genrekit.app.classify.download import verdicts_json
-from genrekit.app.classify.inputs import ModelChoice, Sound, offer_change
+from genrekit.app.classify.inputs import PAGE, ModelChoice, Sound
 from genrekit.app.classify.player import evidence_player
 from genrekit.app.classify.questions import Outcome, ask
 from genrekit.app.kit.charts import outcome_colours
+from genrekit.app.kit.inputs import offer_change
 from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import download, escape, show_error
 from genrekit.model.evaluation import accuracy_interval
@@ -117,7 +118,7 @@ def show_stage(outcome: Outcome, model: ModelChoice) -> None:
         st.header(escape(sound.name), anchor=False, width="content")
         heard_by = "" if model.own else f" · {escape(model.label)}"
         st.caption("" if result is None else _facts(result) + heard_by, width="stretch")
-        offer_change()
+        offer_change(PAGE)
     if result is None:
         show_error(outcome.problem)
         st.caption("This file can't be classified. Try another.")

@@ -16,6 +16,7 @@ from streamlit import config
 from streamlit.runtime import RuntimeState, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from genrekit.app import session
 from genrekit.system import libc
 from genrekit.system.memory import trim_memory
 
@@ -23,8 +24,9 @@ __all__ = ["forget_visitors", "freeze", "remember_visitor", "share_arena", "tidy
 
 _TIDY_SECONDS: Final = 4.0
 
-# When each visitor's session was last known to be connected, by its id, in s.
+# When each visitor's session was last known to be connected, by its id, in s, and whose it is.
 _connected: dict[str, float] = {}
+_owners: dict[str, str] = {}
 
 
 def share_arena() -> None:
@@ -43,9 +45,10 @@ def freeze() -> None:
 
 
 def remember_visitor() -> None:
-    """Note the session of the visitor whose page is being run, for `forget_visitors`."""
+    """Note the session of the visitor whose page is being run, for `tidy`."""
     context = get_script_run_ctx(suppress_warning=True)
     if context is not None:
+        _owners[context.session_id] = session.owner()
         _connected[context.session_id] = monotonic()
 
 
@@ -55,11 +58,17 @@ def tidy_seconds() -> float:
 
 
 async def tidy() -> None:
-    """Free what visitors who have left brought along, every `tidy_seconds`, for ever."""
+    """Free what visitors who have left brought along, every `tidy_seconds`, for ever.
+
+    The queue of jobs is told who is here.
+    """
     while True:
         await asyncio.sleep(tidy_seconds())
         if forget_visitors():
             await to_thread.run_sync(trim_memory)
+        active = get_instance().is_active_session
+        here = {owner for session_id, owner in _owners.items() if active(session_id)}
+        await to_thread.run_sync(session.jobs().note_present, here)
 
 
 def forget_visitors() -> int:
@@ -74,12 +83,12 @@ def forget_visitors() -> int:
     # reached the limit, so this has to happen one call earlier.
     longest = config.get_option("server.disconnectedSessionTTL") - 2 * tidy_seconds()
     ended = 0
-    for session, seen in list(_connected.items()):
-        if runtime.is_active_session(session):
-            _connected[session] = now
+    for session_id, seen in list(_connected.items()):
+        if runtime.is_active_session(session_id):
+            _connected[session_id] = now
         elif now - seen >= longest:
-            del _connected[session]
-            runtime.close_session(session)
+            del _connected[session_id], _owners[session_id]
+            runtime.close_session(session_id)
             ended += 1
     if not _connected and runtime.state == RuntimeState.NO_SESSIONS_CONNECTED:
         st.cache_data.clear()  # every time: a run may outlive its visitor, and cache its result

@@ -9,6 +9,7 @@
     log.txt       the commands' standard error
     finished      the number of commands that are done
     stopped       why it was ended: "cancelled" or "time limit"; the process ends at once
+    seen          touched while its visitor is here
     stop early    present if training is to end after this epoch; the process removes it
 
 Its input and output are in the same folder. A job that was started, holds no lock and has no exit
@@ -26,6 +27,7 @@ from typing import Any, Final, Literal
 
 __all__ = [
     "JOB_ID",
+    "SEEN",
     "STARTED",
     "STOPPED",
     "STOP_EARLY",
@@ -41,6 +43,9 @@ JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 STARTED: Final = "started"
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
+SEEN: Final = "seen"
+# A page that is loaded again, or a phone in a pocket, comes back within that time.
+_GONE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ class Job:
     @property
     def active(self) -> bool:
         return self.status in ("waiting", "running")
+
+    @property
+    def alone(self) -> bool:
+        """True if its visitor has left."""
+        seen = self.created
+        with contextlib.suppress(FileNotFoundError):
+            seen = (self.folder / SEEN).stat().st_mtime
+        return time.time() - seen > _GONE_SECONDS
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events so far; a line that is still being written comes later."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, is_locked
+from genrekit.app.jobs.length import is_short
 from genrekit.app.logs import event, short
 from genrekit.system import threads
 from genrekit.system.files import write_whole
@@ -21,8 +22,10 @@ from genrekit.system.files import write_whole
 __all__ = [
     "end_unstarted",
     "forget_run",
+    "give_way",
     "is_ours",
     "kill",
+    "niceness",
     "start",
     "wait_until_reaped",
     "wait_until_unlocked",
@@ -32,6 +35,17 @@ _POLL_SECONDS: Final = 0.02
 _DIE_SECONDS: Final = 5.0
 _STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 _UNSTARTED: Final = 3
+# Beside a long job, a short one gets three quarters of a processor that both want.
+_NICE_SHORT: Final = 5
+_NICE_LONG: Final = 10
+_NICEST: Final = 19
+
+
+def niceness(job: Job) -> int:
+    """Return how far a job gives way to the server, to short jobs and to visitors who are here."""
+    if job.alone:
+        return _NICEST
+    return _NICE_SHORT if is_short(job) else _NICE_LONG
 
 
 def start(job: Job) -> bool:
@@ -121,6 +135,19 @@ def kill(job: Job) -> None:
         with contextlib.suppress(OSError, ValueError):
             if (job.folder / "where").read_text() == _here():
                 os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
+
+
+def give_way(job: Job) -> None:
+    """Have a running job, if it is of this machine, give way as far as it should by now.
+
+    Without the right to it, a job whose visitor has come back stays as nice as it was.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if is_locked(job.folder / "lock") and (job.folder / "where").read_text() == _here():
+            group, nice = int((job.folder / STARTED).read_text()), niceness(job)
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PGRP, group, min(_NICEST, ours + nice))
+            Path(f"/proc/{group}/autogroup").write_text(str(nice))
 
 
 def _here() -> str:

@@ -13,13 +13,16 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from genrekit.app.jobs import process, storage
-from genrekit.app.jobs.job import JOB_ID, STOP_EARLY, STOPPED, Job, read_job
+from genrekit.app.jobs.job import JOB_ID, SEEN, STARTED, STOP_EARLY, STOPPED, Job, read_job
+from genrekit.app.jobs.length import expected_seconds, is_short, remaining_seconds
+from genrekit.app.jobs.turns import Turn, in_turn, may_start, seconds_until
 from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
@@ -34,6 +37,9 @@ _CLEAN_SECONDS: Final = 300
 _QUEUE_SECONDS: Final = 20.0
 _HASTY_SECONDS: Final = 2.0
 _STARTS: Final = 3
+# How slow the machine is, is judged by so many jobs that are done, and at most so far from usual.
+_RECENT: Final = 5
+_PACE: Final = 5.0
 
 
 class JobRefused(GenreKitError):
@@ -56,6 +62,7 @@ class Jobs:
         self._closed = False
         self._stopping = False
         self._failed_starts: dict[str, int] = {}
+        self._alone: set[str] = set()
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
             self._remove_leftovers()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -134,10 +141,21 @@ class Jobs:
         found = (read_job(path) for path in self.root.iterdir() if JOB_ID.fullmatch(path.name))
         return sorted((job for job in found if job), key=lambda job: job.created)
 
-    def position_in_queue(self, job: Job) -> int:
-        """Return how many jobs are ahead of this one."""
-        waiting = [other.id for other in self.all() if other.status == "waiting"]
-        return waiting.index(job.id) if job.id in waiting else 0
+    def place_in_queue(self, job: Job) -> tuple[int, float]:
+        """Return how many jobs are ahead of this one, and about how long it waits, in s."""
+        waiting, running, pace = self._turns(self.all())
+        ids = [turn.id for turn in in_turn(waiting)]
+        if job.id not in ids:
+            return 0, 0.0
+        seconds = seconds_until(job.id, waiting, running, self.settings.jobs_at_once)
+        return ids.index(job.id), pace * seconds
+
+    def note_present(self, owners: Collection[str]) -> None:
+        """Note which visitors are here, every few seconds: the jobs of others give way."""
+        for job in self.all():
+            if job.owner in owners and job.active:
+                with contextlib.suppress(OSError):  # removed in the meantime
+                    (job.folder / SEEN).touch()
 
     def cancel(self, job: Job) -> None:
         """End a job; what it has finished stays in its folder."""
@@ -162,6 +180,7 @@ class Jobs:
             self._check_open()
             self._check_quota(self.all(), job.owner)
             process.forget_run(job)
+            (job.folder / SEEN).touch()
             event("job resumed", job=short(job.id), kind=job.kind)
         self._wake.set()
 
@@ -251,23 +270,50 @@ class Jobs:
     def _tend(self) -> bool:
         """Start and end jobs as the limits say; return whether any runs or waits."""
         with self._queue():
-            jobs = self.all()
-            status = {job.id: job.status for job in jobs}
-            running = [job for job in jobs if status[job.id] == "running"]
-            waiting = [job for job in jobs if status[job.id] == "waiting"]
-            for job in running:
-                if job.seconds() > 60 * self.settings.job_minutes:
-                    write_whole(job.folder / STOPPED, "time limit")
-                    process.kill(job)
-                    event("job over its time", job=short(job.id), kind=job.kind)
-            free = self.settings.jobs_at_once - len(running)
-            for job in waiting:
-                if free > 0:
-                    free -= self._begin(job)
+            jobs = {job.id: job for job in self.all()}
+            waiting, running, _ = self._turns(list(jobs.values()))
+            for turn in running:
+                self._tend_running(jobs[turn.id])
+            for turn in in_turn(waiting):
+                at_once = self.settings.jobs_at_once
+                if may_start(turn, running, at_once) and self._begin(jobs[turn.id]):
+                    running.append(turn)
             if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
                 self._cleaned = time.monotonic()
                 self._clean()
         return bool(running or waiting)
+
+    @staticmethod
+    def _turns(jobs: Sequence[Job]) -> tuple[list[Turn], list[Turn], float]:
+        """Return the turns of waiting and of running jobs, and how slow this machine is."""
+        status = {job.id: job.status for job in jobs}
+        begun = [job for job in jobs if (job.folder / STARTED).exists()]
+        waiting = [
+            Turn(
+                *(job.id, job.created, expected_seconds(job), is_short(job), job.alone),
+                sum(job.created < other.created for other in begun),
+            )
+            for job in jobs
+            if status[job.id] == "waiting"
+        ]
+        running = [
+            Turn(job.id, job.created, remaining_seconds(job), is_short(job))
+            for job in jobs
+            if status[job.id] == "running"
+        ]
+        done = [job for job in jobs if status[job.id] == "done"][-_RECENT:]
+        paces = [job.seconds() / expected_seconds(job) for job in done]
+        return waiting, running, min(max(median(paces or [1.0]), 1 / _PACE), _PACE)
+
+    def _tend_running(self, job: Job) -> None:
+        """End a job that runs too long; have it give way while its visitor is gone."""
+        if job.seconds() > 60 * self.settings.job_minutes:
+            write_whole(job.folder / STOPPED, "time limit")
+            process.kill(job)
+            event("job over its time", job=short(job.id), kind=job.kind)
+        elif job.alone != (job.id in self._alone):
+            process.give_way(job)
+            self._alone ^= {job.id}
 
     def _begin(self, job: Job) -> bool:
         """Start a job; after repeated failures make it a failed one, as others wait behind it."""

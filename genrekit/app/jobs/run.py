@@ -14,19 +14,20 @@ import time
 from pathlib import Path
 from typing import Final
 
-from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED
+from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, read_job
+from genrekit.app.jobs.process import niceness
 from genrekit.app.logs import places
 from genrekit.cli.main import main as genrekit
 from genrekit.system.files import write_whole
 
 DEFECT: Final = 3
-NICENESS: Final = 5
 _LOOK_SECONDS: Final = 0.2
 
 
 def main(folder: str) -> int:
-    _give_way()
-    about = json.loads((Path(folder) / "job.json").read_text(encoding="utf-8"))
+    job = read_job(Path(folder))
+    assert job is not None  # the server has just read it
+    _give_way(niceness(job))
     os.chdir(folder)
     if not Path(STARTED).exists():  # the server was killed before it wrote this
         write_whole(Path(STARTED), str(os.getpid()))
@@ -34,8 +35,8 @@ def main(folder: str) -> int:
     finished = Path("finished")  # the number of commands that a resumed job skips
     first = int(finished.read_text()) if finished.exists() else 0
     worst = 0
-    for number, command in enumerate(about["commands"][first:], start=first):
-        _emit({"type": "step", "step": number, "of": len(about["commands"]), "name": command[0]})
+    for number, command in enumerate(job.commands[first:], start=first):
+        _emit({"type": "step", "step": number, "of": len(job.commands), "name": command[0]})
         try:
             status = genrekit(command)
         except SystemExit as end:  # argparse refuses the options
@@ -50,12 +51,12 @@ def main(folder: str) -> int:
     return worst
 
 
-def _give_way() -> None:
-    """Give the server the processors whenever it needs them."""
-    os.nice(NICENESS)
+def _give_way(by: int) -> None:
+    """Give the server, and shorter jobs, the processors whenever they need them."""
+    os.nice(by)
     # Where Linux divides time among sessions first, niceness counts only within a session.
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(NICENESS))
+        Path("/proc/self/autogroup").write_text(str(by))
 
 
 def _obey(folder: Path) -> None:

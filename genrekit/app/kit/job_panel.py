@@ -1,19 +1,22 @@
 """A panel for any job: its progress, its messages and its controls."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
 from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.length import progress
 from genrekit.app.kit.widgets import escape, list_skipped, plain_errors, show_error
 from genrekit.app.session import jobs
 from genrekit.dataset.dataset import Skipped
-from genrekit.wording import duration
+from genrekit.wording import counted, duration
 
-__all__ = ["job_panel"]
+__all__ = ["Events", "job_panel", "show_origin", "show_state", "watch"]
 
+Events = list[dict[str, Any]]
 _REFRESH_SECONDS: Final = 1.0
 _SAYS: Final = {
     "waiting": "Waiting for its turn",
@@ -28,60 +31,69 @@ _SAYS: Final = {
 
 
 def job_panel(job: Job) -> None:
-    """Draw the panel; it refreshes itself while the job runs, and the page when it ends."""
+    """Draw the panel of a job."""
+    watch(job, _panel)
+
+
+def watch(job: Job, draw: Callable[[Job, Events], None], seconds: float = _REFRESH_SECONDS) -> None:
+    """Draw a job and its events, every so many seconds while it is active.
+
+    The page is drawn again when the job ends.
+    """
     active = job.active
-    st.fragment(run_every=_REFRESH_SECONDS if active else None)(_panel)(job, active)
+    st.fragment(run_every=seconds if active else None)(_again)(job, active, draw)
 
 
-def _panel(job: Job, was_active: bool) -> None:
-    status = job.status
+def _again(job: Job, was_active: bool, draw: Callable[[Job, Events], None]) -> None:
     if was_active and not job.active:
         st.rerun()
-    events = job.events()
-    with st.container(border=True), plain_errors():
-        st.markdown(f"**{escape(job.title)}**: {_SAYS[status]}{_queue(job, status)}")
-        done, total, unit = progress = _progress(events)
-        if status == "running":
-            st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
-        errors = [event["message"] for event in events if event["type"] == "error"]
-        if status == "failed" and not errors:
-            errors = ["It stopped without saying why. Try again, or see its log below."]
-        for message in errors:
-            show_error(message)
-        if status != "done":  # then the page shows them with what was made
-            skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
-            if skipped:
-                list_skipped(skipped)
-        _buttons(job, status, progress)
-        with st.expander("Run it yourself, and its log"):
-            st.caption("The same work on your own computer:")
-            st.code(_commands(job), language="shell")
-            log = job.log()
-            if log:
-                st.caption("What it wrote:")
-                st.code(log, language=None, height=200)
+    with plain_errors():
+        draw(job, job.events())
+
+
+def _panel(job: Job, events: Events) -> None:
+    with st.container(border=True):
+        show_state(job, events, f"**{escape(job.title)}**: ")
+        show_origin(job)
+
+
+def show_state(job: Job, events: Events, title: str = "") -> None:
+    """Show the state of a job, its progress, its messages and its controls."""
+    status = job.status
+    done, total, unit = at = progress(events)
+    if title or status != "running":
+        st.markdown(f"{title}{_SAYS[status]}{_queue(job, status)}")
+    if status == "running":
+        st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
+    errors = [event["message"] for event in events if event["type"] == "error"]
+    if status == "failed" and not errors:
+        errors = ["It stopped without saying why. Try again, or see its log below."]
+    for message in errors:
+        show_error(message)
+    if status != "done":  # then the page shows them with what was made
+        skipped = [Skipped(**skip) for event in events for skip in event.get("skipped", ())]
+        if skipped:
+            list_skipped(skipped)
+    _buttons(job, status, at)
+
+
+def show_origin(job: Job) -> None:
+    """Show the commands of a job, to be run elsewhere, and its log."""
+    with st.expander("Run it yourself, and its log"):
+        st.caption("The same work on your own computer:")
+        st.code(_commands(job), language="shell")
+        log = job.log()
+        if log:
+            st.caption("What it wrote:")
+            st.code(log, language=None, height=200)
 
 
 def _queue(job: Job, status: str) -> str:
     if status != "waiting":
         return ""
-    before = jobs().position_in_queue(job)
-    return f" ({before} before it)" if before else " (it is next)"
-
-
-def _progress(events: list[dict[str, Any]]) -> tuple[int, int, str]:
-    """Return done, total and unit of the current step."""
-    for event in reversed(events):
-        if event["type"] == "track":
-            return event["done"], event["total"], "tracks"
-        if event["type"] == "epoch":
-            start = next((e for e in events if e["type"] == "start"), {"epochs": 0})
-            if start.get("recipe") == "fit":  # it has no epochs
-                break
-            return event["epoch"], start["epochs"], "epochs"
-        if event["type"] == "step":
-            break
-    return 0, 0, ""
+    before, seconds = jobs().place_in_queue(job)
+    place = f"{counted(before, 'job')} before it" if before else "it is next"
+    return f" (about {duration(max(1, round(seconds)))}; {place})"
 
 
 def _speed(job: Job, done: int, total: int, unit: str) -> str:
@@ -92,18 +104,22 @@ def _speed(job: Job, done: int, total: int, unit: str) -> str:
     return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
 
 
-def _buttons(job: Job, status: str, progress: tuple[int, int, str]) -> None:
+def _buttons(job: Job, status: str, at: tuple[int, int, str]) -> None:
     if status in ("waiting", "running"):
-        keep, cancel = st.columns(2)
-        if cancel.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
-            jobs().cancel(job)
-            st.rerun()
-        done, total, unit = progress
+        row = st.container(horizontal=True)
+        done, total, unit = at
         learned = job.kind == "model" and unit == "epochs" and done < total
-        if learned and keep.button(
-            "Stop early, keep the model", icon=":material/stop_circle:", key=f"stop-{job.id}"
+        kept = "best" if "best" in job.commands[-1] else "last"
+        if learned and row.button(
+            f"Stop and keep the {kept} epoch",
+            icon=":material/stop_circle:",
+            type="primary",
+            key=f"stop-{job.id}",
         ):
             jobs().stop_early(job)
+        if row.button("Cancel", icon=":material/cancel:", key=f"cancel-{job.id}"):
+            jobs().cancel(job)
+            st.rerun()
     elif status != "done" and st.button(
         "Try again" if status == "failed" else "Resume",
         icon=":material/replay:",

@@ -1,0 +1,107 @@
+"""Whose turn it is: a queue as numbers, whose clock is advanced by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genrekit.app.jobs.job import Job
+from genrekit.app.jobs.length import expected_seconds, is_short, progress
+from genrekit.app.jobs.turns import MOST_OVERTAKES, Turn, in_turn, may_start, seconds_until
+
+
+def short(name: str, created: float = 0.0, **more: float) -> Turn:
+    return Turn(name, created, more.pop("seconds", 5.0), True, **more)
+
+
+def long(name: str, created: float = 0.0, **more: float) -> Turn:
+    return Turn(name, created, more.pop("seconds", 100.0), False, **more)
+
+
+def names(turns) -> str:
+    return "".join(turn.id for turn in turns)
+
+
+def test_short_jobs_and_visitors_who_are_here_go_first():
+    waiting = [long("a", 1), short("b", 2, alone=True), long("c", 3, alone=True), short("d", 4)]
+    assert names(in_turn(waiting)) == "dabc"
+
+
+def test_jobs_of_a_kind_go_in_order():
+    assert names(in_turn([short("c", 3), short("a", 1), short("b", 2)])) == "abc"
+
+
+def test_a_job_that_was_overtaken_often_enough_goes_first():
+    patient = long("p", 1, alone=True, overtaken=MOST_OVERTAKES - 1)
+    assert names(in_turn([patient, short("b", 2)])) == "bp"
+    assert names(in_turn([replace(patient, overtaken=MOST_OVERTAKES), short("b", 2)])) == "pb"
+
+
+def test_one_place_more_is_for_short_jobs():
+    assert may_start(long("a"), [], 1)
+    assert not may_start(long("b"), [long("a")], 1)
+    assert may_start(short("b"), [long("a")], 1)
+    assert not may_start(short("c"), [long("a"), short("b")], 1)
+    assert may_start(long("b"), [short("a")], 1), "short jobs do not keep a long one out"
+    assert may_start(long("b"), [long("a"), short("c")], 2)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_nobody_waits_for_ever(alone):
+    """A short job comes every second, for hours, and each takes five: the long one starts soon."""
+    waiting, running = [long("x", 0, alone=alone)], []
+    overtakes = 0
+    for second in range(10_000):
+        waiting.append(short(f"s{second}", second + 1))
+        running = [one for one in running if one.seconds > second]
+        while turn := next((one for one in in_turn(waiting) if may_start(one, running, 1)), None):
+            if turn.id == "x":
+                assert overtakes <= MOST_OVERTAKES
+                return
+            overtakes += 1
+            running.append(replace(turn, seconds=second + turn.seconds))
+            waiting.remove(turn)
+            waiting = [
+                replace(one, overtaken=one.overtaken + (one.created < turn.created))
+                for one in waiting
+            ]
+    pytest.fail("it never started")
+
+
+def test_the_wait_is_what_the_queue_then_does():
+    running = [long("r", seconds=30.0), short("q", seconds=4.0)]
+    waiting = [long("a", 1, seconds=100.0), long("b", 2), short("c", 3), short("d", 4)]
+    wait = {turn.id: seconds_until(turn.id, waiting, running, 1) for turn in waiting}
+    assert wait == {"c": 4.0, "d": 9.0, "a": 30.0, "b": 130.0}
+
+
+def job(folder: Path, *commands: list[str]) -> Job:
+    return Job(folder, "dataset", "Test", tuple(map(tuple, commands)), "me", 0.0)
+
+
+def test_the_demo_is_short_and_a_convolutional_network_is_long(tmp_path):
+    (tmp_path / "data.parquet").write_bytes(bytes(4_000_000))
+    demo = job(tmp_path, ["demo-data", "audio"], ["preprocess", "audio", "-o", "data.parquet"])
+    assert is_short(demo)
+    assert expected_seconds(demo) < 10
+
+    def train(network: str, epochs: int) -> Job:
+        options = ["--network", network, "--epochs", str(epochs)]
+        return job(tmp_path, ["train", "data.parquet", "-o", "model", *options])
+
+    assert is_short(train("mlp", 50))
+    assert not is_short(train("cnn", 30))
+    assert not is_short(train("mlp", 10_000))
+
+
+def test_much_music_is_long_whatever_is_done_with_it(tmp_path):
+    (tmp_path / "audio").mkdir()
+    with (tmp_path / "audio" / "song.wav").open("wb") as file:
+        file.truncate(10**9)
+    assert not is_short(job(tmp_path, ["preprocess", "audio", "-o", "data.parquet"]))
+
+
+def test_progress_is_of_the_present_command():
+    track = {"type": "track", "done": 3, "total": 9}
+    assert progress([track]) == (3, 9, "tracks")
+    assert progress([track, {"type": "step"}]) == (0, 0, "")

@@ -1,0 +1,58 @@
+"""The train page in a real browser: what is on the first screen, and what moves."""
+
+from typing import Any
+
+import pytest
+from stage import SCREENS, off_screen
+
+PATIENT_MS = 180_000
+
+
+@pytest.fixture(scope="module")
+def dataset(app_url: str, browser: Any, _first_visit: None) -> str:
+    """The query of a finished demo dataset."""
+    tab = browser.new_page()
+    tab.set_default_timeout(PATIENT_MS)
+    tab.goto(f"{app_url}/dataset")
+    tab.get_by_role("button", name="Make the demo dataset").click()
+    tab.get_by_role("heading", name="What you have now").wait_for()
+    query: str = tab.url.partition("?")[2]
+    tab.context.close()
+    return query
+
+
+@pytest.mark.parametrize(("width", "height", "query"), SCREENS)
+def test_a_run_and_then_its_result_are_on_the_first_screen(
+    app_url: str, page: Any, dataset: str, width: int, height: int, query: str
+) -> None:
+    page.set_default_timeout(PATIENT_MS)
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{app_url}/train?{dataset}&epochs=200&{query}")
+    train = page.get_by_role("button", name="Train", exact=True)
+    train.click()
+    stop = page.get_by_role("button", name="Stop and keep the best epoch")
+    stop.wait_for()
+    score = page.locator(".st-key-stage h2")
+    curves = page.locator(".js-plotly-plot")
+    curves.nth(1).wait_for()
+    change = page.get_by_role("button", name="Change")
+    progress = page.get_by_test_id("stProgress")
+    wide = [curves.nth(1), page.get_by_text("loss on held-out music")] if width > 390 else []
+    seen = [change, score, progress, stop, curves.first, *wide]
+    assert off_screen(page, seen) == []
+    assert not train.is_visible(), "what was chosen is one line"
+
+    said = page.get_by_text("of the held-out segments right after epoch")
+    text = said.inner_text()
+    page.wait_for_function(
+        "text => !document.body.innerText.includes(text)", arg=text, timeout=PATIENT_MS
+    )
+    stop.click()
+    mixed_up = page.get_by_role("heading", name="Which genres get mixed up (confusion matrix)")
+    mixed_up.wait_for()
+    curves.first.wait_for()
+    use = page.get_by_role("link", name="Use it")
+    assert off_screen(page, [change, score, use, mixed_up, curves.first]) == []
+    use.click()
+    page.get_by_role("heading", name="Classify a song").wait_for()
+    assert page.problems == []
