@@ -35,6 +35,7 @@ __all__ = [
 
 FILES: Final = "Your files"
 MICROPHONE: Final = "Microphone"
+LIVE: Final = "Live"
 COMPOSED: Final = "Freshly composed"
 EXAMPLE_SECONDS: Final = (6, 60)
 EXAMPLE_TAKES: Final = 999
@@ -85,8 +86,8 @@ class Sound:
 # -- both ---------------------------------------------------------------------------------------
 
 
-def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
-    """Let the visitor choose a model and the sounds to classify.
+def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound] | None]:
+    """Let the visitor choose a model and the sounds to classify: None is the microphone, live.
 
     A choice hides these inputs and leaves the page to its result. They stay on the page, unseen:
     a file may be dropped anywhere, and the uploader takes it.
@@ -96,9 +97,9 @@ def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
     with st.container(key="inputs"):
         sounds = _choose_sounds()
         model = _choose_model(models)
-    chosen = (model.label, *[sound.song.digest for sound in sounds])
+    chosen = (model.label, *([LIVE] if sounds is None else [one.song.digest for one in sounds]))
     if st.session_state.get("chosen") != chosen:
-        st.session_state.update(chosen=chosen, inputs_open=not sounds)
+        st.session_state.update(chosen=chosen, inputs_open=sounds == [])
     if not st.session_state["inputs_open"]:
         st.html("<style>.st-key-inputs { display: none; }</style>")
     return model, sounds
@@ -157,8 +158,11 @@ def _choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
 # -- sounds -----------------------------------------------------------------------------------
 
 
-def _choose_sounds() -> list[Sound]:
-    source = choice("What should it listen to?", [FILES, MICROPHONE, EXAMPLE], "source")
+def _choose_sounds() -> list[Sound] | None:
+    sources = [FILES, MICROPHONE, EXAMPLE, *([LIVE] if settings().live_places else [])]
+    source = choice("What should it listen to?", sources, "source")
+    if source == LIVE:
+        return None
     if source == EXAMPLE:
         return _example()
     return _recording() if source == MICROPHONE else _uploads()
