@@ -5,6 +5,7 @@ import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import monotonic
 from types import SimpleNamespace
 
 import numpy as np
@@ -184,12 +185,13 @@ def test_a_connection_that_says_nothing_is_given_up(server, me, monkeypatch):
 
 
 def test_one_request_at_a_time_and_few_a_second(server, me):
-    assert server.ask(me, sound(1))[0] == 200
-    assert server.ask(me, sound(1), pause=False)[0] == 429
+    begun = monotonic()
+    for _ in range(3):
+        assert server.ask(me, sound(1), pause=False)[0] == 200
+    assert monotonic() - begun > 0.4
     with me.busy:
         assert server.ask(me, sound(1))[0] == 429
-    assert server.ask(me, sound(1))[0] == 200
-    assert len(server.heard) == 2
+    assert len(server.heard) == 3
 
 
 def test_stopping_forgets_the_sound_and_frees_the_place(server, me):

@@ -60,10 +60,11 @@ async def _said(request: Request) -> dict[str, Any]:
     rate = request.headers.get("x-rate", "")
     if not (rate.isascii() and rate.isdigit() and len(rate) < 7 and int(rate) in _RATES_HZ):
         raise _Refused(400, "The microphone has a sample rate that cannot be used.")
-    if monotonic() - listener.asked < _LEAST_SECONDS or not listener.busy.acquire(blocking=False):
-        raise _Refused(429, "The page asks too often.")
-    listener.asked = monotonic()
+    if not listener.busy.acquire(blocking=False):
+        raise _Refused(429, "The server is busy with what it has heard before.")
     try:
+        await asyncio.sleep(listener.asked + _LEAST_SECONDS - monotonic())
+        listener.asked = monotonic()
         samples = await _samples(request, HEARD_SECONDS * int(rate))
         return await to_thread.run_sync(_judged, listener, samples, int(rate), limiter=_threads)
     finally:
