@@ -148,6 +148,15 @@ def test_all_of_it_is_on_the_first_screen(
     assert page.problems == []
 
 
+def test_it_is_two_clicks_from_home(app_url: str, page: Any) -> None:
+    page.set_default_timeout(PATIENT_MS)
+    page.goto(app_url)
+    page.get_by_role("button", name="Let it listen").click()
+    start(page.locator("[data-part=view]:not([inert])"))
+    page.locator("[data-part=odds] li").first.wait_for()
+    assert page.problems == []
+
+
 def test_nobody_is_barred_from_listening(app_url: str, page: Any) -> None:
     view = open_page(page, app_url)
     view.get_by_role("button").press("Enter")

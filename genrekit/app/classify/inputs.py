@@ -24,6 +24,7 @@ from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.wording import the_first
 
 __all__ = [
+    "LIVE",
     "ModelChoice",
     "Sound",
     "bounded_song",
