@@ -200,7 +200,7 @@ def test_stopping_forgets_the_sound_and_frees_the_place(server, me):
     status, said = server.ask(other, sound(1))
     assert (status, list(said)) == (200, ["place"])
     assert "number 1 in line" in said["place"]
-    assert "within 120 seconds" in said["place"]
+    assert "within 120 s" in said["place"]
     assert server.ask(me, method="DELETE") == (200, {})
     assert server.ask(other, sound(2))[1]["title"] == "Jazz"
     server.ask(other, method="DELETE")

@@ -17,6 +17,7 @@ const LOUDEST_DB = -25, FAINTEST_DB = -95;
 
 // The microphone as it is: what makes speech clear takes music away.
 const AUDIO = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+const LISTENING = "Listening. Sound stays in memory, is judged and forgotten.";
 const PROBLEMS = {
   insecure: "Browsers allow the microphone only on pages that start with https:// and on the computer that runs the app. Open this page with https://, or ask your host for it.",
   NotAllowedError: "The browser doesn't allow this page to use the microphone. Allow it beside the address, then start again.",
@@ -33,7 +34,6 @@ class Live {
     this.part = parts(root);
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.part.button.addEventListener("click", () => (this.run ? this.stop() : this.start()));
-    window.addEventListener("pagehide", () => this.stop());
     this.clear();
   }
 
@@ -72,7 +72,7 @@ class Live {
     });
     microphone.connect(run.samples);
     microphone.connect(run.analyser);
-    this.say("Listening. Sound stays in memory, is judged and forgotten.");
+    this.say(LISTENING);
     this.clear();
     this.look(run);
   }
@@ -136,7 +136,7 @@ class Live {
     else if (said.problem) this.say(said.problem, true);
     else if (said.place) this.say(said.place);
     else {
-      this.say("Listening. Sound stays in memory, is judged and forgotten.");
+      this.say(LISTENING);
       this.show(said);
     }
   }

@@ -53,10 +53,8 @@ def listen(listener: Listener, samples: Samples, rate: int) -> dict[str, Any]:
     """
     place = places().ask(listener.token)
     if place is None:
-        return {
-            "ended": f"Others are waiting, and you have had {TURN_SECONDS:.0f} seconds. Start "
-            "again to get in line."
-        }
+        had = f"Others are waiting, and you have had {TURN_SECONDS:.0f} s."
+        return {"ended": f"{had} Start again to get in line."}
     if place.number:
         return {"place": _in_line(place)}
     heard = listener.hear(samples, rate)
@@ -69,7 +67,7 @@ def _in_line(place: Place) -> str:
     longest = _TENS * (1 + int(place.seconds / _TENS))
     return (
         f"{counted(settings().live_places, 'person is', 'people are')} listening already. You are "
-        f"number {place.number} in line, and your turn comes within {longest} seconds."
+        f"number {place.number} in line, and your turn comes within {longest} s."
     )
 
 

@@ -81,7 +81,7 @@ async def _samples(request: Request, most: int) -> Samples:
             async for piece in request.stream():
                 body += piece
                 if len(body) > 2 * most:
-                    raise _Refused(413, f"That is more than {HEARD_SECONDS} seconds of sound.")
+                    raise _Refused(413, f"That is more than {HEARD_SECONDS} s of sound.")
     except TimeoutError:
         raise _Refused(408, "The connection is too slow for live listening.") from None
     except ClientDisconnect:
