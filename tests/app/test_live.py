@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from page_tools import exhibit
 from starlette.applications import Starlette
-from streamlit import config
 
 from genrekit.app.classify import listener as listening
 from genrekit.app.classify import live as classify_live
@@ -240,11 +239,6 @@ def test_what_goes_wrong_is_one_sentence(server, me, monkeypatch, error, sentenc
     assert (status, list(said)) == (503, ["problem"])
     assert sentence in said["problem"]
     assert server.ask(me, sound(1))[0] == 503, "it can be asked again"
-
-
-def test_the_address_is_below_the_base_path(monkeypatch):
-    monkeypatch.setattr(config, "get_option", lambda _: "/music/")
-    assert [route.path for route in live.routes()] == ["/music/live"]
 
 
 # -- the page ---------------------------------------------------------------------------------
