@@ -108,7 +108,7 @@ def _load(options: argparse.Namespace) -> int:
         f"\n{paints() or 'No Chromium or no Playwright: first paints are not measured.'}",
         flush=True,
     )
-    crowd = load(options.visitors, options.stay)
+    crowd = load(options.visitors, options.stay, live=options.live)
     print(f"\n{crowd}", flush=True)
     return 1 if crowd.lost else 0
 
@@ -146,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--visitors", type=_count, default=50, help="(%(default)s)")
     load.add_argument("--stay", type=_count, default=60, metavar="SECONDS",
         help="how long all of them are there (%(default)s)")  # fmt: skip
+    load.add_argument("--live", type=int, default=0, metavar="N",
+        help="of the visitors, how many listen with their microphones (%(default)s)")  # fmt: skip
     return parser
 
 

@@ -2,7 +2,7 @@
 
 Visitors speak the protocol that browsers speak. Most look at all pages and change what can be
 changed; one in five has songs classified, and one in 25 brings a dataset and trains on it. Between
-two actions each thinks for a while.
+two actions each thinks for a while. Others, if asked for, have a model listen to their microphone.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ PAGES = (
 THINK_SECONDS = (3.0, 10.0)
 ARRIVE_SECONDS = 15.0
 SIMPLE_GOAL = 0.3
+LIVE_GOAL = 2.0
 MEMORY_GOAL = 1.1
 # How long a session is kept for a visitor who may come back: shorter here than usual.
 KEEP_SECONDS = 10
@@ -34,6 +35,10 @@ KEEP_SECONDS = 10
 FORGET_SECONDS = 80.0
 JOB_SECONDS = 120.0
 SONG_SECONDS = 20
+LIVE = "live: sound to bars"
+# As live.js asks.
+LIVE_SECONDS = 0.5
+LIVE_RATE_HZ = 48_000
 
 
 @dataclass
@@ -64,6 +69,13 @@ class Load:
             for time in times
         ]
 
+    def _live(self) -> list[str]:
+        if not self.seconds[LIVE]:
+            return []
+        p95 = float(np.percentile(self.seconds[LIVE], 95))
+        said = f"goal {LIVE_GOAL:g} s, {verdict(p95 <= LIVE_GOAL)}"
+        return [f"  from sound to bars, p95: {p95:.2f} s; {said}"]
+
     def __str__(self) -> str:
         actions = {**dict(sorted(self.seconds.items())), "all simple actions": self.simple()}
         p95 = float(np.percentile(self.simple(), 95))
@@ -76,6 +88,7 @@ class Load:
                 *(_row(action, times) for action, times in actions.items() if times),
                 f"  simple actions, p95: {1000 * p95:.0f} ms; goal {1000 * SIMPLE_GOAL:g} ms, "
                 + verdict(p95 <= SIMPLE_GOAL),
+                *self._live(),
                 f"  lost: {len(self.lost)}; goal 0, {verdict(not self.lost)}",
                 f"  refused with a sentence: {self.refused}",
                 f"  memory: {before:.0f} MB before, {within:.0f} MB with all in, "
@@ -98,8 +111,11 @@ def verdict(reached: bool) -> str:
     return "reached" if reached else "missed"
 
 
-def load(visitors: int = 50, stay: float = 60.0, seed: int = 0) -> Load:
-    """Send visitors to a fresh server; each stays until `stay` seconds after the last arrived."""
+def load(visitors: int = 50, stay: float = 60.0, seed: int = 0, live: int = 0) -> Load:
+    """Send visitors to a fresh server; each stays until `stay` seconds after the last arrived.
+
+    Of them, `live` listen with their microphones all the time.
+    """
     measured = Load(visitors)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -108,22 +124,30 @@ def load(visitors: int = 50, stay: float = 60.0, seed: int = 0) -> Load:
         ) as server,
     ):
         server.wait_until_ready()
-        asyncio.run(_crowd(measured, server, stay, seed))
+        asyncio.run(_crowd(measured, server, stay, seed, live))
         measured.lost += [f"the server's log: {line}" for line in server.errors()]
     return measured
 
 
-async def _crowd(measured: Load, server: Server, stay: float, seed: int) -> None:
+async def _crowd(measured: Load, server: Server, stay: float, seed: int, live: int) -> None:
     await _first_visit(server)
     before = server.memory()
-    arrive = min(ARRIVE_SECONDS, stay / 2)
+    visitors, arrive = measured.visitors, min(ARRIVE_SECONDS, stay / 2)
     begun, processor = perf_counter(), server.processor_seconds()
     leave = begun + arrive + stay
     crowd = [
         asyncio.create_task(
-            _visit(measured, server.url, number, number * arrive / measured.visitors, leave, seed)
+            _visit(
+                measured,
+                server.url,
+                number,
+                number * arrive / visitors,
+                leave,
+                seed,
+                listens=number >= visitors - live,
+            )
         )
-        for number in range(measured.visitors)
+        for number in range(visitors)
     ]
     await asyncio.sleep(leave - perf_counter())
     within = server.memory()
@@ -152,14 +176,16 @@ async def _memory_after(server: Server, before: float) -> float:
 
 
 async def _visit(
-    measured: Load, url: str, number: int, wait: float, leave: float, seed: int
+    measured: Load, url: str, number: int, wait: float, leave: float, seed: int, listens: bool
 ) -> None:
     await asyncio.sleep(wait)
     rng = random.Random(f"{seed} {number}")
     try:
         async with open_tab(url) as tab:
             visitor = Visitor(tab, measured, leave, rng)
-            if number < max(1, measured.visitors // 25):
+            if listens:
+                await visitor.listen()
+            elif number < max(1, measured.visitors // 25):
                 await visitor.train()
             elif number % 10 == 2:
                 await visitor.upload_songs()
@@ -218,6 +244,21 @@ class Visitor:
     def _piece(self) -> int:
         return self._rng.randint(1, 999)
 
+    async def listen(self) -> None:
+        """Have a model listen; a time is that from the first new sound to the bars it moves."""
+        await self._act("go classify", self._tab.go("classify", "source=Live"))
+        music = np.frombuffer(_song(self._rng.randrange(10**9), LIVE_RATE_HZ)[44:], "<i2")
+        at = 0
+        begun = perf_counter()
+        while not self._late():
+            await asyncio.sleep(max(0.0, begun + LIVE_SECONDS - perf_counter()))
+            since, begun = begun, perf_counter()
+            count = round((begun - since) * LIVE_RATE_HZ)
+            new = np.take(music, range(at, at + count), mode="wrap")
+            at += count
+            await self._tab.let_hear(new.tobytes(), LIVE_RATE_HZ)
+            self._seconds[LIVE].append(perf_counter() - since)
+
     async def train(self) -> None:
         """Bring a dataset and train a classifier on it."""
         await self._go("train")
@@ -248,15 +289,15 @@ class Visitor:
         return perf_counter() > self._leave
 
 
-def _song(seed: int) -> bytes:
+def _song(seed: int, rate: int = 22050) -> bytes:
     """Return a few chords as 16-bit WAV, different for each seed."""
     import soundfile
 
     rng = np.random.default_rng(seed)
-    time = np.arange(SONG_SECONDS * 22050) / 22050
+    time = np.arange(SONG_SECONDS * rate) / rate
     tones = 0.1 * sum(np.sin(2 * np.pi * hertz * time) for hertz in rng.uniform(100, 2000, 5))
     file = io.BytesIO()
-    soundfile.write(file, tones + rng.normal(0, 0.02, len(time)), 22050, format="WAV")
+    soundfile.write(file, tones + rng.normal(0, 0.02, len(time)), rate, format="WAV")
     return file.getvalue()
 
 

@@ -6,6 +6,7 @@ for what a page wants repeated, as often as the page says. Its visitor does one 
 """
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -173,6 +174,30 @@ class Tab:
         info.file_urls.CopyFrom(urls)
         self._values[state.id] = state
         await self._rerun(fragment=uploader.fragment)
+
+    async def let_hear(self, samples: bytes, rate: int) -> None:
+        """Send what a microphone has heard, 16 bits at `rate` Hz, to the page that listens live.
+
+        Raises
+        ------
+        Lost
+            No verdict came.
+        """
+        (page,) = (
+            json.loads(one.proto.json)
+            for one in self.all("bidi_component")
+            if one.proto.id.endswith("live_stage")
+        )
+        answer = await asyncio.to_thread(
+            requests.post,
+            self.url + "/live",
+            samples,
+            headers={"X-Listener": page["token"], "X-Rate": str(rate)},
+            cookies={"_streamlit_xsrf": self._token},
+            timeout=PATIENCE_SECONDS,
+        )
+        if answer.status_code != 200 or "title" not in answer.json():
+            raise Lost(f"live: {answer.status_code} {answer.text[:200]}")
 
     # -- asking -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ them.
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,18 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
 from genrekit.app.settings import settings
 
-__all__ = ["current", "find", "jobs", "known", "owned", "owner", "remember", "start", "sync"]
+__all__ = [
+    "browser",
+    "current",
+    "find",
+    "jobs",
+    "known",
+    "owned",
+    "owner",
+    "remember",
+    "start",
+    "sync",
+]
 
 KINDS: Final = ("music", "dataset", "model", "leak")
 
@@ -34,16 +45,17 @@ def owner() -> str:
     It is derived from the cookie that Streamlit sets in each browser against forged requests, so
     that a reload or a second tab does not get a fresh quota.
     """
-    name = _browser(st.context.cookies.get("_streamlit_xsrf", ""))
+    name = browser(st.context.cookies)
     if name is None:
         name = st.session_state.setdefault("owner", secrets.token_urlsafe(9))
     return name
 
 
-def _browser(token: str) -> str | None:
-    """Return the hashed secret of a forgery token ``2|mask|masked|time``; None for other texts."""
+def browser(cookies: Mapping[str, str]) -> str | None:
+    """Return a browser's hashed secret, from the forgery token ``2|mask|masked|time`` among its
+    cookies; None without one."""
     try:
-        version, mask, masked, _ = token.split("|")
+        version, mask, masked, _ = cookies.get("_streamlit_xsrf", "").split("|")
         key = bytes.fromhex(mask)
         secret = bytes(b ^ key[i % 4] for i, b in enumerate(bytes.fromhex(masked)))
     except (ValueError, IndexError):

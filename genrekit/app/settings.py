@@ -61,6 +61,7 @@ class Settings:
     listen_seconds: float = _number("listen_seconds")
     listen_megabytes: float = _number("listen_megabytes")
     listen_waiting: int = _number("listen_waiting")
+    live_places: int = _number("live_places")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -31,19 +31,23 @@ _WARM_SECONDS: Final = 600.0
 _made: Final[list[Workers]] = []
 
 
-def ask(function: Callable[..., Result], *arguments: object, about: str) -> Result:
+def ask(
+    function: Callable[..., Result], *arguments: object, about: str, owner: str | None = None
+) -> Result:
     """Have a process of the pool call a function of `genrekit.verdict.analysis`.
 
     Parameters
     ----------
     about : str, the song's digest: the process that has decoded it is preferred
+    owner : str, in whose turn the call waits; of None it is the visitor whose page asks
 
     Raises
     ------
     GenreKitError
         As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
     """
-    return _workers().call(function, *arguments, owner=_owner(), about=about)
+    owner = _owner() if owner is None else owner
+    return _workers().call(function, *arguments, owner=owner, about=about)
 
 
 def warm_up() -> None:
@@ -102,7 +106,7 @@ def _workers() -> Workers:
 
 
 def _owner() -> str:
-    """Return the visitor in whose turn a call waits; outside of a visit nobody."""
+    """Return the visitor whose page asks; outside of a visit nobody."""
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
     return session.owner() if get_script_run_ctx(suppress_warning=True) else ""

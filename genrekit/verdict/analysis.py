@@ -52,6 +52,7 @@ __all__ = [
     "excerpt_sound",
     "explain",
     "judge",
+    "judge_samples",
     "nearest",
     "samples_of",
     "segment_probabilities",
@@ -214,6 +215,11 @@ def activations(song: Song, model: ModelFile) -> Activations:
     if not len(segments):
         raise AudioError(f"It is shorter than a segment of {network.params.segment_seconds:g} s.")
     return activations_of(network, extract(segments, network.params))
+
+
+def judge_samples(samples: NDArray[np.generic], rate: int, model: ModelFile) -> Verdict:
+    """Return the verdict on samples, shape (n,), at `rate` Hz, as `GenreModel.classify` does."""
+    return model.load().classify(samples, sample_rate=rate)
 
 
 def segment_probabilities(features: Array, model: ModelFile) -> Array:

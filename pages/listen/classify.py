@@ -5,7 +5,17 @@ from bisect import bisect_right
 import streamlit as st
 
 from genrekit.app import session
-from genrekit.app.classify import compare, download, hears, inputs, overview, questions, stress, why
+from genrekit.app.classify import (
+    compare,
+    download,
+    hears,
+    inputs,
+    live,
+    overview,
+    questions,
+    stress,
+    why,
+)
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import Outcome
 from genrekit.app.kit import tour
@@ -80,7 +90,9 @@ with plain_errors():
         first_step("build/train.py", "Train a classifier", ":material/model_training:")
     else:
         model, sounds = inputs.choose(models)
-        if sounds:
+        if sounds is None:
+            live.show(model)
+        elif sounds:
             outcomes = questions.classify(sounds, model)
             song(overview.show_table(outcomes), model, models)
         else:

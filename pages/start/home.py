@@ -5,19 +5,23 @@ from pathlib import Path
 
 import streamlit as st
 
+from genrekit.app.classify.inputs import LIVE
 from genrekit.app.home.story import story
 from genrekit.app.kit import tour
 from genrekit.app.kit.clips import CLIPS
 from genrekit.app.kit.widgets import plain_errors
+from genrekit.app.settings import settings
 
 CARDS = tomllib.loads(Path(__file__).with_name("cards.toml").read_text(encoding="utf-8"))["card"]
 
 
 def ways_in() -> None:
-    """Offer the two ways on from the story: what its verdict rests on, and the tour."""
+    """Offer the ways on from the story: what its verdict rests on, the microphone, the tour."""
     with st.container(horizontal=True, gap="small"):
         if st.button("See why it says so", icon=":material/graphic_eq:"):
             st.switch_page("listen/classify.py", query_params=clip.query)
+        if settings().live_places and st.button("Let it listen", icon=":material/mic:"):
+            st.switch_page("listen/classify.py", query_params={"source": LIVE})
         tour.button("Take the ten-minute tour", "tour", tour.TOUR)
 
 

@@ -339,16 +339,17 @@ def test_streamlits_upload_limit_follows_the_settings(host, tmp_path):
 
 
 @pytest.mark.parametrize("base", ["", "/", "music", "/music", "/our/music/"])
-def test_its_probes_are_below_the_base_path_and_at_the_root(host, base):
+def test_its_addresses_are_below_the_base_path_and_its_probes_at_the_root_too(host, base):
     before = config.get_option("server.baseUrlPath")
     config.set_option("server.baseUrlPath", base)
     try:
         paths = {route.path for route in host.routes()}
     finally:
         config.set_option("server.baseUrlPath", before)
-    places = {"", base.strip("/") and f"/{base.strip('/')}"}
+    below = base.strip("/") and f"/{base.strip('/')}"
     names = ("healthz", "healthz/", "readyz", "readyz/")
-    assert paths == {f"{place}/{name}" for place in places for name in names}
+    probes = {f"{place}/{name}" for place in ("", below) for name in names}
+    assert paths == probes | {f"{below}/live"}
 
 
 def test_no_other_server_is_asked_for_this_address(host, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from page_tools import texts
 
 from genrekit.app import session as visit
-from genrekit.app.session import _browser
+from genrekit.app.session import browser
 
 # The same secret behind two masks, as one browser's cookie shows it before and after a reload.
 FIRST = "2|7f9314b7|c1db664bfd08703fc68136a6d7e0f070|1795351070"
@@ -15,16 +15,16 @@ OTHER = "2|68c59fba|d68ded46ea5efb32d1d7bdabc0b67b7e|1795351070"
 
 
 def test_a_browser_keeps_its_name_over_reloads():
-    assert _browser(FIRST) == _browser(AGAIN) is not None
-    assert _browser(FIRST) != _browser(OTHER)
-    assert _browser(FIRST) not in FIRST
+    assert browser({"_streamlit_xsrf": FIRST}) == browser({"_streamlit_xsrf": AGAIN}) is not None
+    assert browser({"_streamlit_xsrf": FIRST}) != browser({"_streamlit_xsrf": OTHER})
+    assert browser({"_streamlit_xsrf": FIRST}) not in FIRST
     secret = 0x7F9314B7 ^ 0xC1DB664B
-    assert f"{secret:08x}" not in _browser(FIRST)
+    assert f"{secret:08x}" not in browser({"_streamlit_xsrf": FIRST})
 
 
 def test_an_invalid_token_identifies_nobody():
     for token in ("", "x", "1|a|b|c", "2|zz|zz|1", "2||00|1", "2|7f9314b7||1", "2|7f|c1|d|e"):
-        assert _browser(token) is None
+        assert browser({"_streamlit_xsrf": token}) is None
 
 
 def test_a_new_visit_of_the_same_browser_has_no_fresh_quota(monkeypatch):

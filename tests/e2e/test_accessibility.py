@@ -21,6 +21,7 @@ STATES = {
     "dataset": "There is no dataset yet",
     "train": "First prepare a dataset",
     "classify": "Songs: wav, mp3",
+    "classify?source=Live": "What is playing?",
     "classify?source=An+example&look=Why?": "What it heard in training that sounds alike",
     "classify?source=An+example&look=Stress+test": "Nothing is changed yet",
 }

@@ -201,8 +201,9 @@ def test_a_slow_upload_does_not_occupy_a_replica():
 
 @pytest.mark.parametrize(
     ("uri", "zone"),
-    [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads")],
-)
+    [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads"),
+     ("/live", "live"), ("/music/live", "live")],
+)  # fmt: skip
 def test_requests_from_one_address_are_limited(uri, zone):
     assert re.search(rf"limit_req zone={zone} burst=\d+ nodelay;", location(uri))
     assert re.search(rf"limit_req_zone +\$binary_remote_addr zone={zone}:\d+m +rate=", site())
@@ -231,7 +232,8 @@ def test_internal_endpoints_are_not_found(uri):
             "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.wav", "/static/js/a.js",
             "/_stcore/bidi-components/genrekit.network_view/network_view.js",
             "/music/", "/music/classify", "/music/_stcore/stream", "/music/media/a.wav",
-            "/music/static/js/a.js", "/music/_stcore/upload_file/a/b"],
+            "/music/static/js/a.js", "/music/_stcore/upload_file/a/b", "/live", "/music/live",
+            "/_stcore/bidi-components/genrekit.live/live_worklet.js"],
 )  # fmt: skip
 def test_needed_endpoints_reach_a_replica(uri):
     assert "proxy_pass http://$group;" in location(uri)
@@ -323,6 +325,7 @@ def test_the_cookie_follows_the_websocket(kind, cookie, answered, written):
     ("uri", "kind"),
     [("/_stcore/stream", "stream"), ("/a/_stcore/stream", "stream"), ("/_stcore/health", "part"),
      ("/media/x", "part"), ("/static/x", "part"), ("/classify", "default"), ("/", "default"),
+     ("/live", "part"), ("/music/live", "part"),
      ("/music/media/x", "part"), ("/our/music/static/x", "part"), ("/music/", "default")],
 )  # fmt: skip
 def test_kinds_of_addresses(uri, kind):

@@ -26,12 +26,15 @@ def test_a_small_crowd_loses_nothing(monkeypatch):
     monkeypatch.setattr(crowd, "THINK_SECONDS", (0.1, 0.3))
     monkeypatch.setattr(crowd, "KEEP_SECONDS", 2)
     monkeypatch.setattr(crowd, "FORGET_SECONDS", 3)
-    result = aside(crowd.load, visitors=3, stay=3)
+    result = aside(crowd.load, visitors=4, stay=3, live=1)
     assert result.lost == []
     assert {"go train", "go classify"} < {a for a in result.seconds if a.startswith("go ")}
     for action in ("hear an upload", "job: import", "job: train"):
         assert len(result.seconds[action]) >= 1, action
         assert min(result.seconds[action]) > 0.001, action
+    assert all(0.5 < time < 3 for time in result.seconds[crowd.LIVE])
+    assert len(result.seconds[crowd.LIVE]) > 1
+    assert "from sound to bars, p95" in str(result)
     # Training starts a process that imports PyTorch; a page does not.
     assert result.seconds["job: train"][0] > 5 * min(result.simple())
     before, within, after = result.memory

@@ -13,7 +13,7 @@ const scale = (stops) => palette((byte) => {
   const at = (byte / 255) * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(at));
   return [...stops[low].map((v, k) => v + (stops[low + 1][k] - v) * (at - low)), 255];
 });
-const COLOURS = scale(LOUDNESS);
+export const COLOURS = scale(LOUDNESS);
 // Cividis, by Nuñez, Anderton and Renslow (2018), in even steps: dark to bright, for every eye.
 export const CIVIDIS = scale([
   [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],

@@ -25,6 +25,7 @@ from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.wording import the_first
 
 __all__ = [
+    "LIVE",
     "PAGE",
     "ModelChoice",
     "Sound",
@@ -37,6 +38,7 @@ __all__ = [
 PAGE: Final = "classify"
 FILES: Final = "Your files"
 MICROPHONE: Final = "Microphone"
+LIVE: Final = "Live"
 COMPOSED: Final = "Freshly composed"
 EXAMPLE_SECONDS: Final = (6, 60)
 EXAMPLE_TAKES: Final = 999
@@ -87,8 +89,8 @@ class Sound:
 # -- both ---------------------------------------------------------------------------------------
 
 
-def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
-    """Let the visitor choose a model and the sounds to classify.
+def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound] | None]:
+    """Let the visitor choose a model and the sounds to classify: None is the microphone, live.
 
     A choice hides these inputs and leaves the page to its result. They stay on the page, unseen:
     a file may be dropped anywhere, and the uploader takes it.
@@ -98,7 +100,8 @@ def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound]]:
     with st.container(key=INPUTS):
         sounds = _choose_sounds()
         model = _choose_model(models)
-    fold(PAGE, (model.label, *[sound.song.digest for sound in sounds]) if sounds else None)
+    heard = [LIVE] if sounds is None else [sound.song.digest for sound in sounds]
+    fold(PAGE, (model.label, *heard) if heard else None)
     return model, sounds
 
 
@@ -144,8 +147,11 @@ def _choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
 # -- sounds -----------------------------------------------------------------------------------
 
 
-def _choose_sounds() -> list[Sound]:
-    source = choice("What should it listen to?", [FILES, MICROPHONE, EXAMPLE], "source")
+def _choose_sounds() -> list[Sound] | None:
+    sources = [FILES, MICROPHONE, EXAMPLE, *([LIVE] if settings().live_places else [])]
+    source = choice("What should it listen to?", sources, "source")
+    if source == LIVE:
+        return None
     if source == EXAMPLE:
         return _example()
     return _recording() if source == MICROPHONE else _uploads()

@@ -30,10 +30,20 @@ from genrekit.verdict.report import (
 )
 from genrekit.wording import agree, counted
 
-__all__ = ["clock", "show_evidence", "show_stage", "show_table", "show_trust", "worth"]
+__all__ = [
+    "MOST_TAGS",
+    "clock",
+    "in_words",
+    "odds",
+    "show_evidence",
+    "show_stage",
+    "show_table",
+    "show_trust",
+    "worth",
+]
 
 _BARS: Final = 4
-_TAGS: Final = 4
+MOST_TAGS: Final = 4
 # Of the table of files: as Streamlit draws it, and how many are seen without scrolling.
 _HEAD_PIXELS: Final = 38
 _ROW_PIXELS: Final = 35
@@ -158,37 +168,46 @@ def clock(seconds: float) -> str:
 
 def _show_verdict(sound: Sound, verdict: Verdict) -> None:
     left, right = st.columns([2, 3], vertical_alignment="center")
+    title, sure, note = in_words(verdict)
     with left:
-        if verdict.genre is None:
-            st.header("Not sure", anchor=False)
-            said = [escape(verdict.note)]
-        else:
-            st.header(escape(verdict.genre.capitalize()), anchor=False)
-            word = confidence_in_words(verdict.confidence).capitalize()
-            said = [f"**{word}: {verdict.confidence:.0%}.**", escape(verdict.note)]
+        st.header(escape(title), anchor=False)
+        said = [f"**{sure}**" if sure else "", escape(note)]
         if sound.composed_as:
             said.append(_composed_as(sound.composed_as, verdict))
         st.markdown(" ".join(filter(None, said)))
     with right:
-        st.html(_bars(ranked(verdict.outcomes)))
+        st.html(_bars(verdict))
         said = [escape(candidates_in_words(verdict))]
-        if tags := clear_tags(verdict, _TAGS):
+        if tags := clear_tags(verdict, MOST_TAGS):
             said.append(f"Also hears: **{escape(', '.join(tags))}**.")
         st.markdown(" ".join(filter(None, said)))
 
 
-def _bars(order: Sequence[tuple[str, float]]) -> str:
-    """Return the likeliest outcomes as a list with bars, and what is left for all others."""
+def in_words(verdict: Verdict) -> tuple[str, str, str]:
+    """Return a verdict's title, how sure it is (empty where it is not), and its note."""
+    if verdict.genre is None:
+        return "Not sure", "", verdict.note
+    word = confidence_in_words(verdict.confidence).capitalize()
+    return verdict.genre.capitalize(), f"{word}: {verdict.confidence:.0%}.", verdict.note
+
+
+def odds(verdict: Verdict) -> list[tuple[str, float, str]]:
+    """Return the likeliest outcomes, and what is left for all others: name, probability, colour."""
+    order = ranked(verdict.outcomes)
     shown = [one for one in order[:_BARS] if one[1] >= NOTICEABLE]
     colours = outcome_colours([name for name, _ in order])
     rows = [(name, p, colours[name]) for name, p in shown]
     if others := len(order) - len(shown):
         rest = max(0.0, 1 - sum(p for _, p in shown))
         rows.append((counted(others, "other"), rest, "currentColor"))
+    return rows
+
+
+def _bars(verdict: Verdict) -> str:
     items = "".join(
         f"<li><span>{escape_html(name)}</span>"
         f'<i style="width: {100 * p:.1f}%; background: {colour}"></i><b>{p:.0%}</b></li>'
-        for name, p, colour in rows
+        for name, p, colour in odds(verdict)
     )
     return f'<ul class="odds" aria-label="Probability of each genre">{items}</ul>'
 

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from streamlit import config
 
 from genrekit.app import logs, session
-from genrekit.app.host import preflight, probes
+from genrekit.app.host import live, preflight, probes
 from genrekit.app.host.compression import CompressScripts
 from genrekit.app.host.memory import share_arena, tidy
 from genrekit.app.host.uploads import LogRefusedUploads
@@ -99,8 +99,8 @@ class Host:
             await to_thread.run_sync(self.stop)
 
     def routes(self) -> list[Route]:
-        """Return the routes of the probes."""
-        return probes.routes(self.readiness)
+        """Return the routes of the probes and of live listening."""
+        return [*probes.routes(self.readiness), *live.routes()]
 
     def readiness(self) -> dict[str, bool]:
         """Return each condition for taking visitors, and whether it holds."""
