@@ -64,9 +64,9 @@ SHOTS = (
     Shot("backprop-proof", "backprop?bp_look=Prove+the+gradient", "They agree"),
     Shot("backprop-take", "backprop?bp_look=Take+away", "The script"),
     Shot("dataset-empty", "dataset", "Make the demo dataset"),
-    Shot("dataset-segment", "dataset?{made}", "Take it away"),
-    Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Take it away"),
-    Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Take it away", readme=1500),
+    Shot("dataset-segment", "dataset?{made}", "Download"),
+    Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Download"),
+    Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Download", readme=1500),
     Shot("dataset-zip", "dataset?music_source=A+zip+file", "A zip with one folder"),
     Shot("train-empty", "train", "First prepare a dataset"),
     Shot("train", "train?{made}", "Which genres get mixed up", readme=1700),
@@ -156,7 +156,7 @@ def make(browser: Browser, url: str) -> str:
     page = open_page(browser)
     page.goto(f"{url}/dataset")
     page.get_by_role("button", name="Make the demo dataset").click()
-    page.get_by_role("heading", name="Take it away").wait_for()
+    page.get_by_role("heading", name="Download").wait_for()
     page.goto(f"{url}/train?{urlsplit(page.url).query}&epochs=15")
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_role("heading", name="Which genres get mixed up").wait_for()

@@ -13,9 +13,10 @@ from genrekit.app.build import dataset_views as views
 from genrekit.app.build import music_source
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, setting
-from genrekit.app.kit.job_panel import job_panel
+from genrekit.app.kit.inputs import INPUTS, fold, offer_change
+from genrekit.app.kit.job_panel import job_panel, show_origin
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import choice, download, plain_errors
+from genrekit.app.kit.widgets import choice, download, escape, plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
@@ -23,6 +24,7 @@ from genrekit.features.presets import PRESETS
 from genrekit.system.records import read_toml
 from genrekit.wording import counted
 
+PAGE = "dataset"
 DESCRIBED = read_toml(__file__)["presets"]
 SETTINGS = {field.name: field for field in fields(FeatureParams)}
 
@@ -98,14 +100,20 @@ def start(preset: str, params: FeatureParams, source: Job | None) -> None:
     session.start("dataset", title, commands)
 
 
+def show_title(job: Job) -> None:
+    """Show in a line what was made, the way on, and the button that brings the inputs back."""
+    with st.container(key="made", horizontal=True, vertical_alignment="center"):
+        st.header(escape(job.title), anchor=False, width="stretch")
+        if job.status == "done":
+            st.page_link("build/train.py", label="Train on it", icon=":material/model_training:")
+        offer_change(PAGE)
+
+
 def show_result(job: Job) -> None:
     path = str(job.folder / "data.parquet")
     dataset = views.read(path)
     audio = audio_folder(job)
-    st.header("What you have now", anchor=False)
-    views.show_counts(dataset)
-    views.show_skipped(dataset)
-    st.header("Look inside", anchor=False)
+    views.show_size(dataset)
     kinds = ["One segment", "Average of each genre", "Map of all segments"]
     view = choice("Show", kinds, "view", label_visibility="collapsed")
     if view == "Average of each genre":
@@ -114,12 +122,15 @@ def show_result(job: Job) -> None:
         views.show_map(dataset, path, audio)
     else:
         views.show_segment(dataset, audio)
+    views.show_counts(dataset)
+    views.show_skipped(dataset)
     views.show_card(dataset)
     show_downloads(path)
+    show_origin(job)
 
 
 def show_downloads(path: str) -> None:
-    st.header("Take it away", anchor=False)
+    st.header("Download", anchor=False)
     files = {
         "Parquet, with its card": "data.parquet",
         "NPZ for NumPy": "features.npz",
@@ -140,35 +151,42 @@ def exported(path: str, suffix: str) -> bytes:
         return target.read_bytes()
 
 
-page_heading("dataset")
-with plain_errors():
-    session.sync()
+def choose_inputs(busy: bool) -> None:
+    """Let the visitor choose music and features, and start."""
     source, music_job = music_source.choose_source()
     usable = source == music_source.DEMO
     if music_job is not None:
         usable = music_source.show_preview(music_job)
-    dataset_job = session.current("dataset")
-    busy = dataset_job is not None and dataset_job.active
     preset = choose_preset()
     action = st.container()
     with st.expander("Settings: how the sound is cut up and measured"):
         params = choose_params(preset)
-    with action:
-        wanted = usable and st.button(
-            "Make the demo dataset" if source == music_source.DEMO else "Make the dataset",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=busy,
-        )
-    if wanted:
+    label = "Make the demo dataset" if source == music_source.DEMO else "Make the dataset"
+    icon = ":material/play_arrow:"
+    if usable and action.button(label, type="primary", icon=icon, disabled=busy):
         start(preset, params, music_job)
+
+
+def newest(job: Job | None) -> str | None:
+    """Return the id of a dataset's job, None while the visitor's music is newer."""
+    music = session.current("music")
+    if job is None or (music is not None and music.created > job.created):
+        return None
+    return job.id
+
+
+page_heading("dataset")
+with plain_errors():
+    session.sync()
+    dataset_job = session.current("dataset")
+    with st.container(key=INPUTS), plain_errors():
+        choose_inputs(busy=dataset_job is not None and dataset_job.active)
+    fold(PAGE, newest(dataset_job))
     if dataset_job is None:
-        st.info(
-            "There is no dataset yet. Once one is made, what is in it stands here: to count, to "
-            "see, to hear and to take away.",
-            icon=":material/library_music:",
-        )
+        st.caption("Once there is a dataset, you can explore, play and download it here.")
     else:
-        job_panel(dataset_job)
+        show_title(dataset_job)
         if dataset_job.status == "done":
             show_result(dataset_job)
+        else:
+            job_panel(dataset_job)

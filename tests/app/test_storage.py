@@ -209,17 +209,16 @@ def test_targets_of_links_are_not_touched(tmp_path):
     assert not (job / ".upload-x").is_symlink()
 
 
-@pytest.mark.parametrize(
-    ("source", "go_on"), [("A folder", "Look inside"), ("Single files", "Add them")]
-)
-def test_every_input_enforces_the_upload_limit(app, monkeypatch, source, go_on):
+@pytest.mark.parametrize("source", ["A folder", "Single files"])
+def test_every_input_enforces_the_upload_limit(app, monkeypatch, source):
     monkeypatch.setenv("GENREKIT_UPLOAD_MEGABYTES", "0.1")
     settings.cache_clear()
     at = app("build/dataset.py", music_source=source)
     for field in at.text_input:
         field.input("jazz")
     at.file_uploader[0].set_value([("jazz/a.wav", bytes(150_000), "audio/wav")]).run()
-    button(at, go_on).click().run()
+    if source == "Single files":
+        button(at, "Add them").click().run()
     assert "0.1 MB are the most that can be taken" in texts(at)
     assert [path.name for path in session.jobs().root.iterdir()] == ["queue.lock"]
 
@@ -232,7 +231,6 @@ def test_no_more_is_unpacked_than_a_visitor_may_keep(app, monkeypatch):
         archive.writestr("jazz/a.wav", b"abcdefghijklmnop" * 40 + os.urandom(1_200_000))
     at = app("build/dataset.py", music_source="A zip file")
     at.file_uploader[0].set_value(("my.zip", packed.getvalue(), "application/zip")).run()
-    button(at, "Look inside").click().run()
     assert "The files are too large, over 1 MB unpacked" in texts(at)
 
 

@@ -11,7 +11,7 @@ def test_a_newcomer_makes_a_dataset_a_model_and_hears_its_verdict(app_url: str, 
     page.goto(app_url)
     page.get_by_role("link", name="Prepare a dataset").click()
     page.get_by_role("button", name="Make the demo dataset").click()
-    page.get_by_role("heading", name="What you have now").wait_for(timeout=PATIENT_MS)
+    page.get_by_role("heading", name="Download").wait_for(timeout=PATIENT_MS)
     page.get_by_text("Nothing was left out.").wait_for()
 
     page.get_by_role("link", name="Next: Train a classifier").click()

@@ -21,6 +21,7 @@ __all__ = [
     "show_counts",
     "show_map",
     "show_segment",
+    "show_size",
     "show_skipped",
 ]
 
@@ -44,13 +45,16 @@ def _averages(path: str) -> np.ndarray:
     return genre_averages(read(path))
 
 
-def show_counts(dataset: Dataset) -> None:
-    tiles = st.columns(4)
-    tiles[0].metric("Segments", f"{len(dataset):,}")
+def show_size(dataset: Dataset) -> None:
     tracks = len(dataset.records) if dataset.tracks is not None else None
-    tiles[1].metric("Tracks", "unknown" if tracks is None else f"{tracks:,}")
-    tiles[2].metric("Genres", len(dataset.genres))
-    tiles[3].metric("Left out", len(dataset.skipped))
+    with st.container(key="size", horizontal=True):
+        st.metric("Segments", f"{len(dataset):,}", width="content")
+        st.metric("Tracks", "unknown" if tracks is None else f"{tracks:,}", width="content")
+        st.metric("Genres", len(dataset.genres), width="content")
+        st.metric("Left out", len(dataset.skipped), width="content")
+
+
+def show_counts(dataset: Dataset) -> None:
     counts = dataset.counts()
     chart(
         figure(
@@ -157,7 +161,7 @@ def show_map(dataset: Dataset, path: str, audio: Path | None) -> None:
             *_clouds(dataset, points, rows),
             x=f"first principal component ({explained[0]:.0%} of the variance)",
             y=f"second ({explained[1]:.0%})",
-            height=480,
+            height=400,
         ),
         "Map of the segments, coloured by genre: alike segments lie near each other.",
         key="map",

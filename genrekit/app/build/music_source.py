@@ -1,9 +1,10 @@
 """The source of the music for a dataset, and a preview of it."""
 
 import json
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +35,26 @@ _SOURCE: Final = "source.json"
 _LEFT_OUT: Final = "leave_out.txt"
 
 
+@dataclass(frozen=True)
+class _Music:
+    """What a visitor has chosen.
+
+    Attributes
+    ----------
+    name : tells it from other choices
+    title : of the job that inspects it
+    bytes : its size; 0 of what is on this server already
+    store : stores it as a folder; None while the visitor still collects
+    """
+
+    name: str
+    title: str = ""
+    bytes: int = 0
+    store: Callable[[Path], object] | None = None
+
+
 def choose_source() -> tuple[str, Job | None]:
-    """Let the visitor choose, and store uploads in the folder of a "music" job.
+    """Let the visitor choose, and inspect what is chosen: it goes to the folder of a "music" job.
 
     Returns
     -------
@@ -49,56 +68,60 @@ def choose_source() -> tuple[str, Job | None]:
     source: str = choice("Where does the music come from?", [DEMO, *choosers], "music_source")
     if source not in choosers:
         return DEMO, None
-    chosen = choosers[source]()
+    music = choosers[source]()
     # Where nothing is chosen, the last job of this source.
     for job in (session.current("music"), *session.known("music")):
         if job is None:
             continue
         with suppress(OSError, ValueError):
-            of_source, of_chosen = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
-            if source == of_source and chosen in ("", of_chosen):
+            of_source, name = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
+            if source == of_source and (music is None or music.name == name):
                 session.remember("music", job.id)
                 return source, job
+    if music is not None and music.store is not None:
+        _inspect(source, music)
     return source, None
 
 
-# Each of these returns a name for what is chosen now, "" for nothing.
+# Each of these returns what is chosen now, None for nothing.
 
 
-def _choose_zip() -> str:
+def _choose_zip() -> _Music | None:
     limit = settings().upload_megabytes
     label = f"A zip with one folder for each genre, up to {limit:g} MB"
     upload = st.file_uploader(label, type="zip")
     if upload is None:
-        return ""
-    if st.button("Look inside", icon=":material/folder_zip:"):
-        _check_size(upload.size)
+        return None
+
+    def unpack(audio: Path) -> None:
         limits = UploadLimits()  # and no more than this visitor may keep
         most = min(limits.total_bytes, session.jobs().room(session.owner()))
-        limits = replace(limits, total_bytes=most)
-        _inspect(_ZIP, upload.file_id, "Your zip", lambda audio: unpack_zip(upload, audio, limits))
-    return upload.file_id
+        unpack_zip(upload, audio, replace(limits, total_bytes=most))
+
+    return _Music(upload.file_id, "Your zip", upload.size, unpack)
 
 
-def _choose_folder() -> str:
+def _choose_folder() -> _Music | None:
     label = "A folder that holds one folder for each genre"
     uploads = st.file_uploader(label, accept_multiple_files="directory")
-    chosen = " ".join(upload.file_id for upload in uploads)
-    if uploads and st.button("Look inside", icon=":material/folder_open:"):
-        _check_size(sum(upload.size for upload in uploads))
-        files = ((upload.name, upload.getvalue()) for upload in uploads)
-        _inspect(_FOLDER, chosen, "Your folder", lambda audio: store_folder(files, audio))
-    return chosen
+    if not uploads:
+        return None
+
+    def store(audio: Path) -> None:
+        store_folder(((upload.name, upload.getvalue()) for upload in uploads), audio)
+
+    size = sum(upload.size for upload in uploads)
+    return _Music(" ".join(upload.file_id for upload in uploads), "Your folder", size, store)
 
 
-def _choose_files() -> str:
+def _choose_files() -> _Music | None:
     """Collect files genre by genre until they are used."""
     kept: dict[str, list[tuple[str, bytes]]] = st.session_state.setdefault("genre_files", {})
     genre = st.text_input("Genre of the next files", max_chars=50, placeholder="jazz").strip()
     uploads = st.file_uploader("Its files", accept_multiple_files=True)
     add, use, clear = st.columns(3)
+    held = sum(len(content) for files in kept.values() for _, content in files)
     if add.button("Add them", icon=":material/add:", disabled=not (genre and uploads)):
-        held = sum(len(content) for files in kept.values() for _, content in files)
         _check_size(held + sum(upload.size for upload in uploads))
         kept.setdefault(genre, []).extend((u.name, u.getvalue()) for u in uploads)
     if kept:
@@ -108,8 +131,8 @@ def _choose_files() -> str:
         st.session_state.pop("genre_files")
         st.rerun()
     if use.button("Look inside", icon=":material/search:", disabled=not kept):
-        _inspect(_FILES, "", "Your files", _store_kept)
-    return "files that nobody has looked into" if kept else ""
+        return _Music(secrets.token_hex(8), "Your files", held, _store_kept)
+    return _Music("files that nobody has looked into") if kept else None
 
 
 def _store_kept(audio: Path) -> None:
@@ -118,7 +141,7 @@ def _store_kept(audio: Path) -> None:
     st.session_state.pop("genre_files")
 
 
-def _choose_server_folder() -> str:
+def _choose_server_folder() -> _Music | None:
     """Offer folders below the host's roots in a list; a path cannot be typed."""
     offered = {
         f"{root.name} / {path.name}": path
@@ -127,10 +150,9 @@ def _choose_server_folder() -> str:
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     }
     name = st.selectbox("Folder", list(offered), index=None, placeholder="Choose a folder")
-    if name and st.button("Look inside", icon=":material/folder_open:"):
-        target = offered[name]
-        _inspect(_SERVER, name, name, lambda audio: audio.symlink_to(target, True))
-    return name or ""
+    if name is None:
+        return None
+    return _Music(name, name, store=lambda audio: audio.symlink_to(offered[name], True))
 
 
 def _check_size(size: int) -> None:
@@ -142,18 +164,28 @@ def _check_size(size: int) -> None:
         )
 
 
-def _inspect(source: str, chosen: str, title: str, store: Callable[[Path], object]) -> None:
-    """Store the music in the folder of a new job that inspects it; no folder is left on failure."""
+def _inspect(source: str, music: _Music) -> None:
+    """Store the music in the folder of a new job that inspects it; no folder is left on failure.
+
+    What failed is not tried again, but its message is shown for as long as it is chosen.
+    """
+    failures: dict[str, str] = st.session_state.setdefault("music_failures", {})
+    if music.name in failures:
+        raise DatasetError(failures[music.name])
     folder = session.jobs().new_folder()
     try:
         with st.spinner("Unpacking …" if source == _ZIP else "Taking in your music …"):
-            store(folder / "audio")
-    except BaseException:
+            _check_size(music.bytes)
+            assert music.store is not None
+            music.store(folder / "audio")
+    except BaseException as error:
         folder.rmdir()
+        if isinstance(error, GenreKitError):
+            failures[music.name] = str(error)
         raise
-    (folder / _SOURCE).write_text(json.dumps([source, chosen]), encoding="utf-8")
+    (folder / _SOURCE).write_text(json.dumps([source, music.name]), encoding="utf-8")
     command = ["inspect", "audio", "-o", "inspection.json", "--progress", "json"]
-    session.start("music", title, [command], folder)
+    session.start("music", music.title, [command], folder)
 
 
 # -- the preview ------------------------------------------------------------------------------
@@ -174,7 +206,7 @@ def show_preview(job: Job) -> bool:
     tiles[3].metric("Problems", len(problems))
     st.caption("Formats: " + ", ".join(f"{n} {name}" for name, n in inspection.containers.items()))
     if len(inspection.genres) < 2:
-        st.warning("There is one genre only: a classifier needs at least two to tell apart.")
+        st.warning("There is only one genre. A classifier needs at least two to tell apart.")
     for note in inspection.notes:
         _show_note(note)
     _show_genres(inspection)
@@ -234,7 +266,7 @@ def _show_genres(inspection: Inspection) -> None:
 
 def _show_duplicates(inspection: Inspection, audio: Path) -> None:
     if not inspection.duplicates:
-        st.success("No recording is in it twice.", icon=":material/check:")
+        st.success("No duplicates found.", icon=":material/check:")
         return
     count = len(inspection.duplicates)
     said = f"{counted(count, 'recording')} {agree(count, 'is', 'are')}"

@@ -155,7 +155,7 @@ def setting(mention: str, name: str, key: str = "") -> dict[str, Any]:
 
 def page_words(mention: str) -> None:
     """Show a button that explains every technical word of a page, given by its key."""
-    words = tour.prose("words")
+    words = tour.prose("words", width="content")
     with words.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
         for term in TERMS:
             if mention in term.mentions:
@@ -166,16 +166,5 @@ def page_words(mention: str) -> None:
 
 
 def page_heading(mention: str) -> None:
-    """Show a page's heading from `headings.toml`, and the button that explains its words.
-
-    The page of an exhibit, which speaks for itself, has no `try_`: its heading takes two lines.
-    """
-    heading = HEADINGS[mention]
-    if "try_" in heading:
-        page_header(**heading)
-        page_words(mention)
-        return
-    with st.container(key="heading", horizontal=True, wrap=False, vertical_alignment="bottom"):
-        st.title(heading["title"], anchor=False, width="stretch")
-        page_words(mention)
-    tour.prose("heading").markdown(heading["see"])
+    """Show a page's heading from `headings.toml`, and the button that explains its words."""
+    page_header(**HEADINGS[mention], beside=lambda: page_words(mention))

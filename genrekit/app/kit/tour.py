@@ -186,9 +186,9 @@ def around(address: str) -> Iterator[None]:
     _way_on(number)
 
 
-def prose(name: str) -> Any:
+def prose(name: str, **more: Any) -> Any:
     """Return a container for text about an exhibit, which the presenter view leaves out."""
-    return st.container(key=f"prose_{name}")
+    return st.container(key=f"prose_{name}", **more)
 
 
 def happened(outcome: str, why: str) -> None:

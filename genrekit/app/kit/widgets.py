@@ -3,7 +3,7 @@
 import logging
 import mimetypes
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -37,12 +37,12 @@ __all__ = [
 URL: Final[dict[str, Any]] = {"bind": "query-params"}
 
 
-def page_header(title: str, see: str, try_: str) -> None:
-    """Show the heading of a page: what there is to see, and what to try."""
-    st.title(title, anchor=False)
-    with tour.prose("heading"):
-        st.markdown(see)
-        st.markdown(f":material/lightbulb: **Try:** {try_}")
+def page_header(title: str, see: str, beside: Callable[[], None] = lambda: None) -> None:
+    """Show a page's heading in two lines: its title with what stands beside it, and what to see."""
+    with st.container(key="heading", horizontal=True, wrap=False, vertical_alignment="bottom"):
+        st.title(title, anchor=False, width="stretch")
+        beside()
+    tour.prose("heading").markdown(see)
 
 
 def first_step(page: str, label: str, icon: str, **chosen: str) -> None:

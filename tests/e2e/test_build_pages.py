@@ -1,4 +1,4 @@
-"""The train page in a real browser: what is on the first screen, and what moves."""
+"""The dataset and train pages in a real browser: what is on the first screen, and what moves."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def dataset(app_url: str, browser: Any, _first_visit: None) -> str:
     tab.set_default_timeout(PATIENT_MS)
     tab.goto(f"{app_url}/dataset")
     tab.get_by_role("button", name="Make the demo dataset").click()
-    tab.get_by_role("heading", name="What you have now").wait_for()
+    tab.get_by_role("heading", name="Download").wait_for()
     query: str = tab.url.partition("?")[2]
     tab.context.close()
     return query
@@ -55,4 +55,21 @@ def test_a_run_and_then_its_result_are_on_the_first_screen(
     assert off_screen(page, [change, score, use, mixed_up, curves.first]) == []
     use.click()
     page.get_by_role("heading", name="Classify a song").wait_for()
+    assert page.problems == []
+
+
+@pytest.mark.parametrize(("width", "height", "query"), SCREENS)
+def test_a_dataset_is_on_the_first_screen(
+    app_url: str, page: Any, dataset: str, width: int, height: int, query: str
+) -> None:
+    page.set_default_timeout(PATIENT_MS)
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{app_url}/dataset?{dataset}&{query}")
+    picture = page.locator(".js-plotly-plot").first
+    picture.wait_for()
+    made = page.locator(".st-key-made, .st-key-size").all()
+    controls = [*made, page.get_by_role("radio", name="One segment")]
+    # A phone's first screen ends within the picture.
+    assert off_screen(page, [*controls, picture] if width > 390 else controls) == []
+    assert not page.get_by_role("button", name="Make the demo dataset").is_visible()
     assert page.problems == []
