@@ -22,6 +22,8 @@ __all__ = ["open_sndfile"]
 Array = NDArray[np.float32]
 
 _BLOCK_VALUES: Final = 1 << 18
+# Those that were measured to be faster so.
+_BY_DESCRIPTOR: Final = ("wav", "aiff", "au", "flac")
 _TAGS_BYTES: Final = 1 << 13
 _CODECS: Final = {
     "PCM_U8": "pcm_u8",
@@ -68,7 +70,7 @@ def open_sndfile(
     patches = sound.patches if sound else {}
     steady = SteadyFile(file, found.start, patches=patches)
     # C code that calls Python for every few kilobytes takes twice as long.
-    usable = sound is not None and not patches and not found.start
+    usable = found.container in _BY_DESCRIPTOR and not patches and not found.start
     with _descriptor(file) if usable else nullcontext() as descriptor, ExitStack() as stack:
         try:
             source = Straight(descriptor, closefd=False) if descriptor else Straight(steady)
@@ -97,7 +99,8 @@ def open_sndfile(
                     reading.broken = True
                     return
                 ended = steady.failed or not len(block)
-                if by_count and ended and (reading.frames != claimed or not _at_end(steady)):
+                whole = reading.frames == claimed and (descriptor or _at_end(steady))
+                if by_count and ended and not whole:
                     raise MiscountedError
                 if steady.failed or (descriptor and not len(block) and reading.frames < claimed):
                     raise failed_at(reading.frames / rate)

@@ -152,22 +152,27 @@ class SteadyFile:
 
     def read(self, size: int) -> bytes:
         """As of a file, but in full: libsndfile takes a short answer for the end."""
-        at = self.tell() if self._patches else 0
         if self._end is not None:
             size = max(0, min(size, self._end - self._file.tell()))
-        content = b""
+        if not self._patches:
+            return self._whole(size)
+        at = self.tell()
+        content = bytearray(self._whole(size))
+        for position, patch in self._patches.items():
+            first = max(position, at)
+            last = min(position + len(patch), at + len(content))
+            if first < last:
+                content[first - at : last - at] = patch[first - position : last - position]
+        return bytes(content)
+
+    def _whole(self, size: int) -> bytes:
         try:
-            while more := self._file.read(size - len(content)):
+            content = self._file.read(size)
+            while len(content) < size and (more := self._file.read(size - len(content))):
                 content += more
         except OSError:
             self.failed = True
-        for position, patch in self._patches.items():
-            if at < position + len(patch) and position < at + len(content):
-                whole = bytearray(content)
-                first = max(position, at)
-                last = min(position + len(patch), at + len(content))
-                whole[first - at : last - at] = patch[first - position : last - position]
-                content = bytes(whole)
+            return b""
         return content
 
 
