@@ -33,7 +33,8 @@ from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
 from genrekit.system.remote import local_path
 from genrekit.verdict.cache import SongCache
-from genrekit.verdict.occlusion import describe, occlusion, song_map
+from genrekit.verdict.evidence import Areas, split_sound, strongest
+from genrekit.verdict.occlusion import band_edges, describe, occlusion, song_map
 from genrekit.verdict.picture import Picture, mel_picture
 from genrekit.verdict.playback import browser_type
 from genrekit.wording import counted
@@ -49,6 +50,7 @@ __all__ = [
     "activations",
     "analyse",
     "clear_caches",
+    "evidence_sounds",
     "excerpt_sound",
     "explain",
     "judge",
@@ -163,6 +165,11 @@ class Explanation:
     sentence: str
     segments: tuple[int, ...]
 
+    @property
+    def areas(self) -> Areas:
+        """The areas that count as the evidence, shape (bands, columns)."""
+        return strongest(self.values)
+
 
 @dataclass(frozen=True)
 class StressTest:
@@ -264,6 +271,22 @@ def explain(
     return Explanation(genre, np.nan_to_num(whole.values), describe(whole, genre), tuple(which))
 
 
+def evidence_sounds(song: Song, model: ModelFile, areas: bytes, bands: int) -> tuple[bytes, bytes]:
+    """Return a song with only its evidence, and without it, as WAV that every browser plays.
+
+    Parameters
+    ----------
+    areas : bytes, of `Explanation.areas`, row by row
+    bands : int, how many rows there are
+    """
+    params = model.load().params
+    rate = _playable(params.sample_rate)
+    marked = np.frombuffer(areas, np.bool_).reshape(bands, -1)
+    parts = split_sound(_decoded(song, rate).samples, rate, marked, band_edges(params, bands))
+    only, without = (wav_bytes(part, rate) for part in parts)
+    return only, without
+
+
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
     """Find the `k` training segments most similar to each of the song's segments.
 
@@ -313,8 +336,12 @@ def wav_rendering(song: Song, rate: int) -> bytes:
 
     Where `rate` is below 8000 Hz, which browsers need not play, 22050 Hz is used.
     """
-    rate = rate if rate >= _PLAYABLE_RATE_HZ else 22050
+    rate = _playable(rate)
     return wav_bytes(_decoded(song, rate).samples, rate)
+
+
+def _playable(rate: int) -> int:
+    return rate if rate >= _PLAYABLE_RATE_HZ else 22050
 
 
 # -- the process ------------------------------------------------------------------------------

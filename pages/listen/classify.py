@@ -42,9 +42,12 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
     player = st.container()
     look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
-    explanation = why.explain(sound, result, model, segment) if look == WHY else None
+    explanation, versions = None, {}
+    if look == WHY:
+        explanation = why.explain(sound, result, model, segment)
+        versions = why.versions(sound, model, explanation)
     with player:
-        clicked = overview.show_evidence(sound, result, explanation)
+        clicked = overview.show_evidence(sound, result, explanation, versions)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)
