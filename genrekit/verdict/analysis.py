@@ -31,6 +31,9 @@ from genrekit.model.activations import Activations, activations_of
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
+from genrekit.music.key import Key, find_key
+from genrekit.music.parts import separate
+from genrekit.music.rhythm import SAMPLE_RATE, beat_times, clicks_added, tempo_of
 from genrekit.system.remote import local_path
 from genrekit.verdict.cache import SongCache
 from genrekit.verdict.evidence import Areas, split_sound, strongest
@@ -44,18 +47,22 @@ __all__ = [
     "STRESS_SECONDS",
     "Explanation",
     "ModelFile",
+    "Rhythm",
     "Song",
     "SongResult",
     "StressTest",
     "activations",
     "analyse",
     "clear_caches",
+    "clicks",
     "evidence_sounds",
     "excerpt_sound",
     "explain",
     "judge",
     "judge_samples",
     "nearest",
+    "parts",
+    "rhythm",
     "samples_of",
     "segment_probabilities",
     "segments_to_explain",
@@ -187,6 +194,22 @@ class StressTest:
     def holds(self) -> bool:
         """True if the verdict stays the same; "not sure" differs from any genre."""
         return self.before.genre == self.after.genre
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """A song's beat and key.
+
+    Attributes
+    ----------
+    tempo : float or None, beats per minute; None where no beat was found
+    beats : tuple of float, s, rising
+    key : Key or None, None of silence
+    """
+
+    tempo: float | None
+    beats: tuple[float, ...]
+    key: Key | None
 
 
 # -- questions --------------------------------------------------------------------------------
@@ -342,6 +365,28 @@ def wav_rendering(song: Song, rate: int) -> bytes:
 
 def _playable(rate: int) -> int:
     return rate if rate >= _PLAYABLE_RATE_HZ else 22050
+
+
+# -- music, for a process that has librosa's compiled functions ---------------------------------
+
+
+def rhythm(song: Song) -> Rhythm:
+    """Find a song's tempo, its beats and its key."""
+    samples = _decoded(song, SAMPLE_RATE).samples
+    beats = beat_times(samples)
+    return Rhythm(tempo_of(beats), tuple(beats.tolist()), find_key(samples))
+
+
+def clicks(song: Song, beats: tuple[float, ...]) -> bytes:
+    """Return a song with a click on each of its beats, as WAV."""
+    samples = _decoded(song, SAMPLE_RATE).samples
+    return wav_bytes(clicks_added(samples, np.array(beats)), SAMPLE_RATE)
+
+
+def parts(song: Song) -> tuple[bytes, bytes]:
+    """Return a song's drums and its harmony, each as WAV."""
+    drums, harmony = separate(_decoded(song, SAMPLE_RATE).samples)
+    return wav_bytes(drums, SAMPLE_RATE), wav_bytes(harmony, SAMPLE_RATE)
 
 
 # -- the process ------------------------------------------------------------------------------

@@ -435,6 +435,7 @@ class Player {
     this.drawScale();
     this.drawStrip();
     this.drawTags();
+    this.drawBeats();
     this.drawAxis();
     this.drawWhy();
     this.shown = null;
@@ -597,6 +598,13 @@ class Player {
       from = i;
     }
     return names;
+  }
+
+  // White on black, to be seen on any picture.
+  drawBeats() {
+    const at = this.data.beats.map((beat) => this.x(beat));
+    this.find("beats").replaceChildren(...["beat under", "beat"].flatMap((name) =>
+      at.map((x) => make("line", { x1: x, x2: x, y1: 2, y2: 12, class: name }))));
   }
 
   drawAxis() {

@@ -288,10 +288,11 @@ def show_evidence(
     result: SongResult,
     why: Explanation | None,
     versions: Mapping[str, bytes] = MappingProxyType({}),
+    beats: Sequence[float] = (),
 ) -> int | None:
     """Show the player; return the segment that was clicked, if any.
 
-    `versions` are WAV files of other versions of the sound, by name.
+    `versions` are WAV files of other versions of the sound, by name; `beats` are times in s.
     """
     song, mime = sound.song, result.mime
     if mime is None:
@@ -305,7 +306,7 @@ def show_evidence(
         name: media_url(wav, "audio/wav", f"{key}-{number}")
         for number, (name, wav) in enumerate(versions.items())
     }
-    clicked = evidence_player(url, result, why, key=key, versions=others)
+    clicked = evidence_player(url, result, why, key=key, versions=others, beats=beats)
     if mime is None:
         st.caption(
             "Not every browser plays this kind of file, so you hear what the model heard: mono, "

@@ -37,6 +37,7 @@ def evidence_player(
     *,
     key: str,
     versions: Mapping[str, str | None] = MappingProxyType({}),
+    beats: Sequence[float] = (),
 ) -> int | None:
     """Play a song and show its evidence in step.
 
@@ -51,6 +52,7 @@ def evidence_player(
     versions : mapping of str to str or None
         Addresses of other versions of the sound, by name: as long, and in step with it. The visitor
         can change from one to the other while it plays.
+    beats : sequence of float, s, to be marked below the picture
 
     Returns
     -------
@@ -58,7 +60,8 @@ def evidence_player(
         Index of the segment that the visitor chose; None in every run that a choice did not cause.
     """
     sounds = [(WHOLE, url), *versions.items()]
-    data = _pack(_header(sounds, result, explanation), result, explanation)
+    header = _header(sounds, result, explanation) | {"beats": [round(beat, 3) for beat in beats]}
+    data = _pack(header, result, explanation)
     chosen = _mount(key=key, data=data, on_segment_change=lambda: None).segment
     # What a browser sends is a visitor's input.
     valid = type(chosen) is int and 0 <= chosen < len(result.verdict.segments)

@@ -128,7 +128,9 @@ def _rendering(key: Key, _work: Callable[[], object]) -> object:
 
 
 _CACHES: Final[dict[str, Callable[[Key, Callable[[], object]], object]]] = {
+    analysis.clicks.__name__: _rendering,
     analysis.evidence_sounds.__name__: _rendering,
     analysis.excerpt_sound.__name__: _excerpt,
+    analysis.parts.__name__: _rendering,
     analysis.wav_rendering.__name__: _rendering,
 }
