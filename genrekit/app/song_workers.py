@@ -20,7 +20,7 @@ from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
-from genrekit.isolation.pool import Workers
+from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model import activations, bundle, neighbours, tags, verdicts
 from genrekit.music import compiled
 from genrekit.music.key import Key
@@ -32,9 +32,11 @@ __all__ = ["ask", "close", "warm_up"]
 Result = TypeVar("Result")
 
 _WARM_SECONDS: Final = 600.0
+_MUSIC_SECONDS: Final = 20.0
 
-# What has librosa's process answer.
+# What librosa's process answers.
 _MUSIC: Final = (analysis.rhythm, analysis.clicks, analysis.parts)
+_music_prepared: Final = threading.Event()
 # To be stopped with the server; more than two only where Streamlit's caches were cleared.
 _made: Final[list[Workers]] = []
 
@@ -54,9 +56,15 @@ def ask(
     GenreKitError
         As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
     """
-    workers = _musicians() if function in _MUSIC else _workers()
     owner = _owner() if owner is None else owner
-    return workers.call(function, *arguments, owner=owner, about=about)
+    if function not in _MUSIC:
+        return _workers().call(function, *arguments, owner=owner, about=about)
+    if settings().listeners and not _music_prepared.wait(_MUSIC_SECONDS):
+        raise WorkerBusy(
+            "Rhythm and key are still being prepared, as once after an installation: try again in "
+            "a minute."
+        )
+    return _musicians().call(function, *arguments, owner=owner, about=about)
 
 
 def warm_up() -> None:
@@ -80,7 +88,8 @@ def _get_ready_for_music() -> None:
     """Have librosa's functions compiled, unless they are kept already; start their process."""
     if settings().listeners and not compiled.kept().is_dir():
         subprocess.run([sys.executable, "-P", "-m", compiled.__name__], stdin=subprocess.DEVNULL)
-    _musicians()
+    _musicians().ready(_WARM_SECONDS)
+    _music_prepared.set()
 
 
 def close() -> None:

@@ -60,6 +60,7 @@ def main() -> None:
         return
     os.environ[_VARIABLE] = new
     _use()
+    Path(new).chmod(0o755)  # for a server that runs as somebody else
     try:
         Path(new).rename(folder)
     except OSError:  # another process was first

@@ -23,7 +23,8 @@ _BLOCK: Final = 1024 * _HOP
 def separate(samples: Array) -> tuple[Array, Array]:
     """Return the drums and the harmony of samples, each of shape (samples,); their sum is the song.
 
-    What is shorter than a window, a tenth of a second, is drums. Long songs are separated block by block, with enough of their neighbours for the same result.
+    What is shorter than a window, a tenth of a second, is drums. Long songs are separated block by
+    block, with enough of their neighbours for the same result.
     """
     import librosa
 

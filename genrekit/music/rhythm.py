@@ -30,7 +30,8 @@ def beat_times(samples: Array) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (beats,), s, rising; empty of silence, of what is steady, and of less than a second
+    ndarray, shape (beats,), s, rising
+        Empty of silence, of what is steady, and of less than a second.
     """
     import librosa
 

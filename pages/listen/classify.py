@@ -51,7 +51,7 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         versions = why.versions(sound, model, explanation)
     elif look == RHYTHM:
         found = rhythm.find(sound)
-        versions = rhythm.versions(sound, found)
+        versions = rhythm.versions(sound, found) if found else {}
     with player:
         beats = found.beats if found else ()
         clicked = overview.show_evidence(sound, result, explanation, versions, beats)

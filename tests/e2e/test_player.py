@@ -75,11 +75,11 @@ why = Explanation("dub", np.array([[1, -1]], np.float32), "", (0,)) if "why" in 
 with place:
   if not st.checkbox("Without"):
     url = None if query.get("audio") == "none" else media_url(content, "audio/wav", "player")
-    versions = {}
+    versions, beats = {}, [2.0, 4.0, 7.0] if "beats" in query else []
     if "versions" in query:
         half = sound(seconds - 1 - st.checkbox("Other genre") / 2)
         versions = {"Only": media_url(half, "audio/wav", "player-0"), "Without": url}
-    chosen = evidence_player(url, result, why, key="player", versions=versions)
+    chosen = evidence_player(url, result, why, key="player", versions=versions, beats=beats)
     if chosen is not None:
         st.session_state.heard = [*st.session_state.get("heard", []), chosen]
 st.write(f"Chosen so far: {st.session_state.get('heard', [])}.")
@@ -235,6 +235,17 @@ def test_versions_of_the_sound_change_in_step(visit: Callable[..., Any]) -> None
     wait_for(tab, f'audio.src === "{source}" && audio.readyState > 2')
     assert now(tab) == pytest.approx(moment, abs=0.05)
     assert sound(tab).evaluate("audio => audio.paused")
+
+
+def test_beats_stand_at_their_times(visit: Callable[..., Any]) -> None:
+    tab = visit("beats=1")
+    picture = part(tab, "picture").bounding_box()
+    boxes = [beat.bounding_box() for beat in tab.locator(".beat:not(.under)").all()]
+    shares = [(b["x"] + b["width"] / 2 - picture["x"]) / picture["width"] for b in boxes]
+    assert shares == pytest.approx([2 / 8, 4 / 8, 7 / 8], abs=0.004)
+    foot = picture["y"] + picture["height"]
+    assert all(foot - 14 <= box["y"] <= foot for box in boxes)
+    assert visit().locator(".beat").count() == 0
 
 
 def test_a_segment_plays_alone_and_then_on(visit: Callable[..., Any]) -> None:
