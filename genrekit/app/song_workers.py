@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -87,7 +88,13 @@ def warm_up() -> None:
 def _get_ready_for_music() -> None:
     """Have librosa's functions compiled, unless they are kept already; start their process."""
     if settings().listeners and not compiled.kept().is_dir():
-        subprocess.run([sys.executable, "-P", "-m", compiled.__name__], stdin=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", compiled.__name__],
+            cwd=Path(compiled.__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     _musicians().ready(_WARM_SECONDS)
     _music_prepared.set()
 
