@@ -388,7 +388,7 @@ def test_why_shows_the_evidence_and_the_nearest_training_segments(app, own_model
     assert "What it heard in training that sounds alike" in shown
     assert "It matches none of the 9 recordings the model was trained on." in shown
     assert "Nearest to segment 2" in shown.replace("*", "")
-    assert "38% of all areas that spoke most for" in shown
+    assert "keeps the 38% of all areas that spoke most for" in shown
     assert "Nobody has measured how much that proves for this model" in shown
     table = at.dataframe[0].value
     assert len(table) == 5

@@ -11,7 +11,7 @@ from genrekit.app.kit.widgets import choice, escape
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
-from genrekit.verdict.evidence import EVIDENCE_SHARE
+from genrekit.verdict.evidence import EVIDENCE_SHARE, MUTED_DB
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
 
@@ -71,9 +71,7 @@ def show(
         f"the model answers to, not why music is what it is.{part}"
     )
     if why.areas.any():
-        st.caption(
-            f"**{_ONLY}** and **{_WITHOUT}**: {_how_heard(why, asked < total)} {_proof(model)}"
-        )
+        st.caption(f"{_how_heard(why, asked < total)} {_proof(model)}")
     st.markdown("### What it heard in training that sounds alike")
     with st.spinner("Comparing with the training segments …"):
         found = ask(analysis.nearest, sound.song, model.file, result.starts)
@@ -88,10 +86,12 @@ def show(
 
 
 def _how_heard(why: Explanation, partly: bool) -> str:
-    asked = " Where no segment was asked, there is none." if partly else ""
+    asked = " Where no segment was asked, there is no evidence." if partly else ""
     return (
-        f"the {EVIDENCE_SHARE:.0%} of all areas that spoke most for {escape(why.genre)}, heard "
-        f"alone and left out, at the song's volume and as the model hears it.{asked}"
+        f"In the player, **{_ONLY}** keeps the {EVIDENCE_SHARE:.0%} of all areas that spoke most "
+        f"for {escape(why.genre)}, and turns down the rest by {MUTED_DB:.0f} decibels; "
+        f"**{_WITHOUT}** is the opposite. Both are as loud as the song, and sound as the model "
+        f"hears it.{asked}"
     )
 
 
