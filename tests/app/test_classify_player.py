@@ -65,7 +65,9 @@ class Mounted:
         if header["why"] is None:
             assert len(self.sent) == end
             return header, picture, None
-        return header, picture, np.frombuffer(self.sent[end:], np.int8).reshape(header["why"])
+        why, areas = np.frombuffer(self.sent[end:], np.int8).reshape(2, *header["why"])
+        assert set(areas.ravel()) <= {0, 1}
+        return header, picture, why
 
 
 @pytest.fixture

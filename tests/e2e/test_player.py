@@ -237,6 +237,19 @@ def test_versions_of_the_sound_change_in_step(visit: Callable[..., Any]) -> None
     assert sound(tab).evaluate("audio => audio.paused")
 
 
+def test_the_picture_covers_what_is_not_heard(visit: Callable[..., Any]) -> None:
+    tab = visit("versions=1&why=1")
+    covered = """canvas => [0.25, 0.75].map((at) => canvas.getContext("2d").getImageData(
+        at * canvas.width, canvas.height / 2, 1, 1).data.join() === "128,128,128,235")"""
+    for version, expected in (
+        ("Whole song", [False, False]),
+        ("Only", [False, True]),
+        ("Without", [True, False]),
+    ):
+        tab.get_by_role("radio", name=version).check()
+        assert part(tab, "why").evaluate(covered) == expected
+
+
 def test_beats_stand_at_their_times(visit: Callable[..., Any]) -> None:
     tab = visit("beats=1")
     picture = part(tab, "picture").bounding_box()

@@ -51,7 +51,8 @@ function unpack(bytes) {
   const from = 4 + length, to = from + head.hz.length * head.columns;
   head.picture = bytes.subarray(from, to);
   if (head.why) {
-    head.why = { values: new Int8Array(bytes.slice(to).buffer), bands: head.why[0], columns: head.why[1] };
+    const [bands, columns] = head.why, middle = to + bands * columns;
+    head.why = { values: new Int8Array(bytes.slice(to, middle).buffer), areas: bytes.subarray(middle), bands, columns };
   }
   return head;
 }
@@ -165,6 +166,7 @@ class Player {
     this.say("");
     this.load(time);
     if (playing) this.play();
+    this.drawWhy();
     this.tick();
   }
 
@@ -464,7 +466,12 @@ class Player {
     for (let y = 0, at = 0; y < height; y++) {
       const row = Math.floor((1 - (y + 0.5) / height) * why.bands) * why.columns;
       for (let x = 0; x < width; x++, at += 4) {
-        const value = why.values[row + Math.floor((x * why.columns) / width)] / 127;
+        const area = row + Math.floor((x * why.columns) / width), value = why.values[area] / 127;
+        // The first of the other versions has only the evidence, the second has none of it.
+        if (this.version && (why.areas[area] === 1) !== (this.version === 1)) {
+          image.data.set([128, 128, 128, 235], at);
+          continue;
+        }
         const gap = value < 0 && (x + y) % period > stripe;
         image.data.set(signs[value < 0 ? 1 : 0], at);
         image.data[at + 3] = gap ? 70 * Math.abs(value) : 225 * Math.abs(value) ** 0.8;

@@ -1,9 +1,9 @@
 """A song with its evidence: sound, mel spectrogram, segments and tags on one time axis.
 
 What travels to the browser is one block of bytes: the length of a header (uint32, little endian),
-the header as JSON, the picture (uint8) and, where there is an explanation, its map (int8), both
-row by row from the lowest band up. The sound does not travel with it: the browser fetches it by
-address.
+the header as JSON, the picture (uint8) and, where there is an explanation, its map (int8) and its
+areas (0 or 1), all row by row from the lowest band up. The sound does not travel with it: the
+browser fetches it by address.
 """
 
 import json
@@ -51,7 +51,8 @@ def evidence_player(
     key : str
     versions : mapping of str to str or None
         Addresses of other versions of the sound, by name: as long, and in step with it. The visitor
-        can change from one to the other while it plays.
+        can change from one to the other while it plays. With an explanation they are two: with
+        only its areas, and without them; the picture then covers what is not heard.
     beats : sequence of float, s, to be marked below the picture
 
     Returns
@@ -166,4 +167,5 @@ def _pack(header: Mapping[str, Any], result: SongResult, explanation: Explanatio
     if explanation is not None:
         largest = float(np.abs(explanation.values).max()) or 1.0
         parts.append(np.rint(explanation.values / largest * 127).astype(np.int8).tobytes())
+        parts.append(explanation.areas.tobytes())
     return b"".join(parts)
