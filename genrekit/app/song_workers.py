@@ -1,11 +1,16 @@
-"""The processes that decode and classify visitors' songs: one pool for the whole server.
+"""The processes that decode and classify visitors' songs, for the whole server.
 
-Songs are never decoded in the server, whose memory holds every visit. The pool starts with the
-server, in the background. With ``GENREKIT_LISTENERS=0`` there is none, and the server's process
-does the work: for tests, and where songs can be trusted.
+Songs are never decoded in the server, whose memory holds every visit. The processes start with the
+server, in the background. What librosa computes has a process of its own, which starts last and
+yields to the others: no verdict waits for it. With ``GENREKIT_LISTENERS=0`` there are none, and the
+server's process does the work: for tests, and where songs can be trusted.
 """
 
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -16,8 +21,10 @@ from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
-from genrekit.isolation.pool import Workers
+from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model import activations, bundle, neighbours, tags, verdicts
+from genrekit.music import compiled
+from genrekit.music.key import Key
 from genrekit.verdict import analysis
 from genrekit.verdict.picture import Picture
 
@@ -26,8 +33,12 @@ __all__ = ["ask", "close", "warm_up"]
 Result = TypeVar("Result")
 
 _WARM_SECONDS: Final = 600.0
+_MUSIC_SECONDS: Final = 20.0
 
-# To be stopped with the server; more than one only where Streamlit's caches were cleared.
+# What librosa's process answers.
+_MUSIC: Final = (analysis.rhythm, analysis.clicks, analysis.parts)
+_music_prepared: Final = threading.Event()
+# To be stopped with the server; more than two only where Streamlit's caches were cleared.
 _made: Final[list[Workers]] = []
 
 
@@ -47,7 +58,14 @@ def ask(
         As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
     """
     owner = _owner() if owner is None else owner
-    return _workers().call(function, *arguments, owner=owner, about=about)
+    if function not in _MUSIC:
+        return _workers().call(function, *arguments, owner=owner, about=about)
+    if settings().listeners and not _music_prepared.wait(_MUSIC_SECONDS):
+        raise WorkerBusy(
+            "Rhythm and key are still being prepared, as once after an installation: try again in "
+            "a minute."
+        )
+    return _musicians().call(function, *arguments, owner=owner, about=about)
 
 
 def warm_up() -> None:
@@ -64,6 +82,21 @@ def warm_up() -> None:
     song = analysis.Song(wav_bytes(render("jazz", seed=0, seconds=4.0), 22050), 60.0)
     for path in sorted(bundle.MODELS.glob("*/model.json")):
         workers.call(analysis.judge, song, analysis.ModelFile.at(path.parent))
+    threading.Thread(target=_get_ready_for_music, name="music", daemon=True).start()
+
+
+def _get_ready_for_music() -> None:
+    """Have librosa's functions compiled, unless they are kept already; start their process."""
+    if settings().listeners and not compiled.kept().is_dir():
+        subprocess.run(
+            [sys.executable, "-m", compiled.__name__],
+            cwd=Path(compiled.__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    _musicians().ready(_WARM_SECONDS)
+    _music_prepared.set()
 
 
 def close() -> None:
@@ -74,12 +107,21 @@ def close() -> None:
 
 @st.cache_resource(show_spinner=False, on_release=Workers.close)
 def _workers() -> Workers:
+    return _pool(settings().listeners, analysis.warm_up)
+
+
+@st.cache_resource(show_spinner=False, on_release=Workers.close)
+def _musicians() -> Workers:
+    return _pool(min(1, settings().listeners), compiled.load)
+
+
+def _pool(count: int, warm: Callable[[], object]) -> Workers:
     chosen = settings()
     workers = Workers(
-        chosen.listeners,
+        count,
         chosen.listen_seconds,
         chosen.listen_megabytes,
-        analysis.warm_up,
+        warm,
         rest=analysis.clear_caches,
         types=[
             source.AudioInfo,
@@ -88,6 +130,8 @@ def _workers() -> Workers:
             Picture,
             analysis.Song,
             analysis.StressTest,
+            analysis.Rhythm,
+            Key,
             activations.Activations,
             analysis.Explanation,
             tags.SoundsLike,

@@ -31,9 +31,13 @@ from genrekit.model.activations import Activations, activations_of
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
+from genrekit.music.key import Key, find_key
+from genrekit.music.parts import separate
+from genrekit.music.rhythm import SAMPLE_RATE, beat_times, clicks_added, tempo_of
 from genrekit.system.remote import local_path
 from genrekit.verdict.cache import SongCache
-from genrekit.verdict.occlusion import describe, occlusion, song_map
+from genrekit.verdict.evidence import Areas, split_sound, strongest
+from genrekit.verdict.occlusion import band_edges, describe, occlusion, song_map
 from genrekit.verdict.picture import Picture, mel_picture
 from genrekit.verdict.playback import browser_type
 from genrekit.wording import counted
@@ -43,17 +47,22 @@ __all__ = [
     "STRESS_SECONDS",
     "Explanation",
     "ModelFile",
+    "Rhythm",
     "Song",
     "SongResult",
     "StressTest",
     "activations",
     "analyse",
     "clear_caches",
+    "clicks",
+    "evidence_sounds",
     "excerpt_sound",
     "explain",
     "judge",
     "judge_samples",
     "nearest",
+    "parts",
+    "rhythm",
     "samples_of",
     "segment_probabilities",
     "segments_to_explain",
@@ -163,6 +172,11 @@ class Explanation:
     sentence: str
     segments: tuple[int, ...]
 
+    @property
+    def areas(self) -> Areas:
+        """The areas that count as the evidence, shape (bands, columns)."""
+        return strongest(self.values)
+
 
 @dataclass(frozen=True)
 class StressTest:
@@ -180,6 +194,22 @@ class StressTest:
     def holds(self) -> bool:
         """True if the verdict stays the same; "not sure" differs from any genre."""
         return self.before.genre == self.after.genre
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """A song's beat and key.
+
+    Attributes
+    ----------
+    tempo : float or None, beats per minute; None where no beat was found
+    beats : tuple of float, s, rising
+    key : Key or None, None of silence
+    """
+
+    tempo: float | None
+    beats: tuple[float, ...]
+    key: Key | None
 
 
 # -- questions --------------------------------------------------------------------------------
@@ -264,6 +294,22 @@ def explain(
     return Explanation(genre, np.nan_to_num(whole.values), describe(whole, genre), tuple(which))
 
 
+def evidence_sounds(song: Song, model: ModelFile, areas: bytes, bands: int) -> tuple[bytes, bytes]:
+    """Return a song with only its evidence, and without it, as WAV that every browser plays.
+
+    Parameters
+    ----------
+    areas : bytes, of `Explanation.areas`, row by row
+    bands : int, how many rows there are
+    """
+    params = model.load().params
+    rate = _playable(params.sample_rate)
+    marked = np.frombuffer(areas, np.bool_).reshape(bands, -1)
+    parts = split_sound(_decoded(song, rate).samples, rate, marked, band_edges(params, bands))
+    only, without = (wav_bytes(part, rate) for part in parts)
+    return only, without
+
+
 def nearest(song: Song, model: ModelFile, starts: Sequence[float], k: int = 5) -> Nearest | None:
     """Find the `k` training segments most similar to each of the song's segments.
 
@@ -313,8 +359,34 @@ def wav_rendering(song: Song, rate: int) -> bytes:
 
     Where `rate` is below 8000 Hz, which browsers need not play, 22050 Hz is used.
     """
-    rate = rate if rate >= _PLAYABLE_RATE_HZ else 22050
+    rate = _playable(rate)
     return wav_bytes(_decoded(song, rate).samples, rate)
+
+
+def _playable(rate: int) -> int:
+    return rate if rate >= _PLAYABLE_RATE_HZ else 22050
+
+
+# -- music, for a process that has librosa's compiled functions ---------------------------------
+
+
+def rhythm(song: Song) -> Rhythm:
+    """Find a song's tempo, its beats and its key."""
+    samples = _decoded(song, SAMPLE_RATE).samples
+    beats = beat_times(samples)
+    return Rhythm(tempo_of(beats), tuple(beats.tolist()), find_key(samples))
+
+
+def clicks(song: Song, beats: tuple[float, ...]) -> bytes:
+    """Return a song with a click on each of its beats, as WAV."""
+    samples = _decoded(song, SAMPLE_RATE).samples
+    return wav_bytes(clicks_added(samples, np.array(beats)), SAMPLE_RATE)
+
+
+def parts(song: Song) -> tuple[bytes, bytes]:
+    """Return a song's drums and its harmony, each as WAV."""
+    drums, harmony = separate(_decoded(song, SAMPLE_RATE).samples)
+    return wav_bytes(drums, SAMPLE_RATE), wav_bytes(harmony, SAMPLE_RATE)
 
 
 # -- the process ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from genrekit.app.classify import (
     live,
     overview,
     questions,
+    rhythm,
     stress,
     why,
 )
@@ -24,7 +25,9 @@ from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.model.verdicts import confidence_in_words
 from genrekit.verdict.analysis import SongResult
 
-LOOKS = WHY, STRESS, COMPARE, TAKE = "Why?", "Stress test", "Compare models", "Download"
+LOOKS = WHY, STRESS, RHYTHM, COMPARE, TAKE = (
+    *("Why?", "Stress test", "Rhythm and key", "Compare models", "Download"),
+)
 
 
 def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:
@@ -42,9 +45,16 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
     beside, player = st.container(), st.container()
     look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
-    explanation = why.explain(sound, result, model, segment) if look == WHY else None
+    explanation, found, versions = None, None, {}
+    if look == WHY:
+        explanation = why.explain(sound, result, model, segment)
+        versions = why.versions(sound, model, explanation)
+    elif look == RHYTHM:
+        found = rhythm.find(sound)
+        versions = rhythm.versions(sound, found) if found else {}
     with player:
-        clicked = overview.show_evidence(sound, result, explanation)
+        beats = found.beats if found else ()
+        clicked = overview.show_evidence(sound, result, explanation, versions, beats)
     if clicked is not None and clicked != segment:
         segment = clicked
         st.query_params["segment"] = str(clicked + 1)
@@ -52,6 +62,8 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
             st.rerun()
     if explanation is not None:
         why.show(sound, result, model, segment, explanation)
+    elif found is not None:
+        rhythm.show(sound, model, result.verdict, found, versions)
     elif look == STRESS:
         stress.show(sound, result, model, segment)
     elif look == COMPARE:

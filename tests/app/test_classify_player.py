@@ -65,7 +65,9 @@ class Mounted:
         if header["why"] is None:
             assert len(self.sent) == end
             return header, picture, None
-        return header, picture, np.frombuffer(self.sent[end:], np.int8).reshape(header["why"])
+        why, areas = np.frombuffer(self.sent[end:], np.int8).reshape(2, *header["why"])
+        assert set(areas.ravel()) <= {0, 1}
+        return header, picture, why
 
 
 @pytest.fixture
@@ -220,5 +222,5 @@ def test_only_a_segment_that_exists_can_be_chosen(mount: Any, choice: Any, answe
 
 
 def test_without_a_server_there_is_no_sound_and_no_crash(mount: Any) -> None:
-    assert mount()[1].read()[0]["url"] is None
-    assert mount(url="/media/1.wav")[1].read()[0]["url"] == "/media/1.wav"
+    assert mount()[1].read()[0]["sounds"] == [["Whole song", None]]
+    assert mount(url="/media/1.wav")[1].read()[0]["sounds"] == [["Whole song", "/media/1.wav"]]

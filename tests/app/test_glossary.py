@@ -82,6 +82,7 @@ SOURCES = {
         "app/classify/hears.py",
         "app/classify/hears.toml",
         "app/classify/why.py",
+        "app/classify/rhythm.py",
         "app/classify/stress.py",
         "app/classify/compare.py",
         "app/classify/download.py",

@@ -13,7 +13,7 @@ from page_tools import button, texts
 from streamlit.testing.v1 import AppTest
 
 from genrekit.app import session
-from genrekit.app.classify import inputs, questions
+from genrekit.app.classify import inputs, questions, rhythm
 from genrekit.app.classify.compare import agreement
 from genrekit.app.classify.download import command, verdicts_json
 from genrekit.app.classify.overview import clock
@@ -25,6 +25,7 @@ from genrekit.audio.synth.demo import COMPOSED
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
+from genrekit.isolation.pool import WorkerBusy
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
 from genrekit.model.packed import pack_model
 from genrekit.model.verdicts import CONFIDENCE_WORDS, Verdict
@@ -390,12 +391,35 @@ def test_why_shows_the_evidence_and_the_nearest_training_segments(app, own_model
     assert "What it heard in training that sounds alike" in shown
     assert "It matches none of the 9 recordings the model was trained on." in shown
     assert "Nearest to segment 2" in shown.replace("*", "")
+    assert "keeps the 38% of all areas that spoke most for" in shown
+    assert "Nobody has measured how much that proves for this model" in shown
     table = at.dataframe[0].value
     assert len(table) == 5
     assert list(table["distance"]) == sorted(table["distance"])
     order = at.selectbox(key="why_genre").options
     at.selectbox(key="why_genre").select(order[1]).run()
     assert f"odds for {order[1]} fall" in texts(at)
+
+
+def test_rhythm_and_key_are_shown_with_a_verdict_on_each_part(app, own_model):
+    at = example(app, own_model, look="Rhythm and key", length="9")
+    shown = texts(at)
+    assert "beats per minute" in shown
+    assert "Drums" not in [one.value.strip("*") for one in at.markdown]
+    at.toggle(key="parts").set_value(True).run()
+    assert not at.exception
+    named = [one.value.strip("*") for one in at.markdown]
+    assert named.index("Whole song") < named.index("Drums") < named.index("Harmony")
+
+
+def test_rhythm_that_must_wait_says_so_and_leaves_the_player(app, own_model, monkeypatch):
+    def wait(*_, **__):
+        raise WorkerBusy("Try again in a minute.")
+
+    monkeypatch.setattr(rhythm, "ask", wait)
+    at = example(app, own_model, look="Rhythm and key", length="9")
+    assert "Try again in a minute." in [one.value for one in at.info]
+    assert "How far to trust it" in texts(at)
 
 
 def explained(at) -> str:

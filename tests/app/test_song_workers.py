@@ -5,6 +5,7 @@ import inspect
 import io
 import os
 import re
+import threading
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -210,6 +211,37 @@ def test_a_call_waits_in_its_visitors_turn(monkeypatch):
     assert song_workers.ask(analysis.judge, about="a song") == {"owner": "", "about": "a song"}
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: object())
     assert song_workers.ask(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
+
+
+def test_music_has_a_process_of_its_own_which_a_verdict_does_not_need(monkeypatch):
+    """Neither before it is prepared nor afterwards."""
+    monkeypatch.setattr(song_workers, "_workers", lambda: Named("verdicts"))
+    monkeypatch.setattr(song_workers, "_musicians", lambda: Named("music"))
+    monkeypatch.setattr(song_workers, "_MUSIC_SECONDS", 0.01)
+    monkeypatch.setattr(song_workers, "_music_prepared", threading.Event())
+    monkeypatch.setenv("GENREKIT_LISTENERS", "2")
+    settings.cache_clear()
+    assert song_workers.ask(analysis.judge, about="a song") == "verdicts"
+    with pytest.raises(WorkerBusy, match="still being prepared"):
+        song_workers.ask(analysis.rhythm, about="a song")
+    monkeypatch.setattr(song_workers.compiled, "kept", lambda: Path(__file__).parent)
+    song_workers._get_ready_for_music()
+    for question in (analysis.rhythm, analysis.clicks, analysis.parts):
+        assert song_workers.ask(question, about="a song") == "music"
+    settings.cache_clear()
+
+
+class Named:
+    """Stands in for a pool that is ready, and answers with its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def call(self, *_, **__):
+        return self.name
+
+    def ready(self, _):
+        return True
 
 
 def test_a_file_that_crashes_the_decoder_is_one_plain_sentence_on_the_page(app, monkeypatch):

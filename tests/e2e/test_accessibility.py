@@ -24,6 +24,7 @@ STATES = {
     "classify?source=Live": "What is playing?",
     "classify?source=An+example&look=Why?": "What it heard in training that sounds alike",
     "classify?source=An+example&look=Stress+test": "Nothing is changed yet",
+    "classify?source=An+example&look=Rhythm+and+key&parts=true": "A voice is in both",
 }
 
 

@@ -75,7 +75,11 @@ why = Explanation("dub", np.array([[1, -1]], np.float32), "", (0,)) if "why" in 
 with place:
   if not st.checkbox("Without"):
     url = None if query.get("audio") == "none" else media_url(content, "audio/wav", "player")
-    chosen = evidence_player(url, result, why, key="player")
+    versions, beats = {}, [2.0, 4.0, 7.0] if "beats" in query else []
+    if "versions" in query:
+        half = sound(seconds - 1 - st.checkbox("Other genre") / 2)
+        versions = {"Only": media_url(half, "audio/wav", "player-0"), "Without": url}
+    chosen = evidence_player(url, result, why, key="player", versions=versions, beats=beats)
     if chosen is not None:
         st.session_state.heard = [*st.session_state.get("heard", []), chosen]
 st.write(f"Chosen so far: {st.session_state.get('heard', [])}.")
@@ -206,6 +210,55 @@ def test_the_cursor_moves_smoothly_with_the_sound(visit: Callable[..., Any]) -> 
     assert len({cursor for _, cursor in rows}) > 20
     tab.get_by_role("button", name="Pause").click()
     wait_for(tab, "audio.paused")
+
+
+def test_versions_of_the_sound_change_in_step(visit: Callable[..., Any]) -> None:
+    tab = visit("versions=1")
+    part(tab, "play").click()
+    wait_for(tab, "audio.currentTime > 1")
+    source = sound(tab).evaluate("audio => audio.src")
+    before = now(tab)
+    tab.get_by_role("radio", name="Only").check()
+    wait_for(tab, f"!audio.paused && audio.currentTime > {before} + 0.3")
+    assert now(tab) < before + 3
+    only = sound(tab).evaluate("audio => audio.src")
+    assert only != source
+    assert tab.locator("audio").count() == 1, "one sound at a time"
+    # Another genre has another sound under the same name.
+    tab.get_by_text("Other genre").click()
+    wait_for(tab, f'audio.src !== "{only}" && !audio.paused && audio.currentTime > {before} + 0.4')
+    assert tab.get_by_role("radio", name="Only").is_checked()
+    tab.get_by_role("button", name="Pause").click()
+    moment = now(tab)
+    tab.get_by_role("radio", name="Only").press("ArrowLeft")
+    assert tab.get_by_role("radio", name="Whole song").is_checked()
+    wait_for(tab, f'audio.src === "{source}" && audio.readyState > 2')
+    assert now(tab) == pytest.approx(moment, abs=0.05)
+    assert sound(tab).evaluate("audio => audio.paused")
+
+
+def test_the_picture_covers_what_is_not_heard(visit: Callable[..., Any]) -> None:
+    tab = visit("versions=1&why=1")
+    covered = """canvas => [0.25, 0.75].map((at) => canvas.getContext("2d").getImageData(
+        at * canvas.width, canvas.height / 2, 1, 1).data.join() === "128,128,128,235")"""
+    for version, expected in (
+        ("Whole song", [False, False]),
+        ("Only", [False, True]),
+        ("Without", [True, False]),
+    ):
+        tab.get_by_role("radio", name=version).check()
+        assert part(tab, "why").evaluate(covered) == expected
+
+
+def test_beats_stand_at_their_times(visit: Callable[..., Any]) -> None:
+    tab = visit("beats=1")
+    picture = part(tab, "picture").bounding_box()
+    boxes = [beat.bounding_box() for beat in tab.locator(".beat:not(.under)").all()]
+    shares = [(b["x"] + b["width"] / 2 - picture["x"]) / picture["width"] for b in boxes]
+    assert shares == pytest.approx([2 / 8, 4 / 8, 7 / 8], abs=0.004)
+    foot = picture["y"] + picture["height"]
+    assert all(foot - 14 <= box["y"] <= foot for box in boxes)
+    assert visit().locator(".beat").count() == 0
 
 
 def test_a_segment_plays_alone_and_then_on(visit: Callable[..., Any]) -> None:

@@ -319,6 +319,19 @@ def test_the_explanation_covers_the_whole_song(song, model):
     assert not outside.any()
 
 
+def test_the_evidence_is_heard_where_the_explanation_has_it(song, model):
+    result = analysis.analyse(song, model)
+    why = analysis.explain(song, model, "blues", result.starts, (2, 3))
+    sounds = analysis.evidence_sounds(song, model, why.areas.tobytes(), len(why.areas))
+    only, without = (soundfile.read(io.BytesIO(sound))[0] for sound in sounds)
+    assert len(only) == len(without) == round(result.seconds * result.rate)
+    column = len(only) / why.areas.shape[1]
+    heard = np.add.reduceat(only**2, (column * np.arange(why.areas.shape[1])).astype(int))
+    marked = why.areas.any(axis=0)
+    assert 0 < marked.sum() < 14
+    assert heard[marked].sum() > 0.9 * heard.sum()
+
+
 # 0.3001 s are 2400.8 samples: after 60 segments, times and samples would be 48 apart.
 UNEVEN = FeatureParams(sample_rate=RATE, segment_seconds=0.3001, n_fft=512, hop_length=200)
 

@@ -51,7 +51,8 @@ function unpack(bytes) {
   const from = 4 + length, to = from + head.hz.length * head.columns;
   head.picture = bytes.subarray(from, to);
   if (head.why) {
-    head.why = { values: new Int8Array(bytes.slice(to).buffer), bands: head.why[0], columns: head.why[1] };
+    const [bands, columns] = head.why, middle = to + bands * columns;
+    head.why = { values: new Int8Array(bytes.slice(to, middle).buffer), areas: bytes.subarray(middle), bands, columns };
   }
   return head;
 }
@@ -97,6 +98,7 @@ class Player {
     this.alone = null; // the segment that is played by itself
     this.hovered = null;
     this.zoom = 1;
+    this.version = 0; // of the sounds
     this.tries = 0;
     this.touched = -Infinity;
   }
@@ -110,9 +112,10 @@ class Player {
     const before = this.data;
     this.bytes = bytes.slice();
     this.data = unpack(this.bytes);
-    const newSong = !before || before.url !== this.data.url || before.seconds !== this.data.seconds;
+    const newSong = !before || before.sounds[0][1] !== this.data.sounds[0][1] || before.seconds !== this.data.seconds;
     if (newSong) this.open();
     else if (!same(before.edges, this.data.edges)) this.alone = this.hovered = null;
+    this.offerVersions(newSong ? null : before.sounds[this.version]);
     // The first map is shown, since the visitor asked for it; later ones keep the choice.
     if (newSong || !before.why || !this.data.why) this.find("show").checked = Boolean(this.data.why);
     this.find("picture").setAttribute("aria-label", this.data.summary);
@@ -125,16 +128,46 @@ class Player {
   open() {
     this.reset();
     this.say("");
-    if (this.data.url) this.load();
+    if (this.data.sounds[0][1]) this.load();
     else this.fallSilent("The sound is not to be had here. Choose a segment to read about it.");
   }
 
   // Try the server's address and, for a proxy in between, one below this page's folder, in turns.
   load(time = 0) {
-    const here = new URL(`.${this.data.url.slice(this.data.url.lastIndexOf("/media/"))}`, location.href);
-    const there = new URL(this.data.url, location.origin);
+    const [, url] = this.data.sounds[this.version];
+    const here = new URL(`.${url.slice(url.lastIndexOf("/media/"))}`, location.href);
+    const there = new URL(url, location.origin);
     this.audio.src = (this.tries % 2 ? here : there).href;
     if (time) this.audio.currentTime = time;
+  }
+
+  // -- versions of the sound ----------------------------------------------------------------
+
+  // Keep to the one that was heard, if it is still offered.
+  offerVersions(heard) {
+    const { sounds } = this.data, place = this.find("versions");
+    const version = Math.max(0, sounds.findIndex(([name]) => heard && name === heard[0]));
+    if (heard && heard[1] !== sounds[version][1]) this.hear(version);
+    this.version = version;
+    place.hidden = sounds.length < 2;
+    place.replaceChildren(...sounds.map(([name], index) => {
+      const label = document.createElement("label"), input = document.createElement("input");
+      Object.assign(input, { type: "radio", name: "version", checked: index === version });
+      input.addEventListener("change", () => this.hear(index));
+      label.append(input, name);
+      return label;
+    }));
+  }
+
+  // Go on with another version where this one is.
+  hear(version) {
+    const { time, playing } = this;
+    Object.assign(this, { version, silent: null, tries: 0 });
+    this.say("");
+    this.load(time);
+    if (playing) this.play();
+    this.drawWhy();
+    this.tick();
   }
 
   // -- the sound ----------------------------------------------------------------------------
@@ -305,6 +338,7 @@ class Player {
 
   key(event) {
     if (!this.data || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.type === "radio") return; // the browser's own keys
     const onButton = event.target.closest("button, input");
     const last = this.data.segments.length - 1;
     const acts = {
@@ -403,6 +437,7 @@ class Player {
     this.drawScale();
     this.drawStrip();
     this.drawTags();
+    this.drawBeats();
     this.drawAxis();
     this.drawWhy();
     this.shown = null;
@@ -431,7 +466,12 @@ class Player {
     for (let y = 0, at = 0; y < height; y++) {
       const row = Math.floor((1 - (y + 0.5) / height) * why.bands) * why.columns;
       for (let x = 0; x < width; x++, at += 4) {
-        const value = why.values[row + Math.floor((x * why.columns) / width)] / 127;
+        const area = row + Math.floor((x * why.columns) / width), value = why.values[area] / 127;
+        // The first of the other versions has only the evidence, the second has none of it.
+        if (this.version && (why.areas[area] === 1) !== (this.version === 1)) {
+          image.data.set([128, 128, 128, 235], at);
+          continue;
+        }
         const gap = value < 0 && (x + y) % period > stripe;
         image.data.set(signs[value < 0 ? 1 : 0], at);
         image.data[at + 3] = gap ? 70 * Math.abs(value) : 225 * Math.abs(value) ** 0.8;
@@ -565,6 +605,13 @@ class Player {
       from = i;
     }
     return names;
+  }
+
+  // White on black, to be seen on any picture.
+  drawBeats() {
+    const at = this.data.beats.map((beat) => this.x(beat));
+    this.find("beats").replaceChildren(...["beat under", "beat"].flatMap((name) =>
+      at.map((x) => make("line", { x1: x, x2: x, y1: 2, y2: 12, class: name }))));
   }
 
   drawAxis() {

@@ -1,7 +1,8 @@
 """A verdict at a glance: the table of several files, and one song with its player."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape as escape_html
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import streamlit as st
@@ -309,8 +310,17 @@ def worth(model: ModelChoice) -> str:
 # -- the evidence -----------------------------------------------------------------------------
 
 
-def show_evidence(sound: Sound, result: SongResult, why: Explanation | None) -> int | None:
-    """Show the player; return the segment that was clicked, if any."""
+def show_evidence(
+    sound: Sound,
+    result: SongResult,
+    why: Explanation | None,
+    versions: Mapping[str, bytes] = MappingProxyType({}),
+    beats: Sequence[float] = (),
+) -> int | None:
+    """Show the player; return the segment that was clicked, if any.
+
+    `versions` are WAV files of other versions of the sound, by name; `beats` are times in s.
+    """
     song, mime = sound.song, result.mime
     if mime is None:
         with st.spinner("Making the sound playable …"):
@@ -319,7 +329,11 @@ def show_evidence(sound: Sound, result: SongResult, why: Explanation | None) -> 
         content = song.content
     key = f"player-{song.digest[:16]}"
     url = media_url(content, mime or "audio/wav", key)
-    clicked = evidence_player(url, result, why, key=key)
+    others = {
+        name: media_url(wav, "audio/wav", f"{key}-{number}")
+        for number, (name, wav) in enumerate(versions.items())
+    }
+    clicked = evidence_player(url, result, why, key=key, versions=others, beats=beats)
     if mime is None:
         st.caption(
             "Not every browser plays this kind of file, so you hear what the model heard: mono, "

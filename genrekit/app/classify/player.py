@@ -1,14 +1,15 @@
 """A song with its evidence: sound, mel spectrogram, segments and tags on one time axis.
 
 What travels to the browser is one block of bytes: the length of a header (uint32, little endian),
-the header as JSON, the picture (uint8) and, where there is an explanation, its map (int8), both
-row by row from the lowest band up. The sound does not travel with it: the browser fetches it by
-address.
+the header as JSON, the picture (uint8) and, where there is an explanation, its map (int8) and its
+areas (0 or 1), all row by row from the lowest band up. The sound does not travel with it: the
+browser fetches it by address.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -21,15 +22,22 @@ from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
 
-__all__ = ["cell_edges", "evidence_player"]
+__all__ = ["WHOLE", "cell_edges", "evidence_player"]
 
 _mount: Final = component("evidence_player")
+WHOLE: Final = "Whole song"
 _TAG_ROWS: Final = 12
 _NAMED: Final = 3
 
 
 def evidence_player(
-    url: str | None, result: SongResult, explanation: Explanation | None, *, key: str
+    url: str | None,
+    result: SongResult,
+    explanation: Explanation | None,
+    *,
+    key: str,
+    versions: Mapping[str, str | None] = MappingProxyType({}),
+    beats: Sequence[float] = (),
 ) -> int | None:
     """Play a song and show its evidence in step.
 
@@ -41,13 +49,20 @@ def evidence_player(
     result : SongResult
     explanation : Explanation or None; only sizes relative to the largest are shown
     key : str
+    versions : mapping of str to str or None
+        Addresses of other versions of the sound, by name: as long, and in step with it. The visitor
+        can change from one to the other while it plays. With an explanation they are two: with
+        only its areas, and without them; the picture then covers what is not heard.
+    beats : sequence of float, s, to be marked below the picture
 
     Returns
     -------
     int or None
         Index of the segment that the visitor chose; None in every run that a choice did not cause.
     """
-    data = _pack(_header(url, result, explanation), result, explanation)
+    sounds = [(WHOLE, url), *versions.items()]
+    header = _header(sounds, result, explanation) | {"beats": [round(beat, 3) for beat in beats]}
+    data = _pack(header, result, explanation)
     chosen = _mount(key=key, data=data, on_segment_change=lambda: None).segment
     # What a browser sends is a visitor's input.
     valid = type(chosen) is int and 0 <= chosen < len(result.verdict.segments)
@@ -66,14 +81,16 @@ def cell_edges(segments: Sequence[SegmentVerdict], seconds: float) -> list[float
     return [0.0, *((a + b) / 2 for a, b in pairwise(centres)), float(seconds)]
 
 
-def _header(url: str | None, result: SongResult, explanation: Explanation | None) -> dict[str, Any]:
+def _header(
+    sounds: Sequence[tuple[str, str | None]], result: SongResult, explanation: Explanation | None
+) -> dict[str, Any]:
     """Return what the browser needs besides the picture and the map."""
     verdict, seconds = result.verdict, result.seconds
     genres = [*sorted(verdict.probabilities), NO_MUSIC]
     colours = outcome_colours(genres)
     rows = [_first_two(segment, genres) for segment in verdict.segments]
     return {
-        "url": url,
+        "sounds": sounds,
         "seconds": seconds,
         "hz": [round(hz, 1) for hz in result.picture.band_hz],
         "columns": result.picture.values.shape[1],
@@ -150,4 +167,5 @@ def _pack(header: Mapping[str, Any], result: SongResult, explanation: Explanatio
     if explanation is not None:
         largest = float(np.abs(explanation.values).max()) or 1.0
         parts.append(np.rint(explanation.values / largest * 127).astype(np.int8).tobytes())
+        parts.append(explanation.areas.tobytes())
     return b"".join(parts)

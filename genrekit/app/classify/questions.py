@@ -121,13 +121,16 @@ def _excerpt(key: Key, _work: Callable[[], object]) -> object:
     return _work()
 
 
-# Up to 40 MB each: shared, not copied, and few.
+# Up to 60 MB each: shared, not copied, and few.
 @st.cache_resource(max_entries=3, ttl=600, show_spinner=False)
 def _rendering(key: Key, _work: Callable[[], object]) -> object:
     return _work()
 
 
 _CACHES: Final[dict[str, Callable[[Key, Callable[[], object]], object]]] = {
+    analysis.clicks.__name__: _rendering,
+    analysis.evidence_sounds.__name__: _rendering,
     analysis.excerpt_sound.__name__: _excerpt,
+    analysis.parts.__name__: _rendering,
     analysis.wav_rendering.__name__: _rendering,
 }

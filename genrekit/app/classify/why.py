@@ -11,11 +11,14 @@ from genrekit.app.kit.widgets import choice, escape
 from genrekit.model.neighbours import Nearest
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
+from genrekit.verdict.evidence import EVIDENCE_SHARE, MUTED_DB
 from genrekit.verdict.report import ranked
-from genrekit.wording import agree
+from genrekit.wording import agree, counted
 
-__all__ = ["explain", "show"]
+__all__ = ["explain", "show", "versions"]
 
+_ONLY: Final = "Only the evidence"
+_WITHOUT: Final = "Without the evidence"
 _SPREAD: Final = "spread over the song"
 _AROUND: Final = "around the chosen segment"
 
@@ -41,6 +44,16 @@ def explain(sound: Sound, result: SongResult, model: ModelChoice, segment: int) 
         return ask(analysis.explain, sound.song, model.file, genre or order[0], starts, which)
 
 
+def versions(sound: Sound, model: ModelChoice, why: Explanation) -> dict[str, bytes]:
+    """Return the song with only the evidence and without it, as WAV; nothing if there is none."""
+    areas = why.areas
+    if not areas.any():
+        return {}
+    with st.spinner("Taking the evidence out of the sound …"):
+        sounds = ask(analysis.evidence_sounds, sound.song, model.file, areas.tobytes(), len(areas))
+    return dict(zip((_ONLY, _WITHOUT), sounds, strict=True))
+
+
 def show(
     sound: Sound, result: SongResult, model: ModelChoice, segment: int, why: Explanation
 ) -> None:
@@ -57,6 +70,8 @@ def show(
         "the picture. It tells what "
         f"the model answers to, not why music is what it is.{part}"
     )
+    if why.areas.any():
+        st.caption(f"{_how_heard(why, asked < total)} {_proof(model)}")
     st.markdown("### What it heard in training that sounds alike")
     with st.spinner("Comparing with the training segments …"):
         found = ask(analysis.nearest, sound.song, model.file, result.starts)
@@ -68,6 +83,30 @@ def show(
         )
         return
     _show_nearest(found, segment)
+
+
+def _how_heard(why: Explanation, partly: bool) -> str:
+    asked = " Where no segment was asked, there is no evidence." if partly else ""
+    return (
+        f"In the player, **{_ONLY}** keeps the {EVIDENCE_SHARE:.0%} of all areas that spoke most "
+        f"for {escape(why.genre)}, and turns down the rest by {MUTED_DB:.0f} decibels; "
+        f"**{_WITHOUT}** is the opposite. Both are as loud as the song, and sound as the model "
+        f"hears it.{asked}"
+    )
+
+
+def _proof(model: ModelChoice) -> str:
+    """Say how much the evidence proved for songs on which the model's card counts it."""
+    measured = model.file.card().get("evidence")
+    if not measured:
+        return "Nobody has measured how much that proves for this model."
+    kept, removed = measured["kept"], measured["removed"]
+    return (
+        f"How much that proves, counted on {counted(measured['songs'], 'song')}: with the evidence "
+        f"alone, the likeliest genre stayed in {kept['evidence']:.0%} (with as many areas drawn at "
+        f"random, in {kept['random']:.0%}); without it, it changed in {removed['evidence']:.0%} "
+        f"({removed['random']:.0%} without random ones)."
+    )
 
 
 def _show_nearest(found: Nearest, segment: int) -> None:
