@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.audio.decoder import load_audio
-from genrekit.dataset.build import find_tracks
+from genrekit.dataset.folder import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import split_segments
 from genrekit.model.bundle import MODELS, GenreModel
