@@ -584,7 +584,8 @@ genrekit.audio.synth.demo.write_demo_dataset = fail
 from genrekit.app.jobs.run import main
 main({str(job)!r})
 """
-    done = run_python("-c", code)
+    # A job makes its session nicer, which without one of its own is that of these tests.
+    done = run_python("-c", code, start_new_session=True)
     assert SECRET not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "RuntimeError at " in done.stderr
