@@ -27,7 +27,7 @@ from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
 from genrekit.wording import agree, counted, duration
 
 __all__ = [
-    *("classify", "demo_data", "evaluate", "export", "import_"),
+    *("classify", "demo_data", "evaluate", "export", "import_", "import_model"),
     *("inspect", "leak_meter", "preprocess", "train"),
 ]
 
@@ -204,6 +204,18 @@ def import_(options: argparse.Namespace) -> int:
             "Tracks are unknown: a score on this dataset cannot be trusted, because any split "
             "may put one song on both sides."
         )
+    return OK
+
+
+def import_model(options: argparse.Namespace) -> int:
+    """Unpack and check a model that was downloaded from the train page."""
+    from genrekit.model.packed import unpack_model
+
+    model = unpack_model(options.file, options.output)
+    finish(
+        f"A model of {counted(len(model.genres), 'genre')} is in {options.output}.",
+        options.progress,
+    )
     return OK
 
 

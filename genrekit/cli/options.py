@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "preprocess": run.preprocess,
         "export": run.export,
         "import": run.import_,
+        "import-model": run.import_model,
         "train": run.train,
         "leak-meter": run.leak_meter,
         "evaluate": run.evaluate,

@@ -19,13 +19,16 @@ _CLEARLY: Final = 0.02
 _GAP: Final = 0.1
 
 
-def narrate(epochs: Sequence[Mapping[str, Any]]) -> str:
+def narrate(epochs: Sequence[Mapping[str, Any]], *, steady: bool = True) -> str:
     """Describe the losses and accuracies of the epochs so far, in Markdown.
 
     Parameters
     ----------
     epochs : sequence of `EpochStats` as plain values
         The validation fields are None or NaN where nothing is held out.
+    steady : bool
+        False where the learning rate falls until the last epoch, as in the recipe "robust": a new
+        low then often comes late, and nothing is said that could be taken for a forecast.
 
     Notes
     -----
@@ -41,10 +44,10 @@ def narrate(epochs: Sequence[Mapping[str, Any]]) -> str:
     valid = np.array([event["valid_loss"] for event in epochs], dtype=float)
     if np.isnan(valid).all():
         return "**Nothing is held out,** so nobody can tell whether it learns or memorises."
-    return f"{_trend(train, valid)}{_gap(epochs[-1])}"
+    return f"{_trend(train, valid, steady)}{_gap(epochs[-1])}"
 
 
-def _trend(train: NDArray[np.float64], valid: NDArray[np.float64]) -> str:
+def _trend(train: NDArray[np.float64], valid: NDArray[np.float64], steady: bool) -> str:
     best = int(np.nanargmin(valid))
     lowest, since = valid[best], len(valid) - 1 - best
     if not since:
@@ -54,6 +57,8 @@ def _trend(train: NDArray[np.float64], valid: NDArray[np.float64]) -> str:
     low = f"the loss on held-out music was lowest in epoch {best + 1} ({lowest:.2f})"
     if since < PATIENCE:
         return f"**It is learning:** {low}."
+    if not steady:
+        return f"**Its steps still get smaller:** {low}; a new low may come in the last epochs."
     risen = valid[-1] / lowest - 1
     if not risen > _CLEARLY:
         return f"**It has levelled off:** {low}, and no epoch since has set a new low."

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from genrekit.app.kit.inputs import INPUTS, fold, offer_change
 from genrekit.app.kit.job_panel import job_panel, show_origin, watch
 from genrekit.app.kit.widgets import URL, escape, first_step, plain_errors
 from genrekit.app.settings import settings
+from genrekit.audio.synth.demo import COMPOSED
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
 from genrekit.errors import DatasetError, GenreKitError
@@ -199,6 +201,8 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
     train, leak = st.columns(2)
     if train.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
         command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
+        if dataset_job.commands[0][0] == "demo-data":
+            command += ["--about", COMPOSED]
         session.start("model", f"Classifier on {name}, split by {split}", [command])
     if dataset.tracks is not None and leak.button(
         "Leak meter: every split",
@@ -236,7 +240,7 @@ def show_title(job: Job, newest: bool) -> None:
 
 def settings_in_words(job: Job) -> str:
     """Return the settings in a job's last command, as words with dots between them."""
-    given = dict(zip(job.commands[-1], job.commands[-1][1:], strict=False))
+    given = dict(pairwise(job.commands[-1]))
     names = {"--epochs": "epochs", "--learning-rate": "learning rate", "--seed": "seed"}
     said = [f"{name} {given[option]}" for option, name in names.items() if option in given]
     return " · ".join([given["--network"], *said]) if "--network" in given else ""
@@ -267,14 +271,14 @@ def show_model_job(job: Job) -> None:
 
 def show_model_card(card: dict[str, Any]) -> None:
     with st.expander("The model card"):
-        calibration = card["calibrated_on"]
+        calibration = escape(card["calibrated_on"] or "nothing")
         off = round(100 * card["measured"]["calibration_error"])
-        segments = card["split"]["segments"]
+        segments, worth = card["split"]["segments"], escape(card["split"]["worth"])
         st.markdown(
             f"- {how_trained(card)}\n"
             f"- **Split:** by {card['split']['kind']}, seed {card['split']['seed']}: "
             f"{counted(segments['train'], 'segment')} to train on, {segments['valid']} held out "
-            f"({segments['valid'] / sum(segments.values()):.0%}). {card['split']['worth']}\n"
+            f"({segments['valid'] / sum(segments.values()):.0%}). {worth}\n"
             f"- **Calibration:** its probabilities were adjusted on {calibration}; they are still "
             f"off by {counted(off, 'point')} on average."
         )

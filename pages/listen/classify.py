@@ -39,7 +39,7 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
     verdict = result.verdict
     how = f"{confidence_in_words(verdict.confidence)}, {verdict.confidence:.0%}"
     tour.happened(verdict.genre or "not sure", how)
-    player = st.container()
+    beside, player = st.container(), st.container()
     look = st.segmented_control(options=LOOKS, **setting("classify", "look"))
     segment = chosen_segment(sound, result)
     explanation = why.explain(sound, result, model, segment) if look == WHY else None
@@ -58,6 +58,8 @@ def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> Non
         compare.show(sound, models)
     elif look == TAKE:
         download.show(outcome, model)
+    with beside:
+        overview.offer_built_in(sound, model, models)
     overview.show_trust(result, model)
     if result.verdict.sounds_like:
         hears.show(result.verdict, model)

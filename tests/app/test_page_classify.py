@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +21,12 @@ from genrekit.app.classify.questions import Outcome
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.clips import CLIPS
 from genrekit.audio.degradation import Degradation
+from genrekit.audio.synth.demo import COMPOSED
 from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.packed import pack_model
 from genrekit.model.verdicts import CONFIDENCE_WORDS, Verdict
 from genrekit.training.loop import train
 from genrekit.training.params import TrainParams
@@ -555,3 +558,60 @@ def test_a_hostile_name_is_one_quoted_word_of_the_command(own_model, name, quote
 )
 def test_times_are_written_as_people_write_them(seconds, text):
     assert clock(seconds) == text
+
+
+# -- models of one's own ----------------------------------------------------------------------
+
+
+def finish(job: Job) -> None:
+    deadline = time.monotonic() + 120
+    while job.active:
+        assert time.monotonic() < deadline, "it did not end in time"
+        time.sleep(0.05)
+
+
+def send_model(at: AppTest, content: bytes) -> Job:
+    (uploader,) = (one for one in at.file_uploader if "zip" in one.label)
+    uploader.set_value(("mine.zip", content, "application/zip"))
+    at.run()
+    button(at, "Use this model").click().run()
+    job = session.jobs().get(at.session_state["model"])
+    finish(job)
+    at.run()
+    assert not at.exception
+    return job
+
+
+def test_a_downloaded_model_comes_back_and_is_chosen(app, own_model):
+    at = app(PAGE)
+    assert at.selectbox(key="listener").value == f"Built-in: {DEFAULT_MODEL}"
+    job = send_model(at, pack_model(own_model.folder / "model"))
+    assert job.status == "done", job.log()
+    assert at.selectbox(key="listener").value == "Yours: Uploaded mine"
+    assert at.query_params["model"] in (job.id, [job.id]), "the link shares it"
+    upload(at, ("a song.wav", jazz()))
+    assert "nobody has checked them here" in texts(at)
+    train_page = app("build/train.py", model=job.id)
+    assert train_page.header[0].value == "Uploaded mine"
+    assert "nobody has checked them here" in texts(train_page)
+
+
+def test_a_file_that_is_no_model_is_refused_by_its_job(app):
+    at = app(PAGE)
+    job = send_model(at, b"no zip file")
+    assert job.status == "failed"
+    assert "It is not a zip file" in texts(at)
+    assert at.selectbox(key="listener").value == f"Built-in: {DEFAULT_MODEL}"
+
+
+def test_a_model_of_composed_pieces_offers_the_built_in_one(app, own_model):
+    at = upload(app(PAGE, model=own_model.id), ("a song.wav", jazz()))
+    assert "knows only composed pieces" not in texts(at)
+    card = own_model.folder / "model" / "model.json"
+    card.write_text(card.read_text().replace("Made for a test.", COMPOSED))
+    at = upload(app(PAGE, model=own_model.id), ("a song.wav", jazz()))
+    assert "knows only composed pieces" in texts(at)
+    assert re.search(r"The built-in model (is not sure|hears)", texts(at))
+    button(at, "Use the built-in model").click().run()
+    assert at.selectbox(key="listener").value == f"Built-in: {DEFAULT_MODEL}"
+    assert "knows only composed pieces" not in texts(at)

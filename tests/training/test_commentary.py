@@ -59,6 +59,13 @@ def test_two_rising_losses_are_not_memorising():
     assert said.startswith("**It is getting worse:**")
 
 
+@pytest.mark.parametrize("valid", [FLAT, [2.0, 1.5, 1.0] + [1.3] * PATIENCE])
+def test_nothing_is_foretold_while_the_learning_rate_falls(valid):
+    said = narrate(run(valid), steady=False)
+    assert said.startswith("**Its steps still get smaller:** the loss on held-out music was lowest")
+    assert "in epoch 3 (1.00); a new low may come" in said
+
+
 @pytest.mark.parametrize("valid", [FLAT, np.linspace(2, 1, 20), [2, 1.5, 1] + [1.3] * PATIENCE])
 def test_a_gap_is_reported_whatever_the_trend(valid):
     assert "on 95% of the training segments and on 60% of the held-out ones: a gap of 35" in (

@@ -1,6 +1,6 @@
 // Files dropped anywhere on the page go to its file uploader, which may be hidden or not there yet.
 
-const INPUT = '[data-testid="stFileUploader"] input[type="file"]';
+const INPUT = '.st-key-uploads input[type="file"]';
 // The uploader takes what is dropped on it by itself.
 const UPLOADER = '[data-testid="stFileUploaderDropzone"]';
 // Longer than a server takes to draw the uploader.

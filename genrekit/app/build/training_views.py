@@ -1,7 +1,5 @@
 """Views of training: the learning curves, the exam, and the leak meter."""
 
-import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,12 +20,13 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import make_split
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import GEOMETRIC, interval_in_words, mean_by_group
+from genrekit.model.packed import pack_model
 from genrekit.system.memory import rows_at_once
 from genrekit.training.commentary import narrate
 from genrekit.verdict.analysis import ModelFile, segment_probabilities
 from genrekit.wording import counted
 
-__all__ = ["bundle", "show_curves", "show_exam", "show_leak", "show_run"]
+__all__ = ["show_curves", "show_exam", "show_leak", "show_run"]
 
 Event = dict[str, Any]
 # Both curves, one below the other, are on a laptop's first screen.
@@ -63,7 +62,7 @@ def show_run(job: Job, events: Events) -> None:
         with right:
             for name in ("accuracy", "loss"):
                 _draw_curve(name, epochs, start["genres"])
-        st.markdown(narrate(epochs))
+        st.markdown(_said(epochs, start))
     if start:
         _show_worth(start)
     show_origin(job)
@@ -78,11 +77,15 @@ def show_curves(events: Events) -> None:
         st.markdown(_fit_in_words(epochs[-1]))
     else:
         with st.expander("Learning curves"):
-            st.markdown(narrate(epochs))
+            st.markdown(_said(epochs, start))
             for place, name in zip(st.columns(2), ("accuracy", "loss"), strict=True):
                 with place:
                     _draw_curve(name, epochs, start["genres"])
     _show_worth(start)
+
+
+def _said(epochs: Events, start: Event) -> str:
+    return narrate(epochs, steady=start.get("recipe") != "robust")
 
 
 def _show_worth(start: Event) -> None:
@@ -187,15 +190,6 @@ def show_exam(job: Job, model: Path, card: dict[str, Any], source: Job | None) -
     _show_per_genre(measured)
 
 
-def bundle(folder: Path) -> bytes:
-    """Return a model's folder as a zip file, which the classify page takes back."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for path in sorted(folder.iterdir()):
-            packed.write(path, f"my-model/{path.name}")
-    return buffer.getvalue()
-
-
 def _show_score(job: Job, model: Path, measured: dict[str, Any], split: dict[str, Any]) -> None:
     """Show the share of tracks right, or of segments where tracks are unknown, and its worth."""
     units: list[Literal["track", "segment"]] = ["track", "segment"]
@@ -210,7 +204,7 @@ def _show_score(job: Job, model: Path, measured: dict[str, Any], split: dict[str
             query_params={"model": job.id},
             width="content",
         )
-        download(st, "Download", lambda: bundle(model), "my-model.zip")
+        download(st, "Download", lambda: pack_model(model), "my-model.zip")
     st.markdown(
         f"of {_right(measured, of)}. Guessing would give {1 / len(measured['genres']):.0%}.",
         help=_INTERVAL,

@@ -14,12 +14,13 @@ from genrekit.app.kit.clips import CLIPS, EXAMPLE, ORIGIN
 from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.inputs import INPUTS, fold, unfold
+from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.widgets import URL, choice, escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
-from genrekit.errors import AudioError
+from genrekit.errors import AudioError, ModelError
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.wording import the_first
@@ -137,11 +138,43 @@ def _choose_model(choices: Sequence[ModelChoice]) -> ModelChoice:
     just_trained = current is not None and current.status == "done" and choices[0].own
     built_in = f"Built-in: {DEFAULT_MODEL}"
     default = 0 if just_trained or built_in not in labels else labels.index(built_in)
+    _choose_imported(choices)
     chosen = st.selectbox(options=labels, index=default, **setting("classify", "listener"))
     model = choices[labels.index(chosen)] if chosen in labels else choices[default]
     if not model.own and model.line:
         st.caption(escape(model.line))
+    _import_model()
     return model
+
+
+def _import_model() -> None:
+    """Let the visitor send back a model that was downloaded; a job checks it."""
+    with st.popover("Use a model you downloaded", icon=":material/upload:"):
+        upload = st.file_uploader("A model as a zip file, from the train page", type=["zip"])
+        if upload is not None and st.button("Use this model", icon=":material/upload:"):
+            if upload.size > 1e6 * settings().upload_megabytes:
+                raise ModelError(f"It is larger than {settings().upload_megabytes:g} MB.")
+            folder = session.jobs().new_folder()
+            (folder / "upload.zip").write_bytes(upload.getvalue())
+            command = ["import-model", "upload.zip", "-o", "model", "--progress", "json"]
+            st.session_state["choose_imported"] = True
+            name = plain_name(upload.name).removesuffix(".zip")
+            session.start("model", f"Uploaded {name}", [command], folder)
+    current = session.current("model")
+    if current is None or current.status == "done":
+        return
+    if current.commands[0][0] == "import-model":
+        job_panel(current)
+
+
+def _choose_imported(choices: Sequence[ModelChoice]) -> None:
+    """Choose a model that was sent back, once it is there."""
+    current = session.current("model")
+    if current is None or current.active or not st.session_state.pop("choose_imported", False):
+        return
+    for choice_ in choices:
+        if choice_.file == ModelFile.at(current.folder / "model"):
+            st.session_state["listener"] = choice_.label
 
 
 # -- sounds -----------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import streamlit as st
 from genrekit.app.classify.download import verdicts_json
 from genrekit.app.classify.inputs import PAGE, ModelChoice, Sound
 from genrekit.app.classify.player import evidence_player
-from genrekit.app.classify.questions import Outcome, ask
+from genrekit.app.classify.questions import Outcome, ask, classify
 from genrekit.app.kit.charts import outcome_colours
 from genrekit.app.kit.inputs import offer_change
 from genrekit.app.kit.media import media_url
 from genrekit.app.kit.widgets import download, escape, show_error
+from genrekit.audio.synth.demo import COMPOSED
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
 from genrekit.model.verdicts import NOTICEABLE, Verdict, confidence_in_words
@@ -35,6 +36,7 @@ __all__ = [
     "clock",
     "in_words",
     "odds",
+    "offer_built_in",
     "show_evidence",
     "show_stage",
     "show_table",
@@ -137,6 +139,31 @@ def show_stage(outcome: Outcome, model: ModelChoice) -> None:
             _show_verdict(sound, result.verdict)
     else:
         st.warning(f"No verdict. {escape(result.verdict.note)}", icon=":material/volume_off:")
+
+
+def offer_built_in(sound: Sound, model: ModelChoice, models: Sequence[ModelChoice]) -> None:
+    """Offer the built-in model beside one that knows composed pieces alone."""
+    if not (model.own and str(model.file.card().get("about", "")).startswith(COMPOSED)):
+        return
+    built_in = next(one for one in models if not one.own)
+    other = classify([sound], built_in)[0].result
+    verdict = None if other is None else other.verdict
+    heard = (
+        "is not sure"
+        if verdict is None or verdict.genre is None
+        else (f"hears **{escape(verdict.genre)}** ({verdict.confidence:.0%})")
+    )
+    with st.container(key="beside", horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "This model knows only composed pieces, and is often wrong about real songs. "
+            f"The built-in model {heard}.",
+            width="stretch",
+        )
+        st.button(
+            "Use the built-in model",
+            on_click=st.session_state.update,
+            kwargs={"listener": built_in.label},
+        )
 
 
 def _composed_as(style: str, verdict: Verdict) -> str:

@@ -15,7 +15,10 @@ from genrekit.system.files import atomic_write
 from genrekit.system.processes import check_workers, compute_in_order
 from genrekit.system.remote import local_path
 
-__all__ = ["write_demo_dataset"]
+__all__ = ["COMPOSED", "write_demo_dataset"]
+
+# On the card of a model that was trained on such music, where the verdicts' page looks for it.
+COMPOSED: Final = "Trained on music composed by GenreKit."
 
 SAMPLE_RATE: Final = 22050
 
