@@ -3,9 +3,10 @@
 "It has levelled off", "it is memorising" and "it is getting worse" are taken for forecasts. Each
 run is wrong if, after the first of these sentences, its held-out loss falls 2% below what was its
 lowest. The music is composed: demo datasets of several seeds, each split by track and by artist.
-Runs in which none of these sentences comes with ten epochs or more left count as silent. The sentences
-are counted for `cnn` as well, whose learning rate falls until the last epoch, and whose commentary
-makes no forecast for that reason.
+Runs in which none of these sentences comes with ten epochs or more left count as silent.
+
+The sentences are counted for `cnn` as well, whose learning rate falls until the last epoch, and
+whose commentary makes no forecast for that reason.
 """
 
 import argparse

@@ -6,7 +6,6 @@ anew from what was read.
 """
 
 import io
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -61,7 +60,7 @@ def pack_model(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_model(file: str | os.PathLike[str], folder: str | os.PathLike[str]) -> GenreModel:
+def unpack_model(file: Path, folder: Path) -> GenreModel:
     """Check a model in a zip file, write it into `folder`, and return it.
 
     The card's sentence on the score says that its figures came with the file.
@@ -74,7 +73,7 @@ def unpack_model(file: str | os.PathLike[str], folder: str | os.PathLike[str]) -
         It holds no model or several, or the model or its card is damaged.
     """
     with tempfile.TemporaryDirectory() as temporary, plain_os_errors("read", file, ModelError):
-        with Path(file).open("rb") as packed:
+        with file.open("rb") as packed:
             found = unpack_zip(packed, Path(temporary, "model"), _LIMITS)
         bundles = [path.parent for path in found if path.name == _CARD_FILE]
         if len(bundles) != 1 or bundles[0] / _WEIGHTS_FILE not in found:
@@ -86,7 +85,7 @@ def unpack_model(file: str | os.PathLike[str], folder: str | os.PathLike[str]) -
             model = GenreModel.load(bundles[0])
         except ModelError as error:
             raise ModelError(str(error).replace(f" in {bundles[0]}", "")) from None
-        card = {name: model.card.get(name) for name in _CARD}
+        card: dict[str, Any] = {name: model.card.get(name) for name in _CARD}
         try:
             plausible = _fits(card, _CARD) and _is_of(model, card)
         except (KeyError, TypeError, ValueError):
