@@ -201,7 +201,7 @@ def buttons(dataset_job: Job, dataset: Dataset, params: TrainParams, split: str)
     train, leak = st.columns(2)
     if train.button("Train", type="primary", icon=":material/play_arrow:", disabled=busy("model")):
         command = ["train", data, "-o", "model", "--split", split, *recipe(params)]
-        if dataset_job.commands[0][0] == "demo-data":
+        if any(command[0] == "demo-data" for command in dataset_job.commands):
             command += ["--about", COMPOSED]
         session.start("model", f"Classifier on {name}, split by {split}", [command])
     if dataset.tracks is not None and leak.button(

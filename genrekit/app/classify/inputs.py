@@ -163,7 +163,7 @@ def _import_model() -> None:
     current = session.current("model")
     if current is None or current.status == "done":
         return
-    if current.commands[0][0] == "import-model":
+    if any(command[0] == "import-model" for command in current.commands):
         job_panel(current)
 
 
