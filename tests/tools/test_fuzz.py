@@ -59,7 +59,7 @@ def test_checksums_are_those_that_others_write(kind, name, sources):
         assert mend(kind, bytes(wrong)) == whole != bytes(wrong)
 
 
-@pytest.mark.parametrize("kind", [*AUDIO, "zip", "parquet"])
+@pytest.mark.parametrize("kind", [*(kind for kind in AUDIO if kind != "rare"), "zip", "parquet"])
 def test_the_parts_of_a_format_are_known(kind, sources):
     for files in sources[kind]:
         (content,) = files.values()
