@@ -99,7 +99,7 @@ def open_sndfile(
                     reading.broken = True
                     return
                 ended = steady.failed or not len(block)
-                whole = reading.frames == claimed and (descriptor or _at_end(steady))
+                whole = reading.frames == claimed and _at_end(steady, descriptor)
                 if by_count and ended and not whole:
                     raise MiscountedError
                 if steady.failed or (descriptor and not len(block) and reading.frames < claimed):
@@ -116,9 +116,9 @@ def open_sndfile(
         yield reading
 
 
-def _at_end(steady: SteadyFile) -> bool:
+def _at_end(steady: SteadyFile, descriptor: int | None) -> bool:
     """Return whether a file has been read, but for tags at its end."""
-    at = steady.tell()
+    at = os.lseek(descriptor, 0, os.SEEK_CUR) if descriptor else steady.tell()
     return at >= steady.seek(0, os.SEEK_END) - _TAGS_BYTES
 
 

@@ -171,6 +171,16 @@ def test_a_flac_of_unknown_length():
     assert probe(bytes(content)).seconds is None
 
 
+@pytest.mark.parametrize("factor", [0.5, 2])
+def test_a_flac_that_states_a_wrong_length(factor, tmp_path):
+    content = bytearray(encoded(music(RATE, 8, 2), RATE, ".flac"))
+    content[22:26] = struct.pack(">I", int(factor * 8 * RATE))
+    path = tmp_path / "song.flac"
+    path.write_bytes(content)
+    for source in (path, bytes(content)):
+        assert len(load_audio(source, RATE)) == 8 * RATE
+
+
 N = 4 * len(PLAIN)
 
 

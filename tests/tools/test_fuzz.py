@@ -59,7 +59,7 @@ def test_checksums_are_those_that_others_write(kind, name, sources):
         assert mend(kind, bytes(wrong)) == whole != bytes(wrong)
 
 
-@pytest.mark.parametrize("kind", [*AUDIO, "zip", "parquet"])
+@pytest.mark.parametrize("kind", [*(kind for kind in AUDIO if kind != "rare"), "zip", "parquet"])
 def test_the_parts_of_a_format_are_known(kind, sources):
     for files in sources[kind]:
         (content,) = files.values()
@@ -254,7 +254,7 @@ def test_how_cases_are_shared_out():
     kinds = [kind for kind, _ in tasks]
     assert len(set(tasks)) == len(tasks) == 11_000
     assert sum(kind in AUDIO for kind in kinds) == 10_000
-    assert all(kinds.count(kind) in (909, 910) for kind in AUDIO)
+    assert all(kinds.count(kind) in (833, 834) for kind in AUDIO)
     assert all(kinds.count(kind) == 100 for kind in OTHERS)
     assert min(seed for _, seed in tasks) == 5
     assert fuzz._tasks(3, 0, "audio") == [("wav", 0), ("flac", 0), ("mp3", 0)]
