@@ -40,6 +40,7 @@ _MUSIC: Final = (analysis.rhythm, analysis.clicks, analysis.parts)
 _music_prepared: Final = threading.Event()
 # To be stopped with the server; more than two only where Streamlit's caches were cleared.
 _made: Final[list[Workers]] = []
+_compiling: Final[list[subprocess.Popen[bytes]]] = []
 
 
 def ask(
@@ -88,19 +89,25 @@ def warm_up() -> None:
 def _get_ready_for_music() -> None:
     """Have librosa's functions compiled, unless they are kept already; start their process."""
     if settings().listeners and not compiled.kept().is_dir():
-        subprocess.run(
+        compiler = subprocess.Popen(
             [sys.executable, "-m", compiled.__name__],
             cwd=Path(compiled.__file__).parents[2],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        _compiling.append(compiler)
+        if compiler.wait() < 0:
+            return  # killed with the server
     _musicians().ready(_WARM_SECONDS)
     _music_prepared.set()
 
 
 def close() -> None:
     """Stop the pool and its processes at once; later calls are refused."""
+    for compiler in _compiling:
+        compiler.kill()
+        compiler.wait()
     for workers in _made:
         workers.close()
 
