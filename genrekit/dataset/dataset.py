@@ -122,7 +122,7 @@ class Dataset:
             raise DatasetError(f"The features are {self.features.dtype}: give them as float32.")
         if len(set(self.genres)) != len(self.genres):
             raise DatasetError("Two genres share a name: rename one.")
-        if "" in self.genres:
+        if not all(name.strip("\0 ") for name in self.genres):
             raise DatasetError("A genre has no name: give it one.")
         if self.labels.min() < 0 or self.labels.max() >= len(self.genres):
             raise DatasetError(
