@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -314,7 +315,11 @@ def _feed_zip(folder: Path, out: Path) -> None:
     target = out / "music"
     with (folder / "upload.zip").open("rb") as file:
         _check_unpacked(unpack_zip(file, target), out)
-    *_, last = inspect_folder(target, workers=1)
+    try:
+        *_, last = inspect_folder(target, workers=1)
+    except GenreKitError:  # there is no music in it: what was unpacked is its owner's to remove
+        shutil.rmtree(target)
+        raise
     assert last.inspection is not None
 
 

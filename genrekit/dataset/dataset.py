@@ -122,6 +122,8 @@ class Dataset:
             raise DatasetError(f"The features are {self.features.dtype}: give them as float32.")
         if len(set(self.genres)) != len(self.genres):
             raise DatasetError("Two genres share a name: rename one.")
+        if not all(name.strip("\0 ") for name in self.genres):
+            raise DatasetError("A genre has no name: give it one.")
         if self.labels.min() < 0 or self.labels.max() >= len(self.genres):
             raise DatasetError(
                 f"A label is outside 0 to {len(self.genres) - 1}: the labels and the list of "

@@ -99,6 +99,12 @@ def test_the_paths_of_folders_become_genres(tmp_path, mapping, genres):
     assert import_dataset(path).genres == genres
 
 
+def test_a_genre_without_a_name_is_refused(tmp_path):
+    path, _ = course(tmp_path, ["a", ""], [0, 1])
+    with pytest.raises(DatasetError, match="A genre has no name: give it one"):
+        import_dataset(path)
+
+
 def test_a_genre_without_segments_is_left_out_with_a_line(tmp_path):
     path, _ = course(tmp_path, ["blues", "jazz", "rock"], [0, 2, 2])
     dataset = import_dataset(path)
