@@ -264,7 +264,7 @@ def _first_that_reads(file: BinaryIO, found: Found, opened: ExitStack, by_count:
 class _Downmix:
     """Mixes blocks of shape (channels, samples) to one channel, and measures cancellation.
 
-    Samples that are no numbers become silence, and are by_count.
+    Samples that are not numbers, or far beyond full scale, become silence and are counted.
     """
 
     def __init__(self, only: int | None = None) -> None:
@@ -278,12 +278,10 @@ class _Downmix:
     def mix(self, planar: Array) -> Array:
         """Return the average of the channels, or the only one."""
         planar = planar[:MAX_CHANNELS]  # damage can change their number
-        with np.errstate(over="ignore", invalid="ignore"):
-            mono = self._mono(planar)
-            if not in_range(mono):
-                self._note_unusable(planar)
-                planar = _usable(planar)
-                mono = self._mono(planar)
+        if not in_range(planar):
+            self._note_unusable(planar)
+            planar = _usable(planar)
+        mono = self._mono(planar)
         self.samples += len(mono)
         if len(planar) > 1 and self._only is None:
             products = planar @ planar.T

@@ -18,7 +18,7 @@ STATES = {
     "mel-scale?mel_view=Sound+to+MFCC": "The sum below",
     "neuron?nr_n=5&nr_bias=true": "The dashed line is where the sum is 0",
     "backprop?bp_epochs=1&bp_speed=slow+motion": "Its activation function bends the sum",
-    "dataset": "There is no dataset yet",
+    "dataset": "Once there is a dataset",
     "train": "First prepare a dataset",
     "classify": "Songs: wav, mp3",
     "classify?source=Live": "What is playing?",

@@ -65,7 +65,7 @@ def test_points_of_the_map_and_cells_of_the_matrix_can_be_heard(
     page.goto(f"{app_url}/dataset?dataset={dataset}")
     page.get_by_text("Map of all segments").click()
     page.get_by_text("Choose a point to see and hear its segment").wait_for()
-    chart = page.get_by_test_id("stPlotlyChart").last
+    chart = page.locator("[data-testid=stPlotlyChart][aria-label^='Map of the segments']")
     click_first_point(page, chart)
     page.get_by_text("MFCC 0, the loudness, is left out").wait_for()
     page.locator("audio").first.wait_for()

@@ -15,8 +15,9 @@ def make_demo(page: Any, url: str) -> None:
 def test_two_visitors_wait_their_turn_and_see_their_own(
     app_url: str, visitor: Callable[..., Any]
 ) -> None:
-    first, second = visitor(), visitor()
+    first, beside, second = visitor(), visitor(), visitor()
     make_demo(first, app_url)
+    make_demo(beside, app_url)  # a short job, for which there is one more place
     make_demo(second, app_url)
     second.get_by_text("it is next").wait_for(timeout=PATIENT_MS)
     assert first.url != second.url

@@ -11,7 +11,7 @@ import pytest
 import torch
 from alike import SAME_RUN, apart, assert_alike
 
-from genrekit.audio.decoder import load_audio
+from genrekit.audio.decoder import decode_start
 from genrekit.cli.main import main
 from genrekit.dataset import parquet
 from genrekit.dataset.build import build_dataset
@@ -335,9 +335,9 @@ def test_a_track_that_exhausts_memory_fails_alone(demo_folder, tmp_path, small, 
     def decode(path, *arguments, **options):
         if path.name.endswith("00001.flac"):
             raise MemoryError
-        return load_audio(path, *arguments, **options)
+        return decode_start(path, *arguments, **options)
 
-    monkeypatch.setattr("genrekit.dataset.build.load_audio", decode)
+    monkeypatch.setattr("genrekit.dataset.build.decode_start", decode)
     steps = list(build_dataset(demo_folder, tmp_path / "d.parquet", small, workers=1))
     failed = [step for step in steps if step.failed]
     assert len(failed) == 3
