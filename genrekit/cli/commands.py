@@ -250,8 +250,9 @@ def train(options: argparse.Namespace) -> int:
             say(_epoch_line(asdict(epoch), params.recipe), options.progress)
             if stop.is_set():
                 break
-    model = training.model(options.about)
-    model.save(options.output)
+        # An interrupt that comes just after the last epoch does not lose the model either.
+        model = training.model(options.about)
+        model.save(options.output)
     measured = model.card["measured"]
     finish(
         f"The model is in {options.output}. Measured on {measured['part']}, split by "

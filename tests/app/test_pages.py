@@ -163,7 +163,8 @@ def test_train_page_folds_its_inputs_for_what_is_newest(app, dataset_job, make_d
 
 @pytest.mark.parametrize(("kept", "options"), [("best", {}), ("last", {"best": "false"})])
 def test_train_page_says_which_epoch_a_stop_keeps(app, dataset_job, kept, options):
-    at = app("build/train.py", dataset=dataset_job.id, epochs="200", **options)
+    slow = {"network": "cnn", "epochs_cnn": "200"}  # it is not done when the button is pressed
+    at = app("build/train.py", dataset=dataset_job.id, **slow, **options)
     button(at, "Train").click().run()
     job = session.jobs().get(at.session_state["model"])
     wait(lambda: any(event["type"] == "epoch" for event in job.events()))

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -285,6 +286,20 @@ def test_train_prints_one_line_per_epoch(run, demo_file, tmp_path):
     line = rf"epoch +\d  train loss {number} acc {number}  valid loss {number} acc {number}  .* s"
     assert all(re.fullmatch(line, text) for text in err.splitlines())
     assert len(err.splitlines()) == 2
+
+
+def test_an_interrupt_that_comes_while_the_model_is_saved_does_not_lose_it(
+    run, demo_file, tmp_path, monkeypatch
+):
+    save = GenreModel.save
+
+    def interrupted(model, folder):
+        signal.raise_signal(signal.SIGINT)
+        save(model, folder)
+
+    monkeypatch.setattr(GenreModel, "save", interrupted)
+    run("train", demo_file, "-o", tmp_path / "model", "--epochs", "1")
+    assert GenreModel.load(tmp_path / "model").card["training"]["epochs_run"] == 1
 
 
 def test_epochs_without_validation_print_no_figures_for_it(run, demo_file, tmp_path):
