@@ -14,10 +14,8 @@ model's card:
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,11 +26,12 @@ from genrekit.audio.decoder import load_audio
 from genrekit.dataset.folder import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import split_segments
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import GenreModel
 from genrekit.model.verdicts import Verdict
 from genrekit.verdict.evidence import Areas, split_sound, strongest
 from genrekit.verdict.occlusion import band_edges, occlusion, song_map
 from genrekit.verdict.report import ranked
+from models.card_figures import put_on_card
 
 SEED: Final = 0
 
@@ -94,27 +93,21 @@ def figures(
     return result
 
 
+def measure(model: GenreModel, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of the songs that the options name."""
+    songs = [track.path for folder in options.music for track in find_tracks(folder)[0]]
+    rows = list(measured(model, songs, options.clips, np.random.default_rng(SEED)))
+    if not rows:
+        raise GenreKitError("The model is not sure of any song there.")
+    return figures(rows)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure how much the evidence proves.")
-    parser.add_argument("music", type=Path, nargs="+", help="folders of genre folders")
-    parser.add_argument("--model", type=Path, default=MODELS / "everyday", metavar="FOLDER")
+    parser = argparse.ArgumentParser(
+        "measure_evidence", description="Measure how much the evidence proves."
+    )
     parser.add_argument("--clips", type=int, default=100, help="how many songs to take")
-    parser.add_argument("--save", action="store_true", help="write the figures to the card")
-    options = parser.parse_args()
-    try:
-        model = GenreModel.load(options.model)
-        songs = [track.path for folder in options.music for track in find_tracks(folder)[0]]
-        rows = list(measured(model, songs, options.clips, np.random.default_rng(SEED)))
-        if not rows:
-            raise GenreKitError("The model is not sure of any song there.")
-        result = figures(rows)
-        if options.save:
-            replace(model, card=model.card | {"evidence": result}).save(options.model)
-    except GenreKitError as error:
-        print(f"measure_evidence: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(result, indent=1))
-    return 0
+    return put_on_card(parser, "evidence", measure)
 
 
 if __name__ == "__main__":

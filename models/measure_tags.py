@@ -15,10 +15,8 @@ each change of `models.robustness`. The figures are printed as JSON, and with --
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,8 +29,9 @@ from genrekit.audio.samples import resampled
 from genrekit.dataset.folder import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import extract, split_segments
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import GenreModel
 from genrekit.model.tags import CLEAR, TAGS
+from models.card_figures import put_on_card
 from models.robustness import ROBUSTNESS, SAMPLE_RATE
 
 Array = NDArray[np.float32]
@@ -123,22 +122,15 @@ def measure(folders: Sequence[Path], hear: Hear, every: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure how far clear tags can be trusted.")
-    parser.add_argument("music", type=Path, nargs="+", help="folders of genre folders")
-    parser.add_argument("--model", type=Path, default=MODELS / "everyday", metavar="FOLDER")
+    parser = argparse.ArgumentParser(
+        "measure_tags", description="Measure how far clear tags can be trusted."
+    )
     parser.add_argument("--every", type=int, default=1, help="change one song in so many")
-    parser.add_argument("--save", action="store_true", help="write the figures to the card")
-    options = parser.parse_args()
-    try:
-        model = GenreModel.load(options.model)
-        figures = measure(options.music, listener(model), options.every)
-        if options.save:
-            replace(model, card=model.card | {"tags": figures}).save(options.model)
-    except GenreKitError as error:
-        print(f"measure_tags: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(figures, indent=1))
-    return 0
+    return put_on_card(
+        parser,
+        "tags",
+        lambda model, options: measure(options.music, listener(model), options.every),
+    )
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ PAINT_GOAL = 2.0
 SWITCH_GOAL = 0.2
 VERDICT_GOAL = 5.0
 ROUNDS = 4
-# Parts of the mel page, which the server draws.
-TESTS = ("Test 2", "Test 3", "Test 2", "Test 1")
+# Parts of the mel page, which the server draws; each asks another question than the one before.
+TESTS = ("Staircases", "Test 2", "Staircases", "Test 1")
 _PATIENCE_MS = 60_000.0
 # Whether the script has ended, and its heading and what stands below it can be seen.
 _THERE = """() =>

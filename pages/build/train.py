@@ -15,8 +15,7 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.inputs import INPUTS, fold, offer_change
 from genrekit.app.kit.job_panel import job_panel, show_origin, watch
-from genrekit.app.kit.widgets import URL, escape, first_step, plain_errors
-from genrekit.app.settings import settings
+from genrekit.app.kit.widgets import URL, check_upload, escape, first_step, plain_errors
 from genrekit.audio.synth.demo import COMPOSED
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -80,8 +79,7 @@ def upload_dataset() -> None:
     suffix = Path(upload.name).suffix.lower()
     if suffix not in SUFFIXES:
         raise DatasetError("That file's name ends in none of .parquet, .npz and .json: rename it.")
-    if upload.size > 1e6 * settings().upload_megabytes:
-        raise DatasetError(f"It is larger than {settings().upload_megabytes:g} MB: make it less.")
+    check_upload(upload.size, "send a smaller dataset")
     folder = session.jobs().new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
     command = ["import", f"upload{suffix}", "-o", "data.parquet"]

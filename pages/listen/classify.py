@@ -25,9 +25,8 @@ from genrekit.app.kit.widgets import first_step, plain_errors
 from genrekit.model.verdicts import confidence_in_words
 from genrekit.verdict.analysis import SongResult
 
-LOOKS = WHY, STRESS, RHYTHM, COMPARE, TAKE = (
-    *("Why?", "Stress test", "Rhythm and key", "Compare models", "Download"),
-)
+LOOKS = "Why?", "Stress test", "Rhythm and key", "Compare models", "Download"
+WHY, STRESS, RHYTHM, COMPARE, TAKE = LOOKS
 
 
 def song(outcome: Outcome, model: ModelChoice, models: list[ModelChoice]) -> None:

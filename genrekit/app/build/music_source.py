@@ -14,7 +14,7 @@ from genrekit.app import session
 from genrekit.app.jobs.job import Job
 from genrekit.app.kit.job_panel import job_panel
 from genrekit.app.kit.sounds import track_sound
-from genrekit.app.kit.widgets import choice, escape, show_error
+from genrekit.app.kit.widgets import check_upload, choice, escape, show_error
 from genrekit.app.settings import settings
 from genrekit.dataset.dataset import Note
 from genrekit.dataset.inspection import Duplicate, Inspection
@@ -29,6 +29,7 @@ _ZIP: Final = "A zip file"
 _FOLDER: Final = "A folder"
 _FILES: Final = "Single files"
 _SERVER: Final = "On this server"
+_REMEDY: Final = "send fewer files, or compress them (FLAC, MP3)"
 # In a job's folder: the source of its music, and what was chosen there.
 _SOURCE: Final = "source.json"
 # And the tracks that are not to be used, one a line.
@@ -122,7 +123,7 @@ def _choose_files() -> _Music | None:
     add, use, clear = st.columns(3)
     held = sum(len(content) for files in kept.values() for _, content in files)
     if add.button("Add them", icon=":material/add:", disabled=not (genre and uploads)):
-        _check_size(held + sum(upload.size for upload in uploads))
+        check_upload(held + sum(upload.size for upload in uploads), _REMEDY)
         kept.setdefault(genre, []).extend((u.name, u.getvalue()) for u in uploads)
     if kept:
         counts = {genre: len(files) for genre, files in kept.items()}
@@ -155,15 +156,6 @@ def _choose_server_folder() -> _Music | None:
     return _Music(name, name, store=lambda audio: audio.symlink_to(offered[name], True))
 
 
-def _check_size(size: int) -> None:
-    limit = settings().upload_megabytes
-    if size > 1e6 * limit:
-        raise DatasetError(
-            f"That is {size / 1e6:.0f} MB, and {limit:g} MB are the most that can be taken: "
-            "send fewer files, or compress them (FLAC, MP3)."
-        )
-
-
 def _inspect(source: str, music: _Music) -> None:
     """Store the music in the folder of a new job that inspects it; no folder is left on failure.
 
@@ -175,7 +167,7 @@ def _inspect(source: str, music: _Music) -> None:
     folder = session.jobs().new_folder()
     try:
         with st.spinner("Unpacking …" if source == _ZIP else "Taking in your music …"):
-            _check_size(music.bytes)
+            check_upload(music.bytes, _REMEDY)
             assert music.store is not None
             music.store(folder / "audio")
     except BaseException as error:

@@ -15,12 +15,11 @@ from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.inputs import INPUTS, fold, unfold
 from genrekit.app.kit.job_panel import job_panel
-from genrekit.app.kit.widgets import URL, choice, escape
+from genrekit.app.kit.widgets import URL, check_upload, choice, escape
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
 from genrekit.audio.synth.rendering import render
-from genrekit.errors import AudioError, ModelError
 from genrekit.model.bundle import DEFAULT_MODEL, MODELS
 from genrekit.verdict.analysis import ModelFile, Song
 from genrekit.wording import the_first
@@ -96,8 +95,8 @@ def choose(models: Sequence[ModelChoice]) -> tuple[ModelChoice, list[Sound] | No
     A choice hides these inputs and leaves the page to its result. They stay on the page, unseen:
     a file may be dropped anywhere, and the uploader takes it.
     """
-    bytes_ = int(1e6 * settings().upload_megabytes)
-    _drop_files(key="drop_files", data={"bytes": bytes_}, on_dropped_change=_open_files)
+    limit = {"bytes": int(1e6 * settings().upload_megabytes)}
+    _drop_files(key="drop_files", data=limit, on_dropped_change=_open_files)
     with st.container(key=INPUTS):
         sounds = _choose_sounds()
         model = _choose_model(models)
@@ -152,8 +151,7 @@ def _import_model() -> None:
     with st.popover("Use a model you downloaded", icon=":material/upload:"):
         upload = st.file_uploader("A model as a zip file, from the train page", type=["zip"])
         if upload is not None and st.button("Use this model", icon=":material/upload:"):
-            if upload.size > 1e6 * settings().upload_megabytes:
-                raise ModelError(f"It is larger than {settings().upload_megabytes:g} MB.")
+            check_upload(upload.size, "a model from the train page is smaller")
             folder = session.jobs().new_folder()
             (folder / "upload.zip").write_bytes(upload.getvalue())
             command = ["import-model", "upload.zip", "-o", "model", "--progress", "json"]
@@ -239,12 +237,7 @@ def _uploads() -> list[Sound]:
         f"{the_first(60 * limit.song_minutes)} of each song. Files stay in memory "
         "and are gone when you leave.",
     )
-    total = sum(upload.size for upload in uploads)
-    if total > 1e6 * limit.upload_megabytes:
-        raise AudioError(
-            f"That is {total / 1e6:.0f} MB, and {limit.upload_megabytes:g} MB are the most that "
-            "can be taken at once: remove some files, or save them as MP3."
-        )
+    check_upload(sum(upload.size for upload in uploads), "remove some files, or save them as MP3")
     return _kept("uploads", was_here, uploads)
 
 

@@ -21,6 +21,7 @@ from genrekit.wording import counted
 __all__ = [
     "URL",
     "chart",
+    "check_upload",
     "choice",
     "clamp",
     "download",
@@ -64,6 +65,21 @@ def choice(label: str, options: Mapping[str, str] | Iterable[str], key: str, **m
     return st.segmented_control(
         label, list(labels), required=True, format_func=labels.__getitem__, key=key, **URL, **more
     )
+
+
+def check_upload(size: int, remedy: str) -> None:
+    """Refuse an upload of more bytes than the host takes; `remedy` says what to do instead.
+
+    Raises
+    ------
+    GenreKitError
+    """
+    limit = settings().upload_megabytes
+    if size > 1e6 * limit:
+        raise GenreKitError(
+            f"That is {size / 1e6:.0f} MB, and {limit:g} MB are the most that can be taken at "
+            f"once: {remedy}."
+        )
 
 
 def download(place: Any, label: str, content: Any, name: str, **more: Any) -> None:
