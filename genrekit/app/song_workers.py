@@ -63,8 +63,8 @@ def ask(
         return _workers().call(function, *arguments, owner=owner, about=about)
     if settings().listeners and not _music_prepared.wait(_MUSIC_SECONDS):
         raise WorkerBusy(
-            "Rhythm and key are still being prepared, as once after an installation: try again in "
-            "a minute."
+            "Rhythm and key are still being prepared, as once after an installation: they come in "
+            "a minute or so."
         )
     return _musicians().call(function, *arguments, owner=owner, about=about)
 

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,9 @@ __all__ = ["kept", "load", "main"]
 
 _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _NICE: Final = 10
+# What a compilation is kept in until it is whole; an older one was killed.
+_UNFINISHED: Final = "unfinished-"
+_OLD_SECONDS: Final = 3600
 
 
 def kept() -> Path:
@@ -55,7 +59,10 @@ def main() -> None:
     folder = kept()
     try:
         folder.parent.mkdir(exist_ok=True)
-        new = tempfile.mkdtemp(dir=folder.parent)
+        for left in folder.parent.glob(f"{_UNFINISHED}*"):
+            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        new = tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent)
     except OSError:
         return
     os.environ[_VARIABLE] = new

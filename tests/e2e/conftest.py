@@ -22,6 +22,7 @@ import soundfile
 
 from benchmarks.load.chromium import CHROMIUM, FLAGS
 from genrekit.audio.synth.rendering import render
+from genrekit.music import compiled
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
@@ -92,7 +93,9 @@ def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def app_url(app_folder: Path) -> Iterator[str]:
-    """The address of the app, started for this session."""
+    """The address of the app, started for this session; nothing is left for it to compile."""
+    if not compiled.kept().is_dir():
+        subprocess.run([sys.executable, "-m", compiled.__name__], cwd=ROOT, check=True)
     with run_server(app_folder) as url:
         yield url
 

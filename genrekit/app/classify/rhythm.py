@@ -1,5 +1,6 @@
 """The look "Rhythm and key": beats to see and hear, the key, drums and harmony apart."""
 
+from time import monotonic
 from typing import Final
 
 import streamlit as st
@@ -20,6 +21,7 @@ __all__ = ["find", "show", "versions"]
 _CLICKS: Final = "With clicks"
 _DRUMS: Final = "Drums"
 _HARMONY: Final = "Harmony"
+_RETRY_SECONDS: Final = 5.0
 
 # From `python -m benchmarks.rhythm`.
 _MEASURED_TEMPO: Final = (
@@ -33,13 +35,23 @@ _MEASURED_KEY: Final = (
 
 
 def find(sound: Sound) -> Rhythm | None:
-    """Find the song's beats and its key; say so and return None where that must wait."""
+    """Find the song's beats and its key.
+
+    Where that must wait, say so, return None, and draw the page again a little later.
+    """
     try:
         with st.spinner("Tapping along …"):
             return ask(analysis.rhythm, sound.song)
     except WorkerBusy as error:
         st.info(str(error), icon=":material/hourglass_empty:")
+        _try_again(monotonic())
         return None
+
+
+@st.fragment(run_every=_RETRY_SECONDS)
+def _try_again(since: float) -> None:
+    if monotonic() - since > _RETRY_SECONDS / 2:
+        st.rerun()
 
 
 def versions(sound: Sound, rhythm: Rhythm) -> dict[str, bytes]:
