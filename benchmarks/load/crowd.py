@@ -266,7 +266,7 @@ class Visitor:
         await self._act("job: import", self._worked("Use this file", "2 genres"))
         epochs = self._tab.one("slider", "Epochs")
         await self._act("change train", self._tab.change(epochs, 3))
-        await self._act("job: train", self._worked("Train", ": Done"))
+        await self._act("job: train", self._worked("Train", "Which genres get mixed up"))
 
     async def _go(self, page: str) -> None:
         await self._act(f"go {page or 'home'}", self._tab.go(page))

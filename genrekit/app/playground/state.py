@@ -27,7 +27,7 @@ BYTES: Final = 1_000_000
 EXAMPLES: Final = 100_000
 # The examples of the first stretch, which is to be there at once, and of a take's first moments,
 # one example each, to step through.
-FIRST: Final = 10_000
+FIRST: Final = 4_000
 STEPS: Final = 40
 
 
