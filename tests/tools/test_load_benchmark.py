@@ -114,7 +114,7 @@ def test_other_values_are_such_as_the_widget_allows():
 def test_the_command_fails_when_something_was_lost(monkeypatch, capsys):
     result = Load(2, memory=(200.0, 300.0, 210.0))
     result.seconds["go neuron"] = [0.1] * 95 + [0.5] * 5
-    monkeypatch.setattr(crowd, "load", lambda visitors, stay: result)
+    monkeypatch.setattr(crowd, "load", lambda visitors, stay, live: result)
     monkeypatch.setattr(browser, "paints", lambda: None)
     assert command.main(["load"]) == 0
     said = capsys.readouterr().out
