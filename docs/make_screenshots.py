@@ -66,12 +66,12 @@ SHOTS = (
     Shot("dataset-empty", "dataset", "Make the demo dataset"),
     Shot("dataset-segment", "dataset?{made}", "Download"),
     Shot("dataset-genres", "dataset?{made}&view=Average+of+each+genre", "Download"),
-    Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Download", readme=1500),
+    Shot("dataset", "dataset?{made}&view=Map+of+all+segments", "Download", readme=1450),
     Shot("dataset-zip", "dataset?music_source=A+zip+file", "A zip with one folder"),
     Shot("train-empty", "train", "First prepare a dataset"),
-    Shot("train", "train?{made}", "Which genres get mixed up", readme=1700),
+    Shot("train", "train?{made}", "Which genres get mixed up", readme=1660),
     Shot("classify-empty", "classify", "Songs: wav, mp3"),
-    Shot("classify", "classify?source=An+example", "taken alone, say the same", readme=1480),
+    Shot("classify", "classify?source=An+example", "taken alone, say the same", readme=1440),
     Shot("classify-composed", "classify?source=An+example&example=Freshly+composed", "Take"),
     Shot("classify-why", "classify?source=An+example&look=Why?", "Nearest to segment"),
     Shot(
@@ -160,6 +160,7 @@ def make(browser: Browser, url: str) -> str:
     page.goto(f"{url}/train?{urlsplit(page.url).query}&epochs=15")
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_role("heading", name="Which genres get mixed up").wait_for()
+    page.get_by_role("button", name="Change").click()
     page.get_by_role("button", name="Leak meter: every split").click()
     page.get_by_text("had met in training").wait_for()
     made = urlsplit(page.url).query
