@@ -62,6 +62,7 @@ class Settings:
     listen_megabytes: float = _number("listen_megabytes")
     listen_waiting: int = _number("listen_waiting")
     live_places: int = _number("live_places")
+    trusted_proxies: int = _number("trusted_proxies")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
