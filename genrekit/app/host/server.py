@@ -31,8 +31,11 @@ from streamlit import config
 from genrekit.app import logs, session
 from genrekit.app.host import live, preflight, probes
 from genrekit.app.host.compression import CompressScripts
+from genrekit.app.host.endpoints import CloseEndpoints
+from genrekit.app.host.gate import Gate
+from genrekit.app.host.headers import SendHeaders
 from genrekit.app.host.memory import share_arena, tidy
-from genrekit.app.host.uploads import LogRefusedUploads
+from genrekit.app.host.uploads import GuardUploads
 from genrekit.app.host.warm_up import WarmUp, import_pages
 from genrekit.app.logs import event
 from genrekit.app.settings import Settings, settings
@@ -115,7 +118,8 @@ class Host:
     @staticmethod
     def middleware() -> list[Middleware]:
         """Return what handles every request."""
-        return [Middleware(CompressScripts), Middleware(LogRefusedUploads)]
+        kinds = (SendHeaders, CloseEndpoints, CompressScripts, GuardUploads, Gate)
+        return [Middleware(kind) for kind in kinds]
 
     @staticmethod
     def on_script_error(error: Exception) -> bool:
