@@ -32,12 +32,14 @@ class Attack:
     about : str
         What it sends.
     run : function of a `Target`
-        It ends by itself some time after `Target.seconds`, and raises `Broke`.
+        It ends by itself after `Target.seconds`, or soon after, and may raise `Broke`.
+    seconds : float
     """
 
     name: str
     about: str
     run: Callable[["Target"], Awaitable[None]]
+    seconds: float = 8.0
 
 
 def _addresses() -> Iterator[str]:

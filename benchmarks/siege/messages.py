@@ -3,16 +3,15 @@
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from time import perf_counter
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from benchmarks.siege.attack import Attack, Broke, Target, page, rerun, session_of
-
-Sender = Callable[[Target, str], Awaitable[None]]
 
 
 def _clear_cache() -> bytes:
@@ -53,9 +52,9 @@ async def _flood(target: Target, data: bytes, senders: int, per_address: int, pa
     await asyncio.gather(*(send(addresses[n // per_address]) for n in range(senders)))
 
 
-async def _read(socket: object) -> None:
+async def _read(socket: ClientConnection) -> None:
     with suppress(WebSocketException):
-        async for _ in socket:  # type: ignore[attr-defined]
+        async for _ in socket:
             pass
 
 
@@ -109,7 +108,7 @@ async def _unfinished(target: Target) -> None:
     """Send the beginnings of messages that never end."""
 
     async def endless(address: str) -> None:
-        async def parts() -> object:
+        async def parts() -> AsyncIterator[bytes]:
             while target.lasts():
                 yield os.urandom(100_000)
                 await asyncio.sleep(0.005)
@@ -170,5 +169,5 @@ ATTACKS = (
     Attack("flood of reruns, 20 addresses", "a tab each", _reruns_from_many),
     Attack("junk instead of messages", "random bytes and text", _junk),
     Attack("session of somebody else", "by its id", _another_session),
-    Attack("500 onlookers", "from 500 addresses", _onlookers),
+    Attack("500 onlookers", "from 500 addresses, within half a minute", _onlookers, 30.0),
 )

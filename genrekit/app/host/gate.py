@@ -71,7 +71,8 @@ class _Connection:
     def __init__(
         self, address: str, receive: Receive, send: Send, allowances: Allowances, slots: Slots
     ) -> None:
-        self.slot = Slot(address)
+        self.slot = Slot(self._merit)
+        self._address = address
         self._receive = receive
         self._send = send
         self._allowance = Allowance(*OF_CONNECTION)
@@ -118,8 +119,12 @@ class _Connection:
         behind = self._allowance.take(cost)
         if not behind:
             self._in_time = monotonic()
-        await asyncio.sleep(max(behind, self._allowances.take(self.slot.address, cost)))
+        await asyncio.sleep(max(behind, self._allowances.take(self._address, cost)))
         return monotonic() - self._in_time > PATIENCE_SECONDS
+
+    def _merit(self) -> float:
+        """Return how little was asked for lately, here and from this address."""
+        return min(self._allowance.share(), self._allowances.share(self._address))
 
     async def _close(self, code: int) -> Message:
         """Close the websocket; return what tells Streamlit."""

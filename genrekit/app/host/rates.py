@@ -35,9 +35,10 @@ class Allowance:
         self.at = now
         return max(0.0, -self.left / self.rate)
 
-    def full(self) -> bool:
-        """Return whether nothing was taken lately."""
-        return self.left + self.rate * (monotonic() - self.at) >= self.most
+    def share(self) -> float:
+        """Return which share is left: 1 of one from which nothing was taken lately."""
+        left = self.left + self.rate * (monotonic() - self.at)
+        return min(1.0, left / self.most)
 
 
 class Allowances:
@@ -51,6 +52,10 @@ class Allowances:
         """Take from the allowance of an address; return as `Allowance.take`."""
         if monotonic() - self._tidied > _FORGET_SECONDS:
             self._tidied = monotonic()
-            for other in [other for other, one in self._of.items() if one.full()]:
+            for other in [other for other, one in self._of.items() if one.share() == 1.0]:
                 del self._of[other]
         return self._of[address].take(cost)
+
+    def share(self, address: str) -> float:
+        """Return which share of its allowance an address has left, as `Allowance.share`."""
+        return self._of[address].share()

@@ -1,74 +1,91 @@
-"""How many runs of pages begin at the same time, and in whose turn.
+"""How many runs of pages go on at the same time, and who is next.
 
-Python runs one thread at a time. With a hundred runs at once, each takes a hundred times as long,
-a visitor's as well as those of whoever sends them.
+Python runs one thread at a time: of a hundred runs at once, each takes a hundred times as long, a
+visitor's as well as those of whoever sends them.
 """
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic, process_time
 from typing import Final
 
 __all__ = ["Slot", "Slots"]
 
-SLOTS: Final = 8
-# Pages take 20 to 200 ms. A run that takes longer waits for something else, such as a verdict, and
-# no longer counts.
-LONGEST_SECONDS: Final = 0.5
+_SLOTS: Final = 4
+# Many runs wait for something else, such as a verdict. Then the processor is idle, and the server
+# looks so often whether it is.
+_LOOK_SECONDS: Final = 0.025
+_BUSY: Final = 0.8
+# A slot serves for runs that replace one another, so that a visitor's second click need not wait.
+_LONGEST_SECONDS: Final = 1.0
 
 
 @dataclass(eq=False)
 class Slot:
-    """The place of one websocket, and whether it holds one now."""
+    """The slot of one websocket; `merit` tells how little it has asked for, from 1 downwards."""
 
-    address: str
-    expiry: asyncio.TimerHandle | None = field(default=None, init=False)
+    merit: Callable[[], float]
+    since: float | None = field(default=None, init=False)
 
     @property
     def held(self) -> bool:
-        return self.expiry is not None
+        return self.since is not None
 
 
 class Slots:
-    """Slots, and a queue for each address; addresses take turns."""
+    """Slots for runs, and those who wait for one: whoever has asked for least is next."""
 
-    def __init__(self, count: int = SLOTS, longest: float = LONGEST_SECONDS) -> None:
+    def __init__(self, count: int = _SLOTS) -> None:
         self._free = count
-        self._longest = longest
-        self._queues: dict[str, deque[tuple[Slot, asyncio.Future[None]]]] = {}
+        self._waiting: dict[Slot, asyncio.Future[None]] = {}
+        self._looked = self._used = 0.0
 
     async def take(self, slot: Slot) -> None:
-        """Wait for a slot; one that is held already serves for another run."""
-        if slot.held:
+        """Wait for a slot; `release` it at the end of the run."""
+        if slot.since is not None and monotonic() - slot.since < _LONGEST_SECONDS:
             return
-        if self._free and not self._queues:
+        self.release(slot)
+        if self._free > 0 and not self._waiting:
             self._give(slot)
             return
-        waiting = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(slot.address, deque()).append((slot, waiting))
+        if not self._waiting:
+            self._look_later()
+        waiting = self._waiting[slot] = asyncio.get_running_loop().create_future()
         try:
             await waiting
-        except asyncio.CancelledError:
-            self.release(slot)
-            raise
+        finally:
+            if waiting.cancelled() and self._waiting.pop(slot, None) is None:
+                self.release(slot)
 
     def release(self, slot: Slot) -> None:
-        """Give a slot back, if it is held, to whoever's turn it is."""
-        if slot.expiry is None:
+        """Give a slot back, if it is held, to whoever is next."""
+        if slot.since is None:
             return
-        slot.expiry.cancel()
-        slot.expiry = None
+        slot.since = None
         self._free += 1
-        while self._free and self._queues:
-            address, queue = next(iter(self._queues.items()))
-            del self._queues[address]
-            following, waiting = queue.popleft()
-            if queue:
-                self._queues[address] = queue  # behind all others
-            if not waiting.done():
-                self._give(following)
-                waiting.set_result(None)
+        while self._free > 0 and self._waiting:
+            self._give_next()
+
+    def _give_next(self) -> None:
+        following = max(self._waiting, key=lambda slot: slot.merit())
+        waiting = self._waiting.pop(following)
+        if not waiting.done():
+            self._give(following)
+            waiting.set_result(None)
 
     def _give(self, slot: Slot) -> None:
         self._free -= 1
-        slot.expiry = asyncio.get_running_loop().call_later(self._longest, self.release, slot)
+        slot.since = monotonic()
+
+    def _look_later(self) -> None:
+        self._looked, self._used = monotonic(), process_time()
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Let one more run begin if the processor has time."""
+        if not self._waiting:
+            return
+        if process_time() - self._used < _BUSY * (monotonic() - self._looked):
+            self._give_next()
+        self._look_later()
