@@ -6,6 +6,7 @@ loop that serves all visitors.
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -29,8 +30,11 @@ MOST: Final = 2000
 # A visitor who holds down an arrow key at a slider sends 5 messages a second. Whoever sends more
 # than the rate waits, and whoever does not stop is disconnected.
 OF_CONNECTION: Final = (10.0, 60.0)
-OF_ADDRESS: Final = (60.0, 400.0)
+OF_ADDRESS: Final = (30.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
+# Whoever asks again before there is an answer loses a little merit for a while.
+HASTE: Final = (0.2, 10.0)
+_AT_ONCE_SECONDS: Final = 0.002
 CONNECTING: Final = 5.0
 # Streamlit's message that a run has ended has 60 to 200 bytes.
 _SHORT: Final = 1000
@@ -76,6 +80,7 @@ class _Connection:
         self._receive = receive
         self._send = send
         self._allowance = Allowance(*OF_CONNECTION)
+        self._haste = Allowance(*HASTE)
         self._allowances = allowances
         self._slots = slots
         self._in_time = monotonic()
@@ -84,7 +89,9 @@ class _Connection:
     async def receive(self) -> Message:
         """Return the next message that Streamlit may have."""
         while True:
+            begun = monotonic()
             message = await self._receive()
+            was_there = monotonic() - begun < _AT_ONCE_SECONDS
             if message["type"] != "websocket.receive":
                 return message
             try:
@@ -100,6 +107,7 @@ class _Connection:
             if request is None:
                 continue
             if request.reruns:
+                self._haste.take(float(was_there))
                 await self._slots.take(self.slot)
             return message
 
@@ -107,7 +115,9 @@ class _Connection:
         """Send what Streamlit sends, and note the end of a run."""
         if self._closed:
             return
-        await self._send(message)
+        # That the client has gone is told by `receive`; Streamlit fails if it hears it twice.
+        with suppress(OSError):
+            await self._send(message)
         data = message.get("bytes")
         if self.slot.held and data is not None and len(data) < _SHORT:
             told = ForwardMsg.FromString(data)
@@ -124,7 +134,7 @@ class _Connection:
 
     def _merit(self) -> float:
         """Return how little was asked for lately, here and from this address."""
-        return min(self._allowance.share(), self._allowances.share(self._address))
+        return min(self._haste.share(), self._allowances.share(self._address))
 
     async def _close(self, code: int) -> Message:
         """Close the websocket; return what tells Streamlit."""

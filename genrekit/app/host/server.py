@@ -44,6 +44,8 @@ from genrekit.errors import GenreKitError, SettingsError
 __all__ = ["Host", "start"]
 
 _STOP_SECONDS: Final = 8.0
+# Runs of pages are threads, and each may keep the event loop waiting for so long.
+_SWITCH_SECONDS: Final = 0.001
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 
@@ -86,6 +88,7 @@ class Host:
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """Run the server from its first moment to its last."""
         self._catch_signals()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         import_pages()
         about = asdict(self._settings) | {"folders": len(self._settings.folders)}
         del about["jobs_folder"]  # the names of folders are private

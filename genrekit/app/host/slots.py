@@ -6,6 +6,7 @@ visitor's as well as those of whoever sends them.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, process_time
 from typing import Final
@@ -17,8 +18,9 @@ _SLOTS: Final = 4
 # looks so often whether it is.
 _LOOK_SECONDS: Final = 0.025
 _BUSY: Final = 0.8
-# A slot serves for runs that replace one another, so that a visitor's second click need not wait.
-_LONGEST_SECONDS: Final = 1.0
+# A run that lasts is replaced by the next one of its visitor, but not at once: to stop a run and to
+# begin another costs more than most runs.
+_REPLACE_SECONDS: Final = 0.3
 
 
 @dataclass(eq=False)
@@ -26,11 +28,14 @@ class Slot:
     """The slot of one websocket; `merit` tells how little it has asked for, from 1 downwards."""
 
     merit: Callable[[], float]
-    since: float | None = field(default=None, init=False)
+    ended: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self.ended.set()
 
     @property
     def held(self) -> bool:
-        return self.since is not None
+        return not self.ended.is_set()
 
 
 class Slots:
@@ -43,8 +48,8 @@ class Slots:
 
     async def take(self, slot: Slot) -> None:
         """Wait for a slot; `release` it at the end of the run."""
-        if slot.since is not None and monotonic() - slot.since < _LONGEST_SECONDS:
-            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(slot.ended.wait(), _REPLACE_SECONDS)
         self.release(slot)
         if self._free > 0 and not self._waiting:
             self._give(slot)
@@ -60,9 +65,9 @@ class Slots:
 
     def release(self, slot: Slot) -> None:
         """Give a slot back, if it is held, to whoever is next."""
-        if slot.since is None:
+        if not slot.held:
             return
-        slot.since = None
+        slot.ended.set()
         self._free += 1
         while self._free > 0 and self._waiting:
             self._give_next()
@@ -76,7 +81,7 @@ class Slots:
 
     def _give(self, slot: Slot) -> None:
         self._free -= 1
-        slot.since = monotonic()
+        slot.ended.clear()
 
     def _look_later(self) -> None:
         self._looked, self._used = monotonic(), process_time()
