@@ -56,9 +56,9 @@ class Budgets:
         ------
         Full
         """
-        self._addresses[session] = address
         if monotonic() - self._counted > _COUNT_SECONDS:
             self._count(uploaded())
+        self._addresses[session] = address
         if free_memory() < _SPARE * self._largest + announced:
             raise Full("memory")
         for whose in self._all(session):

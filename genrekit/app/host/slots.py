@@ -48,9 +48,10 @@ class Slots:
 
     async def take(self, slot: Slot) -> None:
         """Wait for a slot; `release` it at the end of the run."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(slot.ended.wait(), _REPLACE_SECONDS)
-        self.release(slot)
+        if slot.held:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(slot.ended.wait(), _REPLACE_SECONDS)
+            self.release(slot)
         if self._free > 0 and not self._waiting:
             self._give(slot)
             return
