@@ -46,7 +46,7 @@ def send(ours: Budgets, who: str, megabytes: int, address: str = "192.0.2.1") ->
 def test_a_session_has_its_budget(public):
     for _ in range(3):
         send(public, "one", 50)
-    with pytest.raises(Full, match="session bytes"):
+    with pytest.raises(Full, match="session: bytes"):
         send(public, "one", 1)
     send(public, "another", 50)
 
@@ -54,7 +54,7 @@ def test_a_session_has_its_budget(public):
 def test_an_address_has_its_budget_whatever_the_number_of_tabs(public):
     for number in range(10):
         send(public, str(number), 50)
-    with pytest.raises(Full, match="address bytes"):
+    with pytest.raises(Full, match="address: bytes"):
         send(public, "next", 1)
     send(public, "next", 50, "192.0.2.2")
 
@@ -62,16 +62,16 @@ def test_an_address_has_its_budget_whatever_the_number_of_tabs(public):
 def test_the_server_has_its_budget_whatever_the_number_of_addresses(public):
     for number in range(20):
         send(public, str(number), 50, str(number))
-    with pytest.raises(Full, match="server bytes"):
+    with pytest.raises(Full, match="server: bytes"):
         send(public, "next", 1, "next")
 
 
 def test_what_arrives_counts_before_it_has_arrived(public):
     public.begin("one", "192.0.2.1", 0)
     public.come("one", 100 * MEGABYTE)
-    with pytest.raises(Full, match="session bytes"):
+    with pytest.raises(Full, match="session: bytes"):
         public.begin("one", "192.0.2.1", 51 * MEGABYTE)
-    with pytest.raises(Full, match="session bytes"):
+    with pytest.raises(Full, match="session: bytes"):
         public.come("one", 51 * MEGABYTE)
     public.end("one", 151 * MEGABYTE, kept=False)
     send(public, "one", 50)
@@ -91,7 +91,7 @@ def test_a_budget_is_back_when_the_session_has_ended(public, kept):
 
 def test_files_are_counted_too(public, kept):
     kept["one"] = [0] * 5000
-    with pytest.raises(Full, match="session files"):
+    with pytest.raises(Full, match="session: files"):
         send(public, "one", 0)
     send(public, "another", 0)
 
@@ -99,7 +99,7 @@ def test_files_are_counted_too(public, kept):
 def test_uploads_at_the_same_time_are_counted(public):
     for _ in range(20):
         public.begin("one", "192.0.2.1", 0)
-    with pytest.raises(Full, match="session uploads at once"):
+    with pytest.raises(Full, match="session: uploads at once"):
         public.begin("one", "192.0.2.1", 0)
     public.end("one", 0, kept=False)
     public.begin("one", "192.0.2.1", 0)

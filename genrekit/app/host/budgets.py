@@ -32,7 +32,7 @@ _COUNT_SECONDS: Final = 1.0
 
 
 class Full(Exception):
-    """A budget is used up; the text says whose, as "session bytes"."""
+    """A budget is used up; the text says whose, as "session: bytes"."""
 
 
 class Budgets:
@@ -63,9 +63,9 @@ class Budgets:
             raise Full("memory")
         for whose in self._all(session):
             if self._at_once[whose] >= AT_ONCE[whose[0]]:
-                raise Full(f"{whose[0]} uploads at once")
+                raise Full(f"{whose[0]}: uploads at once")
             if self._files[whose] >= FILES[whose[0]]:
-                raise Full(f"{whose[0]} files")
+                raise Full(f"{whose[0]}: files")
         self._check(session, announced)
         self._at_once.update(self._all(session))
 
@@ -92,7 +92,7 @@ class Budgets:
     def _check(self, session: str, more: int) -> None:
         for whose in self._all(session):
             if self._held[whose] + self._on_way[whose] + more > self._bytes[whose[0]]:
-                raise Full(f"{whose[0]} bytes")
+                raise Full(f"{whose[0]}: bytes")
 
     def _count(self, sizes: Sizes) -> None:
         """Count what there is: sessions end, and pages let go of uploads."""
