@@ -23,6 +23,7 @@ _UPLOAD: Final = re.compile(r"/_stcore/upload_file/([^/]*)/[^/]*\Z")
 # An upload that has had this long must have come at this speed, in bytes per second.
 PATIENCE_SECONDS: Final = 20.0
 LEAST_SPEED: Final = 5_000
+_KEPT: Final = 204
 _REFUSALS: Final = {
     403: "The server no longer knows this page. Load it again.",
     408: "The connection is too slow for this upload.",
@@ -41,42 +42,57 @@ class GuardUploads:
         found = _UPLOAD.search(scope["path"]) if scope["type"] == "http" else None
         if found is None or scope["method"] not in ("PUT", "DELETE"):
             await self._app(scope, receive, send)
-        elif not belongs(found[1], cookie_parser(Headers(scope=scope).get("cookie", ""))):
-            event("upload refused", status=403)
-            await PlainTextResponse(_REFUSALS[403], 403)(scope, receive, send)
-        elif scope["method"] == "DELETE":
-            await self._app(scope, receive, send)
-        else:
-            await self._put(found[1], scope, receive, send)
-
-    async def _put(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
-        size = Headers(scope=scope).get("content-length", "")
+            return
+        headers = Headers(scope=scope)
+        size = headers.get("content-length", "")
         announced = int(size) if size.isdecimal() and len(size) < 16 else 0
+        answer = _logged(send, announced)
+        if not belongs(found[1], cookie_parser(headers.get("cookie", ""))):
+            await _refusal(403)(scope, receive, answer)
+        elif scope["method"] == "DELETE":
+            await self._app(scope, receive, answer)
+        else:
+            await self._put(found[1], announced, scope, receive, answer)
+
+    async def _put(
+        self, session: str, announced: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
             self._budgets.begin(session, client_address(scope), announced)
-        except Full as full:
-            event("upload refused", status=413, full=str(full))
-            await PlainTextResponse(_REFUSALS[413], 413)(scope, receive, send)
+        except Full:
+            await _refusal(413)(scope, receive, send)
             return
-        upload = _Upload(session, self._budgets, receive, send, announced)
+        upload = _Upload(session, self._budgets, receive, send)
         try:
             await self._app(scope, upload.receive, upload.send)
         finally:
-            self._budgets.end(session, upload.came, kept=upload.status == 204)
+            self._budgets.end(session, upload.came, kept=upload.status == _KEPT)
+
+
+def _refusal(status: int) -> PlainTextResponse:
+    return PlainTextResponse(_REFUSALS[status], status)
+
+
+def _logged(send: Send, announced: int) -> Send:
+    """Return `send`, with refusals logged."""
+
+    async def log_and_send(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            event("upload refused", status=message["status"], megabytes=announced / 1e6)
+        await send(message)
+
+    return log_and_send
 
 
 class _Upload:
     """One upload, as Streamlit sees it."""
 
-    def __init__(
-        self, session: str, budgets: Budgets, receive: Receive, send: Send, announced: int
-    ) -> None:
+    def __init__(self, session: str, budgets: Budgets, receive: Receive, send: Send) -> None:
         self.came = self.status = 0
         self._session = session
         self._budgets = budgets
         self._receive = receive
         self._send = send
-        self._announced = announced
         self._begun = monotonic()
 
     async def receive(self) -> Message:
@@ -98,10 +114,7 @@ class _Upload:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send the answer, and log a refusal."""
+        """Send the answer, and note its status."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self.status >= 400:
-                megabytes = self._announced / 1e6
-                event("upload refused", status=self.status, megabytes=megabytes)
         await self._send(message)
