@@ -60,7 +60,20 @@ async def _origins(target: Target) -> None:
         raise Broke(f"pages of {answer.json()['allowedOrigins']} may send the app commands")
 
 
+async def _requests(target: Target) -> None:
+    """Ask for pages and other small things over HTTP, 8 at a time."""
+    address = target.address()
+
+    async def ask() -> None:
+        while target.lasts():
+            for path in ("/", "/classify", "/_stcore/health", "/healthz", "/readyz", "/nothing"):
+                await target.ask("GET", path, address)
+
+    await asyncio.gather(*(ask() for _ in range(8)))
+
+
 ATTACKS = (
+    Attack("flood of requests", "8 at a time, without pause", _requests),
     Attack("endpoints that no page needs", "metrics, agents, logins", _closed),
     Attack("missing headers", "what browsers are told", _headers),
     Attack("other sites' pages", "websockets and commands", _origins),

@@ -92,6 +92,27 @@ async def _reruns_from_many(target: Target) -> None:
     await _flood(target, rerun("glossary"), 20, 1, 0.0)
 
 
+async def _tabs(target: Target, senders: int, per_address: int) -> None:
+    """Open tabs, look at a page, and close them again."""
+    addresses = [target.address() for _ in range(-(-senders // per_address))]
+
+    async def open_and_close(address: str) -> None:
+        while target.lasts():
+            with suppress(WebSocketException, OSError, TimeoutError):
+                async with target.socket(address) as socket:
+                    await page(socket, "backprop")
+
+    await asyncio.gather(*(open_and_close(addresses[n // per_address]) for n in range(senders)))
+
+
+async def _tabs_of_many(target: Target) -> None:
+    await _tabs(target, 20, 20)
+
+
+async def _tabs_from_many(target: Target) -> None:
+    await _tabs(target, 10, 1)
+
+
 async def _junk(target: Target) -> None:
     rng = random.Random(0)
     address = target.address()
@@ -167,6 +188,8 @@ ATTACKS = (
     Attack("flood of reruns", "one client, without waiting", _reruns),
     Attack("flood of reruns, 20 tabs", "one address", _reruns_of_many),
     Attack("flood of reruns, 20 addresses", "a tab each", _reruns_from_many),
+    Attack("tabs opened and closed, 20 at once", "one address", _tabs_of_many),
+    Attack("tabs opened and closed, 10 addresses", "a tab each, without pause", _tabs_from_many),
     Attack("junk instead of messages", "random bytes and text", _junk),
     Attack("session of somebody else", "by its id", _another_session),
     Attack("500 onlookers", "from 500 addresses, within half a minute", _onlookers, 30.0),

@@ -1,12 +1,15 @@
 """The address that a request comes from, for limits: the peer's, or what trusted proxies say."""
 
 import ipaddress
+import logging
 import re
+from functools import cache
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from genrekit.app.logs import event
 from genrekit.app.settings import settings
 
 __all__ = ["client_address"]
@@ -41,8 +44,16 @@ def client_address(scope: Scope) -> str:
     trusted = settings().trusted_proxies
     if trusted and entries:
         return entries[-min(trusted, len(entries))] or peer
+    if entries:
+        _warn()
     # Uvicorn believes the header from this machine, and has put an entry in the peer's place.
     return _THIS_MACHINE if peer in entries else peer
+
+
+@cache
+def _warn() -> None:
+    """Say once that all who come through a proxy share their limits."""
+    event("a proxy is not trusted: set GENREKIT_TRUSTED_PROXIES", level=logging.WARNING)
 
 
 def _plain(entry: str) -> str:
