@@ -56,6 +56,8 @@ def ended(how=ForwardMsg.FINISHED_SUCCESSFULLY) -> dict:
         {"debug_disconnect_websocket": True},
         {"debug_shutdown_runtime": True},
         {"backend_operation_request": {"request_id": "x"}},
+        {"backend_operation_request": {"install_skills": {}}},
+        {"backend_operation_request": {"dataframe_chunk": {"limit": 10}}},
         {},
     ],
     ids=str,
@@ -68,11 +70,19 @@ def test_what_no_page_sends_is_refused(fields):
 
 def test_each_kind_of_message_that_streamlit_knows_was_decided_upon():
     kinds = {one.name for one in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields}
-    refused = {
+    refused = {  # of operations, all but downloads
         "clear_cache", "set_run_on_save", "load_git_info", "debug_disconnect_websocket",
         "debug_shutdown_runtime", "backend_operation_request",
     }  # fmt: skip
     allowed = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"}
+    operations = BackMsg.DESCRIPTOR.fields_by_name["backend_operation_request"].message_type
+    payloads = {one.name for one in operations.oneofs_by_name["payload"].fields}
+    assert payloads == {
+        "deferred_file",
+        "install_skills",
+        "dismiss_skills_nudge",
+        "dataframe_chunk",
+    }
     assert kinds == refused | allowed, "decide in messages.py whether pages need the new ones"
 
 
@@ -80,6 +90,8 @@ def test_what_pages_send_is_allowed():
     assert messages.read(rerun().SerializeToString()).reruns
     assert not messages.read(asked(stop_script=True)).reruns
     assert not messages.read(asked(app_heartbeat=True)).reruns
+    download = messages.read(asked(backend_operation_request={"deferred_file": {"file_id": "x"}}))
+    assert download.cost > 10
     assert messages.read(names(1)).cost < 2
     assert messages.read(names(5000)).cost > 100, "the more files, the more it costs"
 

@@ -18,7 +18,10 @@ _LONGEST_ADDRESS: Final = 20_000
 _BYTES_FOR_ONE: Final = 20_000
 _FILES_FOR_ONE: Final = 20
 
-_USED: Final = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat")
+# A download that is made when it is asked for.
+_DOWNLOAD_COST: Final = 10.0
+
+_USED: Final = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "download")
 
 
 class NotAllowed(Exception):
@@ -69,7 +72,7 @@ def read(data: bytes | None) -> Request:
         message = BackMsg.FromString(data)
     except Exception:  # protobuf's own, which has no public name in Streamlit
         raise NotAllowed("no message", 1002) from None
-    kind = message.WhichOneof("type")
+    kind = _kind(message)
     if kind not in _USED:
         raise NotAllowed(kind or "nothing")
     files = _files(message)
@@ -82,7 +85,14 @@ def read(data: bytes | None) -> Request:
     ):
         raise NotAllowed("counts", 1008)
     cost = 1.0 + len(data) / _BYTES_FOR_ONE + files / _FILES_FOR_ONE
-    return Request(cost, kind == "rerun_script")
+    return Request(cost + _DOWNLOAD_COST * (kind == "download"), kind == "rerun_script")
+
+
+def _kind(message: BackMsg) -> str | None:
+    """Return the kind of a message; of operations, which can also install things, the download."""
+    if message.backend_operation_request.WhichOneof("payload") == "deferred_file":
+        return "download"
+    return message.WhichOneof("type")
 
 
 def _files(message: BackMsg) -> int:
