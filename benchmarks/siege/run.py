@@ -20,6 +20,7 @@ from benchmarks.siege.victim import ADDRESS, PAGE_GOAL, VERDICT_GOAL, Felt, Vict
 AFTER_SECONDS = 3.0
 # Until an attack has to have ended.
 LATE_SECONDS = 30.0
+STEADY_SECONDS = 5
 MEMORY_SECONDS = 60.0
 MEMORY_GOAL = 1.1
 
@@ -98,7 +99,7 @@ async def _siege(
 ) -> Siege:
     result = Siege()
     await _first_visit(server.url)
-    before = server.memory()
+    before = await _steady_memory(server)
     heading = f"  {'':<50}{'page p95':>9}{'verdict':>9}{'lost':>6}"
     print(heading, flush=True)
     async with open_tab(server.url, ADDRESS) as tab:
@@ -114,6 +115,15 @@ async def _siege(
     await asyncio.sleep(MEMORY_SECONDS)
     result.memory = before, server.memory()
     return result
+
+
+async def _steady_memory(server: Server) -> float:
+    """Return the server's memory once the last of its processes has been started."""
+    memory = [server.memory()]
+    while len(memory) <= STEADY_SECONDS or memory[-1] > 1.01 * memory[-1 - STEADY_SECONDS]:
+        await asyncio.sleep(1)
+        memory.append(server.memory())
+    return memory[-1]
 
 
 async def _first_visit(url: str) -> None:
