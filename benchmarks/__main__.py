@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME ...]`: times, ratios, and proof that the results agree.
 
 `python -m benchmarks fuzz` feeds damaged files instead, `agree` compares the decoding of random
-files with FFmpeg's own, and `load` sends a crowd to the server.
+files with FFmpeg's own, `load` sends a crowd to the server, and `siege` attacks it.
 """
 
 import argparse
@@ -14,18 +14,18 @@ from benchmarks.speed.compare import DisagreementError, machine
 NAMES = ("preprocess", "training", "mlp", "cold", "listen", "start")
 # Only when asked for: they take a quarter of an hour, a program that need not be there, and all
 # processors.
-FUZZ, AGREE, LOAD = "fuzz", "agree", "load"
+FUZZ, AGREE, LOAD, SIEGE = "fuzz", "agree", "load", "siege"
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 1 when results disagree, a damaged file was not refused properly, or
-    a visitor lost something."""
+    """Return the exit status: 1 when results disagree, a damaged file was not refused properly, a
+    visitor lost something, or an attack broke the server."""
     parser = _parser()
     options = parser.parse_args(arguments)
     print(machine(), flush=True)
-    for name in (FUZZ, AGREE, LOAD):
+    for name in (FUZZ, AGREE, LOAD, SIEGE):
         if name in options.names and options.names != [name]:
             parser.error(f"{name} runs alone")
     if options.names == [FUZZ]:
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _agree(options)
     if options.names == [LOAD]:
         return _load(options)
+    if options.names == [SIEGE]:
+        return _siege(parser, options)
     for name in options.names or NAMES:
         try:
             for figures in _figures(name, options):
@@ -113,6 +115,19 @@ def _load(options: argparse.Namespace) -> int:
     return 1 if crowd.lost else 0
 
 
+def _siege(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from benchmarks.siege.attacks import ATTACKS
+    from benchmarks.siege.run import siege
+
+    chosen = [one for one in ATTACKS if options.attack is None or options.attack in one.name]
+    if not chosen:
+        names = ", ".join(one.name for one in ATTACKS)
+        parser.error(f"--attack {options.attack}: use a part of {names}")
+    siege_ = siege(chosen)
+    print(f"\n{siege_}", flush=True)
+    return 0 if siege_.held else 1
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -123,8 +138,8 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ, AGREE, LOAD),
-        help=f"of {', '.join(NAMES)} (all), or {FUZZ}, {AGREE} or {LOAD}")  # fmt: skip
+    add("names", nargs="*", metavar="NAME", choices=(*NAMES, FUZZ, AGREE, LOAD, SIEGE),
+        help=f"of {', '.join(NAMES)} (all), or {FUZZ}, {AGREE}, {LOAD} or {SIEGE}")  # fmt: skip
     add("--runs", type=_count, default=5, help="pairs of times (%(default)s)")
     add("--tracks", type=_count, default=200, help="preprocess: tracks (%(default)s)")
     add("--format", choices=FORMATS,
@@ -148,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
         help="how long all of them are there (%(default)s)")  # fmt: skip
     load.add_argument("--live", type=int, default=0, metavar="N",
         help="of the visitors, how many listen with their microphones (%(default)s)")  # fmt: skip
+    siege = parser.add_argument_group(SIEGE)
+    siege.add_argument("--attack", metavar="WORDS", help="only those with these words in the name")
     return parser
 
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -58,13 +58,16 @@ class Tab:
     refusals : the sentences with which pages refused what was chosen
     """
 
-    def __init__(self, url: str, socket: ClientConnection, token: str) -> None:
+    def __init__(
+        self, url: str, socket: ClientConnection, token: str, forwarded: Mapping[str, str]
+    ) -> None:
         self.url = url
         self.address = ""
         self.repeats: list[float] = []
         self.refusals: list[str] = []
         self._socket = socket
         self._token = token
+        self._forwarded = forwarded
         self._session = self._page = ""
         self._pages: dict[str, str] = {}
         self._elements: dict[tuple[int, ...], Element] = {}
@@ -162,7 +165,7 @@ class Tab:
             requests.put,
             self.url + urls.upload_url,
             files={"file": (name, content)},
-            headers={"X-Xsrftoken": self._token},
+            headers={"X-Xsrftoken": self._token, **self._forwarded},
             cookies={"_streamlit_xsrf": self._token},
             timeout=PATIENCE_SECONDS,
         )
@@ -192,7 +195,7 @@ class Tab:
             requests.post,
             self.url + "/live",
             samples,
-            headers={"X-Listener": page["token"], "X-Rate": str(rate)},
+            headers={"X-Listener": page["token"], "X-Rate": str(rate), **self._forwarded},
             cookies={"_streamlit_xsrf": self._token},
             timeout=PATIENCE_SECONDS,
         )
@@ -355,28 +358,36 @@ class Tab:
 
 
 @asynccontextmanager
-async def open_tab(url: str) -> AsyncIterator[Tab]:
+async def open_tab(url: str, address: str = "") -> AsyncIterator[Tab]:
     """Open a tab with the server's cookie; it shows no page yet.
+
+    Parameters
+    ----------
+    address : str
+        Where it is, as a proxy would tell the server; empty without a proxy.
 
     Raises
     ------
     Lost
         The server did not accept it.
     """
+    forwarded = {"X-Forwarded-For": address} if address else {}
     try:
-        answer = await asyncio.to_thread(requests.get, f"{url}/_stcore/health", timeout=60)
+        answer = await asyncio.to_thread(
+            requests.get, f"{url}/_stcore/health", headers=forwarded, timeout=60
+        )
         token = str(answer.cookies["_streamlit_xsrf"])
         socket = await connect(
             url.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=[Subprotocol("streamlit"), Subprotocol(token)],
             origin=Origin(url),
-            additional_headers={"Cookie": f"_streamlit_xsrf={token}"},
+            additional_headers={"Cookie": f"_streamlit_xsrf={token}", **forwarded},
             max_size=None,
             open_timeout=PATIENCE_SECONDS,
         )
     except (requests.RequestException, KeyError, WebSocketException, OSError) as error:
         raise Lost(f"no connection: {error}") from None
-    tab = Tab(url, socket, token)
+    tab = Tab(url, socket, token, forwarded)
     listener = asyncio.create_task(tab.listen())
     try:
         yield tab

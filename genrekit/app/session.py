@@ -15,6 +15,7 @@ import streamlit as st
 
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
+from genrekit.app.once import Once
 from genrekit.app.settings import settings
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 KINDS: Final = ("music", "dataset", "model", "leak")
 
 
-@st.cache_resource(show_spinner=False)
+@Once
 def jobs() -> Jobs:
     """Return the jobs of this server."""
     return Jobs(settings())

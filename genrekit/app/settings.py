@@ -26,6 +26,9 @@ _MODES: Final = ("local", "public")
 _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")
 _TABLE: Final = read_toml(__file__)
 
+# Where a site begins and ends; "*." in front stands for all below it.
+_SITE: Final = re.compile(r"https?://(\*\.)?[\w-]+(\.[\w-]+)*(:\d+)?", re.ASCII)
+
 
 def _about(name: str) -> dict[str, Any]:
     return {"unit": "", "public": None, **_TABLE[name]}
@@ -46,6 +49,7 @@ class Settings:
     mode: Mode = field(default="local", metadata=_about("mode"))
     jobs_folder: Path = field(default=_JOBS, metadata=_about("jobs_folder"))
     folders: tuple[Path, ...] = field(default=(), metadata=_about("folders"))
+    framed_by: tuple[str, ...] = field(default=(), metadata=_about("framed_by"))
     upload_megabytes: float = _number("upload_megabytes")
     song_minutes: float = _number("song_minutes")
     song_channels: int = _number("song_channels")
@@ -62,6 +66,7 @@ class Settings:
     listen_megabytes: float = _number("listen_megabytes")
     listen_waiting: int = _number("listen_waiting")
     live_places: int = _number("live_places")
+    trusted_proxies: int = _number("trusted_proxies")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -112,6 +117,8 @@ def _read(setting: Field[Any], name: str, text: str) -> Any:
         return _absolute(text)
     if setting.name == "folders":
         return tuple(_folder(name, part) for part in text.split(os.pathsep)) if text else ()
+    if setting.name == "framed_by":
+        return tuple(_site(name, part) for part in text.split())
     return _read_number(setting, name, text)
 
 
@@ -137,6 +144,15 @@ def _folder(name: str, text: str) -> Path:
             f"use, with {os.pathsep} between them."
         )
     return _absolute(text)
+
+
+def _site(name: str, text: str) -> str:
+    if not _SITE.fullmatch(text):
+        raise SettingsError(
+            f'{name} names "{text}": name sites such as https://school.example, with spaces '
+            "between them."
+        )
+    return text
 
 
 def _absolute(text: str) -> Path:

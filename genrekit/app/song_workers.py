@@ -13,9 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-import streamlit as st
-
 from genrekit.app import session
+from genrekit.app.once import Once
 from genrekit.app.settings import settings
 from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
@@ -38,7 +37,7 @@ _MUSIC_SECONDS: Final = 20.0
 # What librosa's process answers.
 _MUSIC: Final = (analysis.rhythm, analysis.clicks, analysis.parts)
 _music_prepared: Final = threading.Event()
-# To be stopped with the server; more than two only where Streamlit's caches were cleared.
+# To be stopped with the server; more than two only in tests.
 _made: Final[list[Workers]] = []
 _compiling: Final[list[subprocess.Popen[bytes]]] = []
 
@@ -112,16 +111,6 @@ def close() -> None:
         workers.close()
 
 
-@st.cache_resource(show_spinner=False, on_release=Workers.close)
-def _workers() -> Workers:
-    return _pool(settings().listeners, analysis.warm_up)
-
-
-@st.cache_resource(show_spinner=False, on_release=Workers.close)
-def _musicians() -> Workers:
-    return _pool(min(1, settings().listeners), compiled.load)
-
-
 def _pool(count: int, warm: Callable[[], object]) -> Workers:
     chosen = settings()
     workers = Workers(
@@ -161,3 +150,7 @@ def _owner() -> str:
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
     return session.owner() if get_script_run_ctx(suppress_warning=True) else ""
+
+
+_workers: Final = Once(lambda: _pool(settings().listeners, analysis.warm_up), Workers.close)
+_musicians: Final = Once(lambda: _pool(min(1, settings().listeners), compiled.load), Workers.close)

@@ -21,6 +21,7 @@ NO_NUMBERS = {
     "mode": ("`local`", "`local`, `public`"),
     "jobs_folder": ("`jobs` in this folder", "a folder"),
     "folders": ("none", "folders"),
+    "framed_by": ("none", "sites"),
 }
 NUMBERS = [one for one in fields(Settings) if "low" in one.metadata]
 

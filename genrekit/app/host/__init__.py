@@ -1,1 +1,1 @@
-"""The server: start and stop, probes, compression, memory."""
+"""The server: start and stop, the gate before Streamlit, probes, compression, memory."""

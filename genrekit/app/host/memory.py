@@ -7,6 +7,7 @@ or fragment; its option ``runner.postScriptGC`` is off, and Python collects when
 
 import asyncio
 import gc
+from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
@@ -20,13 +21,23 @@ from genrekit.app import session
 from genrekit.system import libc
 from genrekit.system.memory import trim_memory
 
-__all__ = ["forget_visitors", "freeze", "remember_visitor", "share_arena", "tidy", "tidy_seconds"]
+__all__ = [
+    "belongs",
+    "forget_visitors",
+    "freeze",
+    "remember_visitor",
+    "share_arena",
+    "tidy",
+    "tidy_seconds",
+]
 
 _TIDY_SECONDS: Final = 4.0
 
-# When each visitor's session was last known to be connected, by its id, in s, and whose it is.
+# When each visitor's session was last known to be connected, by its id, in s, whose it is, and in
+# which browser.
 _connected: dict[str, float] = {}
 _owners: dict[str, str] = {}
+_browsers: dict[str, str | None] = {}
 
 
 def share_arena() -> None:
@@ -49,7 +60,14 @@ def remember_visitor() -> None:
     context = get_script_run_ctx(suppress_warning=True)
     if context is not None:
         _owners[context.session_id] = session.owner()
+        _browsers[context.session_id] = session.browser(st.context.cookies)
         _connected[context.session_id] = monotonic()
+
+
+def belongs(session_id: str, cookies: Mapping[str, str]) -> bool:
+    """Return whether a session is one of the browser that has these cookies."""
+    browser = session.browser(cookies)
+    return browser is not None and _browsers.get(session_id) == browser
 
 
 def tidy_seconds() -> float:
@@ -88,6 +106,7 @@ def forget_visitors() -> int:
             _connected[session_id] = now
         elif now - seen >= longest:
             del _connected[session_id], _owners[session_id]
+            _browsers.pop(session_id, None)
             runtime.close_session(session_id)
             ended += 1
     if not _connected and runtime.state == RuntimeState.NO_SESSIONS_CONNECTED:

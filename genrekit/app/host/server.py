@@ -31,8 +31,11 @@ from streamlit import config
 from genrekit.app import logs, session
 from genrekit.app.host import live, preflight, probes
 from genrekit.app.host.compression import CompressScripts
+from genrekit.app.host.endpoints import CloseEndpoints
+from genrekit.app.host.gate import Gate
+from genrekit.app.host.headers import SendHeaders
 from genrekit.app.host.memory import share_arena, tidy
-from genrekit.app.host.uploads import LogRefusedUploads
+from genrekit.app.host.uploads import GuardUploads
 from genrekit.app.host.warm_up import WarmUp, import_pages
 from genrekit.app.logs import event
 from genrekit.app.settings import Settings, settings
@@ -41,6 +44,8 @@ from genrekit.errors import GenreKitError, SettingsError
 __all__ = ["Host", "start"]
 
 _STOP_SECONDS: Final = 8.0
+# Runs of pages are threads, and each may keep the event loop waiting for so long.
+_SWITCH_SECONDS: Final = 0.001
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 
@@ -83,6 +88,7 @@ class Host:
     async def lifespan(self, _: object) -> AsyncIterator[None]:
         """Run the server from its first moment to its last."""
         self._catch_signals()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         import_pages()
         about = asdict(self._settings) | {"folders": len(self._settings.folders)}
         del about["jobs_folder"]  # the names of folders are private
@@ -115,7 +121,8 @@ class Host:
     @staticmethod
     def middleware() -> list[Middleware]:
         """Return what handles every request."""
-        return [Middleware(CompressScripts), Middleware(LogRefusedUploads)]
+        kinds = (SendHeaders, CloseEndpoints, CompressScripts, GuardUploads, Gate)
+        return [Middleware(kind) for kind in kinds]
 
     @staticmethod
     def on_script_error(error: Exception) -> bool:
