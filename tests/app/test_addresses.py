@@ -1,8 +1,19 @@
 """Addresses that no page has written: every widget takes garbage with grace."""
 
+from urllib.parse import urlencode
+
 import pytest
 
-from benchmarks.fuzz.addresses import GARBAGE, explore, faults, finished, visit
+from benchmarks.fuzz.addresses import (
+    GARBAGE,
+    Page,
+    _address,
+    explore,
+    faults,
+    finished,
+    visit,
+)
+from genrekit.app.kit import widgets
 
 # What broke a page once, and what it would take to break it otherwise.
 TRIED = ("1e309", "-inf", "nan", "1e308", "-1", "9" * 5000, "", "\0", "../..", ("1", "inf"))
@@ -55,8 +66,17 @@ def test_the_id_of_a_job_of_another_kind_is_passed_over(app):
     assert "dataset" not in at.session_state
 
 
-def test_garbage_can_be_sent():
-    from urllib.parse import urlencode
+def test_an_address_follows_from_its_seed():
+    pages = [Page("start/home.py", ("a", "b", "c"), {"a": ("x", "y")})]
+    drawn = [_address(pages, ["id"], seed)[1] for seed in range(100)]
+    assert drawn == [_address(pages, ["id"], seed)[1] for seed in range(100)]
+    assert any(query.get("a") in ("x", "y") for query in drawn), "what the page offers"
+    assert any(query.get("b") in GARBAGE for query in drawn)
+    assert any("id" in query.values() for query in drawn)
+    for query in drawn:
+        urlencode(query, doseq=True)  # it can be sent
 
-    for garbage in GARBAGE:
-        urlencode({"key": garbage}, doseq=True)
+
+def test_a_failure_is_noticed(app, monkeypatch):
+    monkeypatch.setattr(widgets, "_is_infinite", lambda text: False)
+    assert faults(visit("build/dataset.py", {"n_mfcc": "1e309"}))
