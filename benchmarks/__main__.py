@@ -16,9 +16,9 @@ NAMES = ("preprocess", "training", "mlp", "cold", "listen", "start")
 # Only when asked for: they take a quarter of an hour, a program that need not be there, and all
 # processors.
 FUZZ, AGREE, LOAD = "fuzz", "agree", "load"
-ADDRESS = "address"
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
+ADDRESS = "address"  # a kind of input to `fuzz`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

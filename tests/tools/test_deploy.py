@@ -451,7 +451,8 @@ def test_compose_has_no_defaults_of_its_own(compose):
 
 def test_the_example_has_every_setting_with_its_default():
     lines = re.findall(r"^(?:# )?(GENREKIT_\w+)=(.*)", text("example.env"), re.MULTILINE)
-    fixed = {"mode", "jobs_folder", "folders", "trusted_proxies"}  # by the image and compose.yaml
+    # By the image, compose.yaml and nginx.conf.
+    fixed = {"mode", "jobs_folder", "folders", "trusted_proxies", "framed_by"}
     wanted = {f"GENREKIT_{one.name.upper()}" for one in fields(Settings) if one.name not in fixed}
     assert {name for name, _ in lines} == wanted
     assert Settings.from_environment({"GENREKIT_MODE": "public", **dict(lines)}) == PUBLIC
