@@ -72,7 +72,7 @@ def fuzz(cases: int = CASES, seed: int = 0) -> Report:
     with _own_jobs():
         ids = [finished("dataset", OTHERS["parquet"].make()[0])]
         pages = explore(ids[0], deep=True)
-        ids += [finished(kind, {}, status=1) for kind in session.KINDS]
+        ids += [finished(kind, {}, status=2) for kind in session.KINDS]
         for number in range(seed, seed + cases):
             page, query = _address(pages, ids, number)
             start = time.monotonic()

@@ -60,7 +60,7 @@ def test_a_number_that_cannot_be_used_leaves_the_default(app, text):
 
 
 def test_the_id_of_a_job_of_another_kind_is_passed_over(app):
-    model = finished("model", {}, status=1)
+    model = finished("model", {}, status=2)
     at = app("build/dataset.py", dataset=model, music=model, leak="../..")
     assert not at.error
     assert "dataset" not in at.session_state
