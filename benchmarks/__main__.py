@@ -5,6 +5,7 @@ files with FFmpeg's own, `load` sends a crowd to the server, and `siege` attacks
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ NAMES = ("preprocess", "training", "mlp", "cold", "listen", "start")
 FUZZ, AGREE, LOAD, SIEGE = "fuzz", "agree", "load", "siege"
 FORMATS = ("wav", "flac", "mp3")
 FEWER_TRACKS = 40
+ADDRESS = "address"  # a kind of input to `fuzz`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,9 +85,20 @@ def _figures(name: str, options: argparse.Namespace) -> Iterator[object]:
 def _fuzz(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from benchmarks.fuzz.run import GROUPS, KINDS, fuzz
 
+    if options.kind == ADDRESS:
+        return _addresses(options)
     if options.kind not in (None, *GROUPS, *KINDS):
-        parser.error(f"--kind {options.kind}: use {', '.join((*GROUPS, *KINDS))}")
+        parser.error(f"--kind {options.kind}: use {', '.join((*GROUPS, *KINDS, ADDRESS))}")
     report = fuzz(options.cases, options.seed, options.kind, options.workers, options.keep)
+    print(f"\n{report}", flush=True)
+    return 1 if report.failures else 0
+
+
+def _addresses(options: argparse.Namespace) -> int:
+    from benchmarks.fuzz.addresses import CASES, fuzz
+
+    logging.disable(logging.CRITICAL)  # Streamlit reports each page without a browser
+    report = fuzz(options.cases or CASES, options.seed)
     print(f"\n{report}", flush=True)
     return 1 if report.failures else 0
 
@@ -151,10 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         help="cold, listen, start: a folder with a model (what ships, or a tiny one)")  # fmt: skip
     fuzz = parser.add_argument_group(FUZZ)
     fuzz.add_argument(
-        "--cases", type=_count, help="how many (11,000, or 1000 of one kind; agree: 300)"
+        "--cases",
+        type=_count,
+        help="how many (11,000, or 1000 of one kind; address: 2000; agree: 300)",
     )
     fuzz.add_argument("--seed", type=int, default=0, help="of each kind's first case (%(default)s)")
-    fuzz.add_argument("--kind", help="only this: wav, zip, model, ..., audio, or other")
+    fuzz.add_argument("--kind", help="only this: wav, zip, model, ..., audio, other, or address")
     fuzz.add_argument("--workers", type=_count, help="processes (one for each processor)")
     fuzz.add_argument("--keep", type=Path, metavar="FOLDER", help="for the files that failed")
     load = parser.add_argument_group(LOAD)

@@ -124,7 +124,9 @@ class Replica:
         self._environment = os.environ | {
             "GENREKIT_JOBS_FOLDER": str(folder / "jobs"),
             "STREAMLIT_SERVER_COOKIE_SECRET": secret,
-            "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(UPLOAD_MEGABYTES),
+            "GENREKIT_MODE": "public",
+            "GENREKIT_UPLOAD_MEGABYTES": str(UPLOAD_MEGABYTES),
+            "GENREKIT_TRUSTED_PROXIES": "1",
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -533,6 +535,7 @@ def trial(folder: Path) -> None:
         "HTTP_PORT": f"127.0.0.1:{http_port}",
         "HTTPS_PORT": f"127.0.0.1:{https_port}",
         "UPLOAD_MEGABYTES": str(UPLOAD_MEGABYTES),
+        "HSTS_SECONDS": "0",
     }
     with contextlib.ExitStack() as stack:
         with step("two replicas and nginx start") as notes:

@@ -37,6 +37,7 @@ SECTIONS = {
     "Start": [
         page("start/home.py", "Home", "home"),
         page("start/glossary.py", "Glossary", "dictionary", "glossary"),
+        page("start/privacy.py", "Privacy", "shield", "privacy"),
     ],
     "Learn": [
         page("learn/mel_scale.py", "Mel scale", "hearing", "mel-scale"),

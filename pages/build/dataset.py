@@ -16,7 +16,7 @@ from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.inputs import INPUTS, fold, offer_change
 from genrekit.app.kit.job_panel import job_panel, show_origin
 from genrekit.app.kit.sounds import audio_folder
-from genrekit.app.kit.widgets import choice, download, escape, plain_errors
+from genrekit.app.kit.widgets import choice, download, escape, number_input, plain_errors
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
@@ -33,8 +33,8 @@ def number(name: str, step: float, **limits: float) -> Any:
     """An input for a field of FeatureParams, with its default and limits unless given."""
     default, limits = SETTINGS[name].default, {**SETTINGS[name].metadata, **limits}
     low, high, step = (type(default)(value) for value in (limits["low"], limits["high"], step))
-    return st.number_input(
-        min_value=low, max_value=high, value=default, step=step, **setting("dataset", name)
+    return number_input(
+        st, min_value=low, max_value=high, value=default, step=step, **setting("dataset", name)
     )
 
 

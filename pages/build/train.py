@@ -15,7 +15,14 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.kit.glossary import page_heading, setting
 from genrekit.app.kit.inputs import INPUTS, fold, offer_change
 from genrekit.app.kit.job_panel import job_panel, show_origin, watch
-from genrekit.app.kit.widgets import URL, check_upload, escape, first_step, plain_errors
+from genrekit.app.kit.widgets import (
+    URL,
+    check_upload,
+    escape,
+    first_step,
+    number_input,
+    plain_errors,
+)
 from genrekit.audio.synth.demo import COMPOSED
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import held_out_in_words, make_split
@@ -161,7 +168,8 @@ def choose_params(usual: TrainParams) -> TrainParams:
 
 
 def choose_seed() -> int:
-    return int(st.number_input(min_value=0, max_value=10_000, value=0, **setting("train", "seed")))
+    about = setting("train", "seed")
+    return int(number_input(st, min_value=0, max_value=10_000, value=0, **about))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

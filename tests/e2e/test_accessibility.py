@@ -10,6 +10,7 @@ STATES = {
     "": "How does a machine hear music?",
     "glossary": "Backpropagation",
     "glossary?word=band": "Mel band (filter bank)",
+    "privacy": "Songs and recordings",
     "neuron?tour=1&present=1": "What do 0.5 and 0.5 give?",
     "classify?tour=1": "which genre will the model hear?",
     "mel-scale": "Which step sounds larger?",

@@ -12,6 +12,7 @@ from genrekit.app.kit.glossary import TERMS
 PAGES = {
     "": "How does a machine hear music?",
     "glossary": "Glossary",
+    "privacy": "Privacy",
     "mel-scale": "The mel scale",
     "neuron": "A neuron",
     "backprop": "",

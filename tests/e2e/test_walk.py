@@ -156,7 +156,7 @@ def test_the_presenter_view_is_read_from_the_last_row(app_url: str, page: Any) -
 
 
 PRESENTED = (
-    *("?", "glossary?", "neuron?", "backprop?", "dataset?", "train?"),
+    *("?", "glossary?", "privacy?", "neuron?", "backprop?", "dataset?", "train?"),
     *("mel-scale?", "mel-scale?mel_test=Staircases&", "mel-scale?mel_view=Two+rulers&"),
     *("mel-scale?mel_view=Filter+bank&", "mel-scale?mel_view=Sound+to+MFCC&"),
     "classify?source=An+example&",

@@ -14,9 +14,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ from genrekit.app.jobs.queue import Jobs
 from genrekit.app.settings import Settings
 
 DEPLOY = ROOT / "deploy"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
 VALUES = {
     "REPLICA_1": "127.0.0.1:8501",
@@ -36,8 +39,10 @@ VALUES = {
     "HTTPS_PORT": "127.0.0.1:8443",
     "TLS_CERTIFICATE": "/tls/certificate.pem",
     "TLS_KEY": "/tls/key.pem",
-    "UPLOAD_MEGABYTES": "100",
+    "UPLOAD_MEGABYTES": "50",
+    "HSTS_SECONDS": "0",
 }
+PUBLIC = Settings.from_environment({"GENREKIT_MODE": "public"})
 
 
 def text(name: str) -> str:
@@ -49,7 +54,7 @@ def text(name: str) -> str:
 
 def instructions() -> list[tuple[str, str]]:
     """Return the Dockerfile's instructions in order: name and the rest, on one line."""
-    lines = [line for line in text("Dockerfile").splitlines() if not line.startswith("#")]
+    lines = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
     whole = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in whole.splitlines() if line.strip()]
 
@@ -78,7 +83,7 @@ def ignored(path: str) -> bool:
     parts = path.split("/")
     parents = ["/".join(parts[: n + 1]) for n in range(len(parts))]
     verdict = False
-    for line in text("Dockerfile.dockerignore").splitlines():
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         rule = line.strip().removeprefix("!")
         if not rule or rule.startswith("#"):
             continue
@@ -120,7 +125,7 @@ def test_the_app_may_change_nothing_in_the_image_and_its_jobs_are_private():
 def test_no_build_tools_reach_the_image():
     last = " ".join(rest for _, rest in stages()[-1])
     assert not re.search(r"\b(pip|apt-get|gcc|make|git|curl)\b", last)
-    assert "pip uninstall --yes pip" in text("Dockerfile")
+    assert "pip uninstall --yes pip" in DOCKERFILE
 
 
 def test_everything_that_the_image_copies_exists_and_is_seen_by_the_build():
@@ -187,8 +192,8 @@ def test_the_template_is_filled_in_completely():
 
 
 def test_uploads_may_be_as_large_as_the_app_takes_and_nothing_else_may():
-    limit = Settings().upload_megabytes
-    assert CONFIG["server"]["maxUploadSize"] == limit
+    limit = PUBLIC.upload_megabytes
+    assert CONFIG["server"]["maxUploadSize"] == Settings().upload_megabytes
     assert f"client_max_body_size {limit:g}m;" in location("/_stcore/upload_file/a/b")
     assert "client_max_body_size 64k;" in site()
 
@@ -202,7 +207,8 @@ def test_a_slow_upload_does_not_occupy_a_replica():
 @pytest.mark.parametrize(
     ("uri", "zone"),
     [("/", "pages"), ("/classify", "pages"), ("/_stcore/upload_file/a/b", "uploads"),
-     ("/live", "live"), ("/music/live", "live")],
+     ("/live", "live"), ("/music/live", "live"), ("/_stcore/stream", "tabs"),
+     ("/readyz", "pages"), ("/static/js/a.js", "files"), ("/music/media/a.wav", "files")],
 )  # fmt: skip
 def test_requests_from_one_address_are_limited(uri, zone):
     assert re.search(rf"limit_req zone={zone} burst=\d+ nodelay;", location(uri))
@@ -216,11 +222,36 @@ def test_the_websocket_is_passed_on_and_may_be_silent_for_long():
     assert "limit_conn websockets" in stream
 
 
+@pytest.mark.parametrize("uri", ["/_stcore/upload_file/a/b", "/live"])
+def test_slow_senders_from_one_address_are_limited(uri):
+    assert re.search(r"limit_conn sending \d+;", location(uri))
+    assert re.search(r"limit_conn_zone +\$binary_remote_addr zone=sending:", site())
+    assert "client_header_timeout 10s;" in site()
+
+
+def test_replicas_believe_only_the_address_that_nginx_sees(compose):
+    assert "proxy_set_header X-Forwarded-For   $remote_addr;" in site()
+    assert "proxy_add_x_forwarded_for" not in site()
+    assert compose["services"]["replica-1"]["environment"]["GENREKIT_TRUSTED_PROXIES"] == 1
+
+
+def test_https_alone_for_a_year_is_an_option():
+    rules = re.search(r'map "(\d+)" \$hsts \{\n +0 +"";\n +default "max-age=(\d+)";', site())
+    assert rules[1] == rules[2] == "0", "and without a value nginx sends no header"
+    assert "add_header Strict-Transport-Security $hsts always;" in site()
+    assert "\nHSTS_SECONDS=0\n" in text("example.env")
+
+
+def test_readiness_is_that_of_any_replica():
+    assert "proxy_next_upstream error timeout http_503;" in location("/readyz")
+    assert location("/music/readyz") == location("/readyz")
+
+
 @pytest.mark.parametrize(
     "uri", ["/_stcore/metrics", "/dataset/_stcore/metrics", "/_stcore/agent/interact",
             "/_stcore/agent/mcp", "/_stcore/script-health-check", "/_stcore/metrics/",
             "/_stcore/bidi-components/other.part/part.js",
-            "/healthz", "/readyz", "/readyz/", "/music/healthz", "/music/readyz",
+            "/healthz", "/readyz/", "/music/healthz", "/metrics", "/music/metrics",
             "/music/_stcore/metrics", "/_stcore/metrics/static/a.js"],
 )  # fmt: skip
 def test_internal_endpoints_are_not_found(uri):
@@ -399,30 +430,32 @@ def test_containers_have_the_least_privileges(compose, name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "mem_limit" in service or name == "nginx"
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
 
 
 def test_one_number_is_the_largest_upload_everywhere(compose):
-    services = compose["services"]
-    replica = services["replica-1"]["environment"]
-    default = f"${{UPLOAD_MEGABYTES:-{Settings().upload_megabytes:g}}}"
-    assert replica["STREAMLIT_SERVER_MAX_UPLOAD_SIZE"] == default
-    assert replica["GENREKIT_UPLOAD_MEGABYTES"] == default
-    assert services["nginx"]["environment"]["UPLOAD_MEGABYTES"] == default
+    number = compose["services"]["nginx"]["environment"]["UPLOAD_MEGABYTES"]
+    assert number.startswith("${GENREKIT_UPLOAD_MEGABYTES:?")
+    assert f"\nGENREKIT_UPLOAD_MEGABYTES={PUBLIC.upload_megabytes:g}\n" in text("example.env")
 
 
-def test_every_setting_can_be_written_into_the_file_that_is_filled_in(compose):
-    """What compose.yaml sets itself would override it, and the mode's defaults."""
+def test_compose_has_no_defaults_of_its_own(compose):
+    """Every setting can be written into .env, and what compose.yaml sets would override it."""
+    assert re.findall(r"\$\{(\w+):-", text("compose.yaml")) == ["TORCH_INDEX_URL"], "and has none"
     for number in (1, 2):
         replica = compose["services"][f"replica-{number}"]
         assert replica["env_file"] == ".env"
         own = {name for name in replica["environment"] if name.startswith("GENREKIT_")}
-        assert own == {"GENREKIT_UPLOAD_MEGABYTES"}, "which is nginx's number too"
+        assert own == {"GENREKIT_MODE", "GENREKIT_TRUSTED_PROXIES"}, "facts, not choices"
 
 
-def test_the_settings_in_the_example_exist():
-    given = dict(re.findall(r"^# (GENREKIT_\w+)=(.*)", text("example.env"), re.MULTILINE))
-    assert Settings.from_environment(given).mode == "public"
+def test_the_example_has_every_setting_with_its_default():
+    lines = re.findall(r"^(?:# )?(GENREKIT_\w+)=(.*)", text("example.env"), re.MULTILINE)
+    # By the image, compose.yaml and nginx.conf.
+    fixed = {"mode", "jobs_folder", "folders", "trusted_proxies", "framed_by"}
+    wanted = {f"GENREKIT_{one.name.upper()}" for one in fields(Settings) if one.name not in fixed}
+    assert {name for name, _ in lines} == wanted
+    assert Settings.from_environment({"GENREKIT_MODE": "public", **dict(lines)}) == PUBLIC
     asked = re.findall(r"^# STREAMLIT_(\w+?)_(\w+)=", text("example.env"), re.MULTILINE)
     assert asked == [("SERVER", "BASE_URL_PATH")]
     assert config.get_options_for_section("server")["baseUrlPath"] == ""
@@ -441,8 +474,6 @@ def test_files_that_compose_mounts_exist_or_are_made(compose):
         source = volume.split(":")[0]
         assert source == "./tls" or (DEPLOY / source).is_file()
     assert (DEPLOY / compose["services"]["replica-1"]["build"]["context"]).resolve() == ROOT
-    dockerfile = compose["services"]["replica-1"]["build"]["dockerfile"]
-    assert (ROOT / dockerfile).is_file()
 
 
 # --- Kubernetes -----------------------------------------------------------------------------
@@ -467,9 +498,11 @@ def test_the_cluster_has_all_objects_of_known_versions(cluster):
     assert {(kind, one["apiVersion"]) for (kind, _), one in cluster.items()} == {
         ("Secret", "v1"), ("PersistentVolumeClaim", "v1"), ("Deployment", "apps/v1"),
         ("Service", "v1"), ("Ingress", "networking.k8s.io/v1"),
+        ("NetworkPolicy", "networking.k8s.io/v1"),
     }  # fmt: skip
     deployment = cluster["Deployment", "genrekit"]["spec"]
-    assert deployment["replicas"] == 2
+    assert deployment["replicas"] == 1
+    assert deployment["strategy"] == {"type": "Recreate"}, "two pods cannot have one volume"
     labels = deployment["template"]["metadata"]["labels"]
     assert deployment["selector"]["matchLabels"].items() <= labels.items()
     assert cluster["Service", "genrekit"]["spec"]["selector"].items() <= labels.items()
@@ -513,9 +546,23 @@ def test_all_pods_have_one_secret_and_one_jobs_volume(cluster, pod):
     assert reference["key"] in cluster["Secret", reference["name"]]["stringData"]
     claim = next(v for v in pod["volumes"] if v["name"] == "jobs")["persistentVolumeClaim"]
     volume = cluster["PersistentVolumeClaim", claim["claimName"]]
-    assert volume["spec"]["accessModes"] == ["ReadWriteMany"]
-    given = {n: o["value"] for n, o in environment.items() if n.startswith("GENREKIT_")}
-    assert Settings.from_environment(given) == Settings()
+    assert volume["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_pods_are_spoken_to_by_the_ingress_alone_and_speak_to_nobody(cluster, pod):
+    policy = cluster["NetworkPolicy", "genrekit"]["spec"]
+    labels = cluster["Deployment", "genrekit"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert policy["egress"] == []
+    (rule,) = policy["ingress"]
+    assert rule["from"], "an empty list would let everybody in"
+    assert rule["ports"] == [{"port": pod["containers"][0]["ports"][0]["name"]}]
+
+
+def test_the_certificate_is_made_by_the_line_that_the_file_begins_with(cluster):
+    (tls,) = cluster["Ingress", "genrekit"]["spec"]["tls"]
+    assert f"create secret tls {tls['secretName']} " in text("kubernetes.yaml")
 
 
 def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
@@ -523,8 +570,8 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
     notes = ingress["metadata"]["annotations"]
     assert notes["nginx.ingress.kubernetes.io/affinity"] == "cookie"
     assert notes["nginx.ingress.kubernetes.io/session-cookie-change-on-failure"] == "true"
-    limit = f"{Settings().upload_megabytes:g}m"
-    assert notes["nginx.ingress.kubernetes.io/proxy-body-size"] == limit
+    size = notes["nginx.ingress.kubernetes.io/proxy-body-size"].removesuffix("m")
+    assert PUBLIC.upload_megabytes <= int(size) <= 1.1 * PUBLIC.upload_megabytes
     traefik = cluster["Service", "genrekit"]["metadata"]["annotations"]
     assert traefik["traefik.ingress.kubernetes.io/service.sticky.cookie"] == "true"
     assert all(isinstance(v, str) for v in (*notes.values(), *traefik.values()))
@@ -534,7 +581,7 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
     leads = {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]}
     assert leads == {
         "/_stcore/metrics": "genrekit-nowhere", "/_stcore/agent": "genrekit-nowhere",
-        "/": "genrekit",
+        "/metrics": "genrekit-nowhere", "/": "genrekit",
     }  # fmt: skip
     assert "selector" not in cluster["Service", "genrekit-nowhere"]["spec"]
     for path in rule["http"]["paths"]:
@@ -543,6 +590,77 @@ def test_the_ingress_keeps_a_visitor_with_a_pod_by_a_cookie(cluster):
         wanted = service["port"]
         assert any(wanted.items() <= {"number": p["port"], **p}.items() for p in ports)
     assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]
+
+
+# --- one machine ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unit() -> dict[str, list[str]]:
+    """Return the lines of the service by their names."""
+    found: dict[str, list[str]] = {}
+    for line in text("genrekit.service").replace("\\\n", " ").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_the_service_starts_with_the_machine_and_again_after_a_crash(unit):
+    assert unit["WantedBy"] == ["multi-user.target"]
+    assert unit["Restart"] == ["always"]
+    assert "--server.address 127.0.0.1" in unit["ExecStart"][0], "only the proxy faces the internet"
+
+
+def test_the_service_may_write_only_to_its_own_folders(unit):
+    assert unit["ProtectSystem"] == ["strict"]
+    assert unit["DynamicUser"] == unit["NoNewPrivileges"] == unit["PrivateTmp"] == ["yes"]
+    assert unit["CapabilityBoundingSet"] == [""]
+    assert {"MemoryMax", "TasksMax"} <= set(unit)
+    assert "GENREKIT_JOBS_FOLDER=/var/lib/genrekit/jobs" in " ".join(unit["Environment"])
+    assert unit["StateDirectory"] == ["genrekit"]
+
+
+def test_systemd_accepts_the_service(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    here = text("genrekit.service").replace("/opt/genrekit/.venv/bin/streamlit", sys.executable)
+    (tmp_path / "genrekit.service").write_text(here)
+    command = ["systemd-analyze", "verify", "--man=no", tmp_path / "genrekit.service"]
+    tested = subprocess.run(command, capture_output=True, text=True)
+    assert "genrekit.service" not in tested.stderr, tested.stderr
+
+
+def test_caddy_accepts_its_file():
+    if not shutil.which("caddy"):
+        pytest.skip("caddy is not installed (apt-get install caddy)")
+    command = ["caddy", "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"]
+    tested = subprocess.run(command, capture_output=True, text=True)
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_caddy_hides_what_hosts_look_at_and_takes_uploads_of_the_size():
+    said = text("Caddyfile")
+    assert {"/metrics", "*/_stcore/metrics*", "/healthz"} <= set(said.split())
+    assert "reverse_proxy 127.0.0.1:8501" in said
+    size = int(re.search(r"max_size (\d+)MB", said)[1])
+    assert PUBLIC.upload_megabytes <= size <= 1.2 * PUBLIC.upload_megabytes
+
+
+def test_every_file_that_faces_the_internet_is_in_public_mode(compose, pod, unit):
+    given = {
+        "Dockerfile": dict(stages()[-1])["ENV"].split(),
+        "compose.yaml": [
+            f"{name}={value}"
+            for name, value in compose["services"]["replica-2"]["environment"].items()
+        ],
+        "kubernetes.yaml": [f"{e['name']}={e.get('value')}" for e in pod["containers"][0]["env"]],
+        "genrekit.service": " ".join(unit["Environment"]).split(),
+    }
+    for name, variables in given.items():
+        ours = [one for one in variables if one.startswith("GENREKIT_")]
+        assert "GENREKIT_MODE=public" in ours, name
+        assert Settings.from_environment(dict(one.split("=") for one in ours)).mode == "public"
 
 
 # --- the trial, and jobs among containers ---------------------------------------------------

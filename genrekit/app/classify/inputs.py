@@ -15,7 +15,7 @@ from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.inputs import INPUTS, fold, unfold
 from genrekit.app.kit.job_panel import job_panel
-from genrekit.app.kit.widgets import URL, check_upload, choice, escape
+from genrekit.app.kit.widgets import check_upload, choice, escape, number_input
 from genrekit.app.settings import settings
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.chart import STYLES
@@ -194,6 +194,7 @@ def _example() -> list[Sound]:
     chosen = st.pills(
         options=offered, default="Jazz", required=True, **setting("classify", "example")
     )
+    chosen = chosen or "Jazz"  # an address may say: none
     if chosen == COMPOSED:
         return _composition()
     clip = clips[chosen]
@@ -206,10 +207,9 @@ def _composition() -> list[Sound]:
     style = style_column.selectbox(
         options=STYLES, index=STYLES.index("jazz"), **setting("classify", "style")
     )
-    take = take_column.number_input(
-        min_value=1, max_value=EXAMPLE_TAKES, value=1, **setting("classify", "take")
-    )
-    seconds = length_column.number_input("Length, s", *EXAMPLE_SECONDS, 15, 3, key="length", **URL)
+    about = setting("classify", "take")
+    take = number_input(take_column, min_value=1, max_value=EXAMPLE_TAKES, value=1, **about)
+    seconds = number_input(length_column, "Length, s", *EXAMPLE_SECONDS, 15, 3, key="length")
     content = _composed(style, int(take), int(seconds))
     return [Sound(f"{style}-{take}.wav", bounded_song(content), True, style.capitalize())]
 

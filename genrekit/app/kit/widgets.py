@@ -1,6 +1,7 @@
 """The parts that every page is made of: heading, choices, charts, errors."""
 
 import logging
+import math
 import mimetypes
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "escape",
     "first_step",
     "list_skipped",
+    "number_input",
     "page_header",
     "plain_errors",
     "show_error",
@@ -62,9 +64,27 @@ def choice(label: str, options: Mapping[str, str] | Iterable[str], key: str, **m
     """
     labels = options if isinstance(options, Mapping) else {name: name for name in options}
     more = {"default": next(iter(labels)), **more}
-    return st.segmented_control(
+    chosen = st.segmented_control(
         label, list(labels), required=True, format_func=labels.__getitem__, key=key, **URL, **more
     )
+    return more["default"] if chosen is None else chosen  # an address may say: none
+
+
+def number_input(place: Any, *about: Any, key: str, **more: Any) -> Any:
+    """Offer a number that is kept in the address, with the arguments of `place.number_input`.
+
+    Where the address says infinity, as ``?n=1e309`` does, offer the default: Streamlit would ask
+    for the whole number in it, and fail.
+    """
+    bind = None if _is_infinite(st.query_params.get(key, "")) else "query-params"
+    return place.number_input(*about, **{**more, "key": key, "bind": bind})
+
+
+def _is_infinite(text: str) -> bool:
+    try:
+        return math.isinf(float(text))
+    except ValueError:
+        return False
 
 
 def check_upload(size: int, remedy: str) -> None:

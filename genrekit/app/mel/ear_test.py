@@ -8,7 +8,7 @@ import streamlit as st
 from genrekit.app.kit.component import component
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.media import media_url
-from genrekit.app.kit.widgets import URL, choice, show_error
+from genrekit.app.kit.widgets import URL, choice, number_input, show_error
 from genrekit.app.mel.rulers import step_rulers
 from genrekit.audio.encode import wav_bytes
 from genrekit.mel import tones
@@ -47,9 +47,9 @@ def ear_test() -> None:
 def _ear_settings() -> tuple[float, float, float]:
     with st.expander("Change the tones (this gives away where they start)"):
         left, middle, right = st.columns(3)
-        low = left.number_input("Low step from, Hz", 50, 2000, 200, 50, key="mel_low", **URL)
-        top = middle.number_input("to, Hz", 60, 4000, 400, 50, key="mel_top", **URL)
-        high = right.number_input("High step from, Hz", 500, 5000, 4000, 100, key="mel_high", **URL)
+        low = number_input(left, "Low step from, Hz", 50, 2000, 200, 50, key="mel_low")
+        top = number_input(middle, "to, Hz", 60, 4000, 400, 50, key="mel_top")
+        high = number_input(right, "High step from, Hz", 500, 5000, 4000, 100, key="mel_high")
     return float(low), float(top), float(high)
 
 

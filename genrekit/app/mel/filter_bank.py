@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from genrekit.app.kit.glossary import page_heading, tip
-from genrekit.app.kit.widgets import URL, chart, choice, clamp, show_error
+from genrekit.app.kit.widgets import URL, chart, choice, clamp, number_input, show_error
 from genrekit.app.mel import figures as views
 from genrekit.features.trace import BankReport, inspect_bank
 from genrekit.mel.scale import FilterNorm, MelFormula
@@ -99,8 +99,8 @@ def _bank_settings() -> BankSettings:
     clamp("mel_fmin", 0, nyquist)
     clamp("mel_fmax", 0, nyquist)
     left, right = st.columns(2)
-    fmin = left.number_input("From, Hz", 0, nyquist, 0, 50, key="mel_fmin", **URL)
-    fmax = right.number_input("to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax", **URL)
+    fmin = number_input(left, "From, Hz", 0, nyquist, 0, 50, key="mel_fmin")
+    fmax = number_input(right, "to, Hz", 0, nyquist, nyquist, 500, key="mel_fmax")
     return BankSettings(rate, n_fft, n_mels, int(fmin), int(fmax), formula, norm)
 
 

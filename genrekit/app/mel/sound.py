@@ -12,7 +12,7 @@ from genrekit.app import song_workers
 from genrekit.app.kit.component import component, into_address
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.media import media_url
-from genrekit.app.kit.widgets import URL, chart, clamp, escape, show_error
+from genrekit.app.kit.widgets import URL, chart, clamp, escape, number_input, show_error
 from genrekit.app.mel import sound_figures as views
 from genrekit.audio.decoder import AUDIO_SUFFIXES
 from genrekit.audio.encode import wav_bytes
@@ -207,7 +207,7 @@ def _clip() -> Clip | None:
         take = 1
         if kind in STYLES:
             about = "Each take is another piece in the same style."
-            take = right.number_input("Take", 1, 999, 1, key="mel_take", help=about, **URL)
+            take = number_input(right, "Take", 1, 999, 1, key="mel_take", help=about)
         samples = _generated(kind, take)
     if samples is None:
         return None

@@ -6,7 +6,7 @@ from typing import Any, Final
 import streamlit as st
 
 from genrekit.app.kit.glossary import setting
-from genrekit.app.kit.widgets import URL
+from genrekit.app.kit.widgets import URL, number_input
 from genrekit.app.playground.state import Playground
 from genrekit.system.records import read_toml
 from genrekit.teaching.presets import Experiment
@@ -44,27 +44,27 @@ def settings_panel() -> tuple[RunSettings, float, int]:
 
 
 def _more_settings(task: str) -> tuple[dict[str, Any], int]:
-    epochs = st.number_input(min_value=1, max_value=LIMITS.epochs, value=50, **_own("bp_epochs"))
+    epochs = number_input(st, min_value=1, max_value=LIMITS.epochs, value=50, **_own("bp_epochs"))
     more: dict[str, Any] = {}
     output = st.selectbox(options=["same", *ACTIVATIONS], **_own("bp_out"))
     more["output_activation"] = None if output == "same" else output
     more["bias"] = st.toggle(**_own("bp_bias"))
     more["init"] = st.selectbox(options=INITS, **_own("bp_init"))
-    more["seed"] = st.number_input(
-        min_value=0, max_value=999_999, value=DEFAULTS.seed, **_own("bp_seed")
+    more["seed"] = number_input(
+        st, min_value=0, max_value=999_999, value=DEFAULTS.seed, **_own("bp_seed")
     )
-    more["batch_size"] = st.number_input(
-        min_value=1, max_value=LIMITS.examples, value=1, **_own("bp_batch")
+    more["batch_size"] = number_input(
+        st, min_value=1, max_value=LIMITS.examples, value=1, **_own("bp_batch")
     )
     if task != "own":
-        more["examples"] = st.number_input(
-            "Examples", 1, LIMITS.examples, DEFAULTS.examples, key="bp_n", **URL
+        more["examples"] = number_input(
+            st, "Examples", 1, LIMITS.examples, DEFAULTS.examples, key="bp_n"
         )
         low, high = st.columns(2)
-        more["low"] = low.number_input("From", -5.0, 5.0, DEFAULTS.low, 0.1, key="bp_low", **URL)
-        more["high"] = high.number_input("to", -5.0, 5.0, DEFAULTS.high, 0.1, key="bp_high", **URL)
-        more["noise"] = st.number_input(
-            min_value=0.0, max_value=1.0, value=0.0, step=0.01, **_own("bp_noise")
+        more["low"] = number_input(low, "From", -5.0, 5.0, DEFAULTS.low, 0.1, key="bp_low")
+        more["high"] = number_input(high, "to", -5.0, 5.0, DEFAULTS.high, 0.1, key="bp_high")
+        more["noise"] = number_input(
+            st, min_value=0.0, max_value=1.0, value=0.0, step=0.01, **_own("bp_noise")
         )
     st.toggle(**_own("bp_log"))
     return more, epochs

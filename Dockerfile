@@ -1,6 +1,8 @@
 # GenreKit in a container. In the folder of the repository:
 #
-#   docker build -f deploy/Dockerfile -t genrekit --build-arg TORCH_INDEX_URL=... .
+#   docker build -t genrekit --build-arg TORCH_INDEX_URL=... .
+#
+# It is here, and not in deploy/, because a Hugging Face Space builds what lies at the top.
 #
 # TORCH_INDEX_URL is the address that PyTorch's website gives after --index-url in its command for
 # Linux, pip and CPU. Without it pip would fetch the build for NVIDIA cards, several gigabytes.
@@ -38,6 +40,7 @@ ENV PATH=/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    GENREKIT_MODE=public \
     GENREKIT_JOBS_FOLDER=/jobs \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_PORT=8501 \
