@@ -23,6 +23,7 @@ from .mel.scale import hz_to_mel as hz_to_mel
 from .mel.scale import mel_filterbank as mel_filterbank
 from .mel.scale import mel_to_hz as mel_to_hz
 from .model.bundle import GenreModel as GenreModel
+from .model.bundle import load_model as load_model
 from .model.evaluation import evaluate as evaluate
 from .model.verdicts import Verdict as Verdict
 from .teaching.mlp import MLP as MLP

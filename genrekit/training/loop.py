@@ -28,7 +28,7 @@ from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
 from genrekit.model.backbone import EVERYDAY_PARAMS, OTHER_FEATURES, Everyday
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.classical import Classical
 from genrekit.model.evaluation import Measurement, calibrate, measure
 from genrekit.model.neighbours import Neighbours
@@ -226,7 +226,7 @@ class Training:
     @staticmethod
     def _start_from_backbone(network: Everyday) -> TagReference | None:
         """Give a network the backbone of the model that ships; return the tags' reference."""
-        everyday = GenreModel.load("everyday")
+        everyday = load_model("everyday")
         assert isinstance(everyday.network, Everyday)
         network.backbone = everyday.network.backbone.to(network.head.weight.device)
         return everyday.tags
