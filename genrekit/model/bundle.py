@@ -37,8 +37,9 @@ from genrekit.model.tags import QUANTILES, TAGS, SoundsLike, TagReference
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
+from genrekit.system.notebook import Bar, picture
 from genrekit.system.remote import local_path
-from genrekit.wording import alternatives, the_first
+from genrekit.wording import alternatives, counted, in_one_line, the_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,7 +61,7 @@ _SILENCE_PEAK: Final = 1e-3
 _EVEN: Final = 0.1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GenreModel:
     """A trained network, ready to use.
 
@@ -93,9 +94,41 @@ class GenreModel:
     temperature: float = 1.0
     threshold: float = 0.0
     candidate_limit: float = 0.0
-    card: dict[str, Any] = field(default_factory=dict, repr=False)
-    neighbours: Neighbours | None = field(default=None, repr=False)
-    tags: TagReference | None = field(default=None, repr=False)
+    card: dict[str, Any] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
+    tags: TagReference | None = None
+
+    def __repr__(self) -> str:
+        genres = f"{counted(len(self.genres), 'genre')}: {', '.join(self.genres)}"
+        return "\n".join((self._title(), in_one_line(genres), self._score()))
+
+    def _repr_html_(self) -> str:
+        measured = self.card.get("measured", {})
+        found = zip(measured.get("genres", ()), measured.get("recall", ()), strict=True)
+        bars = [
+            Bar(genre, share, f"{share:.0%} found")
+            for genre, share in found
+            if share is not None and math.isfinite(share)
+        ]
+        return picture(self._title(), bars or [Bar(g, 0.0, "") for g in self.genres], self._score())
+
+    def _title(self) -> str:
+        params = self.params
+        return (
+            f"GenreModel {self.network_name}: {params.kind} of {params.segment_seconds:.3g} s "
+            f"at {params.sample_rate:,} Hz, {params.frames} × {params.coefficients}"
+        )
+
+    def _score(self) -> str:
+        measured = self.card.get("measured")
+        if not measured:
+            return "Not measured."
+        by_track = measured.get("track_accuracy")
+        share = measured["segment_accuracy"] if by_track is None else by_track
+        what = "segments" if by_track is None else "tracks"
+        return in_one_line(
+            f"{share:.0%} of {what} right on {measured['part']}. {self.card['split']['worth']}"
+        )
 
     # -- use ------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """The verdict that a model gives on a song."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Self
 
 from genrekit.model.tags import SoundsLike
+from genrekit.system.notebook import Bar, picture
+from genrekit.wording import counted, in_one_line
 
 __all__ = [
     "CONFIDENCE_WORDS",
@@ -21,6 +23,8 @@ NO_MUSIC: Final = "no music"
 CONFIDENCE_WORDS: Final = {"very sure": 0.9, "fairly sure": 0.7, "leaning": 0.5, "guessing": 0.0}
 # Less is shown as 0%, or a matter of rounding.
 NOTICEABLE: Final = 0.005
+_TAGS_SHOWN: Final = 3
+_LIKELIEST_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class SegmentVerdict:
         return _outcomes(self.probabilities)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """A model's verdict on a song.
 
@@ -79,6 +83,37 @@ class Verdict:
         They sum to 1, less what is not noticeable. Empty where nothing could be judged.
         """
         return _outcomes(self.probabilities)
+
+    def __repr__(self) -> str:
+        likeliest = self._ranked()[:_LIKELIEST_SHOWN]
+        shares = ", ".join(f"{outcome} {share:.0%}" for outcome, share in likeliest)
+        lines = (self._title(), shares, self._about())
+        return "\n".join(in_one_line(line) for line in lines if line)
+
+    def _repr_html_(self) -> str:
+        ranked = self._ranked()
+        bars = [Bar(outcome, min(share, 1.0), f"{share:.0%}") for outcome, share in ranked]
+        over_time = [segment.outcomes.get(ranked[0][0], 0.0) for segment in self.segments]
+        return picture(self._title(), bars, self._about(), over_time)
+
+    def _title(self) -> str:
+        if self.genre is None:
+            return "Verdict: not sure" if self.probabilities else "No verdict"
+        words = confidence_in_words(self.confidence)
+        return f"Verdict: {self.genre}, {words} ({self.confidence:.0%})"
+
+    def _ranked(self) -> list[tuple[str, float]]:
+        return sorted(self.outcomes.items(), key=lambda item: -item[1])
+
+    def _about(self) -> str:
+        tags = [one.tag for one in self.sounds_like if one.clear][:_TAGS_SHOWN]
+        heard = f"Sounds like {', '.join(tags)}." if tags else ""
+        length = f"Judged by {counted(len(self.segments), 'segment')}." if self.segments else ""
+        return " ".join(filter(None, (self.note, heard, length)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
 
     def with_note(self, sentence: str) -> Self:
         """Return the verdict with one more sentence in its note."""

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from genrekit.model.verdicts import Verdict
@@ -63,7 +62,7 @@ def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
     """Return one file's result, a verdict or the reason why there is none, as values for JSON."""
     if isinstance(outcome, str):
         return {"file": name, "error": outcome}
-    return {"file": name, **asdict(outcome)}
+    return {"file": name, **outcome.to_dict()}
 
 
 def summary_line(name: str, outcome: Verdict | str) -> str:
