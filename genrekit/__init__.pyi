@@ -28,6 +28,7 @@ from .model.evaluation import evaluate as evaluate
 from .model.verdicts import Verdict as Verdict
 from .teaching.mlp import MLP as MLP
 from .teaching.neuron import neuron as neuron
+from .training.estimator import GenreClassifier as GenreClassifier
 from .training.leak import leak_meter as leak_meter
 from .training.loop import train as train
 from .training.params import TrainParams as TrainParams
