@@ -25,6 +25,7 @@ from .mel.scale import mel_to_hz as mel_to_hz
 from .model.bundle import GenreModel as GenreModel
 from .model.bundle import load_model as load_model
 from .model.evaluation import evaluate as evaluate
+from .model.onnx_export import export_model as export_model
 from .model.verdicts import Verdict as Verdict
 from .teaching.mlp import MLP as MLP
 from .teaching.neuron import neuron as neuron

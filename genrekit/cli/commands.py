@@ -171,10 +171,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a dataset as the course's JSON or as NPZ."""
+    """Write a dataset as the course's JSON or as NPZ, or a model as ONNX."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import export_dataset
 
+    if Path(options.output.name).suffix.lower() == ".onnx":
+        from genrekit.model.bundle import load_model
+        from genrekit.model.onnx_export import export_model
+
+        export_model(load_model(options.data), options.output)
+        print(f"The model is in {options.output}.")
+        return OK
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
     _print_written(len(dataset), options.output)
