@@ -27,6 +27,10 @@ from .model.bundle import load_model as load_model
 from .model.evaluation import evaluate as evaluate
 from .model.onnx_export import export_model as export_model
 from .model.verdicts import Verdict as Verdict
+from .plots.figures import plot_confusion as plot_confusion
+from .plots.figures import plot_mel_filterbank as plot_mel_filterbank
+from .plots.figures import plot_mfcc as plot_mfcc
+from .plots.figures import plot_verdict as plot_verdict
 from .teaching.mlp import MLP as MLP
 from .teaching.neuron import neuron as neuron
 from .training.estimator import GenreClassifier as GenreClassifier
