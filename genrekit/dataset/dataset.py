@@ -106,6 +106,18 @@ class Dataset:
     skipped : tuple of Skipped
     notes : tuple of Note
         How the folder of the music was read.
+
+    Examples
+    --------
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> dataset
+    Dataset: 12 segments, 2 genres, 6 tracks, 6 artists
+    classical 6, jazz 6
+    mfcc of 3 s at 22,050 Hz: 130 frames of 13 coefficients
+    >>> dataset[0].genre, dataset[0].track
+    ('classical', 'classical/classical.00000')
+    >>> len(dataset[dataset.labels == 1])
+    6
     """
 
     features: NDArray[np.float32]

@@ -62,6 +62,13 @@ class FeatureParams:
     """The settings of the features. The defaults are the course's, defined only here.
 
     SettingsError if a value is out of range, or two do not fit each other.
+
+    Examples
+    --------
+    >>> genrekit.FeatureParams().shape
+    (130, 13)
+    >>> genrekit.FeatureParams("log_mel", n_mels=64).shape
+    (130, 64)
     """
 
     kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})

@@ -65,6 +65,15 @@ class Verdict:
         The genres that hold the right one for nine of ten songs like those the model was
         calibrated on; empty where unknown, and where the song is unlike those.
     sounds_like : tuple of SoundsLike, the strongest first; empty for models without tags
+
+    Examples
+    --------
+    >>> model = genrekit.load_model("my-model")
+    >>> verdict = model.classify("song.mp3")
+    >>> verdict.genre
+    'jazz'
+    >>> sorted(verdict.probabilities)
+    ['classical', 'jazz']
     """
 
     genre: str | None

@@ -337,10 +337,15 @@ def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> 
 
     Examples
     --------
-    >>> training = train(dataset, by_track(dataset))            # doctest: +SKIP
-    >>> for epoch in training:                                  # doctest: +SKIP
-    ...     print(epoch.epoch, epoch.valid_accuracy)
-    >>> training.model().save("my-model")                       # doctest: +SKIP
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> training = genrekit.train(
+    ...     dataset, genrekit.by_track(dataset), genrekit.TrainParams(epochs=2)
+    ... )
+    >>> for epoch in training:
+    ...     print(epoch.epoch, "of 2")
+    1 of 2
+    2 of 2
+    >>> training.model().save("trained")
     """
     return Training(dataset, split, params or TrainParams())
 
