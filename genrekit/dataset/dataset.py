@@ -180,12 +180,13 @@ class Dataset:
         if isinstance(rows, Integral):
             return self._segment(int(rows))
         if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-        labels = self.labels[rows] if np.size(rows) else self.labels[:0]
+            given = np.asarray(rows)
+            rows = given if given.size else given.astype(np.int64)  # NumPy takes [] for floats
+        labels = self.labels[rows]
         if not len(labels):
             raise DatasetError("No segment is chosen, and a dataset has at least one.")
         tracks = None if self.tracks is None else self.tracks[rows]
-        left = Counter(None if tracks is None else tracks.tolist())
+        left: Counter[str] = Counter(None if tracks is None else tracks.tolist())
         return replace(
             self,
             features=self.features[rows],

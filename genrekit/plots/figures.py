@@ -137,7 +137,7 @@ def plot_confusion(
     ['8', '2', '1', '9']
     """
     if isinstance(confusion, Measurement):
-        confusion, genres = confusion.confusion, confusion.genres
+        genres, confusion = confusion.genres, confusion.confusion
     counts: NDArray[np.int64] = np.asarray(confusion)
     if genres is None or counts.shape != (len(genres), len(genres)):
         raise SettingsError(

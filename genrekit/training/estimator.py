@@ -21,7 +21,7 @@ from genrekit.training.rows import normalisation
 __all__ = ["GenreClassifier"]
 
 
-class GenreClassifier(ClassifierMixin, BaseEstimator):
+class GenreClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The course's network and its training, on rows of features.
 
     It takes whatever describes a sound as one row of numbers: a flattened segment, or means over

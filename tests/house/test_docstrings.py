@@ -42,7 +42,6 @@ def desk(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_has_examples_that_do_what_they_say(name, desk, monkeypatch):
     monkeypatch.chdir(desk)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
     value = getattr(genrekit, name)
     names = vars(inspect.getmodule(value)) | {"genrekit": genrekit, "np": np}
     tests = doctest.DocTestFinder().find(value, name, globs=names)
