@@ -14,6 +14,7 @@ from genrekit.errors import SettingsError
 from genrekit.features.extraction import FeatureParams, mel_bands, mfcc
 from genrekit.model.evaluation import Measurement
 from genrekit.model.verdicts import Verdict
+from genrekit.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def plot_mel_filterbank(params: FeatureParams = _COURSE, *, ax: "Axes | None" = 
     ax = _axes(ax)
     bands = mel_bands(params)
     ax.plot(np.linspace(0, params.sample_rate / 2, bands.shape[1]), bands.T, linewidth=1)
-    ax.set(xlabel="Frequency, Hz", ylabel="Weight", title=f"{params.n_mels} mel bands")
+    ax.set(xlabel="Frequency, Hz", ylabel="Weight", title=counted(params.n_mels, "mel band"))
     return ax
 
 
@@ -78,7 +79,7 @@ def plot_mfcc(
     edges = (0.0, seconds, 0.5, coefficients + 0.5)
     image = ax.imshow(features.T, aspect="auto", origin="lower", extent=edges, cmap="cividis")
     ax.figure.colorbar(image, ax=ax)
-    ax.set(xlabel="Time, s", ylabel="MFCC", title=f"{coefficients} MFCCs")
+    ax.set(xlabel="Time, s", ylabel="MFCC", title=counted(coefficients, "MFCC"))
     return ax
 
 
