@@ -325,7 +325,7 @@ def test_an_unexpected_failure_shows_no_traceback(app, own_model, monkeypatch):
     def fail(*args, **kwargs):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(GenreModel, "classify", fail)
+    monkeypatch.setattr(GenreModel, "judge", fail)
     at = upload(app(PAGE, model=own_model.id), ("a.wav", jazz(4, seed=2)))
     assert "Something went wrong on our side" in texts(at)
     assert "secret" not in texts(at)
