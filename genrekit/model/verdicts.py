@@ -14,7 +14,9 @@ __all__ = [
     "NO_MUSIC",
     "SegmentVerdict",
     "Verdict",
+    "clear_tags",
     "confidence_in_words",
+    "ranked",
 ]
 
 # The outcome beside the genres, of models that know what is no music.
@@ -94,15 +96,15 @@ class Verdict:
         return _outcomes(self.probabilities)
 
     def __repr__(self) -> str:
-        likeliest = self._ranked()[:_LIKELIEST_SHOWN]
+        likeliest = ranked(self.outcomes)[:_LIKELIEST_SHOWN]
         shares = ", ".join(f"{outcome} {share:.0%}" for outcome, share in likeliest)
         lines = (self._title(), shares, self._about())
         return "\n".join(in_one_line(line) for line in lines if line)
 
     def _repr_html_(self) -> str:
-        ranked = self._ranked()
-        bars = [Bar(outcome, min(share, 1.0), f"{share:.0%}") for outcome, share in ranked]
-        over_time = [segment.outcomes.get(ranked[0][0], 0.0) for segment in self.segments]
+        order = ranked(self.outcomes)
+        bars = [Bar(outcome, min(share, 1.0), f"{share:.0%}") for outcome, share in order]
+        over_time = [segment.outcomes.get(order[0][0], 0.0) for segment in self.segments]
         return picture(self._title(), bars, self._about(), over_time)
 
     def _title(self) -> str:
@@ -111,11 +113,8 @@ class Verdict:
         words = confidence_in_words(self.confidence)
         return f"Verdict: {self.genre}, {words} ({self.confidence:.0%})"
 
-    def _ranked(self) -> list[tuple[str, float]]:
-        return sorted(self.outcomes.items(), key=lambda item: -item[1])
-
     def _about(self) -> str:
-        tags = [one.tag for one in self.sounds_like if one.clear][:_TAGS_SHOWN]
+        tags = clear_tags(self, _TAGS_SHOWN)
         heard = f"Sounds like {', '.join(tags)}." if tags else ""
         length = f"Judged by {counted(len(self.segments), 'segment')}." if self.segments else ""
         return " ".join(filter(None, (self.note, heard, length)))
@@ -132,6 +131,16 @@ class Verdict:
 def confidence_in_words(confidence: float) -> str:
     """Return "very sure" for 0.9 and more, "fairly sure", "leaning" or "guessing" for less."""
     return next(words for words, least in CONFIDENCE_WORDS.items() if confidence >= least)
+
+
+def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return genres, or all outcomes, with their probabilities, the likeliest first."""
+    return sorted(probabilities.items(), key=lambda item: -item[1])
+
+
+def clear_tags(verdict: Verdict, most: int | None = None) -> list[str]:
+    """Return the song's clear tags, the strongest first, `most` of them at most."""
+    return [one.tag for one in verdict.sounds_like if one.clear][:most]
 
 
 def _outcomes(probabilities: Mapping[str, float]) -> dict[str, float]:

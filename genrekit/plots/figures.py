@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from genrekit.errors import SettingsError
 from genrekit.features.extraction import FeatureParams, mel_bands, mfcc
 from genrekit.model.evaluation import Measurement
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, ranked
 from genrekit.wording import counted
 
 if TYPE_CHECKING:
@@ -102,10 +102,9 @@ def plot_verdict(verdict: Verdict, *, ax: "Axes | None" = None) -> "Axes":
         raise SettingsError(f"There is no verdict to draw. {verdict.note}")
     ax = _axes(ax)
     edges = [segment.start for segment in verdict.segments] + [verdict.segments[-1].end]
-    ranked = sorted(verdict.outcomes, key=lambda outcome: -verdict.outcomes[outcome])
-    for outcome in ranked[:_GENRES_DRAWN]:
+    for outcome, share in ranked(verdict.outcomes)[:_GENRES_DRAWN]:
         shares = [segment.outcomes.get(outcome, 0.0) for segment in verdict.segments]
-        ax.stairs(shares, edges, label=f"{outcome} {verdict.outcomes[outcome]:.0%}", linewidth=2)
+        ax.stairs(shares, edges, label=f"{outcome} {share:.0%}", linewidth=2)
     ax.set(xlabel="Time, s", ylabel="Probability", ylim=(0, 1), title=verdict.genre or "not sure")
     ax.legend()
     return ax
