@@ -159,8 +159,9 @@ def change(path: Path, diff: str) -> None:
 
 def commands(page: Path) -> list[list[str]]:
     """The commands of a guide, as words."""
-    lines = "".join(block.text for block in blocks(page) if block.word in ("", "shell"))
-    words = (shlex.split(line.split("#")[0]) for line in lines.replace("\\\n", " ").splitlines())
+    text = "".join(block.text for block in blocks(page) if block.word in ("", "shell"))
+    lines = (re.split(" # | > ", line)[0] for line in text.replace("\\\n", " ").splitlines())
+    words = (shlex.split(line, comments=True) for line in lines)
     return [command for command in words if command]
 
 
