@@ -171,10 +171,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a dataset as the course's JSON or as NPZ."""
+    """Write a dataset as the course's JSON or as NPZ, or a model as ONNX."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import export_dataset
 
+    if Path(options.output.name).suffix.lower() == ".onnx":
+        from genrekit.model.bundle import load_model
+        from genrekit.model.onnx_export import export_model
+
+        export_model(load_model(options.data), options.output)
+        print(f"The model is in {options.output}.")
+        return OK
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
     _print_written(len(dataset), options.output)
@@ -295,9 +302,9 @@ def evaluate(options: argparse.Namespace) -> int:
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
     from genrekit.model import evaluation
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
 
-    model = GenreModel.load(options.model)
+    model = load_model(options.model)
     with plain_os_errors("read", options.data), local_copy(options.data) as file:
         dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
     measured, worth = evaluation.evaluate(model, dataset, options.split)
@@ -324,16 +331,16 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def classify(options: argparse.Namespace) -> int:
     """Say what genre songs are, and how sure that is."""
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
     from genrekit.model.verdicts import Verdict
     from genrekit.verdict.report import report, summary_line, to_json
 
-    model = GenreModel.load(options.model)
+    model = load_model(options.model)
     reports, failed = [], 0
     for file in progress_bar(options.files, "Listening", "file", "bar", len(options.files)):
         outcome: Verdict | str
         try:
-            outcome = model.classify_file(file)
+            outcome = model.classify(file)
         except Exception as error:
             if not (isinstance(error, GenreKitError) or lacks_memory(error)):
                 raise
