@@ -14,13 +14,14 @@ from typing import Any, Final, Literal, Self
 
 from genrekit.errors import SettingsError
 from genrekit.system.records import read_toml
+from genrekit.system.shipped import data_folder
 
 __all__ = ["Mode", "Settings", "settings"]
 
 Mode = Literal["local", "public"]
 
 _PREFIX: Final = "GENREKIT_"
-_JOBS: Final = Path(__file__).resolve().parents[2] / "jobs"
+_JOBS: Final = data_folder() / "jobs"
 _MODES: Final = ("local", "public")
 # Variables that Kubernetes sets in each pod, named by service; one may be named genrekit.
 _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from genrekit import __version__
 from genrekit.cli import commands as run
+from genrekit.cli.open_app import open_app
 from genrekit.dataset.build import TRACK_SECONDS
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.presets import PRESETS
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         TRACK_SECONDS=str(TRACK_SECONDS),
     )
     functions = {
+        "app": open_app,
         "demo-data": run.demo_data,
         "inspect": run.inspect,
         "preprocess": run.preprocess,
