@@ -36,13 +36,13 @@ class BuildWithApp(build_py):
             shutil.copyfile(path, target / path)
 
 
-def ranges(file: str) -> list[str]:
+def ranges(file: Path) -> list[str]:
     """Return the packages of a file of requirements: the tested minor version, or a later one.
 
     The files pin what was tested, for a server of our own. Exact pins in a wheel would forbid it
     beside almost anything else; the next major version may change what we call.
     """
-    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     pinned = (re.fullmatch(r"([\w.-]+)==((\d+\.\d+)\S*)", line) for line in lines)
     return [
         f"{pin[1]}~={pin[2] if pin[1] in ONE_MINOR_VERSION else pin[3]}" for pin in pinned if pin
@@ -51,6 +51,10 @@ def ranges(file: str) -> list[str]:
 
 setup(
     cmdclass={"build_py": BuildWithApp},
-    install_requires=ranges("requirements.txt"),
-    extras_require={"cluster": ranges("requirements-cluster.txt")},
+    install_requires=ranges(Path("requirements.txt")),
+    extras_require={
+        file.stem.removeprefix("requirements-"): ranges(file)
+        for file in Path().glob("requirements-*.txt")
+        if file.stem != "requirements-dev"
+    },
 )

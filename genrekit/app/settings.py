@@ -1,6 +1,7 @@
 """The host's settings, from environment variables or secrets, read once when the app starts.
 
-settings.toml has the default, range, unit and meaning of each. A test compares it with the README.
+settings.toml has the default, range, unit and meaning of each; a test compares it with
+docs/host.md.
 """
 
 import difflib
@@ -102,7 +103,7 @@ def _refuse_unknown(environment: Mapping[str, str], known: list[str]) -> None:
         if _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"is {near[0]} meant?" if near else "the README lists all settings."
+        remedy = f"is {near[0]} meant?" if near else "docs/host.md lists all settings."
         raise SettingsError(f"{name} is no setting of GenreKit: {remedy}")
 
 

@@ -161,7 +161,10 @@ def test_commands_are_understood(page):
         if block.word in ("", "shell"):
             for line in block.text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.split("#")[0])
+                if words[:1] == ["genrekit"]:
+                    words[:1] = ["python", "-m", "genrekit"]
                 if words[:3] == ["python", "-m", "genrekit"]:
+                    words = words[: words.index(">")] if ">" in words else words
                     parser().parse_args(words[3:])  # exits where it does not understand
                 elif words[:1] == ["python"] and words[1].endswith(".py"):
                     assert (ROOT / words[1]).is_file(), line

@@ -40,6 +40,7 @@ from genrekit.app.host.warm_up import WarmUp, import_pages
 from genrekit.app.logs import event
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
+from genrekit.isolation.confine import shortcoming
 
 __all__ = ["Host", "start"]
 
@@ -97,6 +98,8 @@ class Host:
         event("server started", **about)
         session.jobs()
         self.warm_up.start()
+        if lack := shortcoming():
+            sys.stderr.write(f"  {lack}\n")
         if self._settings.mode == "local":
             _show_address()
         tidying = asyncio.create_task(tidy())
