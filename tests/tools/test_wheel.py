@@ -59,6 +59,28 @@ def python(*arguments, **options):
     return done.stdout
 
 
+# Every page is drawn, and a job runs in its process.
+IN_THE_APP = """
+import time
+from streamlit.testing.v1 import AppTest
+from genrekit.app import session
+from genrekit.system.shipped import shipped_folder
+
+pages = shipped_folder() / "pages"
+at = AppTest.from_file(str(pages / "frame.py"), default_timeout=60).run()
+for page in sorted(pages.glob("*/*.py")):
+    at.switch_page(page.relative_to(pages).as_posix()).run()
+    assert not at.exception, page
+jobs = session.jobs()
+command = "demo-data music --tracks 1 --seconds 2 --progress json".split()
+job = jobs.add(jobs.new_folder(), "music", "demo", [command], "somebody")
+while job.active:
+    time.sleep(0.1)
+jobs.close()
+print(job.status, len(list(job.folder.glob("music/*/*.flac"))))
+"""
+
+
 def test_the_wheel_has_the_apps_files_and_no_scripts_that_made_them(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     shipped = {name.removeprefix("genrekit/shipped/") for name in names if "/shipped/" in name}
@@ -109,6 +131,11 @@ def test_the_app_of_an_installation_gets_ready(outside, tmp_path):
         server.terminate()
         server.wait(20)
     assert (tmp_path / "data" / "genrekit" / "jobs").is_dir()
+
+
+def test_the_pages_and_jobs_of_an_installation_work(outside):
+    outside["env"]["GENREKIT_LISTENERS"] = "0"
+    assert python("-c", IN_THE_APP, **outside).split() == ["done", "12"]
 
 
 def ready(port, server):
