@@ -25,7 +25,7 @@ from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import Split, by_artist
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.presets import PRESETS
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.training.loop import train
 from genrekit.training.params import NETWORK_DEFAULTS
 
@@ -35,7 +35,7 @@ _NONE: Final = np.empty(0, np.int64)
 def features_of(network: str) -> FeatureParams:
     """Return the features that a network does best on."""
     if network == "cnn":
-        return GenreModel.load("gtzan-cnn").params
+        return load_model("gtzan-cnn").params
     return PRESETS.get(network, PRESETS["course"])
 
 

@@ -23,10 +23,17 @@ from .mel.scale import hz_to_mel as hz_to_mel
 from .mel.scale import mel_filterbank as mel_filterbank
 from .mel.scale import mel_to_hz as mel_to_hz
 from .model.bundle import GenreModel as GenreModel
+from .model.bundle import load_model as load_model
 from .model.evaluation import evaluate as evaluate
+from .model.onnx_export import export_model as export_model
 from .model.verdicts import Verdict as Verdict
+from .plots.figures import plot_confusion as plot_confusion
+from .plots.figures import plot_mel_filterbank as plot_mel_filterbank
+from .plots.figures import plot_mfcc as plot_mfcc
+from .plots.figures import plot_verdict as plot_verdict
 from .teaching.mlp import MLP as MLP
 from .teaching.neuron import neuron as neuron
+from .training.estimator import GenreClassifier as GenreClassifier
 from .training.leak import leak_meter as leak_meter
 from .training.loop import train as train
 from .training.params import TrainParams as TrainParams

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["agree", "alternatives", "counted", "duration", "numeral", "the_first"]
+__all__ = ["agree", "alternatives", "counted", "duration", "in_one_line", "numeral", "the_first"]
 
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
+_LINE: Final = 100
 
 
 def agree(count: float, one: str, many: str) -> str:
@@ -63,6 +64,12 @@ def duration(seconds: float) -> str:
     else:
         whole, rest, units = *divmod(round(seconds / _MINUTE), _MINUTE), ("hour", "minute")
     return counted(whole, units[0]) + (f" {counted(rest, units[1])}" if rest else "")
+
+
+def in_one_line(text: str) -> str:
+    """Return a text in one line of at most 100 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
 
 
 def the_first(seconds: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genrekit.errors import GenreKitError
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import MODELS, GenreModel, load_model
 
 __all__ = ["put_on_card"]
 
@@ -37,7 +37,7 @@ def put_on_card(
     parser.add_argument("--save", action="store_true", help="write the figures to the card")
     options = parser.parse_args()
     try:
-        model = GenreModel.load(options.model)
+        model = load_model(options.model)
         figures = measure(model, options)
         if options.save:
             replace(model, card=model.card | {name: figures}).save(options.model)

@@ -41,7 +41,7 @@ from genrekit.dataset.splits import Split, by_fold, from_file
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import FeatureParams
 from genrekit.model import evaluation
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.metrics import (
     accuracy,
     mean_by_group,
@@ -168,7 +168,7 @@ def remember(options: argparse.Namespace, model: GenreModel, dataset: Dataset) -
 
 def remember_again(options: argparse.Namespace, dataset: Dataset) -> None:
     """Rewrite a finished model's neighbours."""
-    model = GenreModel.load(options.out / options.model)
+    model = load_model(options.out / options.model)
     replace(model, neighbours=remember(options, model, dataset)).save(options.out / options.model)
 
 
@@ -200,7 +200,7 @@ def tracks_of(dataset: Dataset) -> NDArray[np.str_]:
 
 def measure(options: argparse.Namespace, dataset: Dataset) -> None:
     """Judge real sound: by both paths, degraded, and sounds that are not music."""
-    model = GenreModel.load(options.out / options.model)
+    model = load_model(options.out / options.model)
     tracks, _ = find_tracks(options.audio)
     agree, flips = 0, dict.fromkeys(ROBUSTNESS, 0)
     for track in tracks:

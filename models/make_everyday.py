@@ -47,7 +47,7 @@ from genrekit.dataset.track_table import match_tracks, read_track_table
 from genrekit.errors import GenreKitError
 from genrekit.model import evaluation
 from genrekit.model.backbone import EVERYDAY_PARAMS, Backbone, Everyday, Widths
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.metrics import choose_candidate_limit
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import count_parameters
@@ -327,7 +327,7 @@ def _log_odds(backbone: Backbone, folder: Path) -> list[NDArray[np.float32]]:
 
 def measure(options: argparse.Namespace) -> None:
     """Judge changed sound, by heads that do not know its artist, and sounds that are no music."""
-    model = GenreModel.load(options.out / "everyday")
+    model = load_model(options.out / "everyday")
     heads = load_file(options.work / FOLDS)
     tracks = [track for track in find_tracks(options.outside)[0] if track.artist]
     fold_of = artist_folds({track.id: track.artist for track in tracks if track.artist})

@@ -27,10 +27,9 @@ from genrekit.dataset.folder import find_tracks
 from genrekit.errors import GenreKitError
 from genrekit.features.extraction import split_segments
 from genrekit.model.bundle import GenreModel
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, ranked
 from genrekit.verdict.evidence import Areas, split_sound, strongest
 from genrekit.verdict.occlusion import band_edges, occlusion, song_map
-from genrekit.verdict.report import ranked
 from models.card_figures import put_on_card
 
 SEED: Final = 0

@@ -14,6 +14,8 @@ from genrekit.features.extraction import FeatureParams
 # One thread for each process, read when PyTorch is first imported: the networks here are too
 # small for more, and threads that wait for one another take minutes on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Matplotlib draws into memory, whether or not there is a screen.
+os.environ["MPLBACKEND"] = "Agg"
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Coarse features: quick to compute, and with none of their axes alike.

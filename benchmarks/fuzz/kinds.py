@@ -189,7 +189,7 @@ def _feed_audio(folder: Path, out: Path) -> None:
     samples = _attempt(lambda: load_audio(path, 22050, max_seconds=SONG_SECONDS))
     again = _attempt(lambda: load_audio(content, 22050, max_seconds=SONG_SECONDS))
     info = _attempt(lambda: probe(path))
-    verdict = _attempt(lambda: _shipped_model().classify_file(content, SONG_SECONDS))
+    verdict = _attempt(lambda: _shipped_model().classify(content, max_seconds=SONG_SECONDS))
     check_sentence(check_file(path, 3.0).problem or "None.")
     _attempt(lambda: track_features(path, FeatureParams(), 30.0))
     if isinstance(samples, AudioError):
@@ -241,9 +241,9 @@ def _check_verdict(verdict: Any) -> None:
 
 @cache
 def _shipped_model() -> Any:
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
 
-    return GenreModel.load()
+    return load_model()
 
 
 # -- uploads ----------------------------------------------------------------------------------
@@ -783,9 +783,9 @@ def _harmed_tensors(weights: bytes, dice: Dice) -> bytes:
 
 def _feed_model(folder: Path, out: Path) -> None:
     """Load the model, and have it judge five seconds of music."""
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
 
-    model = GenreModel.load(folder)
+    model = load_model(folder)
     rate = model.params.sample_rate
     song = np.resize(_music(8000, 1)[:, 0], 5 * rate).astype(np.float32)
     _check_verdict(model.classify(song, sample_rate=rate))

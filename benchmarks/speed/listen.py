@@ -126,7 +126,7 @@ def wait(
     def decode() -> tuple[float, Any]:
         return timed(lambda: load_audio(content, model.load().params.sample_rate))
 
-    expected = model.load().classify_file(content)
+    expected = model.load().classify(content)
     pairs = compare(name, verdict, decode, lambda a, _: _same(a, expected), runs=runs, warm_up=True)
     params = model.load().params
     peer = None

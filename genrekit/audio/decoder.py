@@ -115,6 +115,11 @@ def load_audio(
         that are not finite.
     SettingsError
         The rate or the duration is out of range.
+
+    Examples
+    --------
+    >>> genrekit.load_audio("song.mp3", 22050, max_seconds=2).shape
+    (44100,)
     """
     return _decode(source, sample_rate, max_seconds, 0).samples
 
@@ -153,7 +158,14 @@ def _usable(planar: Array) -> Array:
 
 
 def probe(source: AudioSource) -> AudioInfo:
-    """Read only the header of a file, or raise AudioError."""
+    """Read only the header of a file, or raise AudioError.
+
+    Examples
+    --------
+    >>> info = genrekit.probe("song.mp3")
+    >>> info.container, info.sample_rate, info.channels
+    ('mp3', 22050, 1)
+    """
     with open_source(source) as file, _open_decoder(file) as reading:
         return reading.info
 

@@ -68,6 +68,11 @@ class Degradation:
         Amount of playback through a phone: the echo of a small room, the band of a telephone, the
         resonances of a small loudspeaker, compression, a little noise.
     seed : int, >= 0, of the noise and the room
+
+    Examples
+    --------
+    >>> genrekit.Degradation(phone=1.0).level_db
+    0.0
     """
 
     level_db: float = 0.0
@@ -101,6 +106,13 @@ def degrade(samples: Array, sample_rate: float, degradation: Degradation) -> Arr
     -----
     The noise is relative to the sound after low pass and phone, and is added before the level is
     set: so the level does not change the signal-to-noise ratio.
+
+    Examples
+    --------
+    >>> sound = genrekit.render("jazz", seed=1, seconds=2)
+    >>> call = genrekit.degrade(sound, 22050, genrekit.Degradation(phone=1.0))
+    >>> call.shape == sound.shape
+    True
     """
     samples = usable_samples(samples)
     result = samples.copy()

@@ -29,13 +29,13 @@ LOUDEST: Final = np.float32(1e12)
 _INTEGERS: Final = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 
-def usable_samples(samples: ArrayLike, ndim: int = 1) -> Array:
+def usable_samples(samples: ArrayLike, ndim: int | tuple[int, ...] = 1) -> Array:
     """Check samples given by a program and convert them to float32 of full scale 1.
 
     Parameters
     ----------
     samples : array-like of floats, or of integers of 16 or 32 bits, which are scaled
-    ndim : int
+    ndim : int, or several
         1 for one channel, shape (samples,); 2 for segments, shape (segments, samples).
 
     Returns
@@ -60,7 +60,7 @@ def usable_samples(samples: ArrayLike, ndim: int = 1) -> Array:
             f"Samples cannot be {what}: give an array of floats from -1 to 1, or of integers of "
             "16 or 32 bits."
         )
-    if given.ndim != ndim:
+    if given.ndim not in np.atleast_1d(ndim):
         raise SettingsError(_wrong_shape(given.shape, ndim))
     if given.dtype in _INTEGERS:
         return (given / _INTEGERS[given.dtype]).astype(np.float32)
@@ -75,7 +75,7 @@ def in_range(samples: NDArray[np.floating]) -> bool:
     return not samples.size or bool(samples.min() >= -LOUDEST and samples.max() <= LOUDEST)
 
 
-def _wrong_shape(shape: tuple[int, ...], ndim: int) -> str:
+def _wrong_shape(shape: tuple[int, ...], ndim: int | tuple[int, ...]) -> str:
     if ndim == 2:
         return f"Segments of shape {shape} do not fit: give (segments, samples)."
     text = f"Samples of shape {shape} are not one channel: give shape (samples,)"

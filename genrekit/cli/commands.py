@@ -171,10 +171,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a dataset as the course's JSON or as NPZ."""
+    """Write a dataset as the course's JSON or as NPZ, or a model as ONNX."""
     from genrekit.dataset.dataset import Dataset
     from genrekit.dataset.formats import export_dataset
 
+    if Path(options.output.name).suffix.lower() == ".onnx":
+        from genrekit.model.bundle import load_model
+        from genrekit.model.onnx_export import export_model
+
+        export_model(load_model(options.data), options.output)
+        print(f"The model is in {options.output}.")
+        return OK
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
     _print_written(len(dataset), options.output)
@@ -294,9 +301,9 @@ def evaluate(options: argparse.Namespace) -> int:
     """Measure a model on music; recordings that it was trained on are left out."""
     from genrekit.cli.inputs import dataset_of
     from genrekit.model import evaluation
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
 
-    model = GenreModel.load(options.model)
+    model = load_model(options.model)
     with dataset_of(options.data, model.params) as dataset:
         measured, worth = evaluation.evaluate(model, dataset, options.split)
     result = measured.to_dict()
@@ -323,19 +330,19 @@ def evaluate(options: argparse.Namespace) -> int:
 def classify(options: argparse.Namespace) -> int:
     """Say what genre songs are, and how sure that is."""
     from genrekit.cli.inputs import songs
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
     from genrekit.model.verdicts import Verdict
     from genrekit.verdict.report import report, summary_line, table_row, to_csv, to_json
 
     if options.json and options.csv:
         raise SettingsError("The verdicts are printed once: give --json or --csv, not both.")
     files = songs(options.files)
-    model = GenreModel.load(options.model)
+    model = load_model(options.model)
     reports, rows, failed = [], [], 0
     for file in progress_bar(files, "Listening", "file", "bar", len(files)):
         outcome: Verdict | str
         try:
-            outcome = model.classify_file(file)
+            outcome = model.classify(file)
         except Exception as error:
             if not (isinstance(error, GenreKitError) or lacks_memory(error)):
                 raise
@@ -387,10 +394,10 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _feature_params(options: argparse.Namespace) -> FeatureParams:
-    from genrekit.model.bundle import GenreModel
+    from genrekit.model.bundle import load_model
 
     given = {f.name: getattr(options, f.name) for f in fields(FeatureParams)}
-    start = GenreModel.load(options.like).params if options.like else PRESETS[options.preset]
+    start = load_model(options.like).params if options.like else PRESETS[options.preset]
     return replace(start, **_without_none(given))
 
 

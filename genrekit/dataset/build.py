@@ -263,6 +263,13 @@ def build_dataset(
         The folder or the output cannot be used, or not one segment could be made.
     SettingsError
         A number is out of range.
+
+    Examples
+    --------
+    >>> for progress in genrekit.build_dataset("music", "built.parquet", workers=1):
+    ...     pass
+    >>> progress.done, progress.total
+    (6, 6)
     """
     params = params or FeatureParams()
     if track_seconds is not None:

@@ -7,23 +7,30 @@ Rows are in the order of genre, track, segment.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Self
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from genrekit.dataset.parquet import ParquetRows, read_parquet, row_groups
+from genrekit.dataset.summary import segment_summary
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.system.files import atomic_write, plain_os_errors
 from genrekit.system.memory import lacks_memory
+from genrekit.system.notebook import Bar, picture
 from genrekit.system.records import record
 from genrekit.system.remote import LocationName, local_copy, location
-from genrekit.wording import agree, counted
+from genrekit.wording import agree, counted, in_one_line
 
-__all__ = ["Dataset", "Note", "Skipped", "TrackRecord", "make_card"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Dataset", "Note", "Segment", "Skipped", "TrackRecord", "make_card"]
 
 _FORMAT: Final = 1
 
@@ -65,8 +72,23 @@ class Skipped:
 
 
 @dataclass(frozen=True, eq=False)
+class Segment:
+    """One row of a dataset: features of shape (frames, coefficients), and what is known of it."""
+
+    features: NDArray[np.float32] = field(repr=False)
+    genre: str
+    track: str | None
+    number: int | None
+    artist: str | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Labelled segments; DatasetError if the columns do not fit each other.
+
+    A dataset has a length, yields each `Segment`, and is indexed like an array: by a number for a
+    segment; by a slice, a mask or an array of row numbers, such as a part of a split, for the
+    dataset of these rows. Its card then has the tracks that are left.
 
     Attributes
     ----------
@@ -84,6 +106,18 @@ class Dataset:
     skipped : tuple of Skipped
     notes : tuple of Note
         How the folder of the music was read.
+
+    Examples
+    --------
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> dataset
+    Dataset: 12 segments, 2 genres, 6 tracks, 6 artists
+    classical 6, jazz 6
+    mfcc of 3 s at 22,050 Hz: 130 frames of 13 coefficients
+    >>> dataset[0].genre, dataset[0].track
+    ('classical', 'classical/classical.00000')
+    >>> len(dataset[dataset.labels == 1])
+    6
     """
 
     features: NDArray[np.float32]
@@ -95,8 +129,8 @@ class Dataset:
     artists: NDArray[np.str_] | None = None
     track_seconds: float | None = None
     records: tuple[TrackRecord, ...] = ()
-    skipped: tuple[Skipped, ...] = field(default=(), repr=False)
-    notes: tuple[Note, ...] = field(default=(), repr=False)
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.features)
@@ -134,6 +168,97 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return map(self._segment, range(len(self)))
+
+    @overload
+    def __getitem__(self, rows: SupportsIndex) -> Segment: ...
+    @overload
+    def __getitem__(self, rows: slice | ArrayLike) -> Self: ...
+    def __getitem__(self, rows: SupportsIndex | slice | ArrayLike) -> Segment | Self:
+        if isinstance(rows, Integral):
+            return self._segment(int(rows))
+        if not isinstance(rows, slice):
+            given = np.asarray(rows)
+            rows = given if given.size else given.astype(np.int64)  # NumPy takes [] for floats
+        labels = self.labels[rows]
+        if not len(labels):
+            raise DatasetError("No segment is chosen, and a dataset has at least one.")
+        tracks = None if self.tracks is None else self.tracks[rows]
+        left: Counter[str] = Counter(None if tracks is None else tracks.tolist())
+        return replace(
+            self,
+            features=self.features[rows],
+            labels=labels,
+            tracks=tracks,
+            segments=None if tracks is None else self.segment_numbers()[rows],
+            artists=None if self.artists is None else self.artists[rows],
+            records=tuple(
+                replace(record, segments=left[record.id])
+                for record in self.records
+                if left[record.id]
+            ),
+        )
+
+    def _segment(self, row: int) -> Segment:
+        return Segment(
+            self.features[row],
+            self.genres[self.labels[row]],
+            None if self.tracks is None else str(self.tracks[row]),
+            None if self.segments is None else int(self.segments[row]),
+            None if self.artists is None else str(self.artists[row]) or None,
+        )
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{genre} {count:,}" for genre, count in self.counts().items())
+        return "\n".join((self._title(), in_one_line(counts), self._features_in_words()))
+
+    def _repr_html_(self) -> str:
+        counts = self.counts()
+        most = max(counts.values())
+        bars = [Bar(genre, count / most, f"{count:,}") for genre, count in counts.items()]
+        return picture(self._title(), bars, self._features_in_words())
+
+    def _title(self) -> str:
+        text = f"Dataset: {counted(len(self), 'segment')}, {counted(len(self.genres), 'genre')}"
+        if self.tracks is None:
+            return f"{text}, tracks unknown"
+        text += f", {counted(len(np.unique(self.tracks)), 'track')}"
+        known = 0 if self.artists is None else len(set(np.unique(self.artists)) - {""})
+        return f"{text}, {counted(known, 'artist')}" if known else text
+
+    def _features_in_words(self) -> str:
+        params = self.params
+        return (
+            f"{params.kind} of {params.segment_seconds:g} s at {params.sample_rate:,} Hz: "
+            f"{counted(params.frames, 'frame')} of {counted(params.coefficients, 'coefficient')}"
+        )
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a table with a row for each segment.
+
+        Its columns are genre, track, segment, start (s) and artist, as far as they are known, and
+        the mean and standard deviation over time of each coefficient: mfcc1_mean, ...,
+        mfcc1_std, ..., or mel1_mean and so on of mel bands.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {"genre": np.array(self.genres)[self.labels]}
+        if self.tracks is not None:
+            numbers = self.segment_numbers()
+            columns |= {"track": self.tracks, "segment": numbers}
+            columns["start"] = self.params.segment_starts(numbers)
+        if self.artists is not None:
+            columns["artist"] = self.artists
+        what = self.params.kind.removeprefix("log_")
+        names = [
+            f"{what}{number}_{measure}"
+            for measure in ("mean", "std")
+            for number in range(1, self.params.coefficients + 1)
+        ]
+        summary = pd.DataFrame(segment_summary(self.features), columns=names)
+        return pd.concat([pd.DataFrame(columns), summary], axis=1)
 
     @property
     def card(self) -> dict[str, Any]:

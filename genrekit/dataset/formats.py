@@ -38,6 +38,10 @@ def export_dataset(dataset: Dataset, path: LocationName) -> None:
         The suffix is neither .json nor .npz.
     DatasetError
         The file cannot be written; an existing one stays as it is.
+
+    Examples
+    --------
+    >>> genrekit.export_dataset(genrekit.Dataset.read("data.parquet"), "data.json")
     """
     path = location(path)
     writer = {".json": _write_json, ".npz": _write_npz}.get(Path(path.name).suffix.lower())
@@ -63,6 +67,12 @@ def import_dataset(path: str | os.PathLike[str], params: FeatureParams | None = 
         The suffix is unknown.
     DatasetError
         The file cannot be read, or its parts do not fit.
+
+    Examples
+    --------
+    >>> genrekit.export_dataset(genrekit.Dataset.read("data.parquet"), "data.npz")
+    >>> len(genrekit.import_dataset("data.npz"))
+    12
     """
     path = local_path(path)
     with plain_os_errors("read", path):

@@ -219,6 +219,13 @@ def inspect_folder(
         At the call: the folder cannot be read, or has no genre folder with audio.
     SettingsError
         At the call: a number is out of range.
+
+    Examples
+    --------
+    >>> for progress in genrekit.inspect_folder("music", workers=1):
+    ...     pass
+    >>> len(progress.inspection.files), len(progress.inspection.duplicates)
+    (6, 0)
     """
     check_workers(workers)
     check_number("segment_seconds", segment_seconds, 0, unit="s", above=True)

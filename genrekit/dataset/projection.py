@@ -3,16 +3,15 @@
 Features are read a few rows at a time, for a dataset may be larger than memory.
 """
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.dataset.dataset import Dataset
-from genrekit.system.memory import rows_at_once
+from genrekit.dataset.summary import parts_of, segment_summary
 
-__all__ = ["SegmentMap", "genre_averages", "segment_map", "segment_summary"]
+__all__ = ["SegmentMap", "genre_averages", "segment_map"]
 
 _LEAST_SPREAD: Final = 1e-6
 
@@ -24,30 +23,17 @@ class SegmentMap(NamedTuple):
     explained: tuple[float, float]
 
 
-def segment_summary(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean and standard deviation over time of each coefficient.
-
-    `features` has shape (n, frames, coefficients), the result (n, 2 * coefficients).
-    """
-    count, _, coefficients = features.shape
-    summary = np.empty((count, 2 * coefficients), np.float32)
-    for part in _parts(features):
-        summary[part, :coefficients] = features[part].mean(axis=1)
-        summary[part, coefficients:] = features[part].std(axis=1)
-    return summary
-
-
 def segment_map(dataset: Dataset) -> SegmentMap:
     """Project the standardised summaries of the segments onto their two principal components."""
     summary = segment_summary(dataset.features)
     mean = summary.mean(axis=0, dtype=np.float64)
     # The table is tall and narrow: its principal axes are those of the small matrix.
-    products = sum((summary[part] - mean).T @ (summary[part] - mean) for part in _parts(summary))
+    products = sum((summary[part] - mean).T @ (summary[part] - mean) for part in parts_of(summary))
     spread = _spread(np.diag(products) / len(summary))
     variances, axes = np.linalg.eigh(products / np.outer(spread, spread))
     share = np.maximum(variances[::-1], 0) / max(variances.sum(), 1e-12)
     axes = axes[:, :-3:-1] / spread[:, np.newaxis]
-    points = np.concatenate([(summary[part] - mean) @ axes for part in _parts(summary)])
+    points = np.concatenate([(summary[part] - mean) @ axes for part in parts_of(summary)])
     return SegmentMap(points.astype(np.float32), (float(share[0]), float(share[1])))
 
 
@@ -59,7 +45,7 @@ def genre_averages(dataset: Dataset) -> NDArray[np.float64]:
     """
     features = dataset.features
     means = np.concatenate(
-        [features[part].mean(axis=1, dtype=np.float64) for part in _parts(features)]
+        [features[part].mean(axis=1, dtype=np.float64) for part in parts_of(features)]
     )
     counts = np.bincount(dataset.labels, minlength=len(dataset.genres))[:, np.newaxis]
     sums = np.zeros((len(dataset.genres), means.shape[1]))
@@ -74,9 +60,3 @@ def _spread(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     """The standard deviation, or 1 if it is 0."""
     spread: NDArray[np.float64] = np.sqrt(variance)
     return np.where(spread > _LEAST_SPREAD, spread, 1.0)
-
-
-def _parts(rows: NDArray[np.float32]) -> Iterator[slice]:
-    step = rows_at_once(rows.shape[1:])
-    for start in range(0, len(rows), step):
-        yield slice(start, start + step)

@@ -111,6 +111,12 @@ def by_segment(
         There are too few segments.
     SettingsError
         The fractions or the seed are out of range.
+
+    Examples
+    --------
+    >>> split = genrekit.by_segment(genrekit.Dataset.read("data.parquet"))
+    >>> split.worth
+    'Flattering: segments of one song stand on both sides of the split.'
     """
     return _by_group("segment", dataset, np.arange(len(dataset)), seed, fractions)
 
@@ -118,7 +124,15 @@ def by_segment(
 def by_track(
     dataset: Dataset, seed: int = 0, fractions: Sequence[float] = COURSE_FRACTIONS
 ) -> Split:
-    """Split whole tracks at random; parameters and errors are those of `by_segment`."""
+    """Split whole tracks at random; parameters and errors are those of `by_segment`.
+
+    Examples
+    --------
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> split = genrekit.by_track(dataset)
+    >>> len(dataset[split.train]), len(dataset[split.valid])
+    (8, 4)
+    """
     if dataset.tracks is None:
         raise DatasetError(
             "This dataset does not say which segments come from the same track, so it cannot be "
@@ -133,6 +147,12 @@ def by_artist(
     """Split whole artists at random; each track of an unknown artist counts as an artist.
 
     Parameters and errors are those of `by_segment`.
+
+    Examples
+    --------
+    >>> split = genrekit.by_artist(genrekit.Dataset.read("data.parquet"))
+    >>> split.worth
+    'Honest: no artist stands on both sides of the split.'
     """
     if dataset.artists is None or dataset.tracks is None or not (dataset.artists != "").any():
         raise DatasetError(
@@ -201,7 +221,13 @@ def by_fold(dataset: Dataset, path: str | os.PathLike[str], column: str, fold: s
 
 
 def make_split(dataset: Dataset, how: str, seed: int = 0) -> Split:
-    """Make a split by its name: segment, track, artist, folder, FILE.csv or FILE.csv:COLUMN."""
+    """Make a split by its name: segment, track, artist, folder, FILE.csv or FILE.csv:COLUMN.
+
+    Examples
+    --------
+    >>> genrekit.make_split(genrekit.Dataset.read("data.parquet"), "track").kind
+    'track'
+    """
     if how == "folder":
         return by_folder(dataset)
     named = {"segment": by_segment, "track": by_track, "artist": by_artist}

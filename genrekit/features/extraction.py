@@ -19,8 +19,8 @@ from typing import Any, Final, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genrekit.audio.samples import usable_samples
-from genrekit.errors import SettingsError
+from genrekit.audio.samples import resampled, usable_samples
+from genrekit.errors import AudioError, SettingsError
 from genrekit.mel.scale import MelFormula, mel_filterbank
 from genrekit.ranges import check_number, check_switch, check_whole
 from genrekit.wording import counted
@@ -62,6 +62,13 @@ class FeatureParams:
     """The settings of the features. The defaults are the course's, defined only here.
 
     SettingsError if a value is out of range, or two do not fit each other.
+
+    Examples
+    --------
+    >>> genrekit.FeatureParams().shape
+    (130, 13)
+    >>> genrekit.FeatureParams("log_mel", n_mels=64).shape
+    (130, 64)
     """
 
     kind: FeatureKind = field(default="mfcc", metadata={"help": "mfcc or log_mel"})
@@ -171,26 +178,39 @@ class FeatureParams:
         return cls(**values)
 
 
-def split_segments(samples: Array, params: FeatureParams) -> Array:
+_COURSE: Final = FeatureParams()
+
+
+def split_segments(
+    samples: ArrayLike, params: FeatureParams = _COURSE, *, sample_rate: float | None = None
+) -> Array:
     """Cut a track into consecutive segments.
 
     The last piece is completed with zeros if it still has the full number of frames, else left out.
 
     Parameters
     ----------
-    samples : ndarray, float32, shape (samples,), or other samples for `usable_samples`
+    samples : array-like, shape (samples,), for `usable_samples`
+    sample_rate : float, Hz
+        Samples of another rate than that of `params` are resampled; None if they have that rate.
 
     Returns
     -------
     ndarray, float32, shape (segments, params.segment_samples)
-        A view of `samples` unless the last one was completed.
+        A view of `samples` unless they were resampled or the last one was completed.
 
     Raises
     ------
     AudioError, SettingsError
         The samples cannot be used.
+
+    Examples
+    --------
+    >>> import genrekit
+    >>> genrekit.split_segments(genrekit.render("jazz", seed=1, seconds=9)).shape
+    (3, 66150)
     """
-    samples = usable_samples(samples)
+    samples = _at_rate(usable_samples(samples), params, sample_rate)
     length = params.segment_samples
     count, rest = divmod(len(samples), length)
     whole = samples[: count * length].reshape(count, length)
@@ -200,49 +220,82 @@ def split_segments(samples: Array, params: FeatureParams) -> Array:
     return np.concatenate([whole, last[np.newaxis]])
 
 
-def extract(segments: Array, params: FeatureParams) -> Array:
+def extract(
+    samples: ArrayLike, params: FeatureParams = _COURSE, *, sample_rate: float | None = None
+) -> Array:
     """Compute the features that `params` names, as `mfcc` or `log_mel`."""
-    return mfcc(segments, params) if params.kind == "mfcc" else log_mel(segments, params)
+    features = mfcc if params.kind == "mfcc" else log_mel
+    return features(samples, params, sample_rate=sample_rate)
 
 
-def mfcc(segments: Array, params: FeatureParams) -> Array:
+def mfcc(
+    samples: ArrayLike, params: FeatureParams = _COURSE, *, sample_rate: float | None = None
+) -> Array:
     """Compute mel-frequency cepstral coefficients: the DCT-II of each frame's log-mel spectrum.
 
-    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``. Parameters and
-    errors are those of `log_mel`.
+    Davis and Mermelstein 1980; orthonormal DCT, as in ``librosa.feature.mfcc``, of which this is
+    the transpose. Parameters and errors are those of `log_mel`.
 
     Returns
     -------
-    ndarray, float32, shape (segments, params.frames, params.n_mfcc)
+    ndarray, float32, shape (frames, params.n_mfcc) or (segments, params.frames, params.n_mfcc)
+
+    Examples
+    --------
+    >>> import genrekit
+    >>> sound = genrekit.render("jazz", seed=1, seconds=2, sample_rate=44100)
+    >>> genrekit.mfcc(sound, sample_rate=44100).shape
+    (87, 13)
+    >>> genrekit.mfcc(sound, genrekit.FeatureParams(n_mfcc=20), sample_rate=44100).shape
+    (87, 20)
     """
-    return log_mel(segments, params) @ _plan(params).dct
+    return log_mel(samples, params, sample_rate=sample_rate) @ _plan(params).dct
 
 
-def log_mel(segments: Array, params: FeatureParams) -> Array:
-    """Compute mel spectra in decibels, floored 80 dB below each segment's maximum.
+def log_mel(
+    samples: ArrayLike, params: FeatureParams = _COURSE, *, sample_rate: float | None = None
+) -> Array:
+    """Compute mel spectra in decibels, floored 80 dB below the maximum of the sound or segment.
 
     Parameters
     ----------
-    segments : ndarray, shape (segments, params.segment_samples), samples
+    samples : array-like, for `usable_samples`
+        One sound, shape (samples,), or many segments, shape (segments, params.segment_samples).
+    sample_rate : float, Hz
+        A sound of another rate than that of `params` is resampled; None if it has that rate, as
+        segments must.
 
     Returns
     -------
-    ndarray, float32, shape (segments, params.frames, params.n_mels), dB re `params.ref`
+    ndarray, float32, dB re `params.ref`
+        Of shape (frames, params.n_mels), or (segments, params.frames, params.n_mels).
 
     Raises
     ------
     AudioError, SettingsError
         The samples cannot be used, or the segments have another length than `params` says.
+
+    Examples
+    --------
+    >>> import genrekit
+    >>> sound = genrekit.render("jazz", seed=1, seconds=2)
+    >>> genrekit.log_mel(sound, sample_rate=22050).shape
+    (87, 128)
     """
-    segments = _usable_segments(segments, params)
+    usable = _usable_sound(samples, params, sample_rate)
+    every = _frames(np.atleast_2d(usable), params)
+    if usable.ndim == 1:
+        every = every[0, :, np.newaxis]  # a long sound is computed a few frames at a time
     plan = _plan(params)
-    power = np.empty((len(segments), params.frames, params.n_mels), np.float32)
-    at_once = max(1, _BLOCK_VALUES // (params.frames * params.n_fft))
-    for start in range(0, len(segments), at_once):
+    power = np.empty((*every.shape[:2], params.n_mels), np.float32)
+    at_once = max(1, _BLOCK_VALUES // (every.shape[1] * params.n_fft))
+    for start in range(0, len(every), at_once):
         block = slice(start, start + at_once)
-        spectrum = power_spectrum(_frames(segments[block], params) * plan.window)
+        spectrum = power_spectrum(every[block] * plan.window)
         for bands, bins, weights in plan.products:
             np.matmul(spectrum[..., bins], weights, out=power[block, :, bands])
+    if usable.ndim == 1:
+        return power_to_db(power[np.newaxis, :, 0], params.ref)[0]
     return power_to_db(power, params.ref)
 
 
@@ -263,7 +316,7 @@ def _frames(segments: Array, params: FeatureParams) -> Array:
         half = params.n_fft // 2
         segments = np.pad(segments, ((0, 0), (half, half)))
     every = np.lib.stride_tricks.sliding_window_view(segments, params.n_fft, axis=1)
-    return every[:, :: params.hop_length][:, : params.frames]
+    return every[:, :: params.hop_length]
 
 
 def hann_window(n_fft: int) -> Array:
@@ -310,12 +363,32 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> Array:
     return matrix.astype(np.float32)
 
 
+def _at_rate(samples: Array, params: FeatureParams, sample_rate: float | None) -> Array:
+    return samples if sample_rate is None else resampled(samples, sample_rate, params.sample_rate)
+
+
+def _usable_sound(samples: ArrayLike, params: FeatureParams, sample_rate: float | None) -> Array:
+    """Return one sound, shape (samples,), or segments, at the rate of `params`."""
+    usable = usable_samples(samples, ndim=(1, 2))
+    if usable.ndim == 2:
+        if sample_rate is not None:
+            check_number("sample_rate", sample_rate, params.sample_rate, params.sample_rate, "Hz")
+        return _usable_segments(usable, params)
+    sound = _at_rate(usable, params, sample_rate)
+    if len(sound) < params.n_fft:
+        raise AudioError(
+            f"The sound has {counted(len(sound), 'sample')}, less than a window "
+            f"({params.n_fft}): give a longer one."
+        )
+    return sound
+
+
 def _usable_segments(segments: Array, params: FeatureParams) -> Array:
     segments = usable_samples(segments, ndim=2)
     if segments.shape[1] != params.segment_samples:
         raise SettingsError(
             f"Segments of shape {segments.shape} do not fit: give (segments, "
-            f"{params.segment_samples}), as split_segments does."
+            f"{params.segment_samples}), as split_segments does, or one channel, shape (samples,)."
         )
     return segments
 

@@ -63,6 +63,11 @@ def mel_to_hz(mel: ArrayLike, formula: MelFormula = "htk") -> NDArray[np.float64
     """Convert mel to frequencies in Hz; the inverse of `hz_to_mel`, with the same errors.
 
     A value that is too large for a frequency is a SettingsError, too.
+
+    Examples
+    --------
+    >>> round(float(genrekit.mel_to_hz(549.64)))
+    440
     """
     m = _checked(mel, "mel value", "mel")
     check_choice("mel formula", formula, get_args(MelFormula))
@@ -129,6 +134,11 @@ def mel_filterbank(
     ------
     SettingsError
         A parameter is out of range.
+
+    Examples
+    --------
+    >>> genrekit.mel_filterbank(22050, 2048, 40).shape
+    (40, 1025)
     """
     check_number("sample_rate", sample_rate, 0, unit="Hz", above=True)
     check_whole("n_fft", n_fft, 2)

@@ -24,7 +24,10 @@ from genrekit.errors import SettingsError
 from genrekit.features.presets import PRESETS
 from genrekit.model.tags import TAGS
 
-__all__ = ["EVERYDAY_PARAMS", "OTHER_FEATURES", "Backbone", "Everyday", "Widths", "compressed"]
+__all__ = [
+    *("COMPRESSION", "EVERYDAY_PARAMS", "FAINTEST", "LEVEL", "OTHER_FEATURES"),
+    *("Backbone", "Everyday", "Widths", "compressed"),
+]
 
 EVERYDAY_PARAMS: Final = PRESETS["everyday"]
 OTHER_FEATURES: Final = (
@@ -38,10 +41,10 @@ _EPSILON: Final = 1e-3
 _TIMBRE_BANDS: Final = (38, 67)
 _RHYTHM_FRAMES: Final = (128, 64, 32)
 # The mean mel power that segments are brought to: between the medians of two collections.
-_LEVEL: Final = 0.4
-_FAINTEST: Final = 1e-7
+LEVEL: Final = 0.4
+FAINTEST: Final = 1e-7
 _SEGMENTS_AT_ONCE: Final = 8
-_COMPRESSION: Final = 1e4
+COMPRESSION: Final = 1e4
 # Neighbouring pitches or moments at which a filter is computed in one product.
 _PLACES: Final = 8
 
@@ -129,15 +132,15 @@ class Everyday(nn.Module):
         return logits
 
 
-def compressed(decibels: Tensor, mean_power: float | None = _LEVEL) -> Tensor:
+def compressed(decibels: Tensor, mean_power: float | None = LEVEL) -> Tensor:
     """Return log10(1 + 10000 p) of mel powers p given in dB, (n, t, b).
 
     Each segment's mean power is brought to `mean_power`; None keeps the level of the recording.
     """
     power = (decibels * (math.log(10) / 10)).exp_()
     if mean_power is not None:
-        power *= mean_power / power.mean(dim=(1, 2), keepdim=True).clamp_min_(_FAINTEST)
-    return power.mul_(_COMPRESSION).add_(1).log10_()
+        power *= mean_power / power.mean(dim=(1, 2), keepdim=True).clamp_min_(FAINTEST)
+    return power.mul_(COMPRESSION).add_(1).log10_()
 
 
 class _Timbre(nn.Module):

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from genrekit.audio.decoder import Decoded, decode
 from genrekit.audio.samples import resampled, usable_samples
 from genrekit.audio.source import AudioSource
-from genrekit.errors import GenreKitError, ModelError
+from genrekit.errors import GenreKitError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.familiarity import EDGE, SURE_AT_THE_EDGE, UNLIKE
 from genrekit.model.metrics import GEOMETRIC, is_candidate, mean_by_group, softmax
@@ -37,14 +37,15 @@ from genrekit.model.tags import QUANTILES, TAGS, SoundsLike, TagReference
 from genrekit.model.verdicts import SegmentVerdict, Verdict
 from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
+from genrekit.system.notebook import Bar, picture
 from genrekit.system.remote import local_path
 from genrekit.system.shipped import shipped_folder
-from genrekit.wording import the_first
+from genrekit.wording import alternatives, counted, in_one_line, the_first
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "load_model"]
 
 MODELS: Final = shipped_folder() / "models"
 DEFAULT_MODEL: Final = "everyday"
@@ -61,7 +62,7 @@ _SILENCE_PEAK: Final = 1e-3
 _EVEN: Final = 0.1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GenreModel:
     """A trained network, ready to use.
 
@@ -83,6 +84,13 @@ class GenreModel:
         The training music; without it, no song is too far from it.
     tags : TagReference or None
         The reference population of the network's tags, where it has some.
+
+    Examples
+    --------
+    >>> genrekit.load_model("gtzan-cnn")
+    GenreModel cnn: log_mel of 2.95 s at 22,050 Hz, 37 × 128
+    10 genres: blues, classical, country, disco, hiphop, jazz, metal, pop, reggae, rock
+    69% of tracks right on test. Fair: no track stands on both sides of the split.
     """
 
     network: "nn.Module"
@@ -94,9 +102,41 @@ class GenreModel:
     temperature: float = 1.0
     threshold: float = 0.0
     candidate_limit: float = 0.0
-    card: dict[str, Any] = field(default_factory=dict, repr=False)
-    neighbours: Neighbours | None = field(default=None, repr=False)
-    tags: TagReference | None = field(default=None, repr=False)
+    card: dict[str, Any] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
+    tags: TagReference | None = None
+
+    def __repr__(self) -> str:
+        genres = f"{counted(len(self.genres), 'genre')}: {', '.join(self.genres)}"
+        return "\n".join((self._title(), in_one_line(genres), self._score()))
+
+    def _repr_html_(self) -> str:
+        measured = self.card.get("measured", {})
+        found = zip(measured.get("genres", ()), measured.get("recall", ()), strict=True)
+        bars = [
+            Bar(genre, share, f"{share:.0%} found")
+            for genre, share in found
+            if share is not None and math.isfinite(share)
+        ]
+        return picture(self._title(), bars or [Bar(g, 0.0, "") for g in self.genres], self._score())
+
+    def _title(self) -> str:
+        params = self.params
+        return (
+            f"GenreModel {self.network_name}: {params.kind} of {params.segment_seconds:.3g} s "
+            f"at {params.sample_rate:,} Hz, {params.frames} × {params.coefficients}"
+        )
+
+    def _score(self) -> str:
+        measured = self.card.get("measured")
+        if not measured:
+            return "Not measured."
+        by_track = measured.get("track_accuracy")
+        share = measured["segment_accuracy"] if by_track is None else by_track
+        what = "segments" if by_track is None else "tracks"
+        return in_one_line(
+            f"{share:.0%} of {what} right on {measured['part']}. {self.card['split']['worth']}"
+        )
 
     # -- use ------------------------------------------------------------------------------
 
@@ -214,21 +254,49 @@ class GenreModel:
         """Return the probabilities of the genres, shape (n, genres), from `logits`."""
         return softmax(logits, self.temperature)[:, : len(self.genres)]
 
-    def classify(self, samples: ArrayLike, *, sample_rate: float) -> Verdict:
+    def classify(
+        self,
+        song: AudioSource | ArrayLike,
+        *,
+        sample_rate: float | None = None,
+        max_seconds: float | None = MAX_SONG_SECONDS,
+    ) -> Verdict:
         """Judge a song.
 
         Parameters
         ----------
-        samples : array-like, shape (samples,)
-            Floats with full scale 1, or integers of 16 or 32 bits.
+        song : path, bytes, or a binary file open for reading; or array-like, shape (samples,)
+            Samples are floats with full scale 1, or integers of 16 or 32 bits.
         sample_rate : float, Hz
+            Of samples, which need it; files have their own.
+        max_seconds : float or None
+            Of a file, only this much from the start is heard.
 
         Raises
         ------
         AudioError, SettingsError
-            The samples cannot be used.
+            The file, as of `load_audio`, or the samples cannot be used.
+
+        Examples
+        --------
+        >>> from genrekit import load_model, render
+        >>> song = render("jazz", seed=1, seconds=9)
+        >>> verdict = load_model("gtzan-cnn").classify(song, sample_rate=22050)
+        >>> len(verdict.segments)
+        3
         """
-        samples = resampled(usable_samples(samples), sample_rate, self.params.sample_rate)
+        rate = self.params.sample_rate
+        if sample_rate is not None:
+            samples = usable_samples(cast(ArrayLike, song))
+            return self._classify_samples(resampled(samples, sample_rate, rate))
+        if hasattr(song, "__array__") or isinstance(song, list | tuple):
+            raise SettingsError(
+                "Samples do not say how many there are in a second: give sample_rate too, such as "
+                "sample_rate=22050."
+            )
+        return self.judge(decode(cast(AudioSource, song), rate, max_seconds), max_seconds)
+
+    def _classify_samples(self, samples: NDArray[np.float32]) -> Verdict:
         seconds = len(samples) / self.params.sample_rate
         segments = split_segments(samples, self.params)
         if not len(segments):
@@ -323,18 +391,12 @@ class GenreModel:
             )
         return ""
 
-    def classify_file(
-        self, source: AudioSource, max_seconds: float | None = MAX_SONG_SECONDS
-    ) -> Verdict:
-        """Judge the first `max_seconds` of an audio file, with the errors of `load_audio`."""
-        return self.judge(decode(source, self.params.sample_rate, max_seconds), max_seconds)
-
     def judge(self, audio: Decoded, max_seconds: float | None) -> Verdict:
         """Judge audio decoded at ``params.sample_rate``, at most `max_seconds` of a song.
 
         The note says if the song is longer, and how its channels were mixed.
         """
-        verdict = self.classify(audio.samples, sample_rate=self.params.sample_rate)
+        verdict = self._classify_samples(audio.samples)
         if audio.note:
             verdict = verdict.with_note(audio.note)
         if max_seconds is None or not audio.cut:
@@ -381,91 +443,95 @@ class GenreModel:
         if self.neighbours is not None:
             save_neighbours(self.neighbours, folder)
 
-    @classmethod
-    def load(cls, name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> Self:
-        """Read a bundle by its folder, or by the name of a model that ships.
 
-        Raise ModelError if there is none, or it is damaged.
-        """
-        folder = local_path(name_or_folder)
-        name = os.fspath(name_or_folder)
-        if Path(name).name == name and (MODELS / name / _CARD_FILE).is_file():
-            folder = MODELS / name  # the name of a model that ships precedes a folder's
-        if not (folder / _CARD_FILE).is_file():
-            raise ModelError(
-                f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
-                f"made, or one of {', '.join(sorted(p.name for p in MODELS.glob('*/')))}."
-            )
-        with plain_os_errors("read", folder, ModelError):
-            text = (folder / _CARD_FILE).read_bytes()
-            weights = (folder / _WEIGHTS_FILE).read_bytes()
-        try:
-            model = cls._from_bytes(json.loads(text), weights)
-            if (folder / NEIGHBOURS_FILE).is_file():
-                known = load_neighbours(folder, model.weights_sha256)
-                model = replace(model, neighbours=known)
-            return model
-        except ModelError:
-            raise
-        except (*_DAMAGE, GenreKitError, SafetensorError) as error:
-            if lacks_memory(error):
-                raise
-            raise ModelError(
-                f"The model in {folder} is damaged or was not made by GenreKit: train it again."
-            ) from None
+def load_model(name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL) -> GenreModel:
+    """Read a model by its folder, or by the name of one that ships.
 
-    @classmethod
-    def _from_bytes(cls, about: Mapping[str, Any], weights: bytes) -> Self:
-        import torch
-        from safetensors.torch import load as load_tensors
+    Raise ModelError if there is none, or it is damaged.
 
-        from genrekit.model.networks import build_network
-
-        if about["format"] != _FORMAT:
-            raise ModelError(
-                f"The model is of format {about['format']!r:.20}, this GenreKit reads {_FORMAT}: "
-                "update GenreKit or train the model again."
-            )
-        if hashlib.sha256(weights).hexdigest() != about["weights_sha256"]:
-            raise ModelError(
-                "The model's weights do not belong to its card: copy both files again."
-            )
-        params = FeatureParams.from_dict(about["params"])
-        genres = tuple(str(genre) for genre in about["genres"])
-        tensors = load_tensors(weights)
-        mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
-        tags = _tag_reference(tensors)
-        if len(set(genres)) != len(genres) or len(genres) < 2:
-            raise ValueError
-        # On no device: a card may ask for sizes beyond memory, and the weights bring their own.
-        with torch.device("meta"):
-            network = build_network(about["network"], params.shape, len(genres))
-        wanted = network.state_dict()
-        state = {k.removeprefix("network."): v for k, v in tensors.items()}
-        if any(wanted[k].dtype != v.dtype or not v.isfinite().all() for k, v in state.items()):
-            raise ValueError
-        network.load_state_dict(state, assign=True)
-        for array in (mean, std):
-            if array.shape != (params.coefficients,) or array.dtype != np.float32:
-                raise ValueError
-        temperature, threshold = float(about["temperature"]), float(about["threshold"])
-        candidate_limit = float(about.get("candidate_limit", 0))  # older models have none
-        in_range = 1e-6 < temperature < 1e6 and 0 <= threshold <= 1 and 0 <= candidate_limit <= 1
-        if not (in_range and (std > 0).all() and np.isfinite(mean).all()):
-            raise ValueError
-        return cls(
-            network.eval(),
-            about["network"],
-            params,
-            genres,
-            mean,
-            std,
-            temperature,
-            threshold,
-            candidate_limit,
-            dict(about["card"]),
-            tags=tags,
+    Examples
+    --------
+    >>> load_model("gtzan-cnn").genres[:3]
+    ('blues', 'classical', 'country')
+    """
+    folder = local_path(name_or_folder)
+    name = os.fspath(name_or_folder)
+    if Path(name).name == name and (MODELS / name / _CARD_FILE).is_file():
+        folder = MODELS / name  # the name of a model that ships precedes a folder's
+    if not (folder / _CARD_FILE).is_file():
+        shipped = sorted(card.parent.name for card in MODELS.glob(f"*/{_CARD_FILE}"))
+        raise ModelError(
+            f'There is no model "{name_or_folder}": name a folder that `genrekit train` '
+            f"made, or use {alternatives(shipped)}."
         )
+    with plain_os_errors("read", folder, ModelError):
+        text = (folder / _CARD_FILE).read_bytes()
+        weights = (folder / _WEIGHTS_FILE).read_bytes()
+    try:
+        model = _model_from(json.loads(text), weights)
+        if (folder / NEIGHBOURS_FILE).is_file():
+            known = load_neighbours(folder, model.weights_sha256)
+            model = replace(model, neighbours=known)
+        return model
+    except ModelError:
+        raise
+    except (*_DAMAGE, GenreKitError, SafetensorError) as error:
+        if lacks_memory(error):
+            raise
+        raise ModelError(
+            f"The model in {folder} is damaged or was not made by GenreKit: train it again."
+        ) from None
+
+
+def _model_from(about: Mapping[str, Any], weights: bytes) -> GenreModel:
+    import torch
+    from safetensors.torch import load as load_tensors
+
+    from genrekit.model.networks import build_network
+
+    if about["format"] != _FORMAT:
+        raise ModelError(
+            f"The model is of format {about['format']!r:.20}, this GenreKit reads {_FORMAT}: "
+            "update GenreKit or train the model again."
+        )
+    if hashlib.sha256(weights).hexdigest() != about["weights_sha256"]:
+        raise ModelError("The model's weights do not belong to its card: copy both files again.")
+    params = FeatureParams.from_dict(about["params"])
+    genres = tuple(str(genre) for genre in about["genres"])
+    tensors = load_tensors(weights)
+    mean, std = tensors.pop("mean").numpy(), tensors.pop("std").numpy()
+    tags = _tag_reference(tensors)
+    if len(set(genres)) != len(genres) or len(genres) < 2:
+        raise ValueError
+    # On no device: a card may ask for sizes beyond memory, and the weights bring their own.
+    with torch.device("meta"):
+        network = build_network(about["network"], params.shape, len(genres))
+    wanted = network.state_dict()
+    state = {k.removeprefix("network."): v for k, v in tensors.items()}
+    if any(wanted[k].dtype != v.dtype or not v.isfinite().all() for k, v in state.items()):
+        raise ValueError
+    network.load_state_dict(state, assign=True)
+    for array in (mean, std):
+        if array.shape != (params.coefficients,) or array.dtype != np.float32:
+            raise ValueError
+    temperature, threshold = float(about["temperature"]), float(about["threshold"])
+    candidate_limit = float(about.get("candidate_limit", 0))  # older models have none
+    in_range = 1e-6 < temperature < 1e6 and 0 <= threshold <= 1 and 0 <= candidate_limit <= 1
+    if not (in_range and (std > 0).all() and np.isfinite(mean).all()):
+        raise ValueError
+    return GenreModel(
+        network.eval(),
+        about["network"],
+        params,
+        genres,
+        mean,
+        std,
+        temperature,
+        threshold,
+        candidate_limit,
+        dict(about["card"]),
+        tags=tags,
+    )
 
 
 def _tag_reference(tensors: "dict[str, Tensor]") -> TagReference | None:

@@ -189,6 +189,13 @@ def evaluate(
         Of other datasets, recordings that the model was trained on are left out.
 
     Raise ModelError, DatasetError or SettingsError where the two or the split do not fit.
+
+    Examples
+    --------
+    >>> model, dataset = genrekit.load_model("my-model"), genrekit.Dataset.read("data.parquet")
+    >>> measured, worth = genrekit.evaluate(model, dataset)
+    >>> measured.part
+    'valid'
     """
     own = _section(model, "split")
     same_data = _section(model, "data").get("fingerprint") == dataset.sha256

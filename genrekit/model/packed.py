@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from genrekit.dataset.upload import UploadLimits, safe_name, unpack_zip
 from genrekit.errors import ModelError
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.verdicts import CONFIDENCE_WORDS
 from genrekit.system.files import plain_os_errors
 
@@ -82,7 +82,7 @@ def unpack_model(file: Path, folder: Path) -> GenreModel:
                 f"one {_CARD_FILE} and its {_WEIGHTS_FILE}."
             )
         try:
-            model = GenreModel.load(bundles[0])
+            model = load_model(bundles[0])
         except ModelError as error:
             raise ModelError(str(error).replace(f" in {bundles[0]}", "")) from None
         card: dict[str, Any] = {name: model.card.get(name) for name in _CARD}

@@ -130,6 +130,13 @@ class MLP:
     ------
     SettingsError
         A size is below 1, or the activation or initialiser is unknown.
+
+    Examples
+    --------
+    >>> network = genrekit.MLP(2, [5], 1, seed=1)
+    >>> step = network.step([0.3, 0.1], [0.4], learning_rate=0.1)
+    >>> bool(step.loss > 0)
+    True
     """
 
     def __init__(

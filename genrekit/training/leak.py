@@ -76,6 +76,14 @@ def leak_meter(
 
     Raise DatasetError if the dataset has no track names or is too small to be split, SettingsError
     if `runs` is out of range.
+
+    Examples
+    --------
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> for progress in genrekit.leak_meter(dataset, genrekit.TrainParams(epochs=1)):
+    ...     pass
+    >>> [bar.split for bar in progress.bars]
+    ['segment', 'track', 'artist']
     """
     params = params or TrainParams()
     check_whole("runs", runs, 1, 1000)

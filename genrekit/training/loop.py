@@ -28,7 +28,7 @@ from genrekit.dataset.splits import PARTS, Split
 from genrekit.errors import ModelError, SettingsError
 from genrekit.features.extraction import extract
 from genrekit.model.backbone import EVERYDAY_PARAMS, OTHER_FEATURES, Everyday
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.classical import Classical
 from genrekit.model.evaluation import Measurement, calibrate, measure
 from genrekit.model.neighbours import Neighbours
@@ -226,7 +226,7 @@ class Training:
     @staticmethod
     def _start_from_backbone(network: Everyday) -> TagReference | None:
         """Give a network the backbone of the model that ships; return the tags' reference."""
-        everyday = GenreModel.load("everyday")
+        everyday = load_model("everyday")
         assert isinstance(everyday.network, Everyday)
         network.backbone = everyday.network.backbone.to(network.head.weight.device)
         return everyday.tags
@@ -337,10 +337,15 @@ def train(dataset: Dataset, split: Split, params: TrainParams | None = None) -> 
 
     Examples
     --------
-    >>> training = train(dataset, by_track(dataset))            # doctest: +SKIP
-    >>> for epoch in training:                                  # doctest: +SKIP
-    ...     print(epoch.epoch, epoch.valid_accuracy)
-    >>> training.model().save("my-model")                       # doctest: +SKIP
+    >>> dataset = genrekit.Dataset.read("data.parquet")
+    >>> training = genrekit.train(
+    ...     dataset, genrekit.by_track(dataset), genrekit.TrainParams(epochs=2)
+    ... )
+    >>> for epoch in training:
+    ...     print(epoch.epoch, "of 2")
+    1 of 2
+    2 of 2
+    >>> training.model().save("trained")
     """
     return Training(dataset, split, params or TrainParams())
 

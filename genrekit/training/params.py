@@ -35,6 +35,11 @@ class TrainParams:
     ------
     SettingsError
         When made: another value is out of range.
+
+    Examples
+    --------
+    >>> genrekit.TrainParams(epochs=30).batch_size
+    32
     """
 
     network: str = "mlp"

@@ -28,7 +28,7 @@ from genrekit.audio.source import AudioInfo
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.features.extraction import FeatureParams, extract, split_segments
 from genrekit.model.activations import Activations, activations_of
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, load_model
 from genrekit.model.neighbours import Nearest
 from genrekit.model.verdicts import Verdict
 from genrekit.music.key import Key, find_key
@@ -232,7 +232,7 @@ def analyse(song: Song, model: ModelFile) -> SongResult:
 
 
 def judge(song: Song, model: ModelFile) -> Verdict:
-    """Return the verdict alone, as `GenreModel.classify_file` does."""
+    """Return the verdict alone, as `GenreModel.classify` does."""
     network = model.load()
     return network.judge(_decoded(song, network.params.sample_rate), song.max_seconds)
 
@@ -414,7 +414,7 @@ _songs: Final = SongCache(_SAMPLES_BYTES)
 
 @lru_cache(maxsize=_MODELS_KEPT)
 def _load(model: ModelFile) -> GenreModel:
-    return GenreModel.load(model.folder)
+    return load_model(model.folder)
 
 
 def _decoded(song: Song, rate: int) -> Decoded:

@@ -7,18 +7,15 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, clear_tags, ranked
 from genrekit.wording import alternatives
 
 __all__ = [
     "agreeing_segments",
     "candidates_in_words",
-    "clear_tags",
     "escape_formula",
-    "ranked",
     "report",
     "segment_rows",
     "summary_line",
@@ -29,11 +26,6 @@ __all__ = [
 
 _TAGS_IN_A_LINE: Final = 3
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return genres, or all outcomes, with their probabilities, the likeliest first."""
-    return sorted(probabilities.items(), key=lambda item: -item[1])
 
 
 def agreeing_segments(verdict: Verdict) -> int:
@@ -54,16 +46,11 @@ def candidates_in_words(verdict: Verdict) -> str:
     )
 
 
-def clear_tags(verdict: Verdict, most: int | None = None) -> list[str]:
-    """Return the song's clear tags, the strongest first, `most` of them at most."""
-    return [one.tag for one in verdict.sounds_like if one.clear][:most]
-
-
 def report(name: str, outcome: Verdict | str) -> dict[str, Any]:
     """Return one file's result, a verdict or the reason why there is none, as values for JSON."""
     if isinstance(outcome, str):
         return {"file": name, "error": outcome}
-    return {"file": name, **asdict(outcome)}
+    return {"file": name, **outcome.to_dict()}
 
 
 def summary_line(name: str, outcome: Verdict | str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from genrekit.app.kit import charts
 from genrekit.app.kit.clips import CLIPS
 from genrekit.audio.synth.chart import STYLES
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import MODELS, load_model
 from genrekit.model.verdicts import NO_MUSIC
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_a_genre_has_the_same_colour_whatever_stands_beside_it():
 
 def test_the_models_that_ship_know_only_genres_with_a_colour_of_their_own():
     for path in MODELS.glob("*/model.json"):
-        genres = GenreModel.load(path.parent).genres
+        genres = load_model(path.parent).genres
         assert len(set(charts.genre_colours(genres).values())) == len(genres)
         assert set(genres) <= {*GTZAN, "electronic"}
 

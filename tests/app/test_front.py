@@ -99,8 +99,12 @@ def test_a_school_may_show_the_app_in_its_page(monkeypatch):
 
 def test_the_policy_lets_no_script_in_but_the_servers_and_streamlits_own():
     parts = dict(part.split(" ", 1) for part in headers.policy(()).split("; "))
-    assert parts["default-src"] == "'self'"
-    assert "unsafe" not in parts["script-src"]
+    own = {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert {parts[name] for name in own} == {"'self'"}
+    assert parts["object-src"] == "'none'"
+    elsewhere = {source for some in parts.values() for source in some.split()}
+    assert {one for one in elsewhere if not one.startswith("'")} == {"blob:", "data:"}
+    assert "unsafe-inline" not in parts["script-src"]
     page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     inline = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert len(inline) == 1

@@ -16,7 +16,7 @@ from genrekit.app.kit import component
 from genrekit.app.kit.clips import CLIPS
 from genrekit.errors import AudioError
 from genrekit.isolation.pool import WorkerBusy
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, load_model
 from genrekit.verdict.analysis import ModelFile, Song, activations, analyse
 
 PARAMS = story.PARAMS
@@ -88,7 +88,7 @@ def test_the_layers_that_light_up_are_those_of_the_network_that_gives_the_verdic
 def test_what_the_page_says_of_the_model_is_true():
     html = Path(component.__file__).parents[1] / "browser" / "story.html"
     words = html.read_text("utf-8")
-    assert GenreModel.load(DEFAULT_MODEL).params == PARAMS
+    assert load_model(DEFAULT_MODEL).params == PARAMS
     assert f"{PARAMS.sample_rate:,} measurements a second" in words
     assert PARAMS.segment_seconds == 3
     assert "Three seconds of the picture" in words

@@ -20,7 +20,7 @@ from genrekit.app.jobs import queue
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import JobRefused, Jobs
 from genrekit.app.settings import Settings
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 
 QUICK = ["demo-data", "audio", "--tracks", "1", "--seconds", "1", "--progress", "json"]
 SLOW = ["demo-data", "audio", "--tracks", "500", "--seconds", "10", "--progress", "json"]
@@ -448,5 +448,5 @@ def test_training_stopped_early_keeps_the_model(make_jobs, demo_file):
     wait(lambda: not job.active)
     assert job.status == "done", job.log()
     epochs = [event for event in job.events() if event["type"] == "epoch"]
-    card = GenreModel.load(job.folder / "model").card
+    card = load_model(job.folder / "model").card
     assert card["training"]["kept_epoch"] == len(epochs) < 10000

@@ -22,7 +22,7 @@ from genrekit.app.settings import settings
 from genrekit.audio.synth.rendering import render
 from genrekit.errors import ModelError
 from genrekit.isolation.pool import WorkerBusy
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, load_model
 from genrekit.model.verdicts import Verdict
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import ModelFile
@@ -272,4 +272,4 @@ def test_the_verdict_on_samples_is_the_library_s():
     given = (samples * 32767).astype(np.int16)
     file = ModelFile.at(MODELS / DEFAULT_MODEL)
     verdict = analysis.judge_samples(given, 22050, file)
-    assert verdict == GenreModel.load(DEFAULT_MODEL).classify(given, sample_rate=22050)
+    assert verdict == load_model(DEFAULT_MODEL).classify(given, sample_rate=22050)

@@ -26,7 +26,7 @@ from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_segment
 from genrekit.features.extraction import FeatureParams
 from genrekit.isolation.pool import WorkerBusy
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, load_model
 from genrekit.model.packed import pack_model
 from genrekit.model.verdicts import CONFIDENCE_WORDS, Verdict
 from genrekit.training.loop import train
@@ -100,7 +100,7 @@ def test_the_verdict_is_the_library_s(app, own_model):
     content = jazz()
     at = upload(app(PAGE, model=own_model.id), ("my *song*.wav", content))
     assert not at.exception
-    verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
+    verdict = load_model(own_model.folder / "model").classify(content)
     assert len(verdict.segments) == 2
     shown = texts(at)
     assert f"{verdict.confidence:.0%}" in shown
@@ -111,7 +111,7 @@ def test_the_verdict_is_the_library_s(app, own_model):
 
 
 def test_the_verdict_comes_with_the_model_s_accuracy(app, own_model):
-    card = GenreModel.load(own_model.folder / "model").card
+    card = load_model(own_model.folder / "model").card
     shown = texts(example(app, own_model))
     assert card["split"]["worth"] in shown
     assert f"split by {card['split']['kind']}" in shown
@@ -141,7 +141,7 @@ def test_an_example_needs_no_file_and_its_settings_are_in_the_address(app, own_m
     at = example(app, own_model, style="reggae", take="7", length="9")
     assert at.header[0].value.endswith(r"reggae\-7\.wav")
     content = inputs._composed("reggae", 7, 9)
-    verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
+    verdict = load_model(own_model.folder / "model").classify(content)
     assert f"{agreeing_segments(verdict)} of 3 segments" in texts(at).replace("*", "")
 
 
@@ -153,7 +153,7 @@ def test_a_link_opens_a_clip_with_its_verdict(app, own_model, clip):
     shown = texts(at)
     assert clip.title in shown
     assert "Composed for GenreKit, played by a synthesiser" in shown
-    verdict = GenreModel.load(own_model.folder / "model").classify_file(clip.path.read_bytes())
+    verdict = load_model(own_model.folder / "model").classify(clip.path.read_bytes())
     assert f"{verdict.confidence:.0%}" in shown
     assert "OGG · 44.1 kHz · stereo" in shown
 
@@ -325,7 +325,7 @@ def test_an_unexpected_failure_shows_no_traceback(app, own_model, monkeypatch):
     def fail(*args, **kwargs):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(GenreModel, "classify", fail)
+    monkeypatch.setattr(GenreModel, "judge", fail)
     at = upload(app(PAGE, model=own_model.id), ("a.wav", jazz(4, seed=2)))
     assert "Something went wrong on our side" in texts(at)
     assert "secret" not in texts(at)
@@ -338,9 +338,9 @@ def test_several_files_make_a_table_with_the_library_s_verdicts(app, own_model):
     songs = [("a.wav", jazz(4)), ("b.wav", jazz(7, seed=3)), ("=1+1.wav", b"nothing at all, no")]
     at = upload(app(PAGE, model=own_model.id), *songs)
     table = at.dataframe[0].value
-    model = GenreModel.load(own_model.folder / "model")
+    model = load_model(own_model.folder / "model")
     for row, (_, content) in zip(range(2), songs, strict=False):
-        verdict = model.classify_file(content)
+        verdict = model.classify(content)
         assert table["verdict"][row] == (verdict.genre or "not sure")
         assert table["confidence"][row] == round(100 * verdict.confidence)
         assert table["segments"][row] == len(verdict.segments)
@@ -356,7 +356,7 @@ def test_the_json_to_download_is_the_command_line_s(own_model):
     good = Outcome(inputs.Sound("a.wav", song), analysis.analyse(song, model))
     bad = Outcome(inputs.Sound("b.wav", song), None, "It is empty.")
     first, second = json.loads(verdicts_json([good, bad]))
-    verdict = GenreModel.load(own_model.folder / "model").classify_file(content)
+    verdict = load_model(own_model.folder / "model").classify(content)
     assert first["file"] == "a.wav"
     assert first["probabilities"] == verdict.probabilities
     assert len(first["segments"]) == 1
@@ -527,7 +527,7 @@ def test_all_models_are_compared_with_their_accuracy(app, own_model):
     content = inputs._composed("jazz", 1, 15)
     for name in shipped:
         assert f"Built-in: {name}" in shown
-        verdict = GenreModel.load(name).classify_file(content)
+        verdict = load_model(name).classify(content)
         assert f"{verdict.confidence:.0%}" in shown or not verdict.probabilities
     assert "Each figure is worth what its split is worth" in shown
 

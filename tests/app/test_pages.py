@@ -13,7 +13,7 @@ from genrekit.app import session
 from genrekit.app.jobs.job import Job
 from genrekit.cli import commands, options
 from genrekit.features.presets import PRESETS
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.training.params import TrainParams
 
 
@@ -128,7 +128,7 @@ def test_train_page_trains_and_shows_the_exam(app, dataset_job):
     assert "of 9 held-out tracks right (95% interval" in texts(at)
     assert "of 36 held-out segments right (95% interval" in texts(at)
     assert "It has" in texts(at) or "It is" in texts(at)
-    model = GenreModel.load(job.folder / "model")
+    model = load_model(job.folder / "model")
     score = model.card["measured"]["track_accuracy"]
     assert [header.value for header in at.header] == [
         job.title,
@@ -175,7 +175,7 @@ def test_train_page_says_which_epoch_a_stop_keeps(app, dataset_job, kept, option
     assert names == ["accuracy", "loss"]
     button(at, f"Stop and keep the {kept} epoch").click().run()
     wait(lambda: not job.active)
-    training = GenreModel.load(job.folder / "model").card["training"]
+    training = load_model(job.folder / "model").card["training"]
     assert training["keep"] == kept
     assert training["epochs_run"] < 200
 
@@ -198,7 +198,7 @@ def test_train_page_fits_a_classifier_without_a_network(app, dataset_job, method
     assert [chart.proto.id.rpartition("-")[2] for chart in at.get("plotly_chart")] == ["confusion"]
     assert f"**{label}" in texts(at)
     assert "fitted to 84 of 84 training segments" in texts(at)
-    assert GenreModel.load(job.folder / "model").network_name == method
+    assert load_model(job.folder / "model").network_name == method
 
 
 def test_train_page_says_where_to_get_the_features_that_everyday_needs(app, dataset_job):

@@ -23,7 +23,7 @@ from genrekit.dataset.formats import export_dataset
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.presets import PRESETS
 from genrekit.model.backbone import EVERYDAY_PARAMS
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.training.params import TrainParams
 
 COMMANDS = ["demo-data", "preprocess", "export", "import", "train", "evaluate", "classify"]
@@ -271,7 +271,7 @@ def test_train_reports_progress(run, demo_file, tmp_path):
         "type", "epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "seconds"
     }  # fmt: skip
     assert done["type"] == "done"
-    model = GenreModel.load(tmp_path / "m")
+    model = load_model(tmp_path / "m")
     assert done["measured"] == json.loads(json.dumps(model.card["measured"]))
     assert model.card["split"]["kind"] == "artist"
     assert model.card["split"]["seed"] == 5
@@ -299,7 +299,7 @@ def test_an_interrupt_that_comes_while_the_model_is_saved_does_not_lose_it(
 
     monkeypatch.setattr(GenreModel, "save", interrupted)
     run("train", demo_file, "-o", tmp_path / "model", "--epochs", "1")
-    assert GenreModel.load(tmp_path / "model").card["training"]["epochs_run"] == 1
+    assert load_model(tmp_path / "model").card["training"]["epochs_run"] == 1
 
 
 def test_epochs_without_validation_print_no_figures_for_it(run, demo_file, tmp_path):

@@ -16,7 +16,7 @@ from genrekit.cli.options import parser
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import DatasetError
 from genrekit.features.presets import PRESETS
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_table_of_a_folders_verdicts(run, demo_bundle, demo_folder):
 def test_a_model_is_measured_on_a_folder_as_on_its_dataset(
     run, demo_bundle, demo_folder, demo_file, tmp_path
 ):
-    model = GenreModel.load(demo_bundle)
+    model = load_model(demo_bundle)
     with dataset_of(demo_folder, model.params) as made:
         assert made.sha256 == Dataset.read(demo_file).sha256
     other = tmp_path / "other"

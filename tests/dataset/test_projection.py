@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from genrekit.dataset.projection import genre_averages, segment_map, segment_summary
+from genrekit.dataset.projection import genre_averages, segment_map
+from genrekit.dataset.summary import segment_summary
 
 
 def test_the_map_equals_scikit_learn_up_to_signs(make_dataset):

@@ -9,7 +9,8 @@ import pytest
 import scipy.fft
 import scipy.signal
 
-from genrekit.errors import SettingsError
+from genrekit.audio.samples import resampled
+from genrekit.errors import AudioError, SettingsError
 from genrekit.features.extraction import (
     FeatureParams,
     dct_matrix,
@@ -145,10 +146,47 @@ def test_float64_and_integers_are_accepted():
     np.testing.assert_array_equal(mfcc(segments.astype(np.float64), COURSE), mfcc(segments, COURSE))
 
 
-@pytest.mark.parametrize("shape", [(66150,), (1, 66149), (1, 1, 66150)])
+@pytest.mark.parametrize("shape", [(1, 66149), (2, 100_000)])
 def test_segments_that_do_not_fit_are_refused(shape):
-    with pytest.raises(SettingsError, match=r"do not fit: give \(segments, (66150|samples)\)"):
+    sentence = r"do not fit: give \(segments, 66150\), .* or one channel, shape \(samples,\)"
+    with pytest.raises(SettingsError, match=sentence):
         extract(np.zeros(shape, np.float32), COURSE)
+
+
+# -- one sound of any length ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["course", "odd window", "not centred", "re maximum"])
+def test_a_whole_sound_has_librosas_features(name):
+    params = dataclasses.replace(PARAMS[name], kind="mfcc")
+    sound = np.concatenate([*signals(params, count=None), [0.1]]).astype(np.float32)
+    for kind in ("mfcc", "log_mel"):
+        like = dataclasses.replace(params, kind=kind)
+        ours = extract(sound, like, sample_rate=params.sample_rate)
+        np.testing.assert_allclose(ours, plain_librosa(sound, like), atol=TOLERANCE, rtol=0)
+
+
+def test_a_sound_of_another_rate_is_resampled_first():
+    sound = scipy.signal.chirp(np.arange(88200) / 44100, 100, 2, 3000).astype(np.float32)
+    expected = mfcc(resampled(sound, 44100, 22050))
+    np.testing.assert_array_equal(mfcc(sound, sample_rate=44100), expected)
+    np.testing.assert_array_equal(
+        split_segments(sound, COURSE, sample_rate=44100),
+        split_segments(resampled(sound, 44100, 22050)),
+    )
+
+
+def test_segments_have_the_rate_of_the_parameters():
+    segments = signals(COURSE, count=2)
+    np.testing.assert_array_equal(mfcc(segments, sample_rate=22050), mfcc(segments))
+    with pytest.raises(SettingsError, match="sample_rate is 44100"):
+        mfcc(segments, sample_rate=44100)
+
+
+def test_a_sound_shorter_than_a_window_is_refused():
+    assert mfcc(np.ones(2048)).shape == (5, 13)
+    with pytest.raises(AudioError, match=r"2,047 samples, less than a window \(2048\)"):
+        mfcc(np.ones(2047))
 
 
 # -- the pieces -------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ A fenced block is read by its first words:
   that follows it directly is what it prints, with ``...`` for anything.
 - ``python`` that begins with a comment that is a path is that file, and ``diff`` that begins with
   ``---`` and a path changes that file, in a copy of the project.
-- ``shell`` and blocks without a word hold commands: those of GenreKit have to be understood.
+- ``shell`` and blocks without a word hold commands: those of GenreKit have to be understood, and
+  those that need nothing from elsewhere are run.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from test_imports import APP_FLOORS, FLOORS
 from genrekit.app.kit.tour import STOPS
 from genrekit.audio.synth.demo import write_demo_dataset
 from genrekit.audio.synth.rendering import render
+from genrekit.cli.main import main
 from genrekit.cli.options import parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,19 +157,47 @@ def change(path: Path, diff: str) -> None:
     path.write_text(content, encoding="utf-8")
 
 
+def commands(page: Path) -> list[list[str]]:
+    """The commands of a guide, as words."""
+    text = "".join(block.text for block in blocks(page) if block.word in ("", "shell"))
+    lines = (re.split(" # | > ", line)[0] for line in text.replace("\\\n", " ").splitlines())
+    words = (shlex.split(line, comments=True) for line in lines)
+    return [command for command in words if command]
+
+
+def of_genrekit(page: Path) -> list[list[str]]:
+    """The arguments of a guide's GenreKit commands."""
+    starts = (["python", "-m", "genrekit"], ["genrekit"])
+    return [
+        command[len(start) :]
+        for command in commands(page)
+        for start in starts
+        if command[: len(start)] == start
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_are_understood(page):
-    for block in blocks(page):
-        if block.word in ("", "shell"):
-            for line in block.text.replace("\\\n", " ").splitlines():
-                words = shlex.split(line.split("#")[0])
-                if words[:1] == ["genrekit"]:
-                    words[:1] = ["python", "-m", "genrekit"]
-                if words[:3] == ["python", "-m", "genrekit"]:
-                    words = words[: words.index(">")] if ">" in words else words
-                    parser().parse_args(words[3:])  # exits where it does not understand
-                elif words[:1] == ["python"] and words[1].endswith(".py"):
-                    assert (ROOT / words[1]).is_file(), line
+    for arguments in of_genrekit(page):
+        parser().parse_args(arguments)  # exits where it does not understand
+    for command in commands(page):
+        if command[0] == "python" and command[1].endswith(".py"):
+            assert (ROOT / command[1]).is_file(), command
+
+
+def needs_nothing(arguments: list[str]) -> bool:
+    """Return whether a command needs neither another machine nor files of one's own."""
+    elsewhere = any("://" in word or word.startswith(("MEL", "TRACKS")) for word in arguments)
+    return arguments[0] != "app" and not elsewhere
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("page", [page for page in PAGES if of_genrekit(page)], ids=name)
+def test_commands_do_their_work(page, desk, monkeypatch, capsys):
+    monkeypatch.chdir(desk)
+    for arguments in filter(needs_nothing, of_genrekit(page)):
+        assert main(arguments) == 0, arguments
+        assert capsys.readouterr().out, arguments
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -24,7 +24,7 @@ from genrekit.dataset import (
 from genrekit.dataset.dataset import Dataset
 from genrekit.errors import AudioError, GenreKitError, SettingsError
 from genrekit.features import extraction, invert, trace
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.model.neighbours_file import load_neighbours
 from genrekit.system import remote
 from genrekit.verdict import analysis
@@ -143,12 +143,18 @@ def test_an_array_of_another_rate_is_judged_as_its_file(demo_model, rate):
     file = io.BytesIO()
     soundfile.write(file, song, int(rate), format="WAV", subtype="FLOAT")
     verdict = demo_model.classify(song, sample_rate=rate)
-    expected = demo_model.classify_file(file)
+    expected = demo_model.classify(file)
     assert len(verdict.segments) == len(expected.segments)
     assert verdict.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
 
 
-BAD_RATES = [None, "22050", 0, -8000, float("nan"), 1e9, [8000], True]
+def test_samples_without_a_rate_are_not_guessed_at(demo_model):
+    for samples in (SOUND, SOUND.tolist()):
+        with pytest.raises(SettingsError, match=r"give sample_rate too, such as sample_rate=22050"):
+            demo_model.classify(samples)
+
+
+BAD_RATES = ["22050", 0, -8000, float("nan"), 1e9, [8000], True]
 
 
 @pytest.mark.parametrize("rate", BAD_RATES)
@@ -168,7 +174,7 @@ def test_a_rate_that_is_none_is_refused(demo_model, rate):
 @pytest.mark.parametrize("seconds", [0, -0.5, float("nan"), float("inf"), "3", [3]])
 def test_a_length_that_is_none_is_refused(demo_model, seconds):
     for ask in (
-        lambda: demo_model.classify_file(b"RIFF", seconds),
+        lambda: demo_model.classify(b"RIFF", max_seconds=seconds),
         lambda: decoder.load_audio(b"RIFF", 8000, max_seconds=seconds),
         lambda: decoder.decode(b"RIFF", 8000, seconds),
     ):
@@ -198,8 +204,8 @@ SOUNDS += [io.StringIO("RIFF"), Closed(), Once(b"RIFF"), object(), "", "nul\0", 
 
 @pytest.mark.parametrize("source", SOUNDS, ids=lambda source: type(source).__name__)
 def test_a_sound_that_is_none_is_refused_in_plain_words(demo_model, tmp_path, source):
-    for ask in (decoder.load_audio, decoder.probe, demo_model.classify_file):
-        with pytest.raises(AudioError) as refused:
+    for ask in (decoder.load_audio, decoder.probe, demo_model.classify):
+        with pytest.raises((AudioError, SettingsError)) as refused:
             ask(source)
         assert str(refused.value).endswith(".")
 
@@ -236,7 +242,7 @@ def test_a_path_that_is_none_is_refused_in_plain_words(path, demo, demo_model, t
         inspection.Inspection((), (), ()).write,
         write_demo_dataset,
         lambda p: file_check.check_file(p, 1.0),
-        GenreModel.load,
+        load_model,
         demo_model.save,
         load_neighbours,
         analysis.ModelFile.at,

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "genrekit"
 HEAVY = (
     *("torch", "streamlit", "librosa", "numba", "scipy", "sklearn", "pyarrow", "soundfile"),
-    *("dask", "distributed", "fsspec"),
+    *("dask", "distributed", "fsspec", "onnx", "matplotlib"),
 )
 
 # The rooms of the house, floor by floor: a room imports only from floors above it in this list.
@@ -27,7 +27,7 @@ FLOORS = [
     {"dataset"},
     {"model"},
     {"training", "verdict"},
-    {"cli"},
+    {"cli", "plots"},
     {"app"},
 ]
 GROUND = {"errors", "wording", "ranges"}  # one room, though without a folder
@@ -227,11 +227,12 @@ TOOLS = [
 ]
 # Programs that are run, and what other packages need beside them.
 NOT_IMPORTED = {
-    *("build", "codespell", "cyclonedx-bom", "dask", "mypy", "pytest-timeout", "ruff"),
-    "setuptools",
+    *("build", "codespell", "cyclonedx-bom", "dask", "ipykernel", "mypy", "pytest-timeout"),
+    *("ruff", "setuptools"),
 }
 # Declared for what is to come.
 NOT_YET_IMPORTED = {"scikit-learn"}
+EXTRAS = ("requirements-cluster.txt", "requirements-onnx.txt", "requirements-plots.txt")
 
 
 def declared(*names):
@@ -263,8 +264,8 @@ def packages_of(module):
 @pytest.mark.parametrize(
     ("files", "requirements"),
     [
-        (PRODUCT, ("requirements.txt", "requirements-cluster.txt")),
-        (TOOLS, ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")),
+        (PRODUCT, ("requirements.txt", *EXTRAS)),
+        (TOOLS, ("requirements.txt", *EXTRAS, "requirements-dev.txt")),
     ],
     ids=["product", "tools"],
 )
@@ -277,22 +278,30 @@ def test_each_package_that_is_imported_is_declared(files, requirements):
     assert not lacking, f"declare them in {requirements[-1]}"
 
 
-def test_only_the_cluster_needs_its_own_packages():
-    own = declared("requirements-cluster.txt")
+@pytest.mark.parametrize(
+    ("extra", "files"),
+    [
+        ("requirements-cluster.txt", {"cluster.py", "remote.py"}),
+        ("requirements-onnx.txt", {"onnx_export.py", "onnx_layers.py"}),
+        ("requirements-plots.txt", {"figures.py"}),
+    ],
+)
+def test_only_those_who_ask_need_the_packages_of_an_extra(extra, files):
+    own = declared(extra)
     importers = [files for name, files in third_party(PRODUCT).items() if packages_of(name) & own]
-    assert set().union(*importers) == {"cluster.py", "remote.py"}
+    assert set().union(*importers) == files
 
 
 def test_each_package_that_is_declared_is_imported():
     used = {one for name in third_party([*PRODUCT, *TOOLS]) for one in packages_of(name)}
-    every = declared("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    every = declared("requirements.txt", *EXTRAS, "requirements-dev.txt")
     assert every - used - NOT_IMPORTED == set()
     of_the_product = {one for name in third_party(PRODUCT) for one in packages_of(name)}
     assert declared("requirements.txt") - of_the_product <= NOT_YET_IMPORTED
 
 
 def test_a_package_is_declared_once_and_with_its_version():
-    names = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    names = ("requirements.txt", *EXTRAS, "requirements-dev.txt")
     lines = [line for name in names for line in (REPOSITORY / name).read_text().splitlines()]
     packages = [line for line in lines if line[:1] not in "#-"]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9.]+", line) for line in packages)

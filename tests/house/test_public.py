@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).resolve().parents[2] / "genrekit"
 
 # The names that people use. A name appears or goes here in the same change as in the changelog.
 FACE = """
-Dataset Degradation FeatureParams GenreKitError GenreModel MLP TrainParams Verdict __version__
-build_dataset by_artist by_segment by_track degrade evaluate export_dataset hz_to_mel
-import_dataset inspect_folder leak_meter load_audio log_mel make_split mel_filterbank mel_to_hz
-mfcc neuron probe render split_segments train write_demo_dataset
+Dataset Degradation FeatureParams GenreClassifier GenreKitError GenreModel MLP TrainParams Verdict
+__version__ build_dataset by_artist by_segment by_track degrade evaluate export_dataset export_model
+hz_to_mel import_dataset inspect_folder leak_meter load_audio load_model log_mel make_split
+mel_filterbank mel_to_hz mfcc neuron plot_confusion plot_mel_filterbank plot_mfcc plot_verdict probe
+render split_segments train write_demo_dataset
 """.split()
 FACES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).parent.parts)

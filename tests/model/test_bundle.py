@@ -21,7 +21,7 @@ from genrekit.errors import AudioError, ModelError
 from genrekit.features.extraction import extract, mfcc, split_segments
 from genrekit.model import bundle as module
 from genrekit.model.backbone import EVERYDAY_PARAMS
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel, load_model
 from genrekit.model.metrics import softmax
 from genrekit.model.neighbours import Neighbours
 from genrekit.model.networks import build_network
@@ -170,11 +170,11 @@ def test_every_format_gets_the_same_verdict(untrained, suffix, tmp_path):
     samples = music(48000, 3.2, 2)
     path = tmp_path / f"song{suffix}"
     path.write_bytes(encoded(samples, 48000, suffix))
-    verdict = untrained.classify_file(path)
+    verdict = untrained.classify(path)
     expected = untrained.classify(load_audio(path, 8000), sample_rate=8000)
     assert_alike(verdict, expected)
     assert len(verdict.segments) == 3
-    wav = untrained.classify_file(encoded(samples, 48000, ".wav"))
+    wav = untrained.classify(encoded(samples, 48000, ".wav"))
     assert verdict.genre == wav.genre
     for genre in GENRES:
         assert verdict.probabilities[genre] == pytest.approx(wav.probabilities[genre], abs=0.1)
@@ -183,15 +183,15 @@ def test_every_format_gets_the_same_verdict(untrained, suffix, tmp_path):
 def test_only_the_start_of_a_long_song_is_judged(untrained, song):
     file = io.BytesIO()
     soundfile.write(file, np.tile(song, 3), 8000, format="WAV", subtype="FLOAT")
-    verdict = untrained.classify_file(file, max_seconds=6)
+    verdict = untrained.classify(file, max_seconds=6)
     assert len(verdict.segments) == 6
     assert verdict.note == "Only the first 6 seconds were heard."
-    whole = untrained.classify_file(file, max_seconds=10.2)
+    whole = untrained.classify(file, max_seconds=10.2)
     assert len(whole.segments) == 10
     assert whole.note == ""
-    one = untrained.classify_file(file, max_seconds=9).with_note("Only the first minute was heard.")
+    one = untrained.classify(file, max_seconds=9).with_note("Only the first minute was heard.")
     assert one.note.endswith(" Only the first minute was heard.")
-    unsure = dataclasses.replace(untrained, threshold=1.0).classify_file(file, max_seconds=6)
+    unsure = dataclasses.replace(untrained, threshold=1.0).classify(file, max_seconds=6)
     assert unsure.genre is None
     assert unsure.note.endswith(". Only the first 6 seconds were heard.")
 
@@ -199,7 +199,7 @@ def test_only_the_start_of_a_long_song_is_judged(untrained, song):
 @pytest.mark.parametrize("content", [b"", b"no music", b"RIFF" + bytes(40)])
 def test_files_without_audio(untrained, content):
     with pytest.raises(AudioError):
-        untrained.classify_file(content)
+        untrained.classify(content)
 
 
 # -- bundles ----------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_loaded_model_equals_the_saved_one(demo_model, demo, tmp_path):
         "neighbours.safetensors",
         "weights.safetensors",
     ]
-    loaded = GenreModel.load(folder)
+    loaded = load_model(folder)
     assert_alike(loaded.probabilities(demo.features), demo_model.probabilities(demo.features))
     kept = demo_model.network.state_dict()
     assert all(
@@ -228,7 +228,7 @@ def test_a_loaded_model_equals_the_saved_one(demo_model, demo, tmp_path):
 
 
 def test_saving_again_writes_the_same_bytes(demo_bundle, tmp_path):
-    GenreModel.load(demo_bundle).save(tmp_path / "again")
+    load_model(demo_bundle).save(tmp_path / "again")
     for name in ("model.json", "weights.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (demo_bundle / name).read_bytes()
 
@@ -237,13 +237,13 @@ def test_numbers_beyond_json_are_left_out(untrained, tmp_path):
     untrained.save(tmp_path)
     text = (tmp_path / "model.json").read_text()
     assert "NaN" not in text
-    assert GenreModel.load(tmp_path).card["history"] == [{"valid_loss": None}]
+    assert load_model(tmp_path).card["history"] == [{"valid_loss": None}]
 
 
 def test_names_of_all_kinds(untrained, tmp_path):
     odd = dataclasses.replace(untrained, genres=("Drum & Bass", "東京", "it's"))
     odd.save(tmp_path / "größe 'x'")
-    assert GenreModel.load(str(tmp_path / "größe 'x'")).genres == odd.genres
+    assert load_model(str(tmp_path / "größe 'x'")).genres == odd.genres
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def edit(bundle, about=None, tensors=None, weights=None):
 
 def test_an_edited_card_loads(bundle):
     edit(bundle)
-    assert GenreModel.load(bundle).genres == GENRES
+    assert load_model(bundle).genres == GENRES
 
 
 def params_of(card, **values):
@@ -316,7 +316,7 @@ def params_of(card, **values):
 def test_damaged_cards(bundle, about, match):
     edit(bundle, about)
     with pytest.raises(ModelError, match=match):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_damaged_cards(bundle, about, match):
 def test_incomplete_cards(bundle, key):
     edit(bundle, lambda c: {k: v for k, v in c.items() if k != key})
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 def without(key):
@@ -361,7 +361,7 @@ def with_(key, change):
 def test_damaged_weights_with_the_right_hash(bundle, tensors):
     edit(bundle, tensors=tensors)
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit: train it again"):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 class Evil:
@@ -391,7 +391,7 @@ def pickled():
 def test_weights_that_are_not_safetensors(bundle, weights):
     edit(bundle, weights=weights)
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit"):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, -1])
@@ -400,7 +400,7 @@ def test_truncated_weights(bundle, kept):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept) if kept == 0.5 else kept])
     with pytest.raises(ModelError, match="weights do not belong to its card: copy both files"):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 def test_nothing_is_ever_unpickled(bundle, monkeypatch):
@@ -409,16 +409,16 @@ def test_nothing_is_ever_unpickled(bundle, monkeypatch):
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, lambda *_, **__: pytest.fail("unpickled"))
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
-    assert GenreModel.load(bundle).genres == GENRES
+    assert load_model(bundle).genres == GENRES
 
 
 def test_folders_without_a_model(bundle, tmp_path, untrained, monkeypatch):
     for place in ("nowhere", tmp_path, bundle / "model.json", tmp_path / "no", ""):
         with pytest.raises(ModelError, match=r"There is no model .*genrekit train"):
-            GenreModel.load(place)
+            load_model(place)
     (bundle / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="cannot be read: there is no such file"):
-        GenreModel.load(bundle)
+        load_model(bundle)
     file = tmp_path / "file"
     file.touch()
     for place in (file, file / "x"):
@@ -513,7 +513,7 @@ def test_what_is_no_music_has_no_clear_tag(tagged, is_music):
 
 
 def test_the_tables_of_the_tags_are_saved_and_loaded(tagged, tagged_bundle):
-    loaded = GenreModel.load(tagged_bundle)
+    loaded = load_model(tagged_bundle)
     np.testing.assert_array_equal(loaded.tags.songs, tagged.tags.songs)
     np.testing.assert_array_equal(loaded.tags.segments, tagged.tags.segments)
 
@@ -539,14 +539,14 @@ def test_the_tables_of_the_tags_are_saved_and_loaded(tagged, tagged_bundle):
 def test_damaged_tables_of_the_tags(tagged_bundle, table, change):
     edit(tagged_bundle, tensors=with_(table, change))
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit: train it again"):
-        GenreModel.load(tagged_bundle)
+        load_model(tagged_bundle)
 
 
 @pytest.mark.parametrize("table", ["tags.songs", "tags.segments"])
 def test_one_table_of_the_tags_without_the_other(tagged_bundle, table):
     edit(tagged_bundle, tensors=without(table))
     with pytest.raises(ModelError, match="damaged"):
-        GenreModel.load(tagged_bundle)
+        load_model(tagged_bundle)
 
 
 # -- no music, and candidates --------------------------------------------------------------------
@@ -593,12 +593,12 @@ SHIPPED = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
 
 def test_the_default_model_ships():
     assert {DEFAULT_MODEL, "gtzan-cnn", "course-mlp"} <= set(SHIPPED)
-    assert GenreModel.load().weights_sha256 == GenreModel.load(DEFAULT_MODEL).weights_sha256
+    assert load_model().weights_sha256 == load_model(DEFAULT_MODEL).weights_sha256
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_model_that_ships_can_judge(name):
-    model = GenreModel.load(name)
+    model = load_model(name)
     verdict = model.classify(music(22050, 4).mean(axis=1), sample_rate=22050)
     assert 1 - NOTICEABLE <= sum(verdict.outcomes.values()) <= 1 + 1e-5
     params = model.params
@@ -608,7 +608,7 @@ def test_a_model_that_ships_can_judge(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_model_that_ships_is_small_and_measured_and_knows_its_training_music(name):
-    model = GenreModel.load(name)
+    model = load_model(name)
     assert sum(file.stat().st_size for file in (MODELS / name).iterdir()) <= 8e6
     assert model.neighbours is not None
     card = model.card
@@ -620,8 +620,8 @@ def test_a_model_that_ships_is_small_and_measured_and_knows_its_training_music(n
 def test_a_name_precedes_a_folder_of_that_name(bundle, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bundle.rename(tmp_path / DEFAULT_MODEL)
-    assert len(GenreModel.load(DEFAULT_MODEL).genres) > len(GENRES)
-    assert GenreModel.load(f"./{DEFAULT_MODEL}").genres == GENRES
+    assert len(load_model(DEFAULT_MODEL).genres) > len(GENRES)
+    assert load_model(f"./{DEFAULT_MODEL}").genres == GENRES
 
 
 @pytest.mark.parametrize("temperature", [1e-320, 1e7])
@@ -630,7 +630,7 @@ def test_a_temperature_beyond_reason_is_damage(bundle, temperature):
     about = json.loads(path.read_text())
     path.write_text(json.dumps(about | {"temperature": temperature}))
     with pytest.raises(ModelError, match="damaged"):
-        GenreModel.load(bundle)
+        load_model(bundle)
 
 
 def test_infinite_outputs_are_refused(untrained, song):

@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from genrekit.errors import ModelError
 from genrekit.features.extraction import FeatureParams
 from genrekit.model import classical as module
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.classical import NearestNeighbours, SupportVectors
 from genrekit.model.networks import build_network
 
@@ -144,7 +144,7 @@ def model(request, demo):
 
 def test_a_loaded_model_equals_the_saved_one(model, demo, tmp_path):
     model.save(tmp_path)
-    loaded = GenreModel.load(tmp_path)
+    loaded = load_model(tmp_path)
     np.testing.assert_array_equal(loaded.logits(demo.features), model.logits(demo.features))
     assert loaded.weights_sha256 == model.weights_sha256
     assert not loaded.network.training
@@ -196,7 +196,7 @@ def test_arrays_that_do_not_fit_each_other(model, key, harm, tmp_path):
         tensors[f"network.{key}"] = harm(array)
     change(tmp_path, tensors)
     with pytest.raises(ModelError, match="damaged or was not made by GenreKit: train it again"):
-        GenreModel.load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_more_mfccs_than_bands_are_refused_before_they_fill_the_memory(model, tmp_path):
@@ -206,7 +206,7 @@ def test_more_mfccs_than_bands_are_refused_before_they_fill_the_memory(model, tm
     wide["head.vectors"] = (len(tensors["network.head.weights"]), 10_000)
     change(tmp_path, tensors | {f"network.{k}": torch.ones(size) for k, size in wide.items()})
     with pytest.raises(ModelError, match="damaged"):
-        GenreModel.load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_outputs_beyond_numbers_are_refused(model, demo, tmp_path):
@@ -214,4 +214,4 @@ def test_outputs_beyond_numbers_are_refused(model, demo, tmp_path):
     tensors = load((tmp_path / "weights.safetensors").read_bytes())
     change(tmp_path, tensors | {"network.head.weights": tensors["network.head.weights"] - 3e38})
     with pytest.raises(ModelError, match="not finite, so its weights are damaged"):
-        GenreModel.load(tmp_path).logits(demo.features)
+        load_model(tmp_path).logits(demo.features)

@@ -6,13 +6,13 @@ import pytest
 from genrekit.audio.encode import wav_bytes
 from genrekit.errors import AudioError, ModelError
 from genrekit.model.activations import MOMENTS, activations_of
-from genrekit.model.bundle import DEFAULT_MODEL, MODELS, GenreModel
+from genrekit.model.bundle import DEFAULT_MODEL, MODELS, load_model
 from genrekit.verdict.analysis import ModelFile, Song, activations
 
 
 @pytest.fixture(scope="module")
 def model():
-    return GenreModel.load(DEFAULT_MODEL)
+    return load_model(DEFAULT_MODEL)
 
 
 def features(model, segments):
@@ -80,6 +80,6 @@ def test_a_song_shorter_than_a_segment_is_refused():
 
 
 def test_other_networks_are_refused(model):
-    other = GenreModel.load("course-mlp")
+    other = load_model("course-mlp")
     with pytest.raises(ModelError, match="network mlp is not drawn"):
         activations_of(other, np.zeros((1, *other.params.shape), np.float32))

@@ -15,7 +15,7 @@ from genrekit.dataset.splits import by_track
 from genrekit.errors import DatasetError, ModelError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.model import familiarity
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.familiarity import UNLIKE
 from genrekit.model.neighbours_file import NEIGHBOURS_FILE, load_neighbours, save_neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
@@ -407,7 +407,7 @@ def test_a_round_trip_in_the_bundle(demo_model, demo, tmp_path):
         NEIGHBOURS_FILE,
         "weights.safetensors",
     ]
-    back = GenreModel.load(tmp_path).neighbours
+    back = load_model(tmp_path).neighbours
     for part in ("embedding_space", "timbre_space", "fingerprints"):
         for name, before in vars(getattr(known, part)).items():
             after = getattr(getattr(back, part), name)
@@ -422,7 +422,7 @@ def test_a_round_trip_in_the_bundle(demo_model, demo, tmp_path):
     replace(demo_model, neighbours=None).save(
         tmp_path
     )  # one without neighbours leaves none of another's behind
-    assert GenreModel.load(tmp_path).neighbours is None
+    assert load_model(tmp_path).neighbours is None
 
 
 def test_neighbours_of_other_weights_are_refused_with_the_model(plain, fitted, tmp_path):

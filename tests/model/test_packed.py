@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from genrekit.errors import DatasetError, GenreKitError, ModelError
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.model.packed import pack_model, unpack_model
 
 
 def test_a_model_comes_back_as_it_was(demo_bundle, demo_model, demo, tmp_path):
     (tmp_path / "my.zip").write_bytes(pack_model(demo_bundle))
     unpack_model(tmp_path / "my.zip", tmp_path / "model")
-    back = GenreModel.load(tmp_path / "model")
+    back = load_model(tmp_path / "model")
     assert (back.logits(demo.features) == demo_model.logits(demo.features)).all()
-    assert back.card["measured"] == GenreModel.load(demo_bundle).card["measured"]
+    assert back.card["measured"] == load_model(demo_bundle).card["measured"]
     assert back.neighbours is not None
     worth = back.card["split"]["worth"]
     assert worth.startswith("Fair: no track stands on both sides of the split.")
@@ -85,7 +85,7 @@ def test_a_card_that_pages_cannot_show_is_refused(demo_bundle, tmp_path, change)
     ],
 )
 def test_figures_that_cannot_be_are_refused(demo_bundle, tmp_path, name, value):
-    measured = GenreModel.load(demo_bundle).card["measured"]
+    measured = load_model(demo_bundle).card["measured"]
     path = zipped(tmp_path, demo_bundle, {}, measured=measured | {name: value})
     with pytest.raises(ModelError, match="card is damaged, or not by GenreKit"):
         unpack_model(path, tmp_path / "model")

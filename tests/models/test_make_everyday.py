@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from genrekit.audio.synth.rendering import render
 from genrekit.model.backbone import EVERYDAY_PARAMS, Backbone
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from models import make_everyday
 from models.pretraining import head, songs, windows
 from models.pretraining.distil import Distillation, DistilParams
@@ -172,12 +172,12 @@ def test_all_steps_give_a_bundle(music, work, tmp_path, monkeypatch, capsys):
     given = ("--songs", music, "--tracks", tracks, "--outside", music)
     stored = ("--stored-tags", tmp_path / "tags.npz", "--test-tags", tmp_path / "tags.npz")
     assert step(monkeypatch, "head", *where, *given, *stored) == 0
-    model = GenreModel.load(tmp_path / "everyday")
+    model = load_model(tmp_path / "everyday")
     assert model.card["gtzan_train_by_artist_folds"]["songs"] == 7
     assert model.card["outside_by_artist_folds"]["songs"] == 9
     assert model.card["measured"]["tracks"] == 2
     assert "Universitat Pompeu Fabra" in (tmp_path / "everyday/LICENSE-musicnn.txt").read_text()
-    verdict = model.classify_file(music / "metal" / "metal.00001.wav")
+    verdict = model.classify(music / "metal" / "metal.00001.wav")
     assert max(verdict.probabilities, key=verdict.probabilities.get) == "metal"
     assert verdict.sounds_like
     student = load_file(work / "student.safetensors")

@@ -324,7 +324,7 @@ def test_a_song_that_exhausts_memory_fails_alone(demo_bundle, monkeypatch, capsy
             raise MemoryError
         return Verdict("jazz", 0.9, {"jazz": 0.9, "rock": 0.1}, (), "")
 
-    monkeypatch.setattr(GenreModel, "classify_file", judge)
+    monkeypatch.setattr(GenreModel, "classify", judge)
     assert main(["classify", "long.wav", "a.wav", "--model", str(demo_bundle)]) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"long.wav: failed. {memory.NOT_ENOUGH}"

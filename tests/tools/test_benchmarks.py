@@ -12,7 +12,7 @@ from benchmarks.speed.compare import DisagreementError, compare, machine, proces
 from benchmarks.speed.mlp import mlp
 from benchmarks.speed.training import training
 from genrekit.audio.synth.rendering import render
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 
 # librosa's way to open files imports modules that Python 3.13 no longer has.
 pytestmark = [
@@ -56,7 +56,7 @@ def test_both_ways_of_classifying_agree(tmp_path):
     song = tmp_path / "song.wav"
     soundfile.write(song, render("jazz", seed=1, seconds=7), 22050)
     bundle = cold._tiny_model(tmp_path)
-    verdict = GenreModel.load(bundle).classify_file(song)
+    verdict = load_model(bundle).classify(song)
     ours = json.dumps([{"probabilities": verdict.probabilities}])
     theirs = cold.straightforward(song, bundle)
     assert "probabilities" in cold.check(ours, json.dumps(theirs))

@@ -15,7 +15,7 @@ from examples import mix, score
 from examples.pieces import PIECES, compose
 from examples.score import Mix, Note, Part, Piece
 from genrekit.app.kit.clips import CLIPS, FOLDER
-from genrekit.model.bundle import MODELS, GenreModel
+from genrekit.model.bundle import MODELS, load_model
 from genrekit.model.verdicts import confidence_in_words
 
 NAMES = [clip.name for clip in CLIPS]
@@ -282,8 +282,8 @@ def test_sound_survives_encoding():
 
 
 def test_no_shipped_model_is_very_sure_of_a_wrong_genre():
-    for model in (GenreModel.load(card.parent) for card in MODELS.glob("*/model.json")):
+    for model in (load_model(card.parent) for card in MODELS.glob("*/model.json")):
         for clip in CLIPS:
-            verdict = model.classify_file(clip.path)
+            verdict = model.classify(clip.path)
             if confidence_in_words(verdict.confidence) == "very sure":
                 assert verdict.genre in (None, clip.name), clip.name

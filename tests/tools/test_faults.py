@@ -18,7 +18,7 @@ from genrekit.dataset.formats import export_dataset, import_dataset
 from genrekit.dataset.inspection import Inspection
 from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
 from genrekit.errors import AudioError, DatasetError, GenreKitError, ModelError
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_unknown_formats(value, demo_bundle, demo_file, tmp_path):
     card = json.loads((model / "model.json").read_text())
     (model / "model.json").write_text(json.dumps(card | {"format": value}))
     tries = {
-        ModelError: lambda: GenreModel.load(model),
+        ModelError: lambda: load_model(model),
         DatasetError: lambda: Inspection.from_dict({"format": value}),
         GenreKitError: lambda: Dataset.from_card({"format": value}),
     }

@@ -9,7 +9,7 @@ from sklearn.svm import SVC
 from genrekit.dataset.dataset import Dataset
 from genrekit.dataset.splits import by_segment, by_track
 from genrekit.errors import ModelError, SettingsError
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.training import loop as module
 from genrekit.training.leak import leak_meter
 from genrekit.training.loop import Training, train
@@ -49,7 +49,7 @@ def test_one_round_a_card_and_neighbours(data, split, name, tmp_path):
     }
     assert model.card["measured"]["segment_accuracy"] == pytest.approx(stats.valid_accuracy)
     model.save(tmp_path)
-    loaded = GenreModel.load(tmp_path)
+    loaded = load_model(tmp_path)
     nearest = loaded.nearest(data.features[split.train[:4]])
     assert nearest.tracks[0].track == data.tracks[split.train[0]]
     assert len(list(training)) == 0

@@ -13,7 +13,7 @@ from genrekit.dataset.splits import by_segment, by_track
 from genrekit.errors import SettingsError
 from genrekit.features.extraction import extract
 from genrekit.model.backbone import EVERYDAY_PARAMS, Backbone
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import load_model
 from genrekit.training import loop as module
 from genrekit.training.loop import train
 from genrekit.training.params import NETWORK_DEFAULTS, TrainParams
@@ -57,7 +57,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def shipped():
-    return GenreModel.load("everyday")
+    return load_model("everyday")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_what_probabilities_lack_of_one_is_no_music(trained, data):
 
 def test_a_model_comes_back_from_its_bundle(trained, data, tmp_path):
     trained.save(tmp_path)
-    loaded = GenreModel.load(tmp_path)
+    loaded = load_model(tmp_path)
     assert loaded.weights_sha256 == trained.weights_sha256 == trained.neighbours.weights_sha256
     rows = np.arange(4)
     expected = trained.probabilities(data.features, rows)

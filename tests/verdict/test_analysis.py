@@ -18,7 +18,7 @@ from genrekit.audio.synth.rendering import render
 from genrekit.dataset.splits import by_track
 from genrekit.errors import AudioError
 from genrekit.features.extraction import FeatureParams, split_segments
-from genrekit.model.bundle import GenreModel
+from genrekit.model.bundle import GenreModel, load_model
 from genrekit.model.neighbours_file import save_neighbours
 from genrekit.model.neighbours_fit import fit_neighbours
 from genrekit.model.networks import build_network
@@ -73,7 +73,7 @@ def decodings(monkeypatch):
 
 def test_the_verdict_is_that_of_the_library(song, model):
     result = analysis.analyse(song, model)
-    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert_alike(result.verdict, load_model(model.folder).classify(song.content))
     assert result.seconds == pytest.approx(7.5)
     assert (result.info.container, result.info.channels, result.rate) == ("wav", 1, RATE)
     assert not result.cut
@@ -89,7 +89,7 @@ def test_a_song_whose_channels_cancel_is_classified_with_a_note(model):
     assert result.picture.values.max() == 255
     note = "Its channels cancel each other out, so only the loudest was heard."
     assert result.verdict.note == f"{plain.verdict.note} {note}".strip()
-    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content))
+    assert_alike(result.verdict, load_model(model.folder).classify(song.content))
 
 
 def test_segment_probabilities_are_those_of_the_library(model):
@@ -105,7 +105,7 @@ def test_only_the_start_of_a_long_song_is_analysed_and_the_note_says_so(song, mo
     assert result.cut
     assert result.seconds == 3
     assert len(result.verdict.segments) == 3
-    assert_alike(result.verdict, GenreModel.load(model.folder).classify_file(song.content, 3.0))
+    assert_alike(result.verdict, load_model(model.folder).classify(song.content, max_seconds=3.0))
     assert "Only the first 3 seconds were heard." in result.verdict.note
 
 
@@ -168,7 +168,7 @@ def test_a_retrained_model_is_loaded_again(demo_model, tmp_path):
     assert first.load() is first.load()
     changed = replace(first, changed=first.changed + 1)
     assert changed.load() is not first.load()
-    assert first.card()["split"] == GenreModel.load(tmp_path).card["split"]
+    assert first.card()["split"] == load_model(tmp_path).card["split"]
     assert ModelFile.at(tmp_path / "nowhere").card() == {}
 
 
@@ -265,7 +265,7 @@ def test_without_a_degradation_the_verdict_holds(song, model):
 def test_the_models_input_is_degraded(song, model):
     stress = Degradation(noise_db=0, level_db=-10)
     test = analysis.stress_test(song, model, stress)
-    network = GenreModel.load(model.folder)
+    network = load_model(model.folder)
     samples = analysis.degrade(load_audio(song.content, RATE), RATE, stress)
     assert_alike(test.after, network.classify(samples, sample_rate=RATE))
     assert test.after.probabilities != test.before.probabilities

@@ -13,12 +13,11 @@ from genrekit.audio.synth.rendering import render
 from genrekit.cli.main import main
 from genrekit.errors import AudioError
 from genrekit.model.tags import SoundsLike
-from genrekit.model.verdicts import SegmentVerdict, Verdict
+from genrekit.model.verdicts import SegmentVerdict, Verdict, clear_tags
 from genrekit.verdict.analysis import ModelFile, Song, judge
 from genrekit.verdict.report import (
     agreeing_segments,
     candidates_in_words,
-    clear_tags,
     report,
     segment_rows,
     summary_line,

@@ -10,9 +10,9 @@ from genrekit.app.classify.overview import worth
 from genrekit.app.classify.questions import ask
 from genrekit.app.kit.widgets import escape, show_error
 from genrekit.errors import GenreKitError
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, ranked
 from genrekit.verdict import analysis
-from genrekit.verdict.report import agreeing_segments, candidates_in_words, ranked
+from genrekit.verdict.report import agreeing_segments, candidates_in_words
 from genrekit.wording import agree, counted
 
 __all__ = ["agreement", "show"]

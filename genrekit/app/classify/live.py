@@ -13,9 +13,9 @@ from genrekit.app.kit.component import component
 from genrekit.app.kit.inputs import offer_change
 from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, clear_tags
 from genrekit.verdict import analysis
-from genrekit.verdict.report import candidates_in_words, clear_tags
+from genrekit.verdict.report import candidates_in_words
 from genrekit.wording import counted
 
 __all__ = ["listen", "show"]

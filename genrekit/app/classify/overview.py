@@ -18,15 +18,13 @@ from genrekit.app.kit.widgets import download, escape, show_error
 from genrekit.audio.synth.demo import COMPOSED
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import NOTICEABLE, Verdict, confidence_in_words
+from genrekit.model.verdicts import NOTICEABLE, Verdict, clear_tags, confidence_in_words, ranked
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
     agreeing_segments,
     candidates_in_words,
-    clear_tags,
     escape_formula,
-    ranked,
     table_row,
     to_csv,
 )

@@ -17,9 +17,8 @@ import numpy as np
 from genrekit.app.kit.charts import NEGATIVE, POSITIVE, outcome_colours
 from genrekit.app.kit.component import component
 from genrekit.model.tags import CLEAR
-from genrekit.model.verdicts import NO_MUSIC, SegmentVerdict, Verdict
+from genrekit.model.verdicts import NO_MUSIC, SegmentVerdict, Verdict, ranked
 from genrekit.verdict.analysis import Explanation, SongResult
-from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
 
 __all__ = ["WHOLE", "cell_edges", "evidence_player"]

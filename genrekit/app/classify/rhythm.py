@@ -10,10 +10,9 @@ from genrekit.app.classify.questions import ask
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import escape
 from genrekit.isolation.pool import WorkerBusy
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, ranked
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Rhythm, Song
-from genrekit.verdict.report import ranked
 from genrekit.wording import counted
 
 __all__ = ["find", "show", "versions"]

@@ -13,10 +13,9 @@ from genrekit.app.kit.charts import GREY, figure, outcome_colours
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import chart, escape
 from genrekit.audio.degradation import Degradation
-from genrekit.model.verdicts import Verdict
+from genrekit.model.verdicts import Verdict, ranked
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import SongResult, StressTest
-from genrekit.verdict.report import ranked
 
 __all__ = ["show"]
 

@@ -9,10 +9,10 @@ from genrekit.app.classify.questions import ask
 from genrekit.app.kit.glossary import setting
 from genrekit.app.kit.widgets import choice, escape
 from genrekit.model.neighbours import Nearest
+from genrekit.model.verdicts import ranked
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.evidence import EVIDENCE_SHARE, MUTED_DB
-from genrekit.verdict.report import ranked
 from genrekit.wording import agree, counted
 
 __all__ = ["explain", "show", "versions"]

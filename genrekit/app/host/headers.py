@@ -21,8 +21,10 @@ _INLINE: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 def policy(framed_by: tuple[str, ...]) -> str:
     """Return the Content-Security-Policy of all pages: nothing from anywhere else.
 
-    Streamlit's pages have one small script of their own, which is named by its hash. Styles are
-    written into pages by Streamlit and Plotly; sounds, images and workers are also made there.
+    Streamlit's pages have one small script of their own, which is named by its hash. Plotly
+    compiles functions for what it draws with WebGL: without 'unsafe-eval' the map of segments stays
+    grey. Styles are written into pages by Streamlit and Plotly; sounds, images and workers are also
+    made there.
     """
     index = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     hashes = [hashlib.sha256(script.encode()).digest() for script in _INLINE.findall(index)]
@@ -30,7 +32,7 @@ def policy(framed_by: tuple[str, ...]) -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            f"script-src 'self' blob: {inline}".rstrip(),
+            f"script-src 'self' blob: 'unsafe-eval' {inline}".rstrip(),
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "media-src 'self' data: blob:",
@@ -55,6 +57,7 @@ class SendHeaders:
             "content-security-policy": policy(framed_by),
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
+            "permissions-policy": "microphone=(self), camera=(), geolocation=()",
         }
         if not framed_by:
             self._headers["x-frame-options"] = "SAMEORIGIN"

@@ -66,6 +66,14 @@ def write_demo_dataset(
         At the call: a style is unknown or a number is out of range.
     GenreKitError
         During the iteration: the system ended a process.
+
+    Examples
+    --------
+    >>> paths = genrekit.write_demo_dataset(
+    ...     "demo", tracks_per_style=1, seconds=3, styles=("jazz",), workers=1
+    ... )
+    >>> [path.name for path in paths]
+    ['jazz.00000.flac']
     """
     for style in styles:
         check_clip(style, seed=seed, artist=0, seconds=seconds, sample_rate=SAMPLE_RATE)

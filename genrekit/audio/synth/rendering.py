@@ -59,6 +59,11 @@ def render(
     ------
     SettingsError
         If the style is unknown or a number is out of its range.
+
+    Examples
+    --------
+    >>> genrekit.render("jazz", seed=1, seconds=2).shape
+    (44100,)
     """
     check_clip(style, seed=seed, artist=artist, seconds=seconds, sample_rate=sample_rate)
     player = make_artist(style, artist)

@@ -1,0 +1,1 @@
+"""Plots for notebooks and papers, drawn with Matplotlib, an optional package."""
