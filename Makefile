@@ -1,5 +1,5 @@
 # The commands of a working day; CONTRIBUTING.md explains them.
-.PHONY: run test test-tools lint format bench screenshots
+.PHONY: run test test-tools lint format bench screenshots sbom wheel
 
 run:
 	streamlit run streamlit_app.py
@@ -22,6 +22,14 @@ format:
 
 bench:
 	python -m benchmarks
+
+# A software bill of materials, CycloneDX: what a server with requirements.txt has installed by name.
+sbom:
+	cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file genrekit.cdx.json requirements.txt
+
+wheel:
+	python -m build
 
 screenshots:
 	python docs/make_screenshots.py

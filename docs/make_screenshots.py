@@ -3,10 +3,12 @@
 `python docs/make_screenshots.py [FOLDER]` writes those that the README shows (here, unless a folder
 is named). `python docs/make_screenshots.py --all FOLDER` writes every page in its main states, at
 full length, on a wide screen and on a phone, light and dark; words after the folder choose shots
-whose names begin so. Needs what the browser tests need: Chromium and requirements-dev.txt.
+whose names begin so. Needs what the browser tests need: Chromium and requirements-dev.txt; for the
+film, which is made where no names are given, FFmpeg as well.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +29,10 @@ WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 HEIGHT = 900
 SETTLE_MS = 1500
+# The film of the playground: what is on it, how many pictures, and how far apart.
+STAGE = {"x": 285, "y": 130, "width": 755, "height": 540}
+PICTURES = 80
+APART_MS = 100
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,27 @@ def main() -> None:
                     name = f"{shot.name}-{width}-{scheme}" if every else shot.name
                     page.screenshot(path=options.folder / f"{name}.png")
                 page.context.close()
+        if not (every or options.names):
+            film(browser, url, options.folder / "film.webp")
         browser.close()
+
+
+def film(browser: Browser, url: str, path: Path) -> None:
+    """Write a film of the playground while its network learns."""
+    page = open_page(browser, motion="no-preference")
+    page.goto(f"{url}/backprop")
+    page.get_by_text("Ask it").first.wait_for()
+    settle(page)
+    with tempfile.TemporaryDirectory() as folder:
+        page.get_by_role("button", name="Train", exact=True).click()
+        for number in range(PICTURES):
+            page.screenshot(path=Path(folder, f"{number:03}.png"), clip=STAGE)
+            page.wait_for_timeout(APART_MS)
+        pictures = ["-framerate", "8", "-i", f"{folder}/%03d.png"]
+        shape = ["-loop", "0", "-quality", "80", "-vcodec", "libwebp_anim"]
+        command = ["ffmpeg", "-y", "-loglevel", "error", *pictures, *shape, str(path)]
+        subprocess.run(command, check=True)
+    page.context.close()
 
 
 def show(page: Page, address: str, shot: Shot, *, full: bool) -> None:
@@ -132,9 +158,9 @@ def show(page: Page, address: str, shot: Shot, *, full: bool) -> None:
         page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
 
 
-def open_page(browser: Browser, width: int = WIDTHS[0]) -> Page:
+def open_page(browser: Browser, width: int = WIDTHS[0], motion: str = "reduce") -> Page:
     context = browser.new_context(
-        viewport={"width": width, "height": HEIGHT}, reduced_motion="reduce"
+        viewport={"width": width, "height": HEIGHT}, reduced_motion=motion
     )
     context.set_default_timeout(PATIENT_MS)
     return context.new_page()

@@ -8,7 +8,7 @@ from genrekit.app.host.memory import remember_visitor
 from genrekit.app.kit import tour
 
 HERE = Path(__file__).parent
-KIT = HERE.parent / "genrekit" / "app" / "kit"
+KIT = Path(tour.__file__).parent
 # Just wide enough for the longest title.
 SIDEBAR_PIXELS = 240
 

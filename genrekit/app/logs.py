@@ -17,10 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from genrekit.system.shipped import shipped_folder
+
 __all__ = ["JsonLines", "event", "install", "places", "short"]
 
 _LOGGER: Final = logging.getLogger("genrekit.server")
-_ROOT: Final = Path(__file__).resolve().parents[2]
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_OURS: Final = (_PACKAGE, shipped_folder() / "pages")
 _DATA: Final = "genrekit_data"
 _PLACES: Final = 6
 _LENGTH: Final = 200
@@ -49,17 +52,20 @@ def short(job_id: str) -> str:
 def places(error: BaseException) -> list[str]:
     """Return where an error came from: the last places in this code, and the last of all."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT)]
-    ours = [f for f in ours if "site-packages" not in f.filename] or frames[-2:]
+    ours = [frame for frame in frames if _is_ours(Path(frame.filename))] or frames[-2:]
     chosen = ours[-_PLACES:] + ([frames[-1]] if frames and frames[-1] not in ours else [])
     return [f"{_file(frame.filename)}:{frame.lineno} {frame.name}" for frame in chosen]
+
+
+def _is_ours(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _OURS)
 
 
 def _file(name: str) -> str:
     """Return a source file's name without the folders of this machine."""
     path = Path(name)
-    if path.is_relative_to(_ROOT) and "site-packages" not in name:
-        return path.relative_to(_ROOT).as_posix()
+    if _is_ours(path):
+        return path.relative_to(_PACKAGE.parent).as_posix()
     return "/".join(path.parts[-2:])
 
 

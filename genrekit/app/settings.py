@@ -1,6 +1,7 @@
 """The host's settings, from environment variables or secrets, read once when the app starts.
 
-settings.toml has the default, range, unit and meaning of each. A test compares it with the README.
+settings.toml has the default, range, unit and meaning of each; a test compares it with
+docs/host.md.
 """
 
 import difflib
@@ -14,13 +15,14 @@ from typing import Any, Final, Literal, Self
 
 from genrekit.errors import SettingsError
 from genrekit.system.records import read_toml
+from genrekit.system.shipped import data_folder
 
 __all__ = ["Mode", "Settings", "settings"]
 
 Mode = Literal["local", "public"]
 
 _PREFIX: Final = "GENREKIT_"
-_JOBS: Final = Path(__file__).resolve().parents[2] / "jobs"
+_JOBS: Final = data_folder() / "jobs"
 _MODES: Final = ("local", "public")
 # Variables that Kubernetes sets in each pod, named by service; one may be named genrekit.
 _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")
@@ -101,7 +103,7 @@ def _refuse_unknown(environment: Mapping[str, str], known: list[str]) -> None:
         if _OF_KUBERNETES.fullmatch(name.removeprefix(_PREFIX)):
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"is {near[0]} meant?" if near else "the README lists all settings."
+        remedy = f"is {near[0]} meant?" if near else "docs/host.md lists all settings."
         raise SettingsError(f"{name} is no setting of GenreKit: {remedy}")
 
 

@@ -24,6 +24,7 @@ from genrekit.isolation.pool import WorkerBusy, Workers
 from genrekit.model import activations, bundle, neighbours, tags, verdicts
 from genrekit.music import compiled
 from genrekit.music.key import Key
+from genrekit.system.portable import POSIX
 from genrekit.verdict import analysis
 from genrekit.verdict.picture import Picture
 
@@ -60,7 +61,7 @@ def ask(
     owner = _owner() if owner is None else owner
     if function not in _MUSIC:
         return _workers().call(function, *arguments, owner=owner, about=about)
-    if settings().listeners and not _music_prepared.wait(_MUSIC_SECONDS):
+    if _listeners() and not _music_prepared.wait(_MUSIC_SECONDS):
         raise WorkerBusy(
             "Rhythm and key are still being prepared, as once after an installation: they come in "
             "a minute or so."
@@ -87,7 +88,7 @@ def warm_up() -> None:
 
 def _get_ready_for_music() -> None:
     """Have librosa's functions compiled, unless they are kept already; start their process."""
-    if settings().listeners and not compiled.kept().is_dir():
+    if _listeners() and not compiled.kept().is_dir():
         compiler = subprocess.Popen(
             [sys.executable, "-m", compiled.__name__],
             cwd=Path(compiled.__file__).parents[2],
@@ -109,6 +110,11 @@ def close() -> None:
         compiler.wait()
     for workers in _made:
         workers.close()
+
+
+def _listeners() -> int:
+    """Return how many processes listen: none on Windows, whose pipes cannot be watched."""
+    return settings().listeners if POSIX else 0
 
 
 def _pool(count: int, warm: Callable[[], object]) -> Workers:
@@ -152,5 +158,5 @@ def _owner() -> str:
     return session.owner() if get_script_run_ctx(suppress_warning=True) else ""
 
 
-_workers: Final = Once(lambda: _pool(settings().listeners, analysis.warm_up), Workers.close)
-_musicians: Final = Once(lambda: _pool(min(1, settings().listeners), compiled.load), Workers.close)
+_workers: Final = Once(lambda: _pool(_listeners(), analysis.warm_up), Workers.close)
+_musicians: Final = Once(lambda: _pool(min(1, _listeners()), compiled.load), Workers.close)

@@ -28,7 +28,7 @@ from genrekit.wording import agree, counted, duration
 
 __all__ = [
     *("classify", "demo_data", "evaluate", "export", "import_", "import_model"),
-    *("inspect", "leak_meter", "preprocess", "train"),
+    *("inspect", "leak_meter", "models", "preprocess", "train"),
 ]
 
 
@@ -298,16 +298,14 @@ def leak_meter(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a model on a dataset; recordings that it was trained on are left out."""
-    from genrekit.dataset.dataset import Dataset
-    from genrekit.dataset.mel_archive import is_mel_file, read_mel_file
+    """Measure a model on music; recordings that it was trained on are left out."""
+    from genrekit.cli.inputs import dataset_of
     from genrekit.model import evaluation
     from genrekit.model.bundle import load_model
 
     model = load_model(options.model)
-    with plain_os_errors("read", options.data), local_copy(options.data) as file:
-        dataset = read_mel_file(file, model.params) if is_mel_file(file) else Dataset.read(file)
-    measured, worth = evaluation.evaluate(model, dataset, options.split)
+    with dataset_of(options.data, model.params) as dataset:
+        measured, worth = evaluation.evaluate(model, dataset, options.split)
     result = measured.to_dict()
     if options.json:
         print(json.dumps(without_nan(result | {"worth": worth}), indent=1))
@@ -331,13 +329,17 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def classify(options: argparse.Namespace) -> int:
     """Say what genre songs are, and how sure that is."""
+    from genrekit.cli.inputs import songs
     from genrekit.model.bundle import load_model
     from genrekit.model.verdicts import Verdict
-    from genrekit.verdict.report import report, summary_line, to_json
+    from genrekit.verdict.report import report, summary_line, table_row, to_csv, to_json
 
+    if options.json and options.csv:
+        raise SettingsError("The verdicts are printed once: give --json or --csv, not both.")
+    files = songs(options.files)
     model = load_model(options.model)
-    reports, failed = [], 0
-    for file in progress_bar(options.files, "Listening", "file", "bar", len(options.files)):
+    reports, rows, failed = [], [], 0
+    for file in progress_bar(files, "Listening", "file", "bar", len(files)):
         outcome: Verdict | str
         try:
             outcome = model.classify(file)
@@ -348,11 +350,28 @@ def classify(options: argparse.Namespace) -> int:
             outcome = str(error) if isinstance(error, GenreKitError) else NOT_ENOUGH
         if options.json:
             reports.append(report(str(file), outcome))
+        elif options.csv:
+            segments = () if isinstance(outcome, str) else outcome.segments
+            rows.append(table_row(str(file), outcome, segments[-1].end if segments else 0.0))
         else:
             print(summary_line(str(file), outcome), flush=True)
     if options.json:
         print(to_json(reports), end="")
+    if options.csv:
+        print(to_csv(rows), end="")
     return SOME_FAILED if failed else OK
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the built-in models, and what each is for."""
+    from genrekit.model.bundle import DEFAULT_MODEL, MODELS
+
+    for path in sorted(MODELS.glob("*/model.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))["card"]["about"]
+        name = path.parent.name
+        default = " (the default)" if name == DEFAULT_MODEL else ""
+        print(f"{name}{default}: {about.partition('.')[0]}.")
+    return OK
 
 
 @contextmanager
@@ -375,8 +394,11 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _feature_params(options: argparse.Namespace) -> FeatureParams:
+    from genrekit.model.bundle import load_model
+
     given = {f.name: getattr(options, f.name) for f in fields(FeatureParams)}
-    return replace(PRESETS[options.preset], **_without_none(given))
+    start = load_model(options.like).params if options.like else PRESETS[options.preset]
+    return replace(start, **_without_none(given))
 
 
 def _train_params(options: argparse.Namespace) -> TrainParams:

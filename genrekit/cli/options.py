@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from genrekit import __version__
 from genrekit.cli import commands as run
+from genrekit.cli.completion import completion
+from genrekit.cli.open_app import open_app
 from genrekit.dataset.build import TRACK_SECONDS
 from genrekit.features.extraction import FeatureParams
 from genrekit.features.presets import PRESETS
@@ -18,6 +20,12 @@ from genrekit.training.params import NETWORK_DEFAULTS
 __all__ = ["parser"]
 
 _TYPES: Final = {"float": float, "int": int, "location": location, "path": Path}
+# How shells complete files, as shtab would have it: see `completion`.
+_FILES: Final = {
+    "bash": "_shtab_compgen_files",
+    "zsh": "_files",
+    "fish": "(__fish_complete_path (commandline -ct))",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"genrekit {__version__}")
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    whole.set_defaults(parser=whole)
     tables = read_toml(
         __file__,
         MAX_THREADS=str(MAX_THREADS),
@@ -38,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         TRACK_SECONDS=str(TRACK_SECONDS),
     )
     functions = {
+        "app": open_app,
         "demo-data": run.demo_data,
         "inspect": run.inspect,
         "preprocess": run.preprocess,
@@ -48,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
         "leak-meter": run.leak_meter,
         "evaluate": run.evaluate,
         "classify": run.classify,
+        "models": run.models,
+        "completion": completion,
     }
     for name, function in functions.items():
         about = function.__doc__
@@ -67,15 +79,24 @@ def _add_options(
             _add_options(sub, tables[option], tables)
         else:
             given = tables["shared"].get(flags, {}) | option
-            if "type" in given:
-                given["type"] = _TYPES[given["type"]]
-            sub.add_argument(*flags.split(), **given)
+            kind = given.get("type")
+            if kind:
+                given["type"] = _TYPES[kind]
+            action = sub.add_argument(*flags.split(), **given)
+            if kind in ("location", "path"):
+                action.complete = _FILES  # type: ignore[attr-defined]
 
 
 def _add_features(sub: argparse.ArgumentParser) -> None:
     """Add the presets, and one option for each field of FeatureParams: names, defaults, ranges."""
     group = sub.add_argument_group("features")
-    group.add_argument(
+    source = group.add_mutually_exclusive_group()
+    source.add_argument(
+        "--like",
+        metavar="MODEL",
+        help="those of a model, a built-in one by its name or your own by its folder",
+    )
+    source.add_argument(
         "--preset",
         choices=list(PRESETS),
         default="course",

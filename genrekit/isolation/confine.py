@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import os
 import platform
-import resource
 import sys
 import threading
 import time
@@ -16,9 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.system import libc
+from genrekit.system.portable import POSIX
 from genrekit.system.records import read_toml
 
-__all__ = ["allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"]
+with contextlib.suppress(ImportError):  # on Windows the server itself reads files of strangers
+    import resource
+
+__all__ = [
+    *("allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"),
+    "shortcoming",
+]
 
 _OPEN_FILES: Final = 128
 _FILE_BYTES: Final = 1 << 20
@@ -46,6 +52,18 @@ _SECCOMP: Final = (317, 277)
 _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
 _MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+
+
+def shortcoming() -> str:
+    """Return a sentence on what this system cannot forbid to whoever reads files; "" on Linux."""
+    if sys.platform == "linux" and POSIX:
+        return ""
+    lack = (
+        "the processes that read visitors' files can reach the network and change files"
+        if POSIX
+        else "the server itself reads visitors' files, with all of its rights"
+    )
+    return f"On this system {lack}: open the app to people you trust, and to nobody else."
 
 
 def die_with(parent: int) -> None:

@@ -1,12 +1,10 @@
 """The handle of a worker's process, for the thread that started it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,10 @@ from typing import Any, Final
 from genrekit.isolation.process import BEGIN, BEGUN
 from genrekit.isolation.wire import Incoming
 from genrekit.system import threads
+from genrekit.system.portable import kill_group, try_lock
+
+with contextlib.suppress(ImportError):  # on Windows there are no workers
+    import fcntl
 
 __all__ = ["DIE_SECONDS", "Handle", "Lost", "sweep"]
 
@@ -147,7 +149,7 @@ class Handle:
         """Kill it with all that it started, and remove its folder; for its own thread only."""
         if self._process.returncode is None:  # else another process may have its id
             with contextlib.suppress(OSError):
-                os.killpg(self.id, signal.SIGKILL)
+                kill_group(self.id)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(DIE_SECONDS)
         for pipe in self._pipes:
@@ -174,9 +176,7 @@ def _lock(folder: str | Path) -> int | None:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return None
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not try_lock(number):
         os.close(number)
         return None
     return number

@@ -39,6 +39,7 @@ from genrekit.system.files import atomic_write, plain_os_errors, without_nan
 from genrekit.system.memory import lacks_memory, rows_at_once
 from genrekit.system.notebook import Bar, picture
 from genrekit.system.remote import local_path
+from genrekit.system.shipped import shipped_folder
 from genrekit.wording import alternatives, counted, in_one_line, the_first
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "GenreModel", "load_model"]
 
-MODELS: Final = Path(__file__).resolve().parents[2] / "models"
+MODELS: Final = shipped_folder() / "models"
 DEFAULT_MODEL: Final = "everyday"
 MAX_SONG_SECONDS: Final = 900.0
 

@@ -23,6 +23,7 @@ from genrekit.isolation.confine import die_with
 from genrekit.music.key import find_key
 from genrekit.music.parts import separate
 from genrekit.music.rhythm import SAMPLE_RATE, beat_times, clicks_added
+from genrekit.system.portable import nice
 
 __all__ = ["kept", "load", "main"]
 
@@ -44,7 +45,7 @@ def load() -> None:
 
     It yields to other processes, lest a verdict wait.
     """
-    os.nice(_NICE)
+    nice(_NICE)
     own = Path.cwd() / "compiled"
     with contextlib.suppress(OSError):
         shutil.copytree(kept(), own, dirs_exist_ok=True)
@@ -55,7 +56,7 @@ def load() -> None:
 def main() -> None:
     """Compile, and keep the result if the folder's own can be written to."""
     die_with(os.getppid())
-    os.nice(_NICE)
+    nice(_NICE)
     folder = kept()
     try:
         folder.parent.mkdir(exist_ok=True)

@@ -1,7 +1,6 @@
 """Functions of the C library and of Linux's kernel that Python does not offer."""
 
 import ctypes
-import signal
 from typing import Any, Final
 
 __all__ = [
@@ -20,6 +19,8 @@ M_ARENA_MAX: Final = -8
 # From Linux's prctl.h.
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
+# Python on Windows has no name for it.
+_SIGKILL: Final = 9
 
 
 def call(name: str, *arguments: Any) -> int:
@@ -33,7 +34,7 @@ def call(name: str, *arguments: Any) -> int:
 
 def die_with_parent() -> None:
     """Have Linux kill this process as soon as the thread that started it ends."""
-    call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+    call("prctl", _PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def forbid_new_privileges() -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from genrekit.errors import GenreKitError
 from genrekit.system import libc
+from genrekit.system.portable import POSIX
 
 __all__ = [
     "NOT_ENOUGH",
@@ -35,6 +36,7 @@ _LACKING: Final = (
 
 _VALUES_AT_ONCE: Final = 1 << 22
 _ROWS_AT_ONCE: Final = 1024
+_USUAL_BYTES: Final = 2 << 30
 
 
 def free_memory() -> int:
@@ -42,8 +44,10 @@ def free_memory() -> int:
 
     On Linux the least of: what the machine has available, what the process's control group may
     still take (cached files do not count), and its limits on data and address space. Elsewhere
-    half of the machine's memory.
+    half of the machine's memory, or 2 GB on Windows.
     """
+    if not POSIX:
+        return _USUAL_BYTES
     if sys.platform != "linux":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return max(0, min([_numbers("/proc/meminfo")["MemAvailable:"] * 1024, *_limits()]))

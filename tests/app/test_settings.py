@@ -1,4 +1,4 @@
-"""The host's settings: each has its range, its row in the README, and its error messages."""
+"""The host's settings: each has its range, its row in docs/host.md, and its error messages."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from genrekit.errors import SettingsError
 ROOT = Path(__file__).resolve().parents[2]
 NO_NUMBERS = {
     "mode": ("`local`", "`local`, `public`"),
-    "jobs_folder": ("`jobs` in this folder", "a folder"),
+    "jobs_folder": ("`jobs` in this folder; installed, in one of the user's own", "a folder"),
     "folders": ("none", "folders"),
     "framed_by": ("none", "sites"),
 }
@@ -31,7 +31,7 @@ def read(**environment: str) -> Settings:
 
 
 def table() -> str:
-    """Return the README's table of settings."""
+    """Return the table of settings in docs/host.md."""
     rows = ["| variable | default | if public | allowed | meaning |", "|---|---|---|---|---|"]
     for one in fields(Settings):
         about = one.metadata
@@ -46,9 +46,9 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def test_the_readme_has_the_table_of_settings():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert table() in readme, f"put this table into the README:\n\n{table()}"
+def test_the_guide_for_hosts_has_the_table_of_settings():
+    guide = (ROOT / "docs" / "host.md").read_text(encoding="utf-8")
+    assert table() in guide, f"put this table into docs/host.md:\n\n{table()}"
 
 
 def test_the_table_says_what_the_code_does():

@@ -226,7 +226,10 @@ TOOLS = [
     for path in REPOSITORY.glob(f"{folder}/**/*.py")
 ]
 # Programs that are run, and what other packages need beside them.
-NOT_IMPORTED = {"codespell", "dask", "ipykernel", "mypy", "pytest-timeout", "ruff"}
+NOT_IMPORTED = {
+    *("build", "codespell", "cyclonedx-bom", "dask", "ipykernel", "mypy", "pytest-timeout"),
+    *("ruff", "setuptools"),
+}
 # Declared for what is to come.
 NOT_YET_IMPORTED = {"scikit-learn"}
 EXTRAS = ("requirements-cluster.txt", "requirements-onnx.txt", "requirements-plots.txt")

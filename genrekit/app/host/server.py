@@ -26,7 +26,7 @@ from typing import Any, Final
 from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from streamlit import config
+from streamlit import cli_util, config
 
 from genrekit.app import logs, session
 from genrekit.app.host import live, preflight, probes
@@ -40,12 +40,15 @@ from genrekit.app.host.warm_up import WarmUp, import_pages
 from genrekit.app.logs import event
 from genrekit.app.settings import Settings, settings
 from genrekit.errors import GenreKitError, SettingsError
+from genrekit.isolation.confine import shortcoming
 
 __all__ = ["Host", "start"]
 
 _STOP_SECONDS: Final = 8.0
 # Runs of pages are threads, and each may keep the event loop waiting for so long.
 _SWITCH_SECONDS: Final = 0.001
+# By then the server answers.
+_LISTENING_SECONDS: Final = 1.0
 _REFUSED: Final = 2
 _FORCED: Final = 128 + signal.SIGTERM
 
@@ -95,8 +98,10 @@ class Host:
         event("server started", **about)
         session.jobs()
         self.warm_up.start()
+        if lack := shortcoming():
+            sys.stderr.write(f"  {lack}\n")
         if self._settings.mode == "local":
-            _print_address()
+            _show_address()
         tidying = asyncio.create_task(tidy())
         try:
             yield None
@@ -173,9 +178,15 @@ def _exit_late() -> None:
     os._exit(_FORCED)
 
 
-def _print_address() -> None:
-    """Print the app's address on this machine; Streamlit would ask a server for others."""
+def _show_address() -> None:
+    """Print the app's address on this machine, and open it in a browser unless headless.
+
+    Streamlit opens no browser for an app that is a server object, and would print other addresses,
+    for which it asks a server on the internet.
+    """
     scheme = "https" if config.get_option("server.sslCertFile") else "http"
     address = f"{scheme}://localhost:{config.get_option('server.port')}{probes.base_path()}/"
     sys.stdout.write(f"\n  GenreKit is at {address}\n\n")
     sys.stdout.flush()
+    if not config.get_option("server.headless"):
+        asyncio.get_running_loop().call_later(_LISTENING_SECONDS, cli_util.open_browser, address)

@@ -17,13 +17,14 @@ event was interrupted, and can be resumed.
 """
 
 import contextlib
-import fcntl
 import json
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from genrekit.system.portable import try_lock
 
 __all__ = [
     "JOB_ID",
@@ -139,9 +140,6 @@ def is_locked(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
         with path.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return not try_lock(file.fileno(), shared=True)
     except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    return False

@@ -1,10 +1,8 @@
 """Start, kill and await the process of a job, from the server."""
 
 import contextlib
-import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from genrekit.app.jobs.length import is_short
 from genrekit.app.logs import event, short
 from genrekit.system import threads
 from genrekit.system.files import write_whole
+from genrekit.system.portable import POSIX, kill_group, try_lock
 
 __all__ = [
     "end_unstarted",
@@ -51,13 +50,12 @@ def niceness(job: Job) -> int:
 def start(job: Job) -> bool:
     """Start a job's process, which inherits the lock; False if an earlier one is alive."""
     with (
-        (job.folder / "lock").open("w") as lock,
+        contextlib.ExitStack() as until_started,
         (job.folder / "events.jsonl").open("ab") as events,
         (job.folder / "log.txt").open("ab") as log,
     ):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        lock = until_started.enter_context((job.folder / "lock").open("w"))
+        if not try_lock(lock.fileno()):
             return False
         write_whole(job.folder / "where", _here())
         write_whole(job.folder / "server", str(os.getpid()))
@@ -68,11 +66,13 @@ def start(job: Job) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=events,
             stderr=log,
-            pass_fds=[lock.fileno()],
+            pass_fds=[lock.fileno()] if POSIX else (),
             start_new_session=True,
         )
+        # Where no process inherits a lock, the server keeps it in the job's place.
+        kept = contextlib.ExitStack() if POSIX else until_started.pop_all()
         reaper = threading.Thread(
-            target=_reap, args=(job, process), name=f"reaper of {job.id}", daemon=True
+            target=_reap, args=(job, process, kept), name=f"reaper of {job.id}", daemon=True
         )
         reaper.start()
         write_whole(job.folder / STARTED, str(process.pid))
@@ -96,9 +96,10 @@ def wait_until_reaped(job: Job) -> None:
             thread.join(_DIE_SECONDS)
 
 
-def _reap(job: Job, process: "subprocess.Popen[bytes]") -> None:
+def _reap(job: Job, process: "subprocess.Popen[bytes]", kept: contextlib.ExitStack) -> None:
     """Wait for a process, lest it stay a zombie, and log the end of its job."""
-    process.wait()
+    with kept:
+        process.wait()
     with contextlib.suppress(OSError):
         seconds, status = job.seconds(), job.status
         event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
@@ -117,12 +118,14 @@ def is_ours(job: Job) -> bool:
         if (job.folder / "where").read_text() != _here():
             return False
         server = int((job.folder / "server").read_text())
+        if server == os.getpid() or not POSIX:
+            return server == os.getpid()
         os.kill(server, 0)
     except ProcessLookupError:
         return True
     except (OSError, ValueError):
         return False
-    return server == os.getpid()
+    return False
 
 
 def kill(job: Job) -> None:
@@ -134,7 +137,7 @@ def kill(job: Job) -> None:
     if (job.folder / STARTED).exists() and is_locked(job.folder / "lock"):
         with contextlib.suppress(OSError, ValueError):
             if (job.folder / "where").read_text() == _here():
-                os.killpg(int((job.folder / STARTED).read_text()), signal.SIGKILL)
+                kill_group(int((job.folder / STARTED).read_text()))
 
 
 def give_way(job: Job) -> None:
@@ -143,7 +146,8 @@ def give_way(job: Job) -> None:
     Without the right to it, a job whose visitor has come back stays as nice as it was.
     """
     with contextlib.suppress(OSError, ValueError):
-        if is_locked(job.folder / "lock") and (job.folder / "where").read_text() == _here():
+        here = (job.folder / "where").read_text() == _here()
+        if POSIX and here and is_locked(job.folder / "lock"):
             group, nice = int((job.folder / STARTED).read_text()), niceness(job)
             ours = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PGRP, group, min(_NICEST, ours + nice))

@@ -6,7 +6,6 @@ into the queue, for itself or another server to resume.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import secrets
@@ -27,6 +26,7 @@ from genrekit.app.logs import event, short
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 from genrekit.system.files import write_whole
+from genrekit.system.portable import try_lock
 from genrekit.wording import counted, duration
 
 __all__ = ["JobRefused", "Jobs"]
@@ -189,15 +189,9 @@ class Jobs:
         """Lock the queue; refuse if another server, which may be stuck, keeps it locked."""
         end = time.monotonic() + (_HASTY_SECONDS if hasty else _QUEUE_SECONDS)
         with (self.root / "queue.lock").open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        raise JobRefused(
-                            "The server is too busy to take this: try again in a minute."
-                        ) from None
+            while not try_lock(file.fileno()):
+                if time.monotonic() > end:
+                    raise JobRefused("The server is too busy to take this: try again in a minute.")
                 time.sleep(_POLL_SECONDS / 10)
             yield
 

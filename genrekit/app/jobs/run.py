@@ -19,6 +19,7 @@ from genrekit.app.jobs.process import niceness
 from genrekit.app.logs import places
 from genrekit.cli.main import main as genrekit
 from genrekit.system.files import write_whole
+from genrekit.system.portable import POSIX, kill_group, nice
 
 DEFECT: Final = 3
 _LOOK_SECONDS: Final = 0.2
@@ -53,7 +54,7 @@ def main(folder: str) -> int:
 
 def _give_way(by: int) -> None:
     """Give the server, and shorter jobs, the processors whenever they need them."""
-    os.nice(by)
+    nice(by)
     # Where Linux divides time among sessions first, niceness counts only within a session.
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(by))
@@ -61,13 +62,12 @@ def _give_way(by: int) -> None:
 
 def _obey(folder: Path) -> None:
     """Stop when a file asks for it, perhaps from another machine, or the folder is removed."""
-    main_thread = threading.main_thread().ident or 0
     while folder.exists() and not (folder / STOPPED).exists():
         if (folder / STOP_EARLY).exists():
             (folder / STOP_EARLY).unlink()
-            signal.pthread_kill(main_thread, signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # which the main thread handles
         time.sleep(_LOOK_SECONDS)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    kill_group(os.getpgrp() if POSIX else os.getpid())
 
 
 def _fail(error: Exception) -> int:

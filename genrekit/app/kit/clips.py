@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.system.records import read_toml
+from genrekit.system.shipped import shipped_folder
 
 __all__ = ["CLIPS", "EXAMPLE", "FOLDER", "ORIGIN", "Clip"]
 
-FOLDER: Final = Path(__file__).resolve().parents[3] / "examples"
+FOLDER: Final = shipped_folder() / "examples"
 # The classify page's name for bundled clips.
 EXAMPLE: Final = "An example"
 ORIGIN: Final = (

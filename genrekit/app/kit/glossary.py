@@ -18,13 +18,14 @@ import streamlit as st
 from genrekit.app.kit import tour
 from genrekit.app.kit.widgets import URL, page_header
 from genrekit.system.records import read_toml, record
+from genrekit.system.shipped import shipped_folder
 
 __all__ = [
     *("FIELDS", "GROUPS", "HEADINGS", "MENTIONS", "TERMS", "Mention", "Term"),
     *("anchor", "find", "linked", "page_heading", "page_words", "setting", "tip"),
 ]
 
-_PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
+_PAGES: Final = shipped_folder() / "pages"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from genrekit.app.kit.component import component
 from genrekit.app.kit.media import media_url
 from genrekit.model.bundle import DEFAULT_MODEL
 from genrekit.system.records import read_toml, record
+from genrekit.system.shipped import shipped_folder
 
 __all__ = [
     "PRESENT",
@@ -37,7 +38,7 @@ __all__ = [
 
 TOUR: Final = "tour"
 PRESENT: Final = "present"
-_PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
+_PAGES: Final = shipped_folder() / "pages"
 # In the session: the number of the stop shown, and by stop the guess and what came of it.
 _AT: Final = "_stop"
 _GUESSES: Final = "_guesses"

@@ -1,0 +1,49 @@
+"""What POSIX has and other systems have not, each with a plain substitute.
+
+Windows has neither process groups, nor niceness, nor locks that a child process inherits.
+"""
+
+import os
+import signal
+from typing import Final
+
+try:
+    import fcntl
+except ImportError:
+    import msvcrt
+
+__all__ = ["POSIX", "kill_group", "nice", "try_lock"]
+
+POSIX: Final = hasattr(os, "killpg")
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process and all of its group; without POSIX the process alone."""
+    if POSIX:
+        os.killpg(leader, signal.SIGKILL)
+    else:
+        os.kill(leader, signal.SIGTERM)  # which Windows does not let it handle
+
+
+def nice(by: int) -> None:
+    """Have this process give way to others, 1 to 19; without POSIX it does not."""
+    if POSIX:
+        os.nice(by)
+
+
+def try_lock(file: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed; False if another process has it locked.
+
+    A process that inherits the file has the lock too, but only with POSIX, where several may have
+    it if all want it shared.
+    """
+    try:
+        if POSIX:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        else:
+            os.lseek(file, 0, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except (BlockingIOError, PermissionError):  # of fcntl, and of msvcrt
+        return False
+    return True
