@@ -41,6 +41,22 @@ def test_the_readme_begins_with_what_a_space_needs():
     assert f"EXPOSE {front['app_port']}\n" in text("Dockerfile")
 
 
+def test_no_file_names_a_package_index():
+    """Which one to ask is a matter of the machine, and of those who know it."""
+    folders = (
+        ROOT,
+        *(ROOT / name for name in (".github", ".devcontainer", ".ci", "deploy", "docs")),
+    )
+    files = {f for folder in folders for f in folder.glob("*" if folder == ROOT else "**/*")}
+    suffixes = {"", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".conf", ".env", ".py", ".sh"}
+    for file in files:
+        if file.is_file() and file.suffix in suffixes and file.name != ".git":
+            found = re.search(
+                r"index-url[ =]+\"?https?:|download\.pytorch|pypi\.", text(file), re.I
+            )
+            assert not found, f"{file.name}: {found}"
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_template_for_issues_asks_for_something(path):
     form = yaml.safe_load(path.read_text(encoding="utf-8"))

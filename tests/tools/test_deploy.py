@@ -156,11 +156,6 @@ def test_pytorch_is_installed_first_from_the_address_that_is_given():
     assert re.search(r"^torch==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(p.name for p in DEPLOY.iterdir() if p.is_file()))
-def test_no_file_names_a_package_registry(path):
-    assert not re.search(r"index-url[ =]+\"?https?:", text(path), re.IGNORECASE)
-
-
 # --- the proxy ------------------------------------------------------------------------------
 
 
