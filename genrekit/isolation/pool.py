@@ -258,11 +258,11 @@ class Workers:
             self._idle.add(number)
             self._lock.notify_all()
             try:
-                call = self._take(number)
-                if call is None and not self._closed.is_set():
-                    self._lock.wait(_IDLE_LOOK_SECONDS)
-                    call = self._take(number)
-                return call
+                # Whoever is woken for nothing goes on waiting: to begin anew would wake the others.
+                call = self._lock.wait_for(
+                    lambda: self._closed.is_set() or self._take(number), _IDLE_LOOK_SECONDS
+                )
+                return call if isinstance(call, _Call) else None
             finally:
                 self._idle.discard(number)
                 if self._queues:  # other processes may now take this one's subjects

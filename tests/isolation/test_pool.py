@@ -126,6 +126,21 @@ def test_a_process_without_calls_rests_and_a_busy_one_does_not(make):
     wait_for(rested)
 
 
+def test_threads_that_wait_do_not_wake_each_other(make, monkeypatch):
+    looks = []
+    take = Workers._take
+
+    def counted(self, number):
+        looks.append(number)
+        return take(self, number)
+
+    monkeypatch.setattr(Workers, "_take", counted)
+    assert make(count=2).ready(60)
+    looks.clear()
+    time.sleep(1.5)
+    assert len(looks) < 20  # a few a second; thousands if each look woke the other thread
+
+
 def test_an_upload_of_a_hundred_megabytes_arrives_whole(make):
     content = np.random.default_rng(0).bytes(100_000_000)
     workers = make(megabytes=600, seconds=30)
