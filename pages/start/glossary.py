@@ -12,7 +12,7 @@ from genrekit.app.kit.widgets import plain_errors
 FEW = 4
 
 
-def entry(term: Term, shown: list[Term], unfolded: bool) -> str:
+def entry(term: Term, shown: tuple[Term, ...], unfolded: bool) -> str:
     """Return a term that unfolds into its meaning, an example, and links to where it is met."""
     example = ""
     if term.example:

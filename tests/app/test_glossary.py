@@ -226,8 +226,8 @@ def test_no_other_file_defines_a_word_again():
 def test_finding_prefers_the_word_itself():
     assert find("LOSS")[0].name == "Loss"
     assert find("overfitting")[0].name == "Memorising (overfitting)"
-    assert find("") == list(TERMS)
-    assert find("no such word") == []
+    assert find("") == TERMS
+    assert find("no such word") == ()
     assert tip("Hop", "More.").startswith("The step from one frame")
     assert tip("Hop", "More.").endswith(" More.")
     with pytest.raises(KeyError):
@@ -297,8 +297,8 @@ def test_every_picture_and_sound_is_computed_and_used_once():
 
 def test_a_meaning_links_the_terms_that_it_uses():
     mel, hertz = (next(t for t in TERMS if t.name.startswith(name)) for name in ("Mel", "Hertz"))
-    assert 'one <a href="#hertz">hertz</a> more is not' in linked(mel, [mel, hertz])
-    assert linked(mel, [mel]) == mel.says
+    assert 'one <a href="#hertz">hertz</a> more is not' in linked(mel, (mel, hertz))
+    assert linked(mel, (mel,)) == mel.says
     for term in TERMS:
         assert re.sub("<[^>]*>", "", linked(term, TERMS)) == html.escape(term.says, quote=False)
         assert linked(term, TERMS).count("<a") == linked(term, TERMS).count("</a>")

@@ -6,8 +6,9 @@ Pages explain no words themselves: `page_words` shows those of a page, `tip` one
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +60,7 @@ class Term:
     asked: tuple[str, ...] = ()
     example: str = ""
 
-    @property
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """A pattern that finds the word in a text, also in the plural; hip-hop has no hop."""
         forms = "|".join(re.escape(form) for form in (self.name.split(" (")[0], *self.also))
@@ -106,7 +107,7 @@ TERMS: Final = tuple(term for group in GROUPS.values() for term in group)
 _BY_NAME: Final = {term.name.split(" (")[0].lower(): term for term in TERMS}
 
 
-def find(text: str) -> list[Term]:
+def find(text: str) -> tuple[Term, ...]:
     """Return the terms that have `text` in their names, then those asked for so, then the rest.
 
     The rest have it in their explanation.
@@ -120,10 +121,11 @@ def find(text: str) -> list[Term]:
     found: dict[str, Term] = {}
     for texts in places:
         found |= {t.name: t for t, text in zip(TERMS, texts, strict=True) if wanted in text.lower()}
-    return list(found.values())
+    return tuple(found.values())
 
 
-def linked(term: Term, shown: Sequence[Term]) -> str:
+@lru_cache(maxsize=500)
+def linked(term: Term, shown: tuple[Term, ...]) -> str:
     """Return a term's meaning as HTML, with links to the other terms shown that it uses."""
     text = escape(term.says, quote=False)
     others = [other for other in shown if other is not term]

@@ -3,10 +3,10 @@
 import base64
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from genrekit.app.kit.charts import SKY
@@ -123,7 +123,7 @@ SOUNDS: Final[dict[str, Callable[[], Array]]] = {
 }
 
 
-@st.cache_data(show_spinner=False)
+@cache
 def picture(name: str) -> str:
     """Return one of `PICTURES` as HTML; its name describes it."""
     drawing = (
@@ -140,6 +140,6 @@ def sound(name: str) -> str:
     return f'<audio controls preload="none" src="{url}" aria-label="Sound: {name}"></audio>'
 
 
-@st.cache_data(show_spinner=False)
+@cache
 def _wav(name: str) -> bytes:
     return wav_bytes(SOUNDS[name](), tones.SAMPLE_RATE)

@@ -10,13 +10,14 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import streamlit as st
 
 from genrekit.teaching.film import Stretch, even_grain, make_stretch
 from genrekit.teaching.run import Run
-from genrekit.teaching.settings import RunSettings
+from genrekit.teaching.settings import OWN, RunSettings
 
 __all__ = ["Playground", "playground"]
 
@@ -29,6 +30,8 @@ EXAMPLES: Final = 100_000
 # one example each, to step through.
 FIRST: Final = 4_000
 STEPS: Final = 40
+# Most visitors begin with the same run, and its first stretch takes longer than the rest of a page.
+BEGINNINGS: Final = 8
 
 
 @dataclass
@@ -72,23 +75,23 @@ class Playground:
         self._begin(run)
 
     def _begin(self, run: Run) -> None:
-        self.run, self.base, self.shown = run, run.seen, run.seen
+        self.base = self.shown = run.seen
         self.take += 1
         self.with_examples = not run.seen
-        self._make(run, 0, FIRST, STEPS)
+        if run.seen or run.changes or run.settings.task == OWN:
+            self.run, self.stretch = run, _stretch(run, 0, FIRST, STEPS)
+        else:
+            begun, self.stretch = _beginning(run.settings, run.learning_rate, run.epochs)
+            self.run = begun.at(begun.seen)
 
     def film(self, start: int, grain: int, *, examples: bool) -> None:
         """Make the stretch from `start` on: a moment every `grain` examples, 0 for a whole run."""
         start = min(max(start, self.base), self.run.seen)
         run = self.run if start == self.run.seen else self.run.at(start)
-        self._make(run, grain, EXAMPLES)
+        self.stretch = _stretch(run, grain, EXAMPLES)
         self.with_examples = examples
         if run.seen > self.run.seen:
             self.run = run
-
-    def _make(self, run: Run, grain: int, examples: int, steps: int = 0) -> None:
-        most = min(MOMENTS, BYTES // (8 * (3 + len(run.all_weights()))))
-        self.stretch = make_stretch(run, grain or even_grain(run, most), most, examples, steps)
 
     def run_shown(self) -> Run:
         """Return the run as it was at the moment that the browser has told of."""
@@ -105,3 +108,16 @@ def playground(settings: RunSettings, learning_rate: float, epochs: int) -> Play
             state.restart(run)
     state.run.epochs = epochs
     return state
+
+
+@lru_cache(maxsize=BEGINNINGS)
+def _beginning(settings: RunSettings, learning_rate: float, epochs: int) -> tuple[Run, Stretch]:
+    """Return the first stretch of a run, and the run at its end, which stays as it is."""
+    run = Run(settings, learning_rate=learning_rate, epochs=epochs)
+    stretch = _stretch(run, 0, FIRST, STEPS)
+    return run, stretch
+
+
+def _stretch(run: Run, grain: int, examples: int, steps: int = 0) -> Stretch:
+    most = min(MOMENTS, BYTES // (8 * (3 + len(run.all_weights()))))
+    return make_stretch(run, grain or even_grain(run, most), most, examples, steps)
