@@ -15,7 +15,10 @@ from benchmarks.load.tab import open_tab
 from benchmarks.siege.attack import Attack, Broke, Target
 from benchmarks.siege.attacks import ATTACKS
 from benchmarks.siege.victim import ADDRESS, PAGE_GOAL, VERDICT_GOAL, Felt, Victim
+from genrekit.system.portable import nice
 
+# Strangers have machines of their own: here they take what the server leaves.
+ATTACKERS_NICE = 10
 # Some floods keep a server busy when their senders are gone.
 AFTER_SECONDS = 3.0
 # Until an attack has to have ended.
@@ -86,7 +89,7 @@ def siege(attacks: Sequence[Attack]) -> Siege:
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), GENREKIT_MODE="public", GENREKIT_TRUSTED_PROXIES="1") as server,
-        ProcessPoolExecutor(1, get_context("spawn")) as attackers,
+        ProcessPoolExecutor(1, get_context("spawn"), nice, (ATTACKERS_NICE,)) as attackers,
     ):
         server.wait_until_ready()
         result = asyncio.run(_siege(server, attacks, attackers))

@@ -3,8 +3,10 @@
 Windows has neither process groups, nor niceness, nor locks that a child process inherits.
 """
 
+import contextlib
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 try:
@@ -29,6 +31,10 @@ def nice(by: int) -> None:
     """Have this process give way to others, 1 to 19; without POSIX it does not."""
     if POSIX:
         os.nice(by)
+        if os.getsid(0) == os.getpid():
+            # Where Linux divides time among sessions first, niceness counts only within a session.
+            with contextlib.suppress(OSError):
+                Path("/proc/self/autogroup").write_text(str(by))
 
 
 def try_lock(file: int, *, shared: bool = False) -> bool:

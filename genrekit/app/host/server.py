@@ -35,6 +35,7 @@ from genrekit.app.host.endpoints import CloseEndpoints
 from genrekit.app.host.gate import Gate
 from genrekit.app.host.headers import SendHeaders
 from genrekit.app.host.memory import share_arena, tidy
+from genrekit.app.host.requests import LimitRequests
 from genrekit.app.host.uploads import GuardUploads
 from genrekit.app.host.warm_up import WarmUp, import_pages
 from genrekit.app.logs import event
@@ -126,7 +127,10 @@ class Host:
     @staticmethod
     def middleware() -> list[Middleware]:
         """Return what handles every request."""
-        kinds = (SendHeaders, CloseEndpoints, CompressScripts, GuardUploads, Gate)
+        kinds = (
+            *(SendHeaders, LimitRequests, CloseEndpoints),
+            *(CompressScripts, GuardUploads, Gate),
+        )
         return [Middleware(kind) for kind in kinds]
 
     @staticmethod

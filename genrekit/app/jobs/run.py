@@ -4,7 +4,6 @@ It runs the job's commands one after another in its folder. Standard output gets
 after the last command, an "exit" event with the highest status.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -28,7 +27,7 @@ _LOOK_SECONDS: Final = 0.2
 def main(folder: str) -> int:
     job = read_job(Path(folder))
     assert job is not None  # the server has just read it
-    _give_way(niceness(job))
+    nice(niceness(job))  # the server and shorter jobs come first
     os.chdir(folder)
     if not Path(STARTED).exists():  # the server was killed before it wrote this
         write_whole(Path(STARTED), str(os.getpid()))
@@ -50,14 +49,6 @@ def main(folder: str) -> int:
         write_whole(finished, str(number + 1))
     _emit({"type": "exit", "status": worst})
     return worst
-
-
-def _give_way(by: int) -> None:
-    """Give the server, and shorter jobs, the processors whenever they need them."""
-    nice(by)
-    # Where Linux divides time among sessions first, niceness counts only within a session.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(by))
 
 
 def _obey(folder: Path) -> None:
