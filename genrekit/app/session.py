@@ -47,7 +47,8 @@ def jobs() -> Jobs:
 def visitor() -> Visitor:
     """Return the visitor for quotas: a reload or a second tab does not get a fresh one."""
     if "visitor" not in st.session_state:  # a lost connection would have neither
-        address = st.context.ip_address or _THIS_MACHINE  # for which Streamlit tells none
+        # Streamlit tells none for this machine, and AppTest something that is no text.
+        address = str(st.context.ip_address or _THIS_MACHINE)
         st.session_state["visitor"] = recognise(st.context.cookies, address)
     found: Visitor = st.session_state["visitor"]
     return found

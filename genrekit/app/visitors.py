@@ -36,7 +36,7 @@ def issue() -> str:
 
 def signed_name(cookies: Mapping[str, str]) -> str | None:
     """Return the name in a cookie of ours; None without one, or if it is not signed by us."""
-    version, _, rest = cookies.get(COOKIE, "").partition(".")
+    version, _, rest = str(cookies.get(COOKIE, "")).partition(".")
     name, _, signature = rest.partition(".")
     ours = hmac.compare_digest(signature.encode(), _code("name", name).encode())
     return name if ours and version == _VERSION else None

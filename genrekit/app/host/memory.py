@@ -73,8 +73,7 @@ def belongs(session_id: str, cookies: Mapping[str, str]) -> bool:
 
 def present() -> int:
     """Return how many sessions are connected."""
-    active = get_instance().is_active_session
-    return sum(active(session_id) for session_id in list(_connected))
+    return sum(get_instance().is_active_session(session_id) for session_id in list(_connected))
 
 
 def tidy_seconds() -> float:
