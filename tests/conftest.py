@@ -1,6 +1,7 @@
 """What several test files share: small generated folders, datasets and models."""
 
 import os
+import secrets
 import subprocess
 import sys
 from functools import cache
@@ -208,9 +209,12 @@ def app(tmp_path, monkeypatch, warm_jobs):
 
     from genrekit.app import session
     from genrekit.app.settings import settings
+    from genrekit.app.visitors import Visitor
 
     settings.cache_clear()
     session.jobs.clear()
+    # There is no websocket, and each AppTest is somebody else.
+    monkeypatch.setattr(session, "recognise", lambda *_: Visitor(secrets.token_hex(8), ""))
 
     def open_at(page: str, **query: str):
         at = AppTest.from_file(str(REPOSITORY / "pages" / "frame.py"), default_timeout=60)

@@ -108,6 +108,10 @@ def echo(*values, **named):
     return {"values": values, "named": named}
 
 
+def niceness():
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def process():
     return os.getpid()
 

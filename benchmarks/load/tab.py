@@ -27,6 +27,7 @@ from websockets.typing import Origin, Subprotocol
 
 PATIENCE_SECONDS = 60.0
 CHANGEABLE = ("slider", "number_input", "checkbox", "radio", "selectbox", "button_group")
+TOKEN = "_streamlit_xsrf"
 OUR_FAULT = "on our side"  # in the sentence for what nobody foresaw
 _ENDED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
@@ -59,14 +60,18 @@ class Tab:
     """
 
     def __init__(
-        self, url: str, socket: ClientConnection, token: str, forwarded: Mapping[str, str]
+        self,
+        url: str,
+        socket: ClientConnection,
+        cookies: Mapping[str, str],
+        forwarded: Mapping[str, str],
     ) -> None:
         self.url = url
         self.address = ""
         self.repeats: list[float] = []
         self.refusals: list[str] = []
         self._socket = socket
-        self._token = token
+        self._cookies = cookies
         self._forwarded = forwarded
         self._session = self._page = ""
         self._pages: dict[str, str] = {}
@@ -165,8 +170,8 @@ class Tab:
             requests.put,
             self.url + urls.upload_url,
             files={"file": (name, content)},
-            headers={"X-Xsrftoken": self._token, **self._forwarded},
-            cookies={"_streamlit_xsrf": self._token},
+            headers={"X-Xsrftoken": self._cookies[TOKEN], **self._forwarded},
+            cookies=self._cookies,
             timeout=PATIENCE_SECONDS,
         )
         if answer.status_code != 204:
@@ -196,7 +201,7 @@ class Tab:
             self.url + "/live",
             samples,
             headers={"X-Listener": page["token"], "X-Rate": str(rate), **self._forwarded},
-            cookies={"_streamlit_xsrf": self._token},
+            cookies=self._cookies,
             timeout=PATIENCE_SECONDS,
         )
         if answer.status_code != 200 or "title" not in answer.json():
@@ -358,13 +363,17 @@ class Tab:
 
 
 @asynccontextmanager
-async def open_tab(url: str, address: str = "") -> AsyncIterator[Tab]:
-    """Open a tab with the server's cookie; it shows no page yet.
+async def open_tab(
+    url: str, address: str = "", cookies: Mapping[str, str] | None = None
+) -> AsyncIterator[Tab]:
+    """Open a tab with the server's cookies; it shows no page yet.
 
     Parameters
     ----------
     address : str
         Where it is, as a proxy would tell the server; empty without a proxy.
+    cookies : Mapping or None
+        Others than the server's, for those of these names.
 
     Raises
     ------
@@ -373,27 +382,36 @@ async def open_tab(url: str, address: str = "") -> AsyncIterator[Tab]:
     """
     forwarded = {"X-Forwarded-For": address} if address else {}
     try:
-        answer = await asyncio.to_thread(
-            requests.get, f"{url}/_stcore/health", headers=forwarded, timeout=60
-        )
-        token = str(answer.cookies["_streamlit_xsrf"])
+        given = await asyncio.to_thread(_cookies, url, forwarded)
+        given |= cookies or {}
         socket = await connect(
             url.replace("http", "ws", 1) + "/_stcore/stream",
-            subprotocols=[Subprotocol("streamlit"), Subprotocol(token)],
+            subprotocols=[Subprotocol("streamlit"), Subprotocol(given[TOKEN])],
             origin=Origin(url),
-            additional_headers={"Cookie": f"_streamlit_xsrf={token}", **forwarded},
+            additional_headers={
+                "Cookie": "; ".join(f"{name}={value}" for name, value in given.items()),
+                **forwarded,
+            },
             max_size=None,
             open_timeout=PATIENCE_SECONDS,
         )
     except (requests.RequestException, KeyError, WebSocketException, OSError) as error:
         raise Lost(f"no connection: {error}") from None
-    tab = Tab(url, socket, token, forwarded)
+    tab = Tab(url, socket, given, forwarded)
     listener = asyncio.create_task(tab.listen())
     try:
         yield tab
     finally:
         await socket.close()
         await listener
+
+
+def _cookies(url: str, forwarded: Mapping[str, str]) -> dict[str, str]:
+    """Return the cookies that a new browser gets: with the page, and when it asks for health."""
+    with requests.Session() as browser:
+        for path in ("/", "/_stcore/health"):
+            browser.get(url + path, headers=forwarded, timeout=PATIENCE_SECONDS)
+        return browser.cookies.get_dict()
 
 
 def another_value(element: Element, rng: random.Random) -> Any:

@@ -19,12 +19,13 @@ from typing import Any, Final
 
 from genrekit.system.shipped import shipped_folder
 
-__all__ = ["JsonLines", "event", "install", "places", "short"]
+__all__ = ["DATA", "JsonLines", "event", "install", "places", "short"]
 
 _LOGGER: Final = logging.getLogger("genrekit.server")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _OURS: Final = (_PACKAGE, shipped_folder() / "pages")
-_DATA: Final = "genrekit_data"
+# The attribute of a record that has the data of an event.
+DATA: Final = "genrekit_data"
 _PLACES: Final = 6
 _LENGTH: Final = 200
 _ID_LENGTH: Final = 6
@@ -41,7 +42,7 @@ def event(name: str, *, level: int = logging.INFO, error: Any = None, **data: An
     Of `error`, an exception, type and place are logged, the message is not. `data` are numbers,
     booleans and short texts, none about a visitor.
     """
-    _LOGGER.log(level, name, extra={_DATA: data}, exc_info=error)
+    _LOGGER.log(level, name, extra={DATA: data}, exc_info=error)
 
 
 def short(job_id: str) -> str:
@@ -86,7 +87,7 @@ class JsonLines(logging.Formatter):
 
 def _what(record: logging.LogRecord) -> dict[str, Any]:
     if record.name == _LOGGER.name:
-        return {"event": record.msg, **getattr(record, _DATA, {})}
+        return {"event": record.msg, **getattr(record, DATA, {})}
     if record.name == "py.warnings":
         found = _WARNING.match(record.getMessage())
         about = {"at": f"{_file(found[1])}:{found[2]}", "kind": found[3]} if found else {}

@@ -1,4 +1,4 @@
-"""A visitor's session: an anonymous name for quotas, and the datasets and models made.
+"""A visitor's session: who it is for quotas, and the datasets and models made.
 
 A dataset or a model is a job. Its id is in the page's address, where a reload or a second browser
 with the link finds it. Streamlit drops such parameters when the page is switched; `sync` restores
@@ -6,7 +6,6 @@ them.
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,11 +16,13 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
 from genrekit.app.once import Once
 from genrekit.app.settings import settings
+from genrekit.app.visitors import Visitor, recognise
 
 __all__ = [
     "browser",
     "current",
     "find",
+    "fingerprint",
     "jobs",
     "known",
     "owned",
@@ -29,9 +30,12 @@ __all__ = [
     "remember",
     "start",
     "sync",
+    "visitor",
 ]
 
 KINDS: Final = ("music", "dataset", "model", "leak")
+
+_THIS_MACHINE: Final = "127.0.0.1"
 
 
 @Once
@@ -40,16 +44,29 @@ def jobs() -> Jobs:
     return Jobs(settings())
 
 
-def owner() -> str:
-    """Return the visitor's name for quotas, which says nothing about the person.
+def visitor() -> Visitor:
+    """Return the visitor for quotas: a reload or a second tab does not get a fresh one."""
+    if "visitor" not in st.session_state:  # a lost connection would have neither
+        # Streamlit tells none for this machine, and AppTest something that is no text.
+        address = str(st.context.ip_address or _THIS_MACHINE)
+        st.session_state["visitor"] = recognise(st.context.cookies, address)
+    found: Visitor = st.session_state["visitor"]
+    return found
 
-    It is derived from the cookie that Streamlit sets in each browser against forged requests, so
-    that a reload or a second tab does not get a fresh quota.
+
+def owner() -> str:
+    """Return the visitor's name, which says nothing about the person."""
+    return visitor().name
+
+
+def fingerprint(content: bytes) -> str:
+    """Return the key under which results of a file are cached, in hexadecimal.
+
+    It is the SHA-256 of the content, or one for each visitor where the host wants it: nobody can
+    then tell by the speed of an answer that somebody else has sent the same file.
     """
-    name = browser(st.context.cookies)
-    if name is None:
-        name = st.session_state.setdefault("owner", secrets.token_urlsafe(9))
-    return name
+    whose = owner().encode() if settings().cache == "own" else b""
+    return hashlib.sha256(whose + content).hexdigest()
 
 
 def browser(cookies: Mapping[str, str]) -> str | None:
@@ -88,7 +105,9 @@ def start(
     kind: str, title: str, commands: Sequence[Sequence[str]], folder: Path | None = None
 ) -> None:
     """Queue a job and draw the page again; it gets a folder of its own unless one is given."""
-    job = jobs().add(folder or jobs().new_folder(), kind, title, commands, owner())
+    who = visitor()
+    folder = folder or jobs().new_folder()
+    job = jobs().add(folder, kind, title, commands, who.name, who.address)
     remember(kind, job.id)
     st.rerun()
 

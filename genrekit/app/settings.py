@@ -5,6 +5,7 @@ docs/host.md.
 """
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -17,13 +18,14 @@ from genrekit.errors import SettingsError
 from genrekit.system.records import read_toml
 from genrekit.system.shipped import data_folder
 
-__all__ = ["Mode", "Settings", "settings"]
+__all__ = ["Cache", "Mode", "Settings", "settings"]
 
 Mode = Literal["local", "public"]
+Cache = Literal["shared", "own"]
 
 _PREFIX: Final = "GENREKIT_"
 _JOBS: Final = data_folder() / "jobs"
-_MODES: Final = ("local", "public")
+_CHOICES: Final = {"mode": ("local", "public"), "cache": ("shared", "own")}
 # Variables that Kubernetes sets in each pod, named by service; one may be named genrekit.
 _OF_KUBERNETES: Final = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")
 _TABLE: Final = read_toml(__file__)
@@ -68,7 +70,10 @@ class Settings:
     listen_megabytes: float = _number("listen_megabytes")
     listen_waiting: int = _number("listen_waiting")
     live_places: int = _number("live_places")
+    cache: Cache = field(default="shared", metadata=_about("cache"))
     trusted_proxies: int = _number("trusted_proxies")
+    metrics_port: int = _number("metrics_port")
+    metrics_address: str = field(default="127.0.0.1", metadata=_about("metrics_address"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -109,10 +114,12 @@ def _refuse_unknown(environment: Mapping[str, str], known: list[str]) -> None:
 
 def _read(setting: Field[Any], name: str, text: str) -> Any:
     """Return the value of a setting from its text."""
-    if setting.name == "mode":
-        if text not in _MODES:
-            raise SettingsError(f'{name} is "{text}": use local or public.')
+    if choices := _CHOICES.get(setting.name):
+        if text not in choices:
+            raise SettingsError(f'{name} is "{text}": use {" or ".join(choices)}.')
         return text
+    if setting.name == "metrics_address":
+        return _own_address(name, text)
     if setting.type is Path:
         if not text:
             raise SettingsError(f'{name} is "": name a folder, or take the variable away.')
@@ -155,6 +162,16 @@ def _site(name: str, text: str) -> str:
             "between them."
         )
     return text
+
+
+def _own_address(name: str, text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise SettingsError(
+            f'{name} is "{text}": use an address of this machine, such as 127.0.0.1, or 0.0.0.0 '
+            "for all of them."
+        ) from None
 
 
 def _absolute(text: str) -> Path:

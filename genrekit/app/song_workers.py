@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from genrekit.app import session
+from genrekit.app.logs import event
 from genrekit.app.once import Once
 from genrekit.app.settings import settings
+from genrekit.app.visitors import Visitor
 from genrekit.audio import degradation, source
 from genrekit.audio.encode import wav_bytes
 from genrekit.audio.synth.rendering import render
@@ -34,6 +36,9 @@ Result = TypeVar("Result")
 
 _WARM_SECONDS: Final = 600.0
 _MUSIC_SECONDS: Final = 20.0
+# Pages go before verdicts, and verdicts before music.
+_NICE: Final = 3
+_NICER: Final = 10
 
 # What librosa's process answers.
 _MUSIC: Final = (analysis.rhythm, analysis.clicks, analysis.parts)
@@ -44,29 +49,38 @@ _compiling: Final[list[subprocess.Popen[bytes]]] = []
 
 
 def ask(
-    function: Callable[..., Result], *arguments: object, about: str, owner: str | None = None
+    function: Callable[..., Result], *arguments: object, about: str, visitor: Visitor | None = None
 ) -> Result:
     """Have a process of the pool call a function of `genrekit.verdict.analysis`.
 
     Parameters
     ----------
     about : str, the song's digest: the process that has decoded it is preferred
-    owner : str, in whose turn the call waits; of None it is the visitor whose page asks
+    visitor : in whose turn the call waits; of None it is the one whose page asks
 
     Raises
     ------
     GenreKitError
         As the function; and `WorkerBusy` and `WorkerLost`, whose causes may pass.
     """
-    owner = _owner() if owner is None else owner
+    visitor = visitor or _visitor()
+    asks = {"owner": visitor.name, "address": visitor.address, "about": about}
+    try:
+        return _ask(function, *arguments, **asks)
+    except WorkerBusy:
+        event("question refused", reason="busy")
+        raise
+
+
+def _ask(function: Callable[..., Result], *arguments: object, **asks: str) -> Result:
     if function not in _MUSIC:
-        return _workers().call(function, *arguments, owner=owner, about=about)
+        return _workers().call(function, *arguments, **asks)
     if _listeners() and not _music_prepared.wait(_MUSIC_SECONDS):
         raise WorkerBusy(
             "Rhythm and key are still being prepared, as once after an installation: they come in "
             "a minute or so."
         )
-    return _musicians().call(function, *arguments, owner=owner, about=about)
+    return _musicians().call(function, *arguments, **asks)
 
 
 def warm_up() -> None:
@@ -117,7 +131,7 @@ def _listeners() -> int:
     return settings().listeners if POSIX else 0
 
 
-def _pool(count: int, warm: Callable[[], object]) -> Workers:
+def _pool(count: int, warm: Callable[[], object], niceness: int) -> Workers:
     chosen = settings()
     workers = Workers(
         count,
@@ -146,17 +160,19 @@ def _pool(count: int, warm: Callable[[], object]) -> Workers:
         ],
         waiting=chosen.listen_waiting,
         patience=chosen.listen_seconds,
+        niceness=niceness,
     )
     _made.append(workers)
     return workers
 
 
-def _owner() -> str:
+def _visitor() -> Visitor:
     """Return the visitor whose page asks; outside of a visit nobody."""
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    return session.owner() if get_script_run_ctx(suppress_warning=True) else ""
+    inside = get_script_run_ctx(suppress_warning=True)
+    return session.visitor() if inside else Visitor("", "")
 
 
-_workers: Final = Once(lambda: _pool(_listeners(), analysis.warm_up), Workers.close)
-_musicians: Final = Once(lambda: _pool(min(1, _listeners()), compiled.load), Workers.close)
+_workers: Final = Once(lambda: _pool(_listeners(), analysis.warm_up, _NICE), Workers.close)
+_musicians: Final = Once(lambda: _pool(min(1, _listeners()), compiled.load, _NICER), Workers.close)

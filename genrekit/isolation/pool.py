@@ -4,8 +4,8 @@ A file that crashes a decoder, never ends or fills the memory costs one process,
 Its sender gets one plain sentence; others wait a little longer.
 
 Each process has a thread here that starts it, gives it calls, watches it and replaces it. Each
-owner has a queue, and owners take turns. Calls about the same thing go to the same process if it
-is free, since that has results in its caches.
+owner has a queue; addresses take turns, and so do the owners at each. Calls about the same thing
+go to the same process if it is free, since that has results in its caches.
 
 Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
 have no access to the network, to programs and to other processes, and cannot change files. They
@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
@@ -61,6 +61,7 @@ class WorkerLost(GenreKitError):
 
 _BUSY: Final = "Many people are listening right now: try again in a moment."
 _UNABLE: Final = "The server cannot listen to songs at the moment: try again in a minute."
+_CROWDED: Final = "Your network has many sounds waiting to be heard: try again in a moment."
 _ENOUGH: Final = "You have sounds waiting to be heard already: wait for one of them."
 _CRASH: Final = "Listening to it made the decoder crash: convert it to WAV, or try another file."
 _CLOSED: Final = "The server is being stopped: try again in a minute."
@@ -74,6 +75,7 @@ _FAULT: Final = (
 class _Call:
     message: list[memoryview]
     owner: str
+    address: str
     home: int | None
     tries: int = 0
     answer: Future[Any] = field(default_factory=Future)
@@ -92,8 +94,10 @@ class Workers:
     rest : function without arguments, or None
         Run by a process to free memory when it has had no call for `rest_after` seconds.
     types : dataclasses that occur in arguments and results
-    waiting : int, >= 0, the most calls in the queue; one owner may have a quarter, and at least one
+    waiting : int, >= 0, the most calls in the queue
+        One owner may have a quarter, one address half, and each at least one.
     patience : float, above 0, the longest that a call may wait, in s
+    niceness : int, 0 to 19, how far its processes give way to others
 
     A process finds functions by name in their modules; arguments and results are what `wire` sends.
     """
@@ -110,6 +114,7 @@ class Workers:
         types: Iterable[type] = (),
         waiting: int = 32,
         patience: float = 60.0,
+        niceness: int = 0,
     ) -> None:
         self._seconds = seconds
         self._megabytes = megabytes
@@ -120,12 +125,14 @@ class Workers:
             "warm": warm and _target(warm),
             "rest": rest and _target(rest),
             "rest_after": rest_after,
+            "niceness": niceness,
         }
         self._waiting = waiting
         self._patience = patience
         self._lock = threading.Condition()
         self._starting = threading.Lock()
-        self._queues: OrderedDict[str, deque[_Call]] = OrderedDict()
+        # Of each address those of its owners, whoever is next in front.
+        self._queues: OrderedDict[str, OrderedDict[str, deque[_Call]]] = OrderedDict()
         self._idle: set[int] = set()
         self._warm: set[int] = set()
         self._processes: dict[int, Handle] = {}
@@ -142,6 +149,7 @@ class Workers:
         function: Callable[..., Result],
         *arguments: Any,
         owner: str = "",
+        address: str = "",
         about: str = "",
         **named_arguments: Any,
     ) -> Result:
@@ -150,6 +158,7 @@ class Workers:
         Parameters
         ----------
         owner : str, who asks: owners take turns
+        address : str, where owners are: addresses take turns first; an empty one has no limit
         about : str, the subject: calls with the same subject go to the same process if possible
 
         Raises
@@ -166,7 +175,7 @@ class Workers:
         if not self._threads:
             return function(*arguments, **named_arguments)
         message = self._wire.pack((_target(function), arguments, named_arguments))
-        call = _Call(message, owner, self._home(about))
+        call = _Call(message, owner, address, self._home(about))
         self._queue(call)
         try:
             # When its process dies early, a call returns to the queue.
@@ -198,7 +207,12 @@ class Workers:
             self._closed.set()
             for process in self._processes.values():
                 process.kill()
-            waiting = [call for queue in self._queues.values() for call in queue]
+            waiting = [
+                call
+                for owners in self._queues.values()
+                for queue in owners.values()
+                for call in queue
+            ]
             self._queues.clear()
             self._lock.notify_all()
         for call in waiting:
@@ -223,24 +237,37 @@ class Workers:
         with self._lock:
             if self._closed.is_set():
                 raise WorkerBusy(_CLOSED)
-            mine = len(self._queues.get(call.owner, ()))
-            if mine >= max(1, self._waiting // 4):
+            near = self._queues.get(call.address, OrderedDict())
+            if len(near.get(call.owner, ())) >= max(1, self._waiting // 4):
                 raise WorkerBusy(_ENOUGH)
-            if sum(map(len, self._queues.values())) >= self._waiting + len(self._idle):
+            if sum(map(_length, self._queues.values())) >= self._waiting + len(self._idle):
                 raise WorkerBusy(_BUSY)
-            self._queues.setdefault(call.owner, deque()).append(call)
+            if call.address and _length(near) >= max(1, self._waiting // 2) + len(self._idle):
+                raise WorkerBusy(_CROWDED)
+            self._queue_of(call).append(call)
             self._lock.notify_all()
+
+    def _queue_of(self, call: _Call) -> deque[_Call]:
+        owners = self._queues.setdefault(call.address, OrderedDict())
+        return owners.setdefault(call.owner, deque())
+
+    def _remove(self, call: _Call) -> bool:
+        """Take a call out of its queue, and its queue out if it is empty; False if not there."""
+        owners = self._queues.get(call.address, OrderedDict())
+        queue = owners.get(call.owner, deque())
+        if call not in queue:
+            return False
+        queue.remove(call)
+        if not queue:
+            del owners[call.owner]
+        if not owners:
+            del self._queues[call.address]
+        return True
 
     def _withdraw(self, call: _Call) -> bool:
         """Take a call out of the queue; False if it is no longer there."""
         with self._lock:
-            queue = self._queues.get(call.owner, deque())
-            if call not in queue:
-                return False
-            queue.remove(call)
-            if not queue:
-                del self._queues[call.owner]
-            return True
+            return self._remove(call)
 
     def _requeue(self, call: _Call) -> None:
         """Put a call that did not begin back in front, and give its owner the next turn."""
@@ -248,8 +275,9 @@ class Workers:
             if self._closed.is_set():
                 call.answer.set_exception(WorkerBusy(_CLOSED))
                 return
-            self._queues.setdefault(call.owner, deque()).appendleft(call)
-            self._queues.move_to_end(call.owner, last=False)
+            self._queue_of(call).appendleft(call)
+            self._queues[call.address].move_to_end(call.owner, last=False)
+            self._queues.move_to_end(call.address, last=False)
             self._lock.notify_all()
 
     def _next(self, number: int) -> _Call | None:
@@ -269,15 +297,15 @@ class Workers:
                     self._lock.notify_all()
 
     def _take(self, number: int) -> _Call | None:
-        """Return the first call, in the owners' turns, that belongs to no other idle process."""
-        for owner, queue in self._queues.items():
-            if queue[0].home in (None, number) or queue[0].home not in self._idle:
-                call = queue.popleft()
-                if queue:
-                    self._queues.move_to_end(owner)
-                else:
-                    del self._queues[owner]
-                return call
+        """Return the first call, by turns, that belongs to no other idle process."""
+        for address, owners in self._queues.items():
+            for owner, queue in owners.items():
+                call = queue[0]
+                if call.home in (None, number) or call.home not in self._idle:
+                    owners.move_to_end(owner)
+                    self._queues.move_to_end(address)
+                    self._remove(call)
+                    return call
         return None
 
     # -- a process's thread -------------------------------------------------------------------
@@ -382,6 +410,10 @@ class Workers:
             "early": f"The process that was to listen ended before it began: {remedy}",
         }
         return WorkerLost(texts.get(reason, _CRASH))
+
+
+def _length(owners: Mapping[str, deque[_Call]]) -> int:
+    return sum(map(len, owners.values()))
 
 
 def _target(function: Callable[..., object]) -> str:

@@ -29,6 +29,7 @@ from genrekit.isolation.confine import (
 )
 from genrekit.isolation.wire import Incoming, Wire, named
 from genrekit.system.memory import lacks_memory, trim_memory
+from genrekit.system.portable import nice
 
 __all__ = ["BEGIN", "BEGUN", "main"]
 
@@ -42,6 +43,7 @@ def main(about: str) -> None:
     """Get ready, then answer calls until standard input ends."""
     given = json.loads(about)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles it
+    nice(given["niceness"])
     limit_files()
     calls, answers = _keep_pipes()
     allow_writes_below(Path.cwd())  # before the first other thread

@@ -41,11 +41,7 @@ def kept() -> Path:
 
 
 def load() -> None:
-    """Get a worker's process ready for music; its working folder must be its own.
-
-    It yields to other processes, lest a verdict wait.
-    """
-    nice(_NICE)
+    """Get a worker's process ready for music; its working folder must be its own."""
     own = Path.cwd() / "compiled"
     with contextlib.suppress(OSError):
         shutil.copytree(kept(), own, dirs_exist_ok=True)

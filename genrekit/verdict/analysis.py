@@ -88,7 +88,8 @@ _PLAYABLE_RATE_HZ: Final = 8000
 class Song:
     """The content of a sound file, and how much of it may be analysed.
 
-    `digest` is the SHA-256 of the content in hexadecimal; it is computed when not given.
+    `digest` is the key of what is remembered of it; unless given, the SHA-256 of the content in
+    hexadecimal.
     """
 
     content: bytes = field(repr=False, compare=False)

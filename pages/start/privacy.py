@@ -23,6 +23,7 @@ def main() -> None:
         "heard": duration(HEARD_SECONDS),
         "silent": duration(GONE_SECONDS),
         "who": WORDS["who"][host.mode],
+        "cache": WORDS["cache"][host.cache],
     }
     page_header(WORDS["title"], WORDS["see"])
     for topic in WORDS["topics"]:

@@ -10,8 +10,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from genrekit.app.host import gate, memory, messages
 from genrekit.app.host.gate import Gate
 from genrekit.app.host.messages import MOST_BYTES, NotAllowed
-from genrekit.app.host.rates import Allowance, Allowances
 from genrekit.app.host.slots import Slot, Slots
+from genrekit.app.rates import Allowance, Allowances
 
 COOKIE = "2|7f9314b7|c1db664bfd08703fc68136a6d7e0f070|1795351070"
 OTHER = "2|68c59fba|d68ded46ea5efb32d1d7bdabc0b67b7e|1795351070"

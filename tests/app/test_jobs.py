@@ -300,6 +300,54 @@ def test_visitors_have_a_quota_and_the_queue_a_limit(make_jobs):
     assert len(list(jobs.root.glob("*/"))) == 3, "a refused job leaves no folder behind"
 
 
+def test_an_address_may_fill_half_of_the_queue(make_jobs):
+    """Whoever throws the cookie away is another visitor, at the same address."""
+    jobs = make_jobs(jobs_per_visitor=1, jobs_waiting=4)
+    jobs.close()
+
+    def ask(owner: str, address: str) -> Job:
+        return jobs.add(jobs.new_folder(), "dataset", "Test", [SLOW], owner, address)
+
+    mine = [ask(f"new visitor {n}", "there") for n in range(3)]
+    with pytest.raises(JobRefused, match="Your network has 3 jobs under way already"):
+        ask("another new visitor", "there")
+    theirs = ask("you", "elsewhere")
+    assert jobs.place_in_queue(theirs)[0] == 1, "and turns go by address"
+    for job in mine:
+        jobs.cancel(job)
+    with pytest.raises(JobRefused, match="You have 1 job under way"):
+        ask("you", "there")
+
+
+def test_short_jobs_one_after_another_are_limited_by_address(make_jobs, monkeypatch):
+    monkeypatch.setattr(queue, "STARTS_OF_ADDRESS", (0.001, 3.0))
+    jobs = make_jobs()
+    jobs.close()
+
+    def ask(address: str) -> Job:
+        job = jobs.add(jobs.new_folder(), "dataset", "Test", [QUICK], "a name", address)
+        jobs.cancel(job)
+        return job
+
+    for _ in range(3):
+        job = ask("there")
+    for again in (lambda: ask("there"), lambda: jobs.resume(job)):
+        with pytest.raises(JobRefused, match="Many jobs were started from your network") as refused:
+            again()
+        assert refused.value.reason == "rate of address"
+    ask("elsewhere")
+
+
+def test_a_job_of_an_older_server_has_no_address(make_jobs):
+    jobs = make_jobs()
+    jobs.close()
+    job = add(jobs)
+    about = json.loads((job.folder / "job.json").read_text())
+    del about["address"]
+    (job.folder / "job.json").write_text(json.dumps(about))
+    assert jobs.get(job.id) == job
+
+
 def test_jobs_that_can_start_are_accepted_without_a_queue(make_jobs):
     jobs = make_jobs(jobs_waiting=0, jobs_at_once=2)
     add(jobs, SLOW, owner="you")

@@ -42,9 +42,9 @@ class Server:
         self.verdict = VERDICT
         self.app = Starlette(routes=live.routes())
 
-    def judge(self, question, samples, rate, model, *, about, owner):
+    def judge(self, question, samples, rate, model, *, about, visitor):
         assert question is analysis.judge_samples
-        assert (model, about) == (MODEL, owner)
+        assert (model, about) == (MODEL, visitor.name)
         self.heard.append(samples)
         return self.verdict
 

@@ -15,6 +15,7 @@ def test_it_says_how_long_things_are_kept(app, monkeypatch):
     assert "2 minutes later it is gone" in said, "Streamlit's own limit"
     assert "up to 10 minutes after its last use" in said
     assert "the last 10 seconds of sound" in said
+    assert "Both go with the job, 36 hours after" in said
     assert not re.search(r"[{}]", said)
 
 
@@ -30,6 +31,13 @@ def test_what_is_not_offered_is_not_mentioned(app, monkeypatch, tmp_path):
 
 def headings(app):
     return [header.value for header in app("start/privacy.py").header]
+
+
+def test_it_says_whose_verdicts_are_remembered(app, monkeypatch):
+    assert "Whoever sends the same file gets them at once" in texts(app("start/privacy.py"))
+    monkeypatch.setenv("GENREKIT_CACHE", "own")
+    settings.cache_clear()
+    assert "Nobody else gets them" in texts(app("start/privacy.py"))
 
 
 def test_a_public_server_says_that_it_is(app, monkeypatch):

@@ -67,3 +67,13 @@ def test_a_place_is_nobodys_twice():
     assert [hall.places.ask("a"), hall.places.ask("a")] == [Place(0), Place(0)]
     hall.places.leave("nobody")
     assert hall.ask("b") == [1]
+
+
+def test_addresses_take_turns_whichever_came_first(hall):
+    for name in "abcdef":
+        hall.places.ask(name, "school")
+    assert hall.places.ask("x", "elsewhere").number == 1
+    assert hall.places.ask("y", "elsewhere").number == 2, "the school has two turns now"
+    hall.places.leave("a")
+    assert hall.places.ask("x", "elsewhere") == Place(0)
+    assert hall.places.ask("c", "school").number == 1

@@ -54,7 +54,7 @@ def test_a_flood_is_refused_and_others_are_served(monkeypatch):
 
 def test_who_was_refused_is_served_again_soon(monkeypatch):
     now = [monotonic()]
-    monkeypatch.setattr("genrekit.app.host.rates.monotonic", lambda: now[0])
+    monkeypatch.setattr("genrekit.app.rates.monotonic", lambda: now[0])
     allowances = requests.Allowances(*OF_ADDRESS)
     monkeypatch.setattr(requests, "Allowances", lambda *_: allowances)
     ask(20_000, monkeypatch)

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from unittest.mock import create_autospec
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from streamlit import config, net_util
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -38,6 +39,7 @@ from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
 from genrekit.app.kit import widgets
 from genrekit.app.settings import Settings
+from genrekit.app.visitors import COOKIE
 from genrekit.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,7 +190,11 @@ def troubled(folder, job) -> Iterator[Server]:
     with (folder / "pages" / "frame.py").open("a") as frame:
         frame.write(FAIL)
     (folder / "genrekit").symlink_to(ROOT / "genrekit", target_is_directory=True)  # for the icon
-    server = Server(folder / "app.py", folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        figures = free.getsockname()[1]
+    server = Server(folder / "app.py", folder, GENREKIT_METRICS_PORT=str(figures))
+    server.figures = f"http://127.0.0.1:{figures}/metrics"
     yield server
     if server.process.poll() is None:
         server.process.kill()
@@ -244,6 +250,32 @@ def test_it_logs_its_settings_but_no_folders(troubled, folder):
     assert started["mode"] == "local"
     assert started["job_minutes"] == Settings().job_minutes
     assert str(folder) not in troubled.log.read_text()
+
+
+def test_figures_for_monitoring_are_at_their_own_port_and_not_at_the_visitors(troubled):
+    def read(address: str) -> str:
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode()
+
+    figures = {
+        sample.name
+        for family in text_string_to_metric_families(read(troubled.figures))
+        for sample in family.samples
+    }
+    assert {"genrekit_jobs", "genrekit_free_bytes", "genrekit_verdict_seconds_sum"} <= figures
+    for path in ("/metrics", "/_stcore/metrics", "/classify/metrics"):
+        assert "genrekit_free_bytes" not in read(troubled.url + path), path
+
+
+def test_a_browser_gets_its_name_with_the_first_page(troubled):
+    with urllib.request.urlopen(troubled.url, timeout=30) as answer:
+        given = answer.headers.get_all("set-cookie")
+    assert [cookie.partition("=")[0] for cookie in given] == [COOKIE]
+    assert "HttpOnly" in given[0]
 
 
 def test_it_starts_waiting_jobs_without_visitors_and_logs_no_whole_id(troubled, job):

@@ -22,6 +22,8 @@ NO_NUMBERS = {
     "jobs_folder": ("`jobs` in this folder; installed, in one of the user's own", "a folder"),
     "folders": ("none", "folders"),
     "framed_by": ("none", "sites"),
+    "cache": ("`shared`", "`shared`, `own`"),
+    "metrics_address": ("`127.0.0.1`", "an address"),
 }
 NUMBERS = [one for one in fields(Settings) if "low" in one.metadata]
 
@@ -191,6 +193,8 @@ def test_a_folder_may_be_in_the_home_folder(tmp_path, monkeypatch):
     ("name", "value", "says"),
     [
         ("GENREKIT_MODE", "Public", 'GENREKIT_MODE is "Public": use local or public'),
+        ("GENREKIT_CACHE", "none", 'GENREKIT_CACHE is "none": use shared or own'),
+        ("GENREKIT_METRICS_ADDRESS", "here", 'is "here": use an address of this machine'),
         ("GENREKIT_UPLOAD_MEGABYTE", "5", "is GENREKIT_UPLOAD_MEGABYTES meant?"),
         ("GENREKIT_COLOUR", "red", "GENREKIT_COLOUR is no setting of GenreKit"),
         ("GENREKIT_FOLDERS", "/nowhere/at/all", "which is no folder"),

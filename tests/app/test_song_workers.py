@@ -8,6 +8,7 @@ import re
 import threading
 from dataclasses import is_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -20,6 +21,7 @@ from page_tools import texts
 from genrekit.app import session, song_workers
 from genrekit.app.classify import inputs
 from genrekit.app.settings import settings
+from genrekit.app.visitors import Visitor
 from genrekit.audio.decoder import decode
 from genrekit.audio.degradation import Degradation
 from genrekit.audio.synth.rendering import render
@@ -207,10 +209,28 @@ def test_a_call_waits_in_its_visitors_turn(monkeypatch):
             return named
 
     monkeypatch.setattr(song_workers, "_workers", Recorder)
-    monkeypatch.setattr(session, "owner", lambda: "me")
-    assert song_workers.ask(analysis.judge, about="a song") == {"owner": "", "about": "a song"}
+    monkeypatch.setattr(session, "visitor", lambda: Visitor("me", "here"))
+
+    def asks(**named):
+        asked = song_workers.ask(analysis.judge, about="a song", **named)
+        assert asked.pop("about") == "a song"
+        return Visitor(asked.pop("owner"), **asked)
+
+    assert asks() == Visitor("", "")
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: object())
-    assert song_workers.ask(analysis.judge, about="a song") == {"owner": "me", "about": "a song"}
+    assert asks() == Visitor("me", "here")
+    assert asks(visitor=Visitor("you", "there")) == Visitor("you", "there")
+
+
+def test_a_question_that_is_refused_is_logged(monkeypatch, caplog):
+    def full(*_, **__):
+        raise WorkerBusy("Try again.")
+
+    monkeypatch.setattr(song_workers, "_workers", lambda: SimpleNamespace(call=full))
+    caplog.set_level("INFO", "genrekit.server")
+    with pytest.raises(WorkerBusy):
+        song_workers.ask(analysis.judge, about="a song")
+    assert caplog.messages == ["question refused"]
 
 
 def test_music_has_a_process_of_its_own_which_a_verdict_does_not_need(monkeypatch):

@@ -103,11 +103,28 @@ def test_jobs_are_refused_when_only_active_ones_are_left(make_jobs):
 def test_one_visitor_cannot_take_the_space_of_others(make_jobs):
     jobs = make_jobs(jobs_megabytes=100, job_megabytes=2, jobs_per_visitor=5, job_keep_hours=6)
     finish(queue(jobs, 1.2))
-    with pytest.raises(JobRefused, match="would take 2 MB, and 2 MB are the most.* 6 hours"):
+    with pytest.raises(JobRefused, match="takes 1.0 MB, and there is room for 0.8 MB.* 6 hours"):
         queue(jobs, 1)
     assert jobs.room("me") == pytest.approx(0.8 * MEGABYTE, abs=1000)
     assert jobs.room("you") == 2 * MEGABYTE
     queue(jobs, 1, "you")
+
+
+def test_one_address_cannot_take_the_space_of_others(make_jobs):
+    jobs = make_jobs(jobs_megabytes=4.2, job_megabytes=1.5, jobs_per_visitor=5)
+
+    def finished(owner: str, address: str) -> Job:
+        folder = jobs.new_folder()
+        (folder / "audio").write_bytes(b"0" * MEGABYTE)
+        return finish(jobs.add(folder, "dataset", "Test", RUN, owner, address))
+
+    kept = finished("you", "elsewhere")
+    for owner in ("a", "b"):
+        finished(owner, "there")
+    with pytest.raises(JobRefused, match="or others on your network"):
+        finished("c", "there")
+    assert jobs.room("c", "there") < 0.1 * MEGABYTE < jobs.room("c", "elsewhere")
+    assert there(kept) == [True]
 
 
 def test_results_that_grew_too_large_are_removed_by_cleaning(make_jobs):

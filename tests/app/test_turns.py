@@ -32,9 +32,42 @@ def test_jobs_of_a_kind_go_in_order():
 
 
 def test_a_job_that_was_overtaken_often_enough_goes_first():
-    patient = long("p", 1, alone=True, overtaken=MOST_OVERTAKES - 1)
+    patient = long("p", 1, alone=True, overtaken=MOST_OVERTAKES - 1, passed=MOST_OVERTAKES - 1)
     assert names(in_turn([patient, short("b", 2)])) == "bp"
-    assert names(in_turn([replace(patient, overtaken=MOST_OVERTAKES), short("b", 2)])) == "pb"
+    due = replace(patient, overtaken=MOST_OVERTAKES, passed=MOST_OVERTAKES)
+    assert names(in_turn([due, short("b", 2)])) == "pb"
+
+
+def of(address: str, owner: str, count: int, created: float = 0.0, **more: float) -> list[Turn]:
+    """Short jobs of an owner at an address, asked for one after another."""
+    return [
+        short(f"{owner}{n}", created + n, owner=owner, address=address, **more)
+        for n in range(count)
+    ]
+
+
+def ids(turns) -> list[str]:
+    return [turn.id for turn in turns]
+
+
+def test_addresses_take_turns_and_so_do_visitors_of_an_address():
+    waiting = [*of("A", "a", 3), *of("A", "b", 2, 10), *of("B", "c", 2, 100)]
+    assert ids(in_turn(waiting)) == ["a0", "c0", "b0", "c1", "a1", "b1", "a2"]
+
+
+def test_whose_job_runs_comes_after_those_whose_does_not():
+    waiting = [*of("A", "a", 2), *of("B", "c", 1, 100)]
+    assert ids(in_turn(waiting, of("A", "b", 1))) == ["c0", "a0", "a1"]
+    assert ids(in_turn(waiting[:2] + of("A", "b", 1, 100), of("A", "a", 1))) == ["b0", "a0", "a1"]
+
+
+def test_many_patient_jobs_of_one_address_are_one_patient_job():
+    """As soon as one of them has started, the others wait for their turn again."""
+    patient = of("A", "a", 5, overtaken=MOST_OVERTAKES)
+    newcomer = of("B", "c", 1, 100)
+    assert ids(in_turn([*patient, *newcomer], of("A", "x", 1)))[0] == "c0"
+    due = [replace(one, passed=MOST_OVERTAKES) for one in patient]
+    assert ids(in_turn([*due, *newcomer], of("A", "x", 1)))[0] == "a0"
 
 
 def test_one_place_more_is_for_short_jobs():
@@ -62,8 +95,9 @@ def test_nobody_waits_for_ever(alone):
             running.append(replace(turn, seconds=second + turn.seconds))
             waiting.remove(turn)
             waiting = [
-                replace(one, overtaken=one.overtaken + (one.created < turn.created))
+                replace(one, overtaken=count, passed=count)
                 for one in waiting
+                for count in [one.overtaken + (one.created < turn.created)]
             ]
     pytest.fail("it never started")
 

@@ -33,7 +33,7 @@ FLOORS = [
 GROUND = {"errors", "wording", "ranges"}  # one room, though without a folder
 # The same within the app, which is a house of its own.
 APP_FLOORS = [
-    {"settings", "logs", "once", "settled"},
+    {"settings", "logs", "once", "settled", "fair", "rates", "visitors"},
     {"jobs"},
     {"session"},
     {"song_workers"},

@@ -126,6 +126,10 @@ def test_a_process_without_calls_rests_and_a_busy_one_does_not(make):
     wait_for(rested)
 
 
+def test_processes_give_way_as_far_as_they_should(make):
+    assert make(niceness=4).call(jobs.niceness) == min(19, jobs.niceness() + 4)
+
+
 def test_threads_that_wait_do_not_wake_each_other(make, monkeypatch):
     looks = []
     take = Workers._take
@@ -455,14 +459,19 @@ def test_a_process_changes_no_files_of_others(pool, tmp_path):
 # -- taking turns -----------------------------------------------------------------------------
 
 
+def queued(workers):
+    return sum(len(queue) for owners in workers._queues.values() for queue in owners.values())
+
+
 def in_order(workers, wanted):
-    """The order in which one process, busy at first, takes calls of (owner, word)."""
+    """The order in which one process, busy at first, takes calls of (owner, word, address)."""
     with ThreadPoolExecutor(len(wanted) + 1) as threads:
         first = threads.submit(workers.call, jobs.sleep, 0.5)
         wait_for(asleep)
-        for number, (owner, word) in enumerate(wanted, start=1):
-            threads.submit(workers.call, jobs.nap, word, owner=owner)
-            wait_for(lambda n=number: sum(map(len, workers._queues.values())) == n)
+        for number, (owner, word, *address) in enumerate(wanted, start=1):
+            where = {"address": address[0]} if address else {}
+            threads.submit(workers.call, jobs.nap, word, owner=owner, **where)
+            wait_for(lambda n=number: queued(workers) == n)
         first.result()
     return workers.call(jobs.remember, "end")[:-1]
 
@@ -475,6 +484,37 @@ def test_owners_take_turns(make):
     assert order == ["m0", "o", "t0", "m1", "t1", "m2", "m3", "m4"]
 
 
+def test_addresses_take_turns_and_owners_within_them(make):
+    workers = make(waiting=40)
+    assert workers.ready(60)
+    senders = [(f"sender {n}", f"s{n}{part}", "there") for n in range(4) for part in "ab"]
+    victims = [("victim", "v0", "elsewhere"), ("victim", "v1", "elsewhere")]
+    order = in_order(workers, senders + victims)
+    assert order[:4] == ["s0a", "v0", "s1a", "v1"]
+    assert order[4:] == ["s2a", "s3a", "s0b", "s1b", "s2b", "s3b"]
+
+
+def test_an_address_may_fill_half_of_the_queue(make):
+    workers = make(waiting=8)
+    assert workers.ready(60)
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(workers.call, jobs.sleep, 0.7)]
+        wait_for(asleep)
+
+        def ask(n, address):
+            asked.append(threads.submit(workers.call, jobs.sleep, 0, owner=str(n), address=address))
+            wait_for(lambda: queued(workers) == n + 1)
+
+        for n in range(4):
+            ask(n, "there")
+        with pytest.raises(WorkerBusy, match="Your network has many sounds waiting"):
+            workers.call(jobs.sleep, 0, owner="another", address="there")
+        ask(4, "elsewhere")
+        for one in asked:
+            one.result(10)
+    assert not workers._queues
+
+
 def test_a_full_queue_refuses_the_next_call(make):
     workers = make(waiting=4)
     assert workers.ready(60)
@@ -483,7 +523,7 @@ def test_a_full_queue_refuses_the_next_call(make):
         wait_for(asleep)
         for n in range(4):
             asked.append(threads.submit(workers.call, jobs.sleep, 0, owner=str(n)))
-            wait_for(lambda n=n: len(workers._queues) == n + 1)
+            wait_for(lambda n=n: queued(workers) == n + 1)
         with pytest.raises(WorkerBusy, match="Many people are listening right now: try again"):
             workers.call(jobs.sleep, 0, owner="late")
         # Of four that may wait an owner may have one, and is told so.

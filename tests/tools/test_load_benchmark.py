@@ -49,7 +49,7 @@ def test_a_small_crowd_loses_nothing(monkeypatch):
 
 
 def told(*messages: ForwardMsg) -> Tab:
-    tab = Tab("", None, "", {})  # type: ignore[arg-type]
+    tab = Tab("", None, {}, {})  # type: ignore[arg-type]
     for message in messages:
         tab._take(message)
     return tab

@@ -95,8 +95,8 @@ def _choose_zip() -> _Music | None:
         return None
 
     def unpack(audio: Path) -> None:
-        limits = UploadLimits()  # and no more than this visitor may keep
-        most = min(limits.total_bytes, session.jobs().room(session.owner()))
+        limits, who = UploadLimits(), session.visitor()  # and no more than this visitor may keep
+        most = min(limits.total_bytes, session.jobs().room(who.name, who.address))
         unpack_zip(upload, audio, replace(limits, total_bytes=most))
 
     return _Music(upload.file_id, "Your zip", upload.size, unpack)

@@ -257,7 +257,7 @@ def _kept(
             file.file_id: before.get(file.file_id)
             or Sound(
                 "recording.wav" if made_here else plain_name(file.name),
-                bounded_song(file.getvalue()),
+                bounded_song(file.getvalue(), own=True),
                 made_here=made_here,
             )
             for file in given
@@ -284,10 +284,11 @@ def plain_name(name: str) -> str:
     return text or "unnamed"
 
 
-def bounded_song(content: bytes) -> Song:
-    """Return a song of which no more is analysed than the host allows."""
+def bounded_song(content: bytes, *, own: bool = False) -> Song:
+    """Return a song, perhaps a visitor's own, of which no more is analysed than the host allows."""
     limit = settings()
-    return Song(content, 60 * limit.song_minutes, max_channels=limit.song_channels)
+    digest = session.fingerprint(content) if own else ""
+    return Song(content, 60 * limit.song_minutes, digest, limit.song_channels)
 
 
 @st.cache_data(max_entries=24, ttl=_HOUR, show_spinner="Composing …")

@@ -34,14 +34,16 @@ class Listener:
     ----------
     token : str, the name under which the browser sends sound
     browser : str or None, `session.browser` of the one that may
+    address : str, the code of the visitor's address
     model : ModelFile, which the visitor may change at any time
     busy : Lock, held while sound is received and judged
     asked : float, s on the clock of `monotonic`, when the browser last asked
     """
 
-    def __init__(self, browser: str | None, model: ModelFile) -> None:
+    def __init__(self, browser: str | None, model: ModelFile, address: str = "") -> None:
         self.token = secrets.token_urlsafe(24)
         self.browser = browser
+        self.address = address
         self.model = model
         self.busy = threading.Lock()
         self.asked = 0.0

@@ -13,6 +13,7 @@ from genrekit.app.kit.component import component
 from genrekit.app.kit.inputs import offer_change
 from genrekit.app.kit.widgets import escape
 from genrekit.app.settings import settings
+from genrekit.app.visitors import Visitor
 from genrekit.model.verdicts import Verdict, clear_tags
 from genrekit.verdict import analysis
 from genrekit.verdict.report import candidates_in_words
@@ -28,7 +29,9 @@ _mount: Final = component("live")
 def show(model: ModelChoice) -> None:
     """Show the stage on which a model listens to the visitor's microphone."""
     if "live" not in st.session_state:
-        st.session_state["live"] = Listener(session.browser(st.context.cookies), model.file)
+        st.session_state["live"] = Listener(
+            session.browser(st.context.cookies), model.file, session.visitor().address
+        )
     listener: Listener = st.session_state["live"]
     listener.model = model.file
     with st.container(key="heard", horizontal=True, vertical_alignment="center"):
@@ -52,15 +55,18 @@ def listen(listener: Listener, samples: Samples, rate: int) -> dict[str, Any]:
     GenreKitError
         As `song_workers.ask`.
     """
-    place = places().ask(listener.token)
+    place = places().ask(listener.token, listener.address)
     if place is None:
         had = f"Others are waiting, and you have had {TURN_SECONDS:.0f} s."
         return {"ended": f"{had} Start again to get in line."}
     if place.number:
         return {"place": _in_line(place)}
     heard = listener.hear(samples, rate)
-    about = {"about": listener.token, "owner": listener.token}
-    verdict = song_workers.ask(analysis.judge_samples, heard, rate, listener.model, **about)
+    verdict = song_workers.ask(
+        *(analysis.judge_samples, heard, rate, listener.model),
+        about=listener.token,
+        visitor=Visitor(listener.token, listener.address),
+    )
     return _shown(verdict, len(heard) / rate)
 
 

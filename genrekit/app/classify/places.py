@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from genrekit.app.fair import take_turns
+
 __all__ = ["GONE_SECONDS", "TURN_SECONDS", "Place", "Places"]
 
 # Who has not been heard of for so long is gone.
@@ -26,13 +28,14 @@ class Place:
 
 
 @dataclass
-class _Turn:
-    begun: float
+class _Guest:
+    address: str
     seen: float
+    begun: float = 0.0
 
 
 class Places:
-    """So many places, given in the order of coming; for several threads.
+    """So many places, given in the order of coming, and to addresses in turns; for several threads.
 
     Parameters
     ----------
@@ -44,11 +47,14 @@ class Places:
         self._count = count
         self._clock = clock
         self._lock = threading.Lock()
-        self._turns: dict[str, _Turn] = {}
-        self._queue: dict[str, float] = {}  # when each was last heard of, in the order of coming
+        self._turns: dict[str, _Guest] = {}
+        self._queue: dict[str, _Guest] = {}  # in the order of coming
 
-    def ask(self, who: str) -> Place | None:
-        """Return the place of `who`, who is new or still there; None if a turn has just ended."""
+    def ask(self, who: str, address: str = "") -> Place | None:
+        """Return the place of `who`, who is new or still there; None if a turn has just ended.
+
+        Whoever is at an empty address has it alone.
+        """
         with self._lock:
             now = self._clock()
             self._fill(now, who)
@@ -60,7 +66,7 @@ class Places:
                 del self._turns[who]
                 self._fill(now)
                 return None
-            self._queue[who] = now
+            self._queue.setdefault(who, _Guest(address or who, now)).seen = now
             self._fill(now)
             if who in self._turns:
                 return Place(0)
@@ -78,13 +84,18 @@ class Places:
         self._turns = {
             one: turn for one, turn in self._turns.items() if turn.seen > least or one == here
         }
-        self._queue = {one: seen for one, seen in self._queue.items() if seen > least}
-        while self._queue and len(self._turns) < self._count:
-            first = next(iter(self._queue))
-            self._turns[first] = _Turn(now, self._queue.pop(first))
+        self._queue = {one: guest for one, guest in self._queue.items() if guest.seen > least}
+        for first in self._order()[: max(0, self._count - len(self._turns))]:
+            self._turns[first] = self._queue.pop(first)
+            self._turns[first].begun = now
+
+    def _order(self) -> list[str]:
+        """Return who is in the queue, whoever is next in front."""
+        had = [turn.address for turn in self._turns.values()]
+        return take_turns(self._queue, lambda who: self._queue[who].address, had)
 
     def _waiting(self, who: str, now: float) -> Place:
         ends = sorted(max(0.0, turn.begun + TURN_SECONDS - now) for turn in self._turns.values())
-        index = list(self._queue).index(who)
+        index = self._order().index(who)
         rounds, within = divmod(index, self._count)
         return Place(index + 1, ends[within] + rounds * TURN_SECONDS)

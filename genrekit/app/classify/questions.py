@@ -1,10 +1,10 @@
 """The classify page's questions about a song: answered by the pool of workers, and cached.
 
-An answer is cached under the question's name, the SHA-256 of the file, how much of it may be
-analysed, and the arguments, among them a model's folder and the time of its last change: whoever
-sends the same file to the same model gets the same answer, and no name that a visitor gives leads
-to the answer of another. A song that cannot be used is remembered as well, a fault that may pass
-is not.
+An answer is cached under the question's name, the file's `session.fingerprint`, how much of it may
+be analysed, and the arguments, among them a model's folder and the time of its last change:
+whoever sends the same file to the same model gets the same answer, unless the host wants it
+otherwise, and no name that a visitor gives leads to the answer of another. A song that cannot be
+used is remembered as well, a fault that may pass is not.
 """
 
 from collections.abc import Callable, Hashable, Sequence

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from genrekit.app import session
 from genrekit.app.classify.inputs import ModelChoice, Sound
 from genrekit.app.classify.questions import ask
 from genrekit.app.kit.glossary import setting
@@ -117,7 +118,8 @@ def _show_key(rhythm: Rhythm) -> None:
 
 
 def _judged(wav: bytes, sound: Sound, model: ModelChoice) -> Verdict:
-    return ask(analysis.judge, Song(wav, sound.song.max_seconds), model.file)
+    song = Song(wav, sound.song.max_seconds, session.fingerprint(wav))
+    return ask(analysis.judge, song, model.file)
 
 
 def _show_opinion(verdict: Verdict) -> None:

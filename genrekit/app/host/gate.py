@@ -18,9 +18,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from genrekit.app.host import messages
 from genrekit.app.host.address import client_address
 from genrekit.app.host.memory import belongs
-from genrekit.app.host.rates import Allowance, Allowances
 from genrekit.app.host.slots import Slot, Slots
 from genrekit.app.logs import event
+from genrekit.app.rates import Allowance, Allowances
 
 __all__ = ["Gate"]
 

@@ -25,6 +25,7 @@ __all__ = [
     "belongs",
     "forget_visitors",
     "freeze",
+    "present",
     "remember_visitor",
     "share_arena",
     "tidy",
@@ -68,6 +69,11 @@ def belongs(session_id: str, cookies: Mapping[str, str]) -> bool:
     """Return whether a session is one of the browser that has these cookies."""
     browser = session.browser(cookies)
     return browser is not None and _browsers.get(session_id) == browser
+
+
+def present() -> int:
+    """Return how many sessions are connected."""
+    return sum(get_instance().is_active_session(session_id) for session_id in list(_connected))
 
 
 def tidy_seconds() -> float:

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from genrekit.app.host.address import client_address
-from genrekit.app.host.rates import Allowances
+from genrekit.app.rates import Allowances
 
 __all__ = ["LimitRequests"]
 

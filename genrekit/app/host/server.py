@@ -29,8 +29,9 @@ from starlette.routing import Route
 from streamlit import cli_util, config
 
 from genrekit.app import logs, session
-from genrekit.app.host import live, preflight, probes
+from genrekit.app.host import live, metrics, preflight, probes
 from genrekit.app.host.compression import CompressScripts
+from genrekit.app.host.cookies import GiveNames
 from genrekit.app.host.endpoints import CloseEndpoints
 from genrekit.app.host.gate import Gate
 from genrekit.app.host.headers import SendHeaders
@@ -65,6 +66,7 @@ def start(warm: Callable[[], object], closers: Sequence[Callable[[], object]] = 
     try:
         host = Host(settings(), warm, closers)
         preflight.check(settings())
+        metrics.serve(settings())
     except SettingsError as error:
         sys.stderr.write(f"GenreKit cannot start: {error}\n")
         sys.stderr.flush()
@@ -128,7 +130,7 @@ class Host:
     def middleware() -> list[Middleware]:
         """Return what handles every request."""
         kinds = (
-            *(SendHeaders, LimitRequests, CloseEndpoints),
+            *(SendHeaders, LimitRequests, CloseEndpoints, GiveNames),
             *(CompressScripts, GuardUploads, Gate),
         )
         return [Middleware(kind) for kind in kinds]

@@ -1,6 +1,6 @@
 """A job and its state, which are files in a folder.
 
-    job.json      kind, title, commands, owner, time of the request
+    job.json      kind, title, commands, owner, time of the request, the owner's address as a code
     where         the machine or container that runs it, where the process ids are valid
     server        the process id of the server that starts it
     lock          locked by the process for as long as it lives, however it dies
@@ -59,6 +59,7 @@ class Job:
     commands: tuple[tuple[str, ...], ...]
     owner: str
     created: float
+    address: str = ""
 
     @property
     def id(self) -> str:
@@ -114,11 +115,17 @@ class Job:
             return (self.folder / "log.txt").read_text("utf-8", errors="replace")[-20_000:]
         return ""
 
+    def started_at(self) -> float | None:
+        """Return when the job was started last, in s since 1970; None before that."""
+        try:
+            return (self.folder / STARTED).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def seconds(self) -> float:
         """Return how long the job has run."""
-        try:
-            start = (self.folder / STARTED).stat().st_mtime
-        except FileNotFoundError:
+        start = self.started_at()
+        if start is None:
             return 0.0
         if self.status == "running":
             return time.time() - start

@@ -19,10 +19,11 @@ from statistics import median
 from typing import Final
 
 from genrekit.app.jobs import process, storage
-from genrekit.app.jobs.job import JOB_ID, SEEN, STARTED, STOP_EARLY, STOPPED, Job, read_job
+from genrekit.app.jobs.job import JOB_ID, SEEN, STOP_EARLY, STOPPED, Job, read_job
 from genrekit.app.jobs.length import expected_seconds, is_short, remaining_seconds
 from genrekit.app.jobs.turns import Turn, in_turn, may_start, seconds_until
 from genrekit.app.logs import event, short
+from genrekit.app.rates import Allowances
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
 from genrekit.system.files import write_whole
@@ -40,10 +41,22 @@ _STARTS: Final = 3
 # How slow the machine is, is judged by so many jobs that are done, and at most so far from usual.
 _RECENT: Final = 5
 _PACE: Final = 5.0
+# Jobs that an address may start, each second and saved up: three for each of a class of 40. Short
+# jobs, one after another, would otherwise have a place of their own for ever.
+STARTS_OF_ADDRESS: Final = (1 / 20, 120.0)
+# Of the places in the queue, and of the disk space for jobs.
+SHARE_OF_ADDRESS: Final = 0.5
 
 
 class JobRefused(GenreKitError):
-    """The job is not accepted now; the message says why, and when to try again."""
+    """The job is not accepted now; the message says why, and when to try again.
+
+    `reason` is the same in a word or two, for the log.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Jobs:
@@ -63,6 +76,7 @@ class Jobs:
         self._stopping = False
         self._failed_starts: dict[str, int] = {}
         self._alone: set[str] = set()
+        self._starts = Allowances(*STARTS_OF_ADDRESS)
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
             self._remove_leftovers()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -104,33 +118,40 @@ class Jobs:
         return folder
 
     def add(
-        self, folder: Path, kind: str, title: str, commands: Sequence[Sequence[str]], owner: str
+        self,
+        folder: Path,
+        kind: str,
+        title: str,
+        commands: Sequence[Sequence[str]],
+        owner: str,
+        address: str = "",
     ) -> Job:
         """Queue a job of an owner, a visitor; `folder`, from `new_folder`, goes if it is refused.
 
         Its `kind` is what it makes: "music", "dataset", "model" or "leak". Its `commands` are
-        arguments of ``python -m genrekit``, run one after another in the folder.
+        arguments of ``python -m genrekit``, run one after another in the folder. `address` is the
+        code of the owner's address, behind which there are limits; an empty one has none.
         """
+        job = Job(folder, kind, title, tuple(map(tuple, commands)), owner, time.time(), address)
         try:
             with self._queue():
                 jobs = self.all()
                 self._check_open()
-                self._check_quota(jobs, owner)
-                self._make_room(jobs, owner, storage.bytes_below(folder))
-                job = Job(folder, kind, title, tuple(map(tuple, commands)), owner, time.time())
+                self._check_quota(jobs, job)
+                self._make_room(jobs, job, storage.bytes_below(folder))
                 write_whole(folder / "job.json", json.dumps(asdict(job) | {"folder": ""}))
         except JobRefused as refusal:
             shutil.rmtree(folder, ignore_errors=True)
-            event("job refused", kind=kind, error=refusal)
+            event("job refused", kind=kind, reason=refusal.reason)
             raise
         event("job added", job=short(folder.name), kind=kind)
         self._wake.set()
         return job
 
-    def room(self, owner: str) -> int:
+    def room(self, owner: str, address: str = "") -> int:
         """Return how many bytes a visitor may still upload."""
-        sizes = [storage.size_of(job) for job in self.all() if job.owner == owner]
-        return max(1, round(1e6 * self._most_for_one()) - sum(sizes))
+        sizes = [(job, storage.size_of(job)) for job in self.all()]
+        return max(1, self._left(sizes, owner, address))
 
     def get(self, job_id: str) -> Job | None:
         """Return the job of this id; None if it is unknown, expired or no id."""
@@ -144,7 +165,7 @@ class Jobs:
     def place_in_queue(self, job: Job) -> tuple[int, float]:
         """Return how many jobs are ahead of this one, and about how long it waits, in s."""
         waiting, running, pace = self._turns(self.all())
-        ids = [turn.id for turn in in_turn(waiting)]
+        ids = [turn.id for turn in in_turn(waiting, running)]
         if job.id not in ids:
             return 0, 0.0
         seconds = seconds_until(job.id, waiting, running, self.settings.jobs_at_once)
@@ -178,7 +199,7 @@ class Jobs:
             if job.active:
                 return
             self._check_open()
-            self._check_quota(self.all(), job.owner)
+            self._check_quota(self.all(), job)
             process.forget_run(job)
             (job.folder / SEEN).touch()
             event("job resumed", job=short(job.id), kind=job.kind)
@@ -191,35 +212,50 @@ class Jobs:
         with (self.root / "queue.lock").open("w") as file:
             while not try_lock(file.fileno()):
                 if time.monotonic() > end:
-                    raise JobRefused("The server is too busy to take this: try again in a minute.")
+                    raise JobRefused(
+                        "The server is too busy to take this: try again in a minute.", "busy"
+                    )
                 time.sleep(_POLL_SECONDS / 10)
             yield
 
     def _check_open(self) -> None:
         if self._stopping:
-            raise JobRefused("The server is being restarted: try again in a minute.")
+            raise JobRefused("The server is being restarted: try again in a minute.", "restart")
         if storage.free_bytes(self.root) < 1e6 * self.settings.free_megabytes:
             event("disk nearly full", level=logging.ERROR)
             raise JobRefused(
-                "The server's disk is nearly full, and it takes no new work: try again later."
+                "The server's disk is nearly full, and it takes no new work: try again later.",
+                "disk",
             )
 
     def _most_for_one(self) -> float:
         return min(self.settings.job_megabytes, self.settings.jobs_megabytes)
 
-    def _make_room(self, jobs: Sequence[Job], owner: str, size: int) -> None:
+    def _left(self, sizes: Sequence[tuple[Job, int]], owner: str, address: str) -> int:
+        """Return how many bytes of the disk a visitor may still have."""
+        left = 1e6 * self._most_for_one() - sum(size for job, size in sizes if job.owner == owner)
+        if address:
+            most = max(self._most_for_one(), SHARE_OF_ADDRESS * self.settings.jobs_megabytes)
+            of_address = sum(size for job, size in sizes if job.address == address)
+            left = min(left, 1e6 * most - of_address)
+        return round(left)
+
+    def _make_room(self, jobs: Sequence[Job], job: Job, size: int) -> None:
         """Refuse what exceeds a visitor's space; remove old results if the disk space is short."""
-        sizes = [(job, storage.size_of(job)) for job in jobs]
-        wanted = size + sum(taken for job, taken in sizes if job.owner == owner)
-        most = self._most_for_one()
-        if wanted > 1e6 * most:
+        sizes = [(other, storage.size_of(other)) for other in jobs]
+        left = self._left(sizes, job.owner, job.address)
+        if size > left:
             raise JobRefused(
-                f"With what you have here already this would take {wanted / 1e6:,.0f} MB, and "
-                f"{most:,.0f} MB are the most: send less, or wait until older results are "
-                f"removed, {duration(3600 * self.settings.job_keep_hours)} after they are made."
+                f"This takes {size / 1e6:,.1f} MB, and there is room for "
+                f"{max(0, left) / 1e6:,.1f} MB beside what you, or others on your network, have "
+                "here already: send less, or wait until older results are removed, "
+                f"{duration(3600 * self.settings.job_keep_hours)} after they are made.",
+                "space of one",
             )
         if not self._shrink(sizes, size):
-            raise JobRefused("The server has no room for more work now: try again later.")
+            raise JobRefused(
+                "The server has no room for more work now: try again later.", "space of all"
+            )
 
     def _shrink(self, sizes: Sequence[tuple[Job, int]], coming: int = 0) -> bool:
         """Remove the oldest results until the rest and `coming` fit; return whether they do."""
@@ -234,19 +270,37 @@ class Jobs:
             event("job removed", job=short(job.id), kind=job.kind, why="space")
         return excess <= freed
 
-    def _check_quota(self, jobs: Sequence[Job], owner: str) -> None:
+    def _check_quota(self, jobs: Sequence[Job], new: Job) -> None:
         active = [job for job in jobs if job.active]
-        mine = sum(job.owner == owner for job in active)
+        mine = sum(job.owner == new.owner for job in active)
         if mine >= self.settings.jobs_per_visitor:
             raise JobRefused(
                 f"You have {counted(mine, 'job')} under way already: wait for one to end, or "
-                "cancel one."
+                "cancel one.",
+                "jobs of visitor",
             )
         if len(active) >= self.settings.jobs_at_once + self.settings.jobs_waiting:
             raise JobRefused(
                 f"The server has {counted(len(active), 'job')} to do already, and takes no more: "
-                "try again in a few minutes."
+                "try again in a few minutes.",
+                "queue",
             )
+        if not new.address:
+            return
+        near = sum(job.address == new.address for job in active)
+        waiting = int(SHARE_OF_ADDRESS * self.settings.jobs_waiting)
+        if near >= self.settings.jobs_at_once + waiting:
+            raise JobRefused(
+                f"Your network has {counted(near, 'job')} under way already: try again when one "
+                "has ended.",
+                "jobs of address",
+            )
+        if self._starts.share(new.address) * STARTS_OF_ADDRESS[1] < 1.0:
+            raise JobRefused(
+                "Many jobs were started from your network lately: try again in a minute.",
+                "rate of address",
+            )
+        self._starts.take(new.address, 1.0)
 
     # -- the thread -------------------------------------------------------------------------
 
@@ -268,7 +322,7 @@ class Jobs:
             waiting, running, _ = self._turns(list(jobs.values()))
             for turn in running:
                 self._tend_running(jobs[turn.id])
-            for turn in in_turn(waiting):
+            for turn in in_turn(waiting, running):
                 at_once = self.settings.jobs_at_once
                 if may_start(turn, running, at_once) and self._begin(jobs[turn.id]):
                     running.append(turn)
@@ -281,17 +335,25 @@ class Jobs:
     def _turns(jobs: Sequence[Job]) -> tuple[list[Turn], list[Turn], float]:
         """Return the turns of waiting and of running jobs, and how slow this machine is."""
         status = {job.id: job.status for job in jobs}
-        begun = [job for job in jobs if (job.folder / STARTED).exists()]
-        waiting = [
-            Turn(
+        begun = {job: at for job in jobs if (at := job.started_at()) is not None}
+        waiting = []
+        for job in (job for job in jobs if status[job.id] == "waiting"):
+            later = [at for other, at in begun.items() if job.created < other.created]
+            had = [
+                at for other, at in begun.items() if job.address and job.address == other.address
+            ]
+            last = max(had, default=0.0)
+            turn = Turn(
                 *(job.id, job.created, expected_seconds(job), is_short(job), job.alone),
-                sum(job.created < other.created for other in begun),
+                *(len(later), sum(at > last for at in later), job.owner, job.address),
             )
-            for job in jobs
-            if status[job.id] == "waiting"
-        ]
+            waiting.append(turn)
         running = [
-            Turn(job.id, job.created, remaining_seconds(job), is_short(job))
+            Turn(
+                *(job.id, job.created, remaining_seconds(job), is_short(job)),
+                owner=job.owner,
+                address=job.address,
+            )
             for job in jobs
             if status[job.id] == "running"
         ]

@@ -1,13 +1,16 @@
 """Whose turn it is: the order in which waiting jobs start, and how long they wait.
 
 Short jobs go before long ones, and jobs of visitors who are here before those of visitors who have
-left. Nobody waits for ever: a job that has been overtaken `MOST_OVERTAKES` times goes first. Beside
-the jobs that run at the same time there is one place more, for a short job.
+left. Among jobs that are equal so far, addresses take turns, and the visitors of each address.
+Nobody waits for ever: a job that has been overtaken `MOST_OVERTAKES` times goes first. Beside the
+jobs that run at the same time there is one place more, for a short job.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from genrekit.app.fair import take_turns
 
 __all__ = ["MOST_OVERTAKES", "Turn", "in_turn", "may_start", "seconds_until"]
 
@@ -26,6 +29,8 @@ class Turn:
     short : bool
     alone : bool, whether its visitor has left
     overtaken : int, how many later jobs have started before it
+    passed : int, how many of them since a job of its address has started
+    owner, address : str, empty if unknown
     """
 
     id: str
@@ -34,16 +39,37 @@ class Turn:
     short: bool
     alone: bool = False
     overtaken: int = 0
+    passed: int = 0
+    owner: str = ""
+    address: str = ""
 
 
-def in_turn(waiting: Sequence[Turn]) -> list[Turn]:
-    """Return the waiting jobs in the order in which they may start."""
+def in_turn(waiting: Sequence[Turn], running: Sequence[Turn] = ()) -> list[Turn]:
+    """Return the waiting jobs in the order in which they may start, while others run."""
 
-    def place(turn: Turn) -> tuple[bool, bool, bool, float]:
-        patient = turn.overtaken < MOST_OVERTAKES
-        return patient, patient and turn.alone, patient and not turn.short, turn.created
+    def among_owners(turn: Turn) -> tuple[bool, bool, bool]:
+        return _place(turn, turn.overtaken)
 
-    return sorted(waiting, key=place)
+    def among_addresses(turn: Turn) -> tuple[bool, bool, bool]:
+        return _place(turn, turn.passed)
+
+    order = sorted(waiting, key=lambda turn: (among_owners(turn), turn.created))
+    for group, place in ((_owner, among_owners), (_address, among_addresses)):
+        order = take_turns(order, group, map(group, running), place)
+    return order
+
+
+def _owner(turn: Turn) -> str:
+    return turn.owner or turn.id
+
+
+def _address(turn: Turn) -> str:
+    return turn.address or turn.id
+
+
+def _place(turn: Turn, overtaken: int) -> tuple[bool, bool, bool]:
+    patient = overtaken < MOST_OVERTAKES
+    return patient, patient and turn.alone, patient and not turn.short
 
 
 def may_start(turn: Turn, running: Sequence[Turn], at_once: int) -> bool:
@@ -57,7 +83,7 @@ def seconds_until(
     job_id: str, waiting: Sequence[Turn], running: Sequence[Turn], at_once: int
 ) -> float:
     """Return about how long a waiting job waits if no other comes, in s."""
-    left, ends, now = in_turn(waiting), [(turn.seconds, turn) for turn in running], 0.0
+    left, ends, now = in_turn(waiting, running), [(turn.seconds, turn) for turn in running], 0.0
     while True:
         for turn in list(left):
             if may_start(turn, [other for _, other in ends], at_once):

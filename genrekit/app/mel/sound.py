@@ -1,6 +1,5 @@
 """Section of the mel scale page on one clip: its four stages, and one of its numbers."""
 
-import hashlib
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -8,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from genrekit.app import song_workers
+from genrekit.app import session, song_workers
 from genrekit.app.kit.component import component, into_address
 from genrekit.app.kit.glossary import page_heading
 from genrekit.app.kit.media import media_url
@@ -211,8 +210,7 @@ def _clip() -> Clip | None:
         samples = _generated(kind, take)
     if samples is None:
         return None
-    digest = hashlib.sha256(samples.tobytes()).hexdigest()
-    return Clip(samples, clip_params(samples, PARAMS), digest)
+    return Clip(samples, clip_params(samples, PARAMS), session.fingerprint(samples.tobytes()))
 
 
 def _own_sound(kind: str) -> Samples | None:
@@ -256,7 +254,7 @@ def _accepted(data: bytes) -> Samples:
     """Return the first seconds of an uploaded sound, or raise AudioError."""
     if len(data) > MAX_UPLOAD_MB * 1_000_000:
         raise AudioError(f"It is larger than {MAX_UPLOAD_MB} MB: cut it, or save it as MP3.")
-    samples = _decoded(hashlib.sha256(data).hexdigest(), data)
+    samples = _decoded(session.fingerprint(data), data)
     clip_params(samples, PARAMS)
     return samples
 
