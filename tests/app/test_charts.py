@@ -152,6 +152,14 @@ def test_a_large_chart_has_letters_for_the_back_of_a_room():
     assert layout.height == 260
 
 
+def test_a_large_chart_has_markers_for_the_back_of_a_room():
+    points = go.Scattergl(x=[0], y=[0], mode="markers", marker={"size": 7})
+    bare = go.Scatter(x=[0], y=[0], mode="markers")
+    usual, large = (charts.dressed(charts.figure(points, bare), large=on) for on in (False, True))
+    assert large.data[0].marker.size > 1.5 * usual.data[0].marker.size
+    assert large.data[1].marker.size is None
+
+
 # -- the theme ----------------------------------------------------------------------------------
 
 
