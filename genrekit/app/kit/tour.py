@@ -194,7 +194,7 @@ def prose(name: str, **more: Any) -> Any:
 def happened(outcome: str, why: str) -> None:
     """Tell the tour how a page has answered the guess that it was set up for, and why."""
     number, guesses = st.session_state.get(_AT), st.session_state.get(_GUESSES, {})
-    if number in guesses and "outcome" not in guesses[number]:
+    if number is not None and number in guesses and "outcome" not in guesses[number]:
         guesses[number] |= {"outcome": outcome, "why": why}
         st.session_state[_TEXT].markdown(_says(number))  # the rest of the page may take its time
 
