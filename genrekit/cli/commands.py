@@ -323,6 +323,8 @@ def evaluate(options: argparse.Namespace) -> int:
     for i, (genre, row) in enumerate(zip(measured.genres, measured.confusion, strict=True)):
         precision = _share(row[i], sum(column[i] for column in measured.confusion))
         recall = _share(row[i], sum(row))
+        if precision == recall == "unknown":
+            continue
         print(f"{genre:{width}}  precision {precision}  recall {recall}")
     return OK
 

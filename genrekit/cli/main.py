@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A file name may not be valid text: escape its odd bytes rather than fail.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(given or ["--help"])
     try:
         require_memory(getattr(options, "megabytes", _LEAST_MEGABYTES))
         threads = getattr(options, "threads", None), getattr(options, "usual_threads", None)

@@ -16,6 +16,7 @@ __all__ = [
     "Verdict",
     "clear_tags",
     "confidence_in_words",
+    "noticeable",
     "ranked",
 ]
 
@@ -96,7 +97,7 @@ class Verdict:
         return _outcomes(self.probabilities)
 
     def __repr__(self) -> str:
-        likeliest = ranked(self.outcomes)[:_LIKELIEST_SHOWN]
+        likeliest = noticeable(self.outcomes)[:_LIKELIEST_SHOWN]
         shares = ", ".join(f"{outcome} {share:.0%}" for outcome, share in likeliest)
         lines = (self._title(), shares, self._about())
         return "\n".join(in_one_line(line) for line in lines if line)
@@ -115,7 +116,7 @@ class Verdict:
 
     def _about(self) -> str:
         tags = clear_tags(self, _TAGS_SHOWN)
-        heard = f"Sounds like {', '.join(tags)}." if tags else ""
+        heard = f"Also hears: {', '.join(tags)}." if tags else ""
         length = f"Judged by {counted(len(self.segments), 'segment')}." if self.segments else ""
         return " ".join(filter(None, (self.note, heard, length)))
 
@@ -136,6 +137,11 @@ def confidence_in_words(confidence: float) -> str:
 def ranked(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
     """Return genres, or all outcomes, with their probabilities, the likeliest first."""
     return sorted(probabilities.items(), key=lambda item: -item[1])
+
+
+def noticeable(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return those of `ranked` that are not 0% when shown."""
+    return [one for one in ranked(probabilities) if one[1] >= NOTICEABLE]
 
 
 def clear_tags(verdict: Verdict, most: int | None = None) -> list[str]:

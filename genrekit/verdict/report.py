@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from genrekit.model.verdicts import Verdict, clear_tags, ranked
+from genrekit.model.verdicts import Verdict, clear_tags, noticeable, ranked
 from genrekit.wording import alternatives
 
 __all__ = [
@@ -58,12 +58,12 @@ def summary_line(name: str, outcome: Verdict | str) -> str:
     if isinstance(outcome, str):
         return f"{name}: failed. {outcome}"
     tags = clear_tags(outcome, _TAGS_IN_A_LINE)
-    heard = f"Sounds like {', '.join(tags)}." if tags else ""
+    heard = f"Also hears: {', '.join(tags)}." if tags else ""
     if outcome.genre is None:
         reasons = (outcome.note, candidates_in_words(outcome), heard)
         return " ".join((f"{name}: not sure.", *filter(None, reasons)))
-    others = ", ".join(f"{other} {p:.0%}" for other, p in ranked(outcome.outcomes)[1:3])
-    line = f"{name}: {outcome.genre} {outcome.confidence:.0%} (then {others})"
+    others = ", ".join(f"{other} {p:.0%}" for other, p in noticeable(outcome.outcomes)[1:3])
+    line = f"{name}: {outcome.genre} {outcome.confidence:.0%}{others and f' (then {others})'}."
     return " ".join(filter(None, (line, outcome.note, heard)))
 
 

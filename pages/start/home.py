@@ -22,7 +22,7 @@ def ways_in() -> None:
             st.switch_page("listen/classify.py", query_params=clip.query)
         if settings().live_places and st.button("Let it listen", icon=":material/mic:"):
             st.switch_page("listen/classify.py", query_params={"source": LIVE})
-        tour.button("Take the ten-minute tour", "tour", tour.TOUR)
+        tour.button("Take the ten-minute tour", "tour", tour.TOUR, disabled=tour.is_on(tour.TOUR))
 
 
 def cards() -> None:

@@ -152,6 +152,21 @@ def test_a_large_chart_has_letters_for_the_back_of_a_room():
     assert layout.height == 260
 
 
+def test_numbers_in_a_large_chart_have_room():
+    heat = go.Heatmap(y=list("abcdefghijkl"), z=[[0]] * 12, text=[["0"]] * 12)
+    chart = charts.dressed(charts.figure(heat, height=320), large=True)
+    assert chart.data[0].textfont.size == 24
+    assert chart.layout.height >= 12 * 24 + 200
+
+
+def test_a_large_chart_has_markers_for_the_back_of_a_room():
+    points = go.Scattergl(x=[0], y=[0], mode="markers", marker={"size": 7})
+    bare = go.Scatter(x=[0], y=[0], mode="markers")
+    usual, large = (charts.dressed(charts.figure(points, bare), large=on) for on in (False, True))
+    assert large.data[0].marker.size > 1.5 * usual.data[0].marker.size
+    assert large.data[1].marker.size is None
+
+
 # -- the theme ----------------------------------------------------------------------------------
 
 

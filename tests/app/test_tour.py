@@ -5,8 +5,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
+import streamlit as st
 from page_tools import button, exhibit, texts
 
+from genrekit.app.classify import why
 from genrekit.app.kit import tour
 from genrekit.app.kit.tour import STOPS, read_stops, stop_at
 
@@ -103,6 +105,13 @@ def test_the_genre_guessed_stands_beside_the_model_s(app):
     at = app("listen/classify.py", **query)
     assert "Blues" in [heading.value for heading in at.header]
     assert "You said Jazz. It says Blues: fairly sure, 78%." in texts(at)
+
+
+def test_the_answer_to_a_guess_does_not_wait_for_the_evidence(app, monkeypatch):
+    monkeypatch.setattr(why, "explain", lambda *_: st.stop())
+    at = app("listen/classify.py", tour="1")
+    at = app("listen/classify.py", **dict(parse_qsl(links(at)["Blues"].proto.query_string)))
+    assert "You said Blues. It says Blues: fairly sure, 78%." in texts(at)
 
 
 def test_every_page_leads_on_without_the_tour_and_without_its_bar(app):

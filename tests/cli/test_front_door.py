@@ -74,6 +74,9 @@ def test_a_model_is_measured_on_a_folder_as_on_its_dataset(
     assert status == 0, err
     measured = json.loads(out)
     assert "The model was trained on" in measured["worth"]
+    _, out, _ = run("evaluate", demo_bundle, other)
+    assert out.count("precision") == measured["tracks"]
+    assert "unknown" not in out
     assert not list(tmp_path.glob("*.parquet*"))
 
 

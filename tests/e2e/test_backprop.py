@@ -392,7 +392,7 @@ def test_a_guess_is_kept_and_the_gap_is_shown(page: Any, app_url: str) -> None:
     guess = view.part("guess")
     assert "will it get 0.9 + 0.9 right?" in guess.inner_text()
     guess.get_by_role("button", name="Yes").click()
-    assert "Your guess on 0.9 + 0.9: right" in guess.inner_text()
+    assert "You guessed that it will get 0.9 + 0.9 right" in guess.inner_text()
     view.press("Train")
     guess.get_by_text("You guessed that it would be right").wait_for(timeout=TIMEOUT)
     assert "1.8 is right" in guess.inner_text()

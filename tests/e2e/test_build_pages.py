@@ -6,6 +6,7 @@ import pytest
 from stage import SCREENS, off_screen
 
 PATIENT_MS = 180_000
+SIZE = "one => parseFloat(getComputedStyle(one).fontSize)"
 
 
 @pytest.fixture(scope="module")
@@ -71,5 +72,7 @@ def test_a_dataset_is_on_the_first_screen(
     controls = [*made, page.get_by_role("radio", name="One segment")]
     # A phone's first screen ends within the picture.
     assert off_screen(page, [*controls, picture] if width > 390 else controls) == []
+    figure, label = (page.get_by_test_id(f"stMetric{one}").first for one in ("Value", "Label"))
+    assert figure.evaluate(SIZE) > 1.5 * label.evaluate(SIZE)
     assert not page.get_by_role("button", name="Make the demo dataset").is_visible()
     assert page.problems == []

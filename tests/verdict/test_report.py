@@ -82,7 +82,13 @@ def test_the_json_is_that_of_the_command_line(tmp_path, demo_bundle, capsys):
 def test_a_note_is_added_to_the_line():
     note = "Only the first 15 minutes were heard."
     verdict = Verdict("jazz", 0.7, {"rock": 0.1, "jazz": 0.7, "pop": 0.2}, (), note)
-    assert summary_line("x", verdict) == f"x: jazz 70% (then pop 20%, rock 10%) {note}"
+    assert summary_line("x", verdict) == f"x: jazz 70% (then pop 20%, rock 10%). {note}"
+
+
+def test_what_rounds_to_nothing_is_not_named():
+    verdict = Verdict("jazz", 0.996, {"rock": 0.003, "jazz": 0.996, "pop": 0.001}, (), "")
+    assert summary_line("x", verdict) == "x: jazz 100%."
+    assert repr(verdict).splitlines()[1] == "jazz 100%"
 
 
 @pytest.fixture
@@ -102,8 +108,8 @@ def heard():
 
 def test_the_clear_tags_are_named_where_there_is_room(heard):
     assert clear_tags(heard) == ["folk", "acoustic", "mellow", "60s"]
-    said = "Sounds like folk, acoustic, mellow."
-    assert summary_line("x", heard) == f"x: a 70% (then b 30%) {said}"
+    said = "Also hears: folk, acoustic, mellow."
+    assert summary_line("x", heard) == f"x: a 70% (then b 30%). {said}"
     unsure = replace(heard, genre=None, note="No genre stands out.")
     assert summary_line("x", unsure) == f"x: not sure. No genre stands out. {said}"
     assert table_row("x", heard)["sounds like"] == "folk, acoustic, mellow, 60s"
@@ -114,7 +120,7 @@ def test_the_clear_tags_are_named_where_there_is_room(heard):
 
 def test_a_model_without_tags_says_nothing_of_them():
     verdict = Verdict("a", 0.7, {"a": 0.7, "b": 0.3}, (part(a=0.7, b=0.3),), "")
-    assert "ounds" not in summary_line("x", verdict)
+    assert "hears" not in summary_line("x", verdict)
     assert list(segment_rows(verdict)[0]) == ["start", "end", "a", "b"]
     assert "sounds like" not in table_row("x", verdict)
     written = json.loads(to_json([report("x", verdict)]))[0]

@@ -471,7 +471,7 @@ class View {
       if (film.position > 0) return this.put("guess", "");
       this.put("guess", `<span>Trained on ${number(Math.min(...head.low))} to ${number(Math.max(...head.high))}, will it get ${asked} right?</span>
         <span class="bar"><button data-guess="yes">Yes</button><button data-guess="no">No</button></span>`);
-    } else if (!film.finished) this.put("guess", `<span>Your guess on ${asked}: ${film.guess ? "right" : "wrong"}.</span>`);
+    } else if (!film.finished) this.put("guess", `<span>You guessed that it will get ${asked} ${film.guess ? "right" : "wrong"}.</span>`);
     else {
       const { answer } = this.network.forward(this.parameters, [far, far]), right = truth(head.task, [far, far], this.middle);
       const off = Math.abs(answer - right), good = off < CLOSE;

@@ -268,7 +268,7 @@ def _show_confusion(measured: dict[str, Any]) -> int | None:
             margin={"l": 8, "r": 8, "t": 0, "b": 8},
         )
         .update_xaxes(range=[-0.5, len(genres) - 0.5])
-        .update_yaxes(range=[len(genres) - 0.5, -0.5]),
+        .update_yaxes(range=[len(genres) - 0.5, -0.5], dtick=1),
         f"Confusion matrix of {unit}: rows are the true genres, columns the verdicts.",
         key="confusion",
         on_select="rerun",

@@ -18,7 +18,7 @@ from genrekit.app.kit.widgets import download, escape, show_error
 from genrekit.audio.synth.demo import COMPOSED
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import NOTICEABLE, Verdict, clear_tags, confidence_in_words, ranked
+from genrekit.model.verdicts import Verdict, clear_tags, confidence_in_words, noticeable, ranked
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
@@ -220,7 +220,7 @@ def in_words(verdict: Verdict) -> tuple[str, str, str]:
 def odds(verdict: Verdict) -> list[tuple[str, float, str]]:
     """Return the likeliest outcomes, and what is left for all others: name, probability, colour."""
     order = ranked(verdict.outcomes)
-    shown = [one for one in order[:_BARS] if one[1] >= NOTICEABLE]
+    shown = noticeable(verdict.outcomes)[:_BARS]
     colours = outcome_colours([name for name, _ in order])
     rows = [(name, p, colours[name]) for name, p in shown]
     if others := len(order) - len(shown):

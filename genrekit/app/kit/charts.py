@@ -56,6 +56,10 @@ CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False, 
 
 _LARGE_FONT: Final = 24
 _LARGER: Final = 1.3
+_LARGER_MARKERS: Final = 1.7
+# Pixels of a row with a number in it, and of the axis below the rows.
+_LARGE_ROW: Final = 29
+_LARGE_AXIS: Final = 220
 
 pio.templates["genrekit"] = go.layout.Template(
     layout={
@@ -147,7 +151,7 @@ def mark(chart: go.Figure, x: Sequence[float], y: Sequence[float], hover: str, *
 
 
 def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
-    """Apply the common template; `large` enlarges the type for the back of a room."""
+    """Apply the common template; `large` enlarges type and markers for the back of a room."""
     chart.update_layout(template="genrekit")
     if not large:
         return chart
@@ -157,6 +161,13 @@ def dressed(chart: go.Figure, *, large: bool) -> go.Figure:
         chart.update_layout(height=round(_LARGER * chart.layout.height))
     for update in (chart.update_xaxes, chart.update_yaxes):
         update(tickfont=font, title_font=font)
+    for heat in chart.select_traces({"type": "heatmap"}):
+        if heat.text is not None:
+            heat.textfont = font
+            chart.layout.height = max(chart.layout.height, _LARGE_ROW * len(heat.y) + _LARGE_AXIS)
+    for trace in chart.select_traces({"mode": "markers"}):
+        if trace.marker.size is not None:
+            trace.marker.size *= _LARGER_MARKERS
     chart.update_traces(textfont=font, constraintext="none", selector={"type": "bar"})
     return chart.update_annotations(font=font)
 

@@ -39,8 +39,10 @@ __all__ = [
 TOUR: Final = "tour"
 PRESENT: Final = "present"
 _PAGES: Final = shipped_folder() / "pages"
-# In the session: the number of the stop shown, and by stop the guess and what came of it.
+# In the session: the number of the stop shown, the place of its text, and by stop the guess and
+# what came of it.
 _AT: Final = "_stop"
+_TEXT: Final = "_stop_text"
 _GUESSES: Final = "_guesses"
 # In the address.
 _GUESS: Final = "guess"
@@ -169,21 +171,18 @@ def around(address: str) -> Iterator[None]:
     st.session_state[_AT] = number if is_on(TOUR) else None
     if is_on(PRESENT):
         st.html(Path(__file__).with_name("present.css"))
-    text = None
     if is_on(PRESENT) or st.session_state[_AT] is not None:
         with st.container(
             key="tour_bar", horizontal=True, vertical_alignment="center", gap="xsmall"
         ):
             if st.session_state[_AT] is not None:
-                text = _stop(st.session_state[_AT])
+                _stop(st.session_state[_AT])
             if is_on(PRESENT):
                 label = "Leave presenter view"
                 button(
                     label, "close_fullscreen", PRESENT, False, key="leave_present", shortcut="Esc"
                 )
     yield
-    if text is not None:  # the page may have brought an outcome
-        text.markdown(_says(st.session_state[_AT]))
     _way_on(number)
 
 
@@ -195,12 +194,13 @@ def prose(name: str, **more: Any) -> Any:
 def happened(outcome: str, why: str) -> None:
     """Tell the tour how a page has answered the guess that it was set up for, and why."""
     number, guesses = st.session_state.get(_AT), st.session_state.get(_GUESSES, {})
-    if number in guesses and "outcome" not in guesses[number]:
+    if number is not None and number in guesses and "outcome" not in guesses[number]:
         guesses[number] |= {"outcome": outcome, "why": why}
+        st.session_state[_TEXT].markdown(_says(number))  # the rest of the page may take its time
 
 
-def _stop(number: int) -> Any:
-    """Draw the bar's part about a stop; return the place of its text."""
+def _stop(number: int) -> None:
+    """Draw the bar's part about a stop."""
     stop, guesses = STOPS[number], st.session_state[_GUESSES]
     if number not in guesses and st.query_params.get(_GUESS) in stop.answers:
         guesses[number] = {"guess": stop.answers[st.query_params[_GUESS]]}
@@ -208,8 +208,8 @@ def _stop(number: int) -> Any:
     with st.container(key="tour_place", width="content"):
         st.markdown(f":material/tour: **{number + 1} of {len(STOPS)}**")
     with st.container(key="tour_text", width="stretch"):
-        text = st.empty()
-        text.markdown(_says(number))
+        st.session_state[_TEXT] = st.empty()
+        st.session_state[_TEXT].markdown(_says(number))
     with st.container(key="tour_answers", horizontal=True, gap="xsmall", width="content"):
         clip = next((c for c in CLIPS if guessing and c.name == stop.clip), None)
         sound = clip and media_url(clip.path.read_bytes(), "audio/ogg", "tour")
@@ -222,7 +222,6 @@ def _stop(number: int) -> Any:
     if number + 1 < len(STOPS):
         _link(STOPS[number + 1], "Next", ":material/arrow_forward:", "tour_next")
     button("Leave the tour", "close", TOUR, False, key="leave_tour", type="tertiary")
-    return text
 
 
 def _says(number: int) -> str:
