@@ -1,8 +1,13 @@
 """All attacks of the siege, in their order."""
 
-from benchmarks.siege import endpoints, messages, uploads
+from benchmarks.siege import endpoints, messages, processes, uploads
 from benchmarks.siege.attack import Attack
 
 __all__ = ["ATTACKS"]
 
-ATTACKS: tuple[Attack, ...] = (*messages.ATTACKS, *uploads.ATTACKS, *endpoints.ATTACKS)
+ATTACKS: tuple[Attack, ...] = (
+    *messages.ATTACKS,
+    *uploads.ATTACKS,
+    *processes.ATTACKS,
+    *endpoints.ATTACKS,
+)

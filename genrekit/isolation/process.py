@@ -36,13 +36,14 @@ BEGIN: Final = b"!"
 BEGUN: Final = b"."
 
 _OWN: Final = Path(genrekit.__file__).parent
+_FILE_BYTES: Final = 1 << 20
 
 
 def main(about: str) -> None:
     """Get ready, then answer calls until standard input ends."""
     given = json.loads(about)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles it
-    limit_files()
+    limit_files(_FILE_BYTES)
     calls, answers = _keep_pipes()
     allow_writes_below(Path.cwd())  # before the first other thread
     die_with(given["parent"])
