@@ -52,7 +52,7 @@ class Warm:
         assert start_new_session
         here, there = _CONTEXT.Pipe(duplex=False)
         files = [DupFd(stdout.fileno()), DupFd(stderr.fileno()), *map(DupFd, pass_fds)]
-        given = (command[3], os.fspath(cwd), dict(env), files, there)
+        given = (command[3:], os.fspath(cwd), dict(env), files, there)
         self._process = _CONTEXT.Process(target=_run, args=given)
         self._process.start()
         there.close()
@@ -66,7 +66,11 @@ class Warm:
 
 
 def _run(
-    folder: str, cwd: str, env: Mapping[str, str], files: Sequence[Any], ready: Connection
+    arguments: Sequence[str],
+    cwd: str,
+    env: Mapping[str, str],
+    files: Sequence[Any],
+    ready: Connection,
 ) -> None:
     os.setsid()
     output, errors, *_kept = (file.detach() for file in files)
@@ -80,4 +84,4 @@ def _run(
     ready.close()
     from genrekit.app.jobs.run import main
 
-    sys.exit(main(folder))
+    sys.exit(main(*arguments))

@@ -259,6 +259,10 @@ def write_file(size):
     return str(path)
 
 
+def outcome_of_large(size):
+    return _outcome(lambda: Path("large").write_bytes(bytes(size)))
+
+
 def _outcome(action):
     try:
         action()
@@ -277,7 +281,19 @@ def change(path):
         "rename": _outcome(lambda: (path / "there").rename(path / "gone")),
         "cut": _outcome(lambda: os.truncate(path / "there", 0)),
         "folder": _outcome((path / "folder").mkdir),
+        "rights": _outcome(lambda: (path / "there").chmod(0o777)),
+        "time": _outcome(lambda: os.utime(path / "there")),
         "read": _outcome((path / "there").read_text),
+    }
+
+
+def spy(server):
+    """Try to look into the server, as a hijacked process would."""
+    of_server = Path(f"/proc/{server}")
+    return {
+        "memory": _outcome(lambda: (of_server / "mem").open("rb").close()),
+        "files": _outcome(lambda: (of_server / "fd" / "0").open("ab").close()),
+        "folder": _outcome(lambda: list((of_server / "cwd").iterdir())),
     }
 
 
@@ -288,6 +304,7 @@ def reach_out(server):
         "program": _outcome(lambda: subprocess.run(["/bin/true"], check=True)),
         "fork": _outcome(os.fork),
         "signal": _outcome(lambda: os.kill(server, 0)),
+        "limits": _outcome(lambda: resource.prlimit(server, resource.RLIMIT_CORE)),
         "thread": _outcome(_start_thread),
     }
 

@@ -156,9 +156,9 @@ class Tab:
         self._values[state.id] = state
         await self._rerun(fragment=element.fragment)
 
-    async def upload(self, name: str, content: bytes) -> None:
-        """Upload a file, in place of those before."""
-        uploader = self.one("file_uploader", "")
+    async def upload(self, name: str, content: bytes, label: str = "") -> None:
+        """Upload a file, in place of those before, to the first uploader with this label."""
+        uploader = self.one("file_uploader", label)
         request = BackMsg()
         request.file_urls_request.request_id = uuid.uuid4().hex
         request.file_urls_request.session_id = self._session

@@ -1,6 +1,6 @@
 """All attacks of the siege, in their order."""
 
-from benchmarks.siege import endpoints, messages, uploads, visitors
+from benchmarks.siege import endpoints, messages, processes, uploads, visitors
 from benchmarks.siege.attack import Attack
 
 __all__ = ["ATTACKS"]
@@ -8,6 +8,7 @@ __all__ = ["ATTACKS"]
 ATTACKS: tuple[Attack, ...] = (
     *messages.ATTACKS,
     *uploads.ATTACKS,
+    *processes.ATTACKS,
     *endpoints.ATTACKS,
     *visitors.ATTACKS,
 )

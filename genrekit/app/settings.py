@@ -61,6 +61,7 @@ class Settings:
     jobs_waiting: int = _number("jobs_waiting")
     jobs_per_visitor: int = _number("jobs_per_visitor")
     job_minutes: float = _number("job_minutes")
+    job_memory_megabytes: float = _number("job_memory_megabytes")
     job_keep_hours: float = _number("job_keep_hours")
     jobs_megabytes: float = _number("jobs_megabytes")
     job_megabytes: float = _number("job_megabytes")

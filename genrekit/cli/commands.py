@@ -184,12 +184,12 @@ def export(options: argparse.Namespace) -> int:
         return OK
     dataset = Dataset.read(options.data)
     export_dataset(dataset, options.output)
-    _print_written(len(dataset), options.output)
+    print(_written(len(dataset), options.output))
     return OK
 
 
-def _print_written(segments: int, output: object) -> None:
-    print(f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}.")
+def _written(segments: int, output: object) -> str:
+    return f"{counted(segments, 'segment')} {agree(segments, 'is', 'are')} in {output}."
 
 
 def import_(options: argparse.Namespace) -> int:
@@ -204,13 +204,14 @@ def import_(options: argparse.Namespace) -> int:
         else:
             dataset = import_dataset(file, params)
     dataset.write(options.output)
-    _say_notes(dataset.notes, "bar")
-    _print_written(len(dataset), options.output)
+    _say_notes(dataset.notes, options.progress)
+    message = _written(len(dataset), options.output)
     if dataset.tracks is None:
-        print(
-            "Tracks are unknown: a score on this dataset cannot be trusted, because any split "
+        message += (
+            "\nTracks are unknown: a score on this dataset cannot be trusted, because any split "
             "may put one song on both sides."
         )
+    finish(message, options.progress)
     return OK
 
 

@@ -20,7 +20,7 @@ from genrekit.dataset.parquet import ParquetRows, read_parquet, row_groups
 from genrekit.dataset.summary import segment_summary
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import atomic_write, plain_os_errors
+from genrekit.system.files import atomic_write, plain_os_errors, require_disk
 from genrekit.system.memory import lacks_memory
 from genrekit.system.notebook import Bar, picture
 from genrekit.system.records import record
@@ -377,6 +377,7 @@ class Dataset:
             atomic_write(target) as temporary,
             ParquetRows.writing(temporary, self.params, self.genres) as rows,
         ):
+            require_disk(temporary.parent, self.features.nbytes)
             for part in row_groups(len(self)):
                 rows.add(
                     self.features[part],

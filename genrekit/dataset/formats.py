@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.dataset.dataset import Dataset, Note
+from genrekit.dataset.npz import read_arrays
 from genrekit.errors import DatasetError, SettingsError
 from genrekit.features.extraction import FeatureParams
 from genrekit.system.files import DAMAGED_NPZ, atomic_write, plain_os_errors
+from genrekit.system.memory import require_room
 from genrekit.system.remote import LocationName, local_path, location
 from genrekit.wording import agree, counted
 
@@ -27,6 +29,10 @@ __all__ = ["export_dataset", "import_dataset"]
 
 _COLUMNS: Final = ("features", "labels", "tracks", "segments", "artists")
 _COURSE_KEYS: Final = ("mapping", "mfcc", "labels")
+# The memory that arrays take until they are a dataset, as a multiple of theirs.
+_NPZ_TIMES: Final = 1.5
+# Bytes of memory for each value, list and dictionary of a JSON file, at most.
+_JSON_VALUE, _JSON_LIST, _JSON_DICTIONARY = 50, 90, 300
 
 
 def export_dataset(dataset: Dataset, path: LocationName) -> None:
@@ -137,6 +143,9 @@ def _parsed(path: Path) -> Any:
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = text.decode("utf-16", "replace").encode()
     text = text.removeprefix(codecs.BOM_UTF8)
+    values, lists, dictionaries = (text.count(sign) for sign in (b",", b"[", b"{"))
+    need = _JSON_VALUE * values + _JSON_LIST * lists + _JSON_DICTIONARY * dictionaries
+    require_room(path.name, need)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -200,14 +209,11 @@ def _write_npz(dataset: Dataset, path: Path) -> None:
 
 def _read_npz(path: Path) -> Dataset:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            card = json.loads(str(arrays["card"]))
-            columns: dict[str, Any] = {
-                name: arrays[name] for name in _COLUMNS if name in arrays.files
-            }
-            for column in columns.values():
-                _check_text(column)
-            return Dataset.from_card(card, **columns)
+        columns: dict[str, Any] = read_arrays(path, ("card", *_COLUMNS), _NPZ_TIMES)
+        card = json.loads(str(columns.pop("card")))
+        for column in columns.values():
+            _check_text(column)
+        return Dataset.from_card(card, **columns)
     except (*DAMAGED_NPZ, AttributeError):
         raise DatasetError(
             f"{path.name} is damaged, or is not an NPZ file of GenreKit: export it again."

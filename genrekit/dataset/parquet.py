@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrekit.features.extraction import FeatureParams
-from genrekit.system.files import plain_os_errors
+from genrekit.system.files import plain_os_errors, require_disk
 from genrekit.system.memory import free_memory, scratch_folder
 
 if TYPE_CHECKING:
@@ -240,6 +240,8 @@ def _read_mapped(
     """The features in a nameless file, which vanishes with the last array that maps it."""
     folder = scratch_folder()
     count = 0
+    with plain_os_errors("written", folder):
+        require_disk(folder, rows * math.prod(shape) * 4)
     with tempfile.TemporaryFile(dir=folder) as file:
         for batch in batches:
             with plain_os_errors("written", folder):

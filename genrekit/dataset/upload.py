@@ -411,7 +411,8 @@ def _filling(folder: Path) -> Iterator[Path]:
         try:
             yield temporary
             top = _without_wrapping(temporary)
-            top.chmod(0o700)
+            if top.stat().st_mode & 0o077:
+                top.chmod(0o700)  # which a confined process may not
             if folder.exists():
                 folder.rmdir()
             top.rename(folder)

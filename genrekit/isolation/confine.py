@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 _OPEN_FILES: Final = 128
-_FILE_BYTES: Final = 1 << 20
 _LOOK_SECONDS: Final = 1.0
 
 # From Linux's landlock.h, seccomp.h, bpf_common.h, audit.h and errno.h.
@@ -51,6 +50,7 @@ _FORBIDDEN: Final = read_toml(__file__)
 _SECCOMP: Final = (317, 277)
 _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
+_PRLIMIT: Final = (302, 261)
 _MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -82,10 +82,10 @@ def die_with(parent: int) -> None:
     threading.Thread(target=look, name="orphan", daemon=True).start()
 
 
-def limit_files() -> None:
-    """Forbid core dumps, large files and many open ones; be the first to go when memory ends."""
+def limit_files(most_bytes: int) -> None:
+    """Forbid core dumps, larger files and many open ones; be the first to go when memory ends."""
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, _FILE_BYTES)
+    _lower(resource.RLIMIT_FSIZE, most_bytes)
     _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -173,6 +173,12 @@ def _filter(column: int, architecture: int) -> list[int]:
         # No filter can read clone3's flags; where clone3 is missing, glibc uses clone.
         instruction(_IF_EQUAL, _CLONE3[column], otherwise=1),
         instruction(_RETURN, _REFUSE | _ENOSYS),
+        # Of this process alone, with 0 for its id.
+        instruction(_IF_EQUAL, _PRLIMIT[column], otherwise=4),
+        instruction(_LOAD, 16),
+        instruction(_IF_EQUAL, 0, then=1),
+        instruction(_RETURN, _REFUSE | _EPERM),
+        instruction(_RETURN, _ALLOW),
         instruction(_IF_EQUAL, _CLONE[column], otherwise=3),
         instruction(_LOAD, 16),
         instruction(_IF_ANY_BIT, _CLONE_THREAD, then=1),

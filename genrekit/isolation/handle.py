@@ -21,7 +21,7 @@ from genrekit.system.portable import kill_group, try_lock
 with contextlib.suppress(ImportError):  # on Windows there are no workers
     import fcntl
 
-__all__ = ["DIE_SECONDS", "Handle", "Lost", "sweep"]
+__all__ = ["DIE_SECONDS", "Handle", "Lost", "clean_environment", "sweep"]
 
 _LOOK_SECONDS: Final = 0.05
 _ANSWER_BYTES: Final = 256 << 20
@@ -31,7 +31,10 @@ _F_SETPIPE_SZ: Final = 1031  # from Linux's fcntl.h
 DIE_SECONDS: Final = 3.0
 _FOLDERS: Final = "genrekit-worker-"
 # What a process needs of the server's environment to start: no secrets.
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
+_KEPT: Final = (
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ"),
+    "OMP_NUM_THREADS",
+)
 
 
 class Lost(Exception):
@@ -55,7 +58,7 @@ class Handle:
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
                 cwd=self._folder,
-                env=_environment(self._folder),
+                env=clean_environment(self._folder, 1),
                 start_new_session=True,
             )
         except BaseException:
@@ -163,11 +166,20 @@ class Handle:
             os.close(self._locked)
 
 
-def _environment(folder: str) -> dict[str, str]:
+def clean_environment(folder: str, computing: int | None) -> dict[str, str]:
+    """Return the environment of a process that may have no secrets of the server.
+
+    Parameters
+    ----------
+    folder : str, for its temporary files
+    computing : int, the threads that libraries compute in, or None to leave it to them
+    """
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "HOME": folder, "TMPDIR": folder}
-    return kept | own | threads.variables(1)
+    # PyArrow's own allocator begins with a gigabyte, which limits on memory count.
+    own["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    return kept | own | threads.variables(computing)
 
 
 def _lock(folder: str | Path) -> int | None:

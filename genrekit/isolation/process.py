@@ -37,6 +37,7 @@ BEGIN: Final = b"!"
 BEGUN: Final = b"."
 
 _OWN: Final = Path(genrekit.__file__).parent
+_FILE_BYTES: Final = 1 << 20
 
 
 def main(about: str) -> None:
@@ -44,7 +45,7 @@ def main(about: str) -> None:
     given = json.loads(about)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles it
     nice(given["niceness"])
-    limit_files()
+    limit_files(_FILE_BYTES)
     calls, answers = _keep_pipes()
     allow_writes_below(Path.cwd())  # before the first other thread
     die_with(given["parent"])

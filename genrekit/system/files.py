@@ -3,20 +3,28 @@
 import errno
 import math
 import os
+import shutil
 import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, Final
 
 from genrekit.errors import DatasetError, GenreKitError
+from genrekit.system.portable import POSIX
 from genrekit.system.remote import Location, RemoteFile
 
-__all__ = ["DAMAGED_NPZ", "atomic_write", "plain_os_errors", "without_nan", "write_whole"]
+with suppress(ImportError):  # Windows has no limit on the size of files
+    import resource
+
+__all__ = [
+    *("DAMAGED_NPZ", "atomic_write", "plain_os_errors", "require_disk"),
+    *("without_nan", "write_whole"),
+]
 
 DAMAGED_NPZ: Final = (
     *(EOFError, KeyError, RuntimeError, TypeError, ValueError),
@@ -53,6 +61,15 @@ def write_whole(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def require_disk(folder: Path, size: int) -> None:
+    """Raise OSError if a file of so many bytes cannot be written to a folder."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0] if POSIX else -1
+    if 0 <= most < size:  # RLIM_INFINITY is -1
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    if size > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @contextmanager
 def plain_os_errors(
     what: str, path: Location, error: type[GenreKitError] = DatasetError
@@ -75,6 +92,8 @@ def plain_os_errors(
             case OSError(errno=errno.ENOSPC | errno.EDQUOT):
                 reason = "the disk is full; free some space and run again. "
                 reason += "The file that was there is untouched"
+            case OSError(errno=errno.EFBIG):
+                reason = "it would be larger than is allowed here; give it less at a time"
         raise error(f"{path} cannot be {what}: {reason}.") from None
 
 

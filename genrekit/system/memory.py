@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from genrekit.errors import GenreKitError
+from genrekit.errors import DatasetError, GenreKitError
 from genrekit.system import libc
 from genrekit.system.portable import POSIX
 
@@ -19,6 +19,7 @@ __all__ = [
     "free_memory",
     "lacks_memory",
     "require_memory",
+    "require_room",
     "rows_at_once",
     "scratch_folder",
     "trim_memory",
@@ -67,6 +68,16 @@ def require_memory(megabytes: float) -> None:
     with suppress(OSError, KeyError, ValueError):  # unknown: then try
         if free_memory() < 1e6 * megabytes:
             raise GenreKitError(NOT_ENOUGH)
+
+
+def require_room(name: str, size: float) -> None:
+    """Raise DatasetError if a file, by its name, would take more bytes of memory than are left."""
+    with suppress(OSError, KeyError, ValueError):  # unknown: then try
+        if size > (free := free_memory()):
+            raise DatasetError(
+                f"{name} would take {size / 1e6:,.0f} MB of memory, and {free / 1e6:,.0f} MB are "
+                "free: divide it into smaller ones, or allow more memory."
+            )
 
 
 def trim_memory() -> None:

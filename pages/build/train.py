@@ -89,7 +89,7 @@ def upload_dataset() -> None:
     check_upload(upload.size, "send a smaller dataset")
     folder = session.jobs().new_folder()
     (folder / f"upload{suffix}").write_bytes(upload.getvalue())
-    command = ["import", f"upload{suffix}", "-o", "data.parquet"]
+    command = ["import", f"upload{suffix}", "-o", "data.parquet", "--progress", "json"]
     session.start("dataset", f"Uploaded {suffix[1:]} file", [command], folder)
 
 

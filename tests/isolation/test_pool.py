@@ -406,6 +406,7 @@ def test_a_process_reaches_no_network_no_program_and_no_other_process(pool):
         "program": "PermissionError",
         "fork": "PermissionError",
         "signal": "PermissionError",
+        "limits": "PermissionError",
         "thread": "done",
     }
 
@@ -428,6 +429,15 @@ CALLS = {
     "userfaultfd": (323, 282),
     "perf_event_open": (298, 241),
     "io_uring_setup": (425, 425),
+    "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122),
+    "shmget": (29, 194),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "utimensat": (280, 88),
+    "prlimit64": (302, 261),
 }
 
 
@@ -444,6 +454,12 @@ def test_the_kernel_refuses_forbidden_calls_under_any_number(pool):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no filter for it")
 def test_a_thread_started_before_is_confined_too(make):
     assert make(warm=jobs.warm_thread).call(jobs.ask_thread) == "PermissionError"
+
+
+@pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")
+def test_a_process_does_not_reach_into_the_server(pool):
+    found = pool.call(jobs.spy, os.getpid())
+    assert found == dict.fromkeys(("memory", "files", "folder"), "PermissionError")
 
 
 @pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")

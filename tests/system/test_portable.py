@@ -81,6 +81,7 @@ import time
 from pathlib import Path
 from genrekit.app.jobs import process
 from genrekit.app.jobs.job import Job, is_locked, read_job
+from genrekit.app.jobs.walls import Walls
 folder = Path("job"); folder.mkdir()
 job = Job(folder, "music", "", (), "", time.time())
 once = subprocess.Popen
@@ -88,7 +89,8 @@ def popen(command, *, pass_fds, start_new_session, **more):
     assert pass_fds == ()
     return once([sys.executable, "-c", "import time; time.sleep(60)"], **more)
 process.subprocess = types.SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL)
-assert process.start(job) and not process.start(job)
+walls = Walls(1000, 1000, confined=False)
+assert process.start(job, walls) and not process.start(job, walls)
 assert is_locked(folder / "lock") and process.is_ours(job)
 process.give_way(job)
 process.kill(job)

@@ -8,7 +8,8 @@
     events.jsonl  the commands' standard output; the last event of a finished job is "exit"
     log.txt       the commands' standard error
     finished      the number of commands that are done
-    stopped       why it was ended: "cancelled" or "time limit"; the process ends at once
+    stopped       why it was ended: "cancelled", "time limit" or "disk space"; the process then
+                  ends at once
     seen          touched while its visitor is here
     stop early    present if training is to end after this epoch; the process removes it
 
@@ -45,6 +46,7 @@ STARTED: Final = "started"
 STOPPED: Final = "stopped"
 STOP_EARLY: Final = "stop early"
 SEEN: Final = "seen"
+_STOPPED_AS: Final[dict[str, Status]] = {"time limit": "timed out", "disk space": "failed"}
 # A page that is loaded again, or a phone in a pocket, comes back within that time.
 _GONE_SECONDS: Final = 60.0
 
@@ -70,7 +72,7 @@ class Job:
         """The present state."""
         with contextlib.suppress(FileNotFoundError):
             reason = (self.folder / STOPPED).read_text()
-            return "timed out" if reason == "time limit" else "cancelled"
+            return _STOPPED_AS.get(reason, "cancelled")
         if not (self.folder / STARTED).exists():
             # A server killed while it started a job may have left a process and nothing else.
             return "running" if is_locked(self.folder / "lock") else "waiting"

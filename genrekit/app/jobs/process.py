@@ -13,7 +13,9 @@ from typing import Final
 
 from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, Job, is_locked
 from genrekit.app.jobs.length import is_short
+from genrekit.app.jobs.walls import SCRATCH, Walls
 from genrekit.app.logs import event, short
+from genrekit.isolation.handle import clean_environment
 from genrekit.system import threads
 from genrekit.system.files import write_whole
 from genrekit.system.portable import POSIX, kill_group, try_lock
@@ -25,6 +27,7 @@ __all__ = [
     "is_ours",
     "kill",
     "niceness",
+    "say_error",
     "start",
     "wait_until_reaped",
     "wait_until_unlocked",
@@ -38,6 +41,12 @@ _UNSTARTED: Final = 3
 _NICE_SHORT: Final = 5
 _NICE_LONG: Final = 10
 _NICEST: Final = 19
+_SIGKILL: Final = 9  # Python on Windows has no name for it
+_KILLED: Final = "The system ended this, most likely for lack of memory: give it less at a time."
+_CRASHED: Final = (
+    "This crashed, over a damaged file or for lack of memory: leave out files that other programs "
+    "cannot open, or give it less at a time."
+)
 
 
 def niceness(job: Job) -> int:
@@ -47,7 +56,7 @@ def niceness(job: Job) -> int:
     return _NICE_SHORT if is_short(job) else _NICE_LONG
 
 
-def start(job: Job) -> bool:
+def start(job: Job, walls: Walls) -> bool:
     """Start a job's process, which inherits the lock; False if an earlier one is alive."""
     with (
         contextlib.ExitStack() as until_started,
@@ -60,9 +69,9 @@ def start(job: Job) -> bool:
         write_whole(job.folder / "where", _here())
         write_whole(job.folder / "server", str(os.getpid()))
         process = subprocess.Popen(
-            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
+            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder), walls.to_text()],
             cwd=Path(__file__).resolve().parents[3],
-            env={**threads.variables(), **os.environ},
+            env=_environment(job, walls),
             stdin=subprocess.DEVNULL,
             stdout=events,
             stderr=log,
@@ -82,11 +91,26 @@ def start(job: Job) -> bool:
 
 def end_unstarted(job: Job) -> None:
     """Make a job that cannot be started a failed one, with a message; it can be resumed."""
-    message = "The server could not start this: try again in a few minutes."
-    last = ({"type": "error", "message": message}, {"type": "exit", "status": _UNSTARTED})
-    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(one) + "\n" for one in last)
+    say_error(job, "The server could not start this: try again in a few minutes.")
+    _add_event(job, {"type": "exit", "status": _UNSTARTED})
     write_whole(job.folder / STARTED, "")
+
+
+def say_error(job: Job, message: str) -> None:
+    """Add a sentence to what a job says to its visitor."""
+    _add_event(job, {"type": "error", "message": message})
+
+
+def _add_event(job: Job, event: dict[str, object]) -> None:
+    # The process may have died in the middle of a line.
+    with (job.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n" + json.dumps(event) + "\n")
+
+
+def _environment(job: Job, walls: Walls) -> dict[str, str]:
+    if walls.confined:
+        return clean_environment(str(job.folder / SCRATCH), None)
+    return {**threads.variables(), **os.environ}
 
 
 def wait_until_reaped(job: Job) -> None:
@@ -99,8 +123,10 @@ def wait_until_reaped(job: Job) -> None:
 def _reap(job: Job, process: "subprocess.Popen[bytes]", kept: contextlib.ExitStack) -> None:
     """Wait for a process, lest it stay a zombie, and log the end of its job."""
     with kept:
-        process.wait()
+        ended = process.wait()
     with contextlib.suppress(OSError):
+        if ended and ended < 0 and job.status == "interrupted":
+            say_error(job, _KILLED if ended == -_SIGKILL else _CRASHED)
         seconds, status = job.seconds(), job.status
         event("job ended", job=short(job.id), kind=job.kind, status=status, seconds=seconds)
 

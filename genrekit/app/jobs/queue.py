@@ -22,6 +22,7 @@ from genrekit.app.jobs import process, storage
 from genrekit.app.jobs.job import JOB_ID, SEEN, STOP_EARLY, STOPPED, Job, read_job
 from genrekit.app.jobs.length import expected_seconds, is_short, remaining_seconds
 from genrekit.app.jobs.turns import Turn, in_turn, may_start, seconds_until
+from genrekit.app.jobs.walls import Walls
 from genrekit.app.logs import event, short
 from genrekit.app.rates import Allowances
 from genrekit.app.settings import Settings
@@ -77,6 +78,8 @@ class Jobs:
         self._failed_starts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._starts = Allowances(*STARTS_OF_ADDRESS)
+        # When each running job began, by the clock that is never set.
+        self._since: dict[str, float | None] = {}
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
             self._remove_leftovers()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -320,8 +323,9 @@ class Jobs:
         with self._queue():
             jobs = {job.id: job for job in self.all()}
             waiting, running, _ = self._turns(list(jobs.values()))
+            self._since = {turn.id: self._since.get(turn.id) for turn in running}
             for turn in running:
-                self._tend_running(jobs[turn.id])
+                self._tend_running(jobs[turn.id], list(jobs.values()))
             for turn in in_turn(waiting, running):
                 at_once = self.settings.jobs_at_once
                 if may_start(turn, running, at_once) and self._begin(jobs[turn.id]):
@@ -361,12 +365,22 @@ class Jobs:
         paces = [job.seconds() / expected_seconds(job) for job in done]
         return waiting, running, min(max(median(paces or [1.0]), 1 / _PACE), _PACE)
 
-    def _tend_running(self, job: Job) -> None:
-        """End a job that runs too long; have it give way while its visitor is gone."""
-        if job.seconds() > 60 * self.settings.job_minutes:
+    def _tend_running(self, job: Job, jobs: Sequence[Job]) -> None:
+        """End a job that takes too much; have it give way while its visitor is gone."""
+        now = time.monotonic()
+        if (since := self._since[job.id]) is None:
+            # Only once by the clock, which may be set back later.
+            self._since[job.id] = since = now - max(0.0, job.seconds())
+        if now - since > 60 * self.settings.job_minutes:
             write_whole(job.folder / STOPPED, "time limit")
             process.kill(job)
             event("job over its time", job=short(job.id), kind=job.kind)
+        elif storage.bytes_below(job.folder) > self._room(job, jobs):
+            most = f"{self._most_for_one():,.0f} MB of disk space that a visitor has"
+            process.say_error(job, f"This took more than the {most}: give it less at a time.")
+            write_whole(job.folder / STOPPED, "disk space")
+            process.kill(job)
+            event("job over its space", job=short(job.id), kind=job.kind)
         elif job.alone != (job.id in self._alone):
             process.give_way(job)
             self._alone ^= {job.id}
@@ -374,7 +388,7 @@ class Jobs:
     def _begin(self, job: Job) -> bool:
         """Start a job; after repeated failures make it a failed one, as others wait behind it."""
         try:
-            begun = process.start(job)
+            begun = process.start(job, self._walls(job))
         except OSError as error:
             failed = self._failed_starts.get(job.id, 0) + 1
             self._failed_starts[job.id] = failed
@@ -387,6 +401,19 @@ class Jobs:
             return False
         self._failed_starts.pop(job.id, None)
         return begun
+
+    def _room(self, job: Job, jobs: Sequence[Job]) -> float:
+        """Return the bytes that a job's folder may take, beside its visitor's other jobs."""
+        others = (one for one in jobs if one.owner == job.owner and one.id != job.id)
+        return 1e6 * self._most_for_one() - sum(map(storage.size_of, others))
+
+    def _walls(self, job: Job) -> Walls:
+        room = self._room(job, self.all())
+        return Walls(
+            memory_megabytes=self.settings.job_memory_megabytes,
+            disk_megabytes=max(1.0, room / 1e6),
+            confined=self.settings.mode == "public",
+        )
 
     def _clean(self) -> None:
         """Remove finished jobs, and folders that never became jobs, when they expire."""

@@ -1,12 +1,14 @@
-"""The process of a job: `python -m genrekit.app.jobs.run FOLDER`, started by `process.py`.
+"""The process of a job: `python -m genrekit.app.jobs.run FOLDER WALLS`, started by `process.py`.
 
-It runs the job's commands one after another in its folder. Standard output gets their events and,
-after the last command, an "exit" event with the highest status.
+It puts up its walls (`walls.py`) and runs the job's commands one after another in its folder.
+Standard output gets their events and, after the last command, an "exit" event with the highest
+status.
 """
 
+import _thread
+import contextlib
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -15,6 +17,7 @@ from typing import Final
 
 from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, read_job
 from genrekit.app.jobs.process import niceness
+from genrekit.app.jobs.walls import Walls
 from genrekit.app.logs import places
 from genrekit.cli.main import main as genrekit
 from genrekit.system.files import write_whole
@@ -24,13 +27,15 @@ DEFECT: Final = 3
 _LOOK_SECONDS: Final = 0.2
 
 
-def main(folder: str) -> int:
+def main(folder: str, limits: str) -> int:
     job = read_job(Path(folder))
     assert job is not None  # the server has just read it
     nice(niceness(job))  # the server and shorter jobs come first
     os.chdir(folder)
     if not Path(STARTED).exists():  # the server was killed before it wrote this
         write_whole(Path(STARTED), str(os.getpid()))
+    walls = Walls.from_text(limits)
+    walls.put_up(Path.cwd())
     threading.Thread(target=_obey, args=(Path.cwd(),), name="obey", daemon=True).start()
     finished = Path("finished")  # the number of commands that a resumed job skips
     first = int(finished.read_text()) if finished.exists() else 0
@@ -38,7 +43,7 @@ def main(folder: str) -> int:
     for number, command in enumerate(job.commands[first:], start=first):
         _emit({"type": "step", "step": number, "of": len(job.commands), "name": command[0]})
         try:
-            status = genrekit(command)
+            status = genrekit(walls.fitted(command))
         except SystemExit as end:  # argparse refuses the options
             status = end.code if isinstance(end.code, int) else 2
         except Exception as error:
@@ -56,9 +61,11 @@ def _obey(folder: Path) -> None:
     while folder.exists() and not (folder / STOPPED).exists():
         if (folder / STOP_EARLY).exists():
             (folder / STOP_EARLY).unlink()
-            signal.raise_signal(signal.SIGINT)  # which the main thread handles
+            _thread.interrupt_main()  # raise_signal() would need a forbidden system call
         time.sleep(_LOOK_SECONDS)
-    kill_group(os.getpgrp() if POSIX else os.getpid())
+    with contextlib.suppress(PermissionError):  # then it has started no others
+        kill_group(os.getpgrp() if POSIX else os.getpid())
+    os._exit(1)
 
 
 def _fail(error: Exception) -> int:
@@ -74,4 +81,4 @@ def _emit(event: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
