@@ -263,10 +263,14 @@ def outcome_of_large(size):
     return _outcome(lambda: Path("large").write_bytes(bytes(size)))
 
 
+def allocate(size):
+    return _outcome(lambda: bytearray(size))
+
+
 def _outcome(action):
     try:
         action()
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return type(error).__name__
     return "done"
 

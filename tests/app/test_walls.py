@@ -139,13 +139,9 @@ def test_a_job_has_limits(hijacked, tmp_path):
     assert found["folder"] == str(tmp_path / "job" / SCRATCH)
 
 
-def test_an_array_beyond_the_limit_is_refused_in_a_sentence(make_jobs, demo, tmp_path):
-    jobs = make_jobs(mode="public", job_memory_megabytes=1.0)
-    export_dataset(demo, tmp_path / "data.npz")
-    job = add(jobs, IMPORT, **{"upload.npz": (tmp_path / "data.npz").read_bytes()})
-    wait(lambda: not job.active)
-    assert job.status == "failed"
-    assert messages(job)[0].startswith("There is not enough memory for this")
+def test_memory_beyond_the_limit_is_refused(hijacked):
+    found = hijacked("[hostile.allocate(100_000_000), hostile.allocate(5_000_000_000)]")
+    assert found == ["done", "MemoryError"]
 
 
 def test_jobs_are_confined_in_public_and_have_none_of_the_servers_secrets(make_jobs, monkeypatch):

@@ -1,11 +1,13 @@
 """The siege: only of this machine, and held only if the server, the victim and memory did."""
 
 import asyncio
+import io
+import zipfile
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.siege import run
+from benchmarks.siege import processes, run
 from benchmarks.siege.attack import Attack, Broke, Target
 from benchmarks.siege.attacks import ATTACKS
 from benchmarks.siege.run import Held, Siege
@@ -97,3 +99,22 @@ def test_the_exit_status_tells(monkeypatch, capsys, broke, status):
     assert command.main(["siege", "--attack", "onlookers"]) == status
     assert [one.name for one in chosen] == ["500 onlookers"]
     assert "attacks held" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("make", "seconds"), [(processes._opus, 10_771), (processes._long_mp3, 10_800)]
+)
+def test_songs_of_hours_are_what_they_say(make, seconds):
+    av = pytest.importorskip("av")
+    with av.open(io.BytesIO(make())) as song:
+        assert song.duration / av.time_base == pytest.approx(seconds, abs=1)
+        assert len([*zip(range(9), song.decode(audio=0), strict=False)]) == 9
+
+
+def test_a_dataset_of_zeros_is_small_and_claims_to_be_large(monkeypatch):
+    monkeypatch.setattr(processes, "_BOMB_ROWS", 10_000)
+    content = processes._npz()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        assert packed.getinfo("features.npy").file_size > 60_000_000
+    assert len(content) < 1_000_000
+    assert len(processes._parquet()) < 1_000_000
