@@ -1,8 +1,11 @@
 """Nobody is barred: axe-core looks at every page and its main states, in light and in dark."""
 
+import io
 from typing import Any
 
+import numpy as np
 from axe_tools import STREAMLITS_OWN, barriers
+from PIL import Image
 
 PATIENT_MS = 120_000
 # A page's address, and a text that stands on it when it is all there.
@@ -42,6 +45,21 @@ def test_no_page_bars_anybody(app_url: str, page: Any) -> None:
         open_page(page, app_url, address, text)
         found += [f"/{address}: {one}" for one in barriers(page)]
     assert found == []
+
+
+def test_choices_and_sliders_stand_out_from_the_page(app_url: str, page: Any) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        open_page(page, app_url, "mel-scale", STATES["mel-scale"])
+        ring = page.get_by_test_id("stRadioOption").first.locator("> div > div").first
+        colour = ring.evaluate("one => getComputedStyle(one).borderColor")
+        assert float(colour.rstrip(")").split()[-1]) >= 0.5, scheme
+    open_page(page, app_url, "neuron", "The decision")
+    weight = page.get_by_role("slider", name="w1")
+    weight.wait_for()
+    picture = Image.open(io.BytesIO(weight.screenshot())).convert("L")
+    rest = picture.crop((int(0.9 * picture.width), 0, picture.width, picture.height))
+    assert np.asarray(rest).max() < 170, "browsers draw white beside a colour that is too dark"
 
 
 def test_a_drawing_that_is_not_there_yet_bars_nobody(
