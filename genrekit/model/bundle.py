@@ -373,10 +373,10 @@ class GenreModel:
         """Return the reason why the verdict is "not sure"; empty where it is sure."""
         genre, confidence = self.genres[best].capitalize(), float(mean[best])
         blind = 1 / len(self.genres)
-        if novelty > UNLIKE:
-            return "It sounds unlike anything this model was trained on."
         if _is_no_music(mean):
             return "It does not sound like music to this model."
+        if novelty > UNLIKE:
+            return "It sounds unlike anything this model was trained on."
         if confidence < min(self.threshold, blind + _EVEN * (1 - blind)):
             return "No genre stands out."
         if confidence < self.threshold:

@@ -44,6 +44,28 @@ def test_no_page_bars_anybody(app_url: str, page: Any) -> None:
     assert found == []
 
 
+def test_choices_and_sliders_stand_out_from_the_page(app_url: str, page: Any) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        open_page(page, app_url, "mel-scale", STATES["mel-scale"])
+        ring = page.get_by_test_id("stRadioOption").first.locator("> div > div").first
+        colour = ring.evaluate("one => getComputedStyle(one).borderColor")
+        assert float(colour.rstrip(")").split()[-1]) >= 0.5, scheme
+    open_page(page, app_url, "neuron", "The decision")
+    weight = page.get_by_role("slider", name="w1")
+    weight.wait_for()
+    assert weight.evaluate(LIGHT) > 0.2, "browsers draw white beside a colour that is too dark"
+
+
+LIGHT = """one => {
+  const paper = document.createElement("canvas").getContext("2d");
+  paper.fillStyle = getComputedStyle(one).accentColor;
+  paper.fillRect(0, 0, 1, 1);
+  const [r, g, b] = [...paper.getImageData(0, 0, 1, 1).data].map((c) => (c / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}"""
+
+
 def test_a_drawing_that_is_not_there_yet_bars_nobody(
     app_url: str, page: Any, drawings: str
 ) -> None:

@@ -382,6 +382,11 @@ def test_experiments_close_their_menu_and_say_no_nan(page: Any, app_url: str) ->
     assert "could not hold them" in view.part("findings").inner_text()
     said = page.locator('[data-part="view"]').inner_text()
     assert not re.search(r"\b(nan|inf|infinity)\b|e[+]\d\d", said, re.IGNORECASE), said
+    placed = "all => all.map(one => one.getAttribute('transform'))"
+    places = page.locator("g.weight").evaluate_all(placed)
+    assert len({place.rpartition(",")[0] for place in places}) > 2, (
+        "side by side where they are wide"
+    )
     # A run of another task does not share the axis.
     assert view.part("curve").locator(".earlier").count() == 0
     assert page.problems == []

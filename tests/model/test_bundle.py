@@ -578,9 +578,13 @@ def test_candidates_reach_down_to_the_limit(untrained, song):
         assert list(model.classify(song, sample_rate=8000).candidates) == candidates
 
 
-def test_what_is_no_music_has_no_candidates(untrained, song):
+@pytest.mark.parametrize("novelty", [0.0, 1.0])
+def test_what_is_no_music_has_no_candidates(untrained, demo_model, monkeypatch, song, novelty):
+    monkeypatch.setattr(Neighbours, "novelty", lambda *_: novelty)
     model = with_logits(untrained, *np.log([0.3, 0.1, 0.1, 0.5]), candidate_limit=0.2)
+    model = dataclasses.replace(model, neighbours=demo_model.neighbours)
     verdict = model.classify(song, sample_rate=8000)
+    assert verdict.novelty == novelty
     assert (verdict.genre, verdict.candidates) == (None, ())
     assert verdict.note == "It does not sound like music to this model."
 

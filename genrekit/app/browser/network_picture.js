@@ -106,7 +106,7 @@ export class NetworkPicture {
       if (chosen) for (const [end, at] of Object.entries(ends)) this.halo.setAttribute(end, at);
       const own = written?.lines[i];
       const plain = chosen || (this.labelled && !gradients) ? short(value) : "";
-      text.write(own ?? (written && !chosen ? "" : plain), chosen || own !== undefined);
+      text.write(own ?? (written && !chosen ? "" : plain), chosen || own !== undefined, own !== undefined);
     });
     this.paper.clearRect(0, 0, this.width, this.height);
     this.units.forEach(({ value, x, y, layer }, i) => {
@@ -165,13 +165,14 @@ function plate(place, at) {
   const text = make("text", { y: 5.5 });
   node.append(back, text);
   let before = null;
-  const write = (content, strong) => {
+  const write = (content, strong, isFormula) => {
     if (before === content + strong) return;
     before = content + strong;
-    const width = content ? content.length * (strong ? 8.4 : 7.8) + 5 : 0;
+    const raised = content.match(/[⁻⁰¹²³⁴-⁹]/g)?.length ?? 0; // small figures
+    const width = content ? (content.length - 0.4 * raised) * (strong ? 8.4 : 7.8) + 5 : 0;
     back.setAttribute("x", -width / 2);
     back.setAttribute("width", width);
-    node.setAttribute("transform", `translate(${place(content.length > 6 ? 0.45 : at)})`);
+    node.setAttribute("transform", `translate(${place(isFormula && content.length > 6 ? 0.45 : at)})`);
     node.classList.toggle("chosen", strong);
     text.textContent = content;
   };

@@ -18,7 +18,14 @@ from genrekit.app.kit.widgets import download, escape, show_error
 from genrekit.audio.synth.demo import COMPOSED
 from genrekit.model.evaluation import accuracy_interval
 from genrekit.model.metrics import interval_in_words
-from genrekit.model.verdicts import Verdict, clear_tags, confidence_in_words, noticeable, ranked
+from genrekit.model.verdicts import (
+    NOTICEABLE,
+    Verdict,
+    clear_tags,
+    confidence_in_words,
+    noticeable,
+    ranked,
+)
 from genrekit.verdict import analysis
 from genrekit.verdict.analysis import Explanation, SongResult
 from genrekit.verdict.report import (
@@ -223,8 +230,8 @@ def odds(verdict: Verdict) -> list[tuple[str, float, str]]:
     shown = noticeable(verdict.outcomes)[:_BARS]
     colours = outcome_colours([name for name, _ in order])
     rows = [(name, p, colours[name]) for name, p in shown]
-    if others := len(order) - len(shown):
-        rest = max(0.0, 1 - sum(p for _, p in shown))
+    others, rest = len(order) - len(shown), max(0.0, 1 - sum(p for _, p in shown))
+    if others and rest >= NOTICEABLE:
         rows.append((counted(others, "other"), rest, "currentColor"))
     return rows
 
