@@ -19,6 +19,7 @@ from genrekit.app.jobs import process as job_process
 from genrekit.app.jobs import queue
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import JobRefused, Jobs
+from genrekit.app.jobs.walls import Walls
 from genrekit.app.settings import Settings
 from genrekit.model.bundle import load_model
 
@@ -185,7 +186,13 @@ def test_a_job_whose_server_was_killed_while_it_started_it_runs_once(make_jobs):
     with (job.folder / "lock").open("w") as lock, (job.folder / "events.jsonl").open("ab") as out:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(
-            [sys.executable, "-m", "genrekit.app.jobs.run", str(job.folder)],
+            [
+                sys.executable,
+                "-m",
+                "genrekit.app.jobs.run",
+                str(job.folder),
+                Walls(4000, 1000, False).to_text(),
+            ],
             cwd=Path(__file__).parents[2],
             stdout=out,
             pass_fds=[lock.fileno()],

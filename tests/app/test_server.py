@@ -37,6 +37,7 @@ from genrekit.app.host import memory, preflight
 from genrekit.app.host.server import Host
 from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
+from genrekit.app.jobs.walls import Walls
 from genrekit.app.kit import widgets
 from genrekit.app.settings import Settings
 from genrekit.app.visitors import COOKIE
@@ -614,7 +615,7 @@ def fail(*_, **__):
     raise RuntimeError("{SECRET}")
 genrekit.audio.synth.demo.write_demo_dataset = fail
 from genrekit.app.jobs.run import main
-main({str(job)!r})
+main({str(job)!r}, {Walls(4000, 1000, False).to_text()!r})
 """
     # A job makes its session nicer, which without one of its own is that of these tests.
     done = run_python("-c", code, start_new_session=True)
