@@ -299,8 +299,8 @@ class Tab:
             case "page_not_found":
                 self._trouble = "page not found"
             case "file_urls_response":
-                assert self._urls is not None
-                self._urls.set_result(message.file_urls_response)
+                if self._urls and not self._urls.done():  # who was too slow no longer waits
+                    self._urls.set_result(message.file_urls_response)
             case "delta":
                 self._place(tuple(message.metadata.delta_path), message.delta)
             case "script_finished":

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_origin
@@ -12,8 +13,12 @@ __all__ = ["read_toml", "record"]
 T = TypeVar("T")
 
 
+@cache
 def read_toml(module: str, **values: str) -> dict[str, Any]:
-    """Read the TOML file beside a module's ``__file__``; `values` replace each ``{NAME}``."""
+    """Read the TOML file beside a module's ``__file__``; `values` replace each ``{NAME}``.
+
+    It is read once, for pages run again and again: do not change what is returned.
+    """
     text = Path(module).with_suffix(".toml").read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)

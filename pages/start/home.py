@@ -1,6 +1,5 @@
 """What GenreKit is, told with one clip of music, and where to begin."""
 
-import tomllib
 from pathlib import Path
 
 import streamlit as st
@@ -11,8 +10,9 @@ from genrekit.app.kit import tour
 from genrekit.app.kit.clips import CLIPS
 from genrekit.app.kit.widgets import plain_errors
 from genrekit.app.settings import settings
+from genrekit.system.records import read_toml
 
-CARDS = tomllib.loads(Path(__file__).with_name("cards.toml").read_text(encoding="utf-8"))["card"]
+CARDS = read_toml(str(Path(__file__).with_name("cards")))["card"]
 
 
 def ways_in() -> None:

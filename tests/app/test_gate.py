@@ -386,6 +386,25 @@ def test_a_run_ends_when_streamlit_says_so():
     assert taken == interrupted == free - 1
 
 
+def test_a_connection_has_a_slot_until_it_is_accepted():
+    async def free() -> list[int]:
+        found = []
+
+        async def app(scope, receive, send):
+            found.append(the_gate._slots._free)
+            await send({"type": "websocket.accept"})
+            found.append(the_gate._slots._free)
+
+        the_gate = Gate(app)
+        found.append(the_gate._slots._free)
+        await Client().through(the_gate)
+        return found
+
+    before, connecting, accepted = run(free())
+    assert connecting == before - 1
+    assert accepted == before
+
+
 # -- rates --------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ so that the page does not wait for a model.
 
 import base64
 from concurrent.futures import Future
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -72,7 +73,7 @@ def _wait_for(answer: Answer) -> None:
 # -- the pictures -------------------------------------------------------------------------------
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@lru_cache(maxsize=16)
 def _cached_pictures(clip: Clip) -> dict[str, Any]:
     samples = load_audio(clip.path, PARAMS.sample_rate)
     drawn = {name: _text(values) for name, values in pictures(samples, PARAMS).items()}
@@ -140,6 +141,7 @@ def _asked(clip: Clip) -> Answer | None:
     return answer if when_settled(work) else None
 
 
+@lru_cache(maxsize=16)
 def _verdict(answer: Answer) -> dict[str, Any]:
     """Return the verdicts on the clip and each segment, and how the network gets there.
 

@@ -63,6 +63,7 @@ class Gate:
         one = _Connection(address, receive, send, self._allowances, self._slots)
         try:
             await asyncio.sleep(self._allowances.take(address, CONNECTING))
+            await self._slots.take(one.slot)
             await self._app(_with_own_session(scope, address), one.receive, one.send)
         finally:
             self._slots.release(one.slot)
@@ -119,6 +120,8 @@ class _Connection:
         with suppress(OSError):
             await self._send(message)
         data = message.get("bytes")
+        if message["type"] == "websocket.accept":
+            self._slots.release(self.slot)
         if self.slot.held and data is not None and len(data) < _SHORT:
             told = ForwardMsg.FromString(data)
             if told.HasField("script_finished") and told.script_finished != _INTERRUPTED:

@@ -13,7 +13,7 @@ from typing import Final
 
 __all__ = ["Slot", "Slots"]
 
-_SLOTS: Final = 4
+_SLOTS: Final = 2
 # Many runs wait for something else, such as a verdict. Then the processor is idle, and the server
 # looks so often whether it is.
 _LOOK_SECONDS: Final = 0.025
