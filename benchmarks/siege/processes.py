@@ -29,6 +29,9 @@ _HOURS = 3
 _FLAC_HZ, _FLAC_CHANNELS = 655_350, 8
 _BOMB_ROWS = 220_000  # 1.5 GB of a dataset's features
 _WORKING = ("Running", "Waiting for its turn")
+_REFUSED = ("Failed", "Interrupted")
+# What pages say of a dataset and of a model that they have taken.
+_TAKEN = ("tracks unknown", "Yours: Uploaded")
 
 
 # -- songs ------------------------------------------------------------------------------------
@@ -210,9 +213,9 @@ async def _files(
                 await tab.go(page)
                 await tab.upload(name.rpartition("/")[2], content, uploader)
                 await tab.press(press)
-                while target.lasts() and any(word in tab.text() for word in _WORKING):
+                while target.lasts() and not _ended(tab):
                     await asyncio.sleep(0.5)
-                if not any(word in tab.text() for word in (*_WORKING, "Failed", "Interrupted")):
+                if _ended(tab) in _TAKEN:
                     taken.append(name)
 
     await asyncio.gather(*(send(name, make) for name, make in files.items()))
@@ -246,6 +249,13 @@ async def _jobs(target: Target, visitors: int, addresses: int) -> None:
 
 def _works(tab: Tab) -> bool:
     return any(word in tab.text() for word in _WORKING)
+
+
+def _ended(tab: Tab) -> str:
+    """Return the words that tell how a job has ended; none before."""
+    options = (option for one in tab.all("selectbox") for option in one.proto.options)
+    text = "\n".join((tab.text(), *options))
+    return next((words for words in (*_REFUSED, *_TAKEN) if words in text), "")
 
 
 DATASETS: dict[str, Callable[[], bytes]] = {

@@ -240,8 +240,7 @@ def _read_mapped(
     """The features in a nameless file, which vanishes with the last array that maps it."""
     folder = scratch_folder()
     count = 0
-    with plain_os_errors("written", folder):
-        require_disk(folder, rows * math.prod(shape) * 4)
+    require_disk(folder, rows * math.prod(shape) * 4)
     with tempfile.TemporaryFile(dir=folder) as file:
         for batch in batches:
             with plain_os_errors("written", folder):
