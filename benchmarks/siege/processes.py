@@ -28,6 +28,8 @@ MOST_JOBS = PUBLIC.jobs_at_once + 1 + PUBLIC.jobs_waiting
 _HOURS = 3
 _FLAC_HZ, _FLAC_CHANNELS = 655_350, 8
 _BOMB_ROWS = 220_000  # 1.5 GB of a dataset's features
+# Visitors who start a job; floods of pages are other attacks.
+_A_SECOND = 10
 _WORKING = ("Running", "Waiting for its turn")
 _REFUSED = ("Failed", "Interrupted")
 # What pages say of a dataset and of a model that they have taken.
@@ -230,6 +232,7 @@ async def _jobs(target: Target, visitors: int, addresses: int) -> None:
 
     async def start(number: int) -> None:
         nonlocal working
+        await asyncio.sleep(number / _A_SECOND)
         with suppress(Lost, TimeoutError):
             async with (
                 asyncio.timeout(target.seconds + 10),
@@ -294,13 +297,13 @@ ATTACKS = (
     ),
     Attack(
         "flood of jobs",
-        "30 visitors of 30 addresses",
+        "30 visitors of 30 addresses, ten a second",
         partial(_jobs, visitors=30, addresses=30),
         seconds=12.0,
     ),
     Attack(
         "flood of jobs, one address",
-        "30 cookies",
+        "30 cookies, ten a second",
         partial(_jobs, visitors=30, addresses=1),
         seconds=12.0,
     ),

@@ -323,6 +323,35 @@ def test_who_has_asked_for_least_is_next():
     assert run(order()) == ["visitor", "hasty", "flood"]
 
 
+def test_nobody_waits_for_ever(monkeypatch):
+    from genrekit.app.host import slots as module
+
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Slots, "_look_later", lambda self: None)
+
+    async def turns() -> int:
+        slots, holder, late = Slots(1), Slot(lambda: 1.0), Slot(lambda: 0.95)
+        await slots.take(holder)
+        waiting = asyncio.create_task(slots.take(late))
+        await asyncio.sleep(0)
+        for turn in range(100):  # as many come as leave, each with more merit
+            now[0] += 0.1
+            other = Slot(lambda: 1.0)
+            coming = asyncio.create_task(slots.take(other))
+            await asyncio.sleep(0)
+            slots.release(holder)
+            await asyncio.sleep(0)
+            if waiting.done():
+                coming.cancel()
+                return turn
+            await coming
+            holder = other
+        return 100
+
+    assert 1 <= run(turns()) < 10
+
+
 def test_runs_that_leave_the_processor_idle_keep_nobody_waiting():
     async def seconds() -> float:
         slots = Slots(1)

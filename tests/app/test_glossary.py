@@ -249,8 +249,8 @@ def test_a_page_has_the_button_with_its_words(app, place):
     assert not at.exception
     (button,) = (block for block in at.get("popover") if block.proto.popover.label == WORDS)
     link = re.compile(r"\*\*\[(.*?)\]\(glossary\?word=(.*?)\):\*\* ")
-    links = [found for m in button.markdown if (found := link.match(m.value))]
-    explained = {found[1]: find(unquote_plus(found[2]))[0].name for found in links}
+    (text,) = (m.value for m in button.markdown)
+    explained = {name: find(unquote_plus(word))[0].name for name, word in link.findall(text)}
     assert explained == {term.name: term.name for term in TERMS if place in term.mentions}
 
 

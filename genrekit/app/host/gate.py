@@ -85,7 +85,7 @@ class _Connection:
         self._allowances = allowances
         self._slots = slots
         self._in_time = monotonic()
-        self._closed = False
+        self._asked = self._closed = False
 
     async def receive(self) -> Message:
         """Return the next message that Streamlit may have."""
@@ -108,7 +108,8 @@ class _Connection:
             if request is None:
                 continue
             if request.reruns:
-                self._haste.take(float(was_there))
+                self._haste.take(float(was_there and self._asked))
+                self._asked = True
                 await self._slots.take(self.slot)
             return message
 

@@ -16,11 +16,15 @@ __all__ = ["Slot", "Slots"]
 _SLOTS: Final = 2
 # Many runs wait for something else, such as a verdict. Then the processor is idle, and the server
 # looks so often whether it is.
-_LOOK_SECONDS: Final = 0.025
+_LOOK_SECONDS: Final = 0.01
 _BUSY: Final = 0.8
 # A run that lasts is replaced by the next one of its visitor, but not at once: to stop a run and to
 # begin another costs more than most runs.
 _REPLACE_SECONDS: Final = 0.3
+
+
+# Merit gained in each second of waiting: whoever has asked for a little more waits a little longer.
+_PATIENCE: Final = 0.1
 
 
 @dataclass(eq=False)
@@ -28,6 +32,7 @@ class Slot:
     """The slot of one websocket; `merit` tells how little it has asked for, from 1 downwards."""
 
     merit: Callable[[], float]
+    since: float = field(default=0.0, init=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
@@ -37,9 +42,14 @@ class Slot:
     def held(self) -> bool:
         return not self.ended.is_set()
 
+    def claim(self) -> float:
+        """Return the merit with what it has gained by waiting."""
+        return self.merit() + _PATIENCE * (monotonic() - self.since)
+
 
 class Slots:
-    """Slots for runs, and those who wait for one: whoever has asked for least is next."""
+    """Slots for runs, and those who wait for one: whoever has asked for least is next, and nobody
+    waits for ever."""
 
     def __init__(self, count: int = _SLOTS) -> None:
         self._free = count
@@ -57,6 +67,7 @@ class Slots:
             return
         if not self._waiting:
             self._look_later()
+        slot.since = monotonic()
         waiting = self._waiting[slot] = asyncio.get_running_loop().create_future()
         try:
             await waiting
@@ -74,7 +85,7 @@ class Slots:
             self._give_next()
 
     def _give_next(self) -> None:
-        following = max(self._waiting, key=lambda slot: slot.merit())
+        following = max(self._waiting, key=Slot.claim)
         waiting = self._waiting.pop(following)
         if not waiting.done():
             self._give(following)

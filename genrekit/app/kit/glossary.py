@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -160,12 +160,18 @@ def page_words(mention: str) -> None:
     """Show a button that explains every technical word of a page, given by its key."""
     words = tour.prose("words", width="content")
     with words.popover("Words on this page", icon=":material/dictionary:", type="tertiary"):
-        for term in TERMS:
-            if mention in term.mentions:
-                name = f"[{term.name}](glossary?{urlencode({'word': term.name})})"
-                st.markdown(f"**{name}:** {term.says}")
         # A link, not a page link: in a new tab the visitor's place on this page is not lost.
-        st.markdown("[The whole glossary](glossary) opens in a new tab.")
+        whole = "[The whole glossary](glossary) opens in a new tab."
+        st.markdown("\n\n".join((*_words(mention), whole)))
+
+
+@cache
+def _words(mention: str) -> list[str]:
+    return [
+        f"**[{term.name}](glossary?{urlencode({'word': term.name})}):** {term.says}"
+        for term in TERMS
+        if mention in term.mentions
+    ]
 
 
 def page_heading(mention: str) -> None:
