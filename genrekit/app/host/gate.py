@@ -30,7 +30,7 @@ MOST: Final = 2000
 # A visitor who holds down an arrow key at a slider sends 5 messages a second. Whoever sends more
 # than the rate waits, and whoever does not stop is disconnected.
 OF_CONNECTION: Final = (10.0, 60.0)
-OF_ADDRESS: Final = (30.0, 400.0)
+OF_ADDRESS: Final = (60.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
 # Whoever asks again before there is an answer loses a little merit for a while.
 HASTE: Final = (0.2, 10.0)
