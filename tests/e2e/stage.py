@@ -49,15 +49,29 @@ _SMALL = """least => {
   look(document.querySelector("[data-testid=stMain]"));
   return found;
 }"""
+_LOOKS, _LOOK_MS = 25, 200
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def off_screen(page: Any, parts: Sequence[Any]) -> list[str]:
-    """The parts, locators, that are not wholly on the screen before anybody scrolls."""
+    """The parts, locators, that are not wholly on the screen before anybody scrolls.
+
+    A page that is drawn again lacks a part for a moment: each has some seconds to be there.
+    """
+    found = _off_screen(page, parts)
+    for _ in range(_LOOKS):
+        if not found:
+            break
+        page.wait_for_timeout(_LOOK_MS)
+        found = _off_screen(page, parts)
+    return found
+
+
+def _off_screen(page: Any, parts: Sequence[Any]) -> list[str]:
     screen = page.viewport_size
     found = []
     for part in parts:
-        box = part.bounding_box()
+        box = part.bounding_box() or {"x": -1, "y": -1, "width": 0, "height": 0}
         right, bottom = box["x"] + box["width"], box["y"] + box["height"]
         if min(box["x"], box["y"]) < 0 or right > screen["width"] or bottom > screen["height"]:
             found.append(f"{part}: {box}")
