@@ -499,8 +499,12 @@ def test_training_stopped_early_keeps_the_model(make_jobs, demo_file):
     train = ["train", str(demo_file), "-o", "model", "--epochs", "10000", "--progress", "json"]
     job = add(jobs, train)
     wait(lambda: sum(event["type"] == "epoch" for event in job.events()) > 3)
-    jobs.stop_early(job)
-    wait(lambda: not job.active)
+
+    def stopped() -> bool:
+        jobs.stop_early(job)  # as often as somebody presses the button
+        return not job.active
+
+    wait(stopped)
     assert job.status == "done", job.log()
     epochs = [event for event in job.events() if event["type"] == "epoch"]
     card = load_model(job.folder / "model").card

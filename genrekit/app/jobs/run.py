@@ -58,9 +58,10 @@ def main(folder: str, limits: str) -> int:
 
 def _obey(folder: Path) -> None:
     """Stop when a file asks for it, perhaps from another machine, or the folder is removed."""
+    asked = False  # who asks twice wants no less: a second interrupt would end the command
     while folder.exists() and not (folder / STOPPED).exists():
-        if (folder / STOP_EARLY).exists():
-            (folder / STOP_EARLY).unlink()
+        if not asked and (folder / STOP_EARLY).exists():
+            asked = True
             _thread.interrupt_main()  # raise_signal() would need a forbidden system call
         time.sleep(_LOOK_SECONDS)
     with contextlib.suppress(PermissionError):  # then it has started no others
