@@ -18,6 +18,7 @@ OURS = {*FOLDERS, *(path.stem for path in FILES)}
 # that says in words what an upgrade broke, and a reason here.
 DOCUMENTED = {
     "os._exit": "ends a process at once, without clean-up",
+    "_thread": "a module of Python's; its interrupt_main() needs no system call",
     "_asdict": "of named tuples, whose fields might have the name without it",
     "_replace": "of named tuples, likewise",
 }
@@ -90,7 +91,8 @@ def foreign_private_names(source, own=frozenset()):
     for name in imports(tree):
         first, *rest = name.split(".")
         inside = any(private(part) or part in COPIED for part in rest)
-        if first not in OURS and (inside or private(first)) and first != "__future__":
+        known = {first} & {"__future__", *DOCUMENTED}
+        if first not in OURS and (inside or private(first)) and not known:
             found.add(name)
     for node in ast.walk(tree):  # monkeypatch.setattr("library.module._name", ...)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
