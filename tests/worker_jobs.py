@@ -301,6 +301,13 @@ def spy(server):
     }
 
 
+# What `reach_out` finds in a confined process.
+NOTHING_REACHED = {
+    **dict.fromkeys(("socket", "program", "fork", "signal", "limits"), "PermissionError"),
+    "thread": "done",
+}
+
+
 def reach_out(server):
     """Try to reach the network, programs and processes, as a hijacked process would."""
     return {

@@ -21,8 +21,6 @@ _BUSY: Final = 0.8
 # A run that lasts is replaced by the next one of its visitor, but not at once: to stop a run and to
 # begin another costs more than most runs.
 _REPLACE_SECONDS: Final = 0.3
-
-
 # Merit gained in each second of waiting: whoever has asked for a little more waits a little longer.
 _PATIENCE: Final = 0.1
 

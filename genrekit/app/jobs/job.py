@@ -11,7 +11,7 @@
     stopped       why it was ended: "cancelled", "time limit" or "disk space"; the process then
                   ends at once
     seen          touched while its visitor is here
-    stop early    present if training is to end after this epoch; the process removes it
+    stop early    present if training is to end after this epoch
 
 Its input and output are in the same folder. A job that was started, holds no lock and has no exit
 event was interrupted, and can be resumed.

@@ -402,10 +402,10 @@ class Jobs:
         self._failed_starts.pop(job.id, None)
         return begun
 
-    def _room(self, job: Job, jobs: Sequence[Job]) -> float:
+    def _room(self, job: Job, jobs: Sequence[Job]) -> int:
         """Return the bytes that a job's folder may take, beside its visitor's other jobs."""
         others = (one for one in jobs if one.owner == job.owner and one.id != job.id)
-        return 1e6 * self._most_for_one() - sum(map(storage.size_of, others))
+        return self._left([(one, storage.size_of(one)) for one in others], job.owner, "")
 
     def _walls(self, job: Job) -> Walls:
         room = self._room(job, self.all())
