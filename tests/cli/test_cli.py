@@ -430,7 +430,6 @@ def test_help_names_every_command_and_the_exit_status(run):
 @pytest.mark.parametrize(
     "line",
     [
-        "",
         "sing",
         "preprocess",
         "preprocess x",
