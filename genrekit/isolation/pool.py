@@ -3,9 +3,9 @@
 A file that crashes a decoder, never ends or fills the memory costs one process, which is replaced.
 Its sender gets one plain sentence; others wait a little longer.
 
-Each process has a thread here that starts it, gives it calls, watches it and replaces it. Each
-owner has a queue; addresses take turns, and so do the owners at each. Calls about the same thing
-go to the same process if it is free, since that has results in its caches.
+Each process has a thread here that starts it, gives it calls, watches it and replaces it. A call
+waits as if it had come later by the seconds that its owner and its address have used lately. Calls
+about the same thing go to the same process if it is free, since that has results in its caches.
 
 Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
 have no access to the network, to programs and to other processes, and cannot change files. They
@@ -17,8 +17,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
@@ -26,6 +25,7 @@ from typing import Any, Final, TypeVar, cast
 from genrekit import errors
 from genrekit.errors import GenreKitError
 from genrekit.isolation.handle import DIE_SECONDS, Handle, Lost, sweep
+from genrekit.isolation.usage import Usage
 from genrekit.isolation.wire import Wire, WireError
 
 __all__ = ["WorkerBusy", "WorkerFault", "WorkerLost", "Workers"]
@@ -40,6 +40,8 @@ _MESSAGE_LETTERS: Final = 1000
 # calls: what a file has done to it does not last.
 _RESTING_SHARE: Final = 0.8
 _CALLS_A_LIFE: Final = 1000
+# What the shortest call counts as used: owners of short calls take turns.
+_LEAST_SECONDS: Final = 0.5
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
 
@@ -77,6 +79,7 @@ class _Call:
     owner: str
     address: str
     home: int | None
+    came: float = field(default_factory=time.monotonic)
     tries: int = 0
     answer: Future[Any] = field(default_factory=Future)
 
@@ -110,7 +113,7 @@ class Workers:
         warm: Callable[[], object] | None = None,
         *,
         rest: Callable[[], object] | None = None,
-        rest_after: float = 60.0,
+        rest_after: float = 20.0,
         types: Iterable[type] = (),
         waiting: int = 32,
         patience: float = 60.0,
@@ -127,12 +130,12 @@ class Workers:
             "rest_after": rest_after,
             "niceness": niceness,
         }
-        self._waiting = waiting
+        self._most_waiting = waiting
         self._patience = patience
         self._lock = threading.Condition()
         self._starting = threading.Lock()
-        # Of each address those of its owners, whoever is next in front.
-        self._queues: OrderedDict[str, OrderedDict[str, deque[_Call]]] = OrderedDict()
+        self._waiting: list[_Call] = []
+        self._used = Usage()  # by owners, and by addresses
         self._idle: set[int] = set()
         self._warm: set[int] = set()
         self._processes: dict[int, Handle] = {}
@@ -157,8 +160,9 @@ class Workers:
 
         Parameters
         ----------
-        owner : str, who asks: owners take turns
-        address : str, where owners are: addresses take turns first; an empty one has no limit
+        owner : str, who asks
+        address : str, where owners are; an empty one has no limit
+            Whoever has used less of the processes lately comes first.
         about : str, the subject: calls with the same subject go to the same process if possible
 
         Raises
@@ -207,13 +211,7 @@ class Workers:
             self._closed.set()
             for process in self._processes.values():
                 process.kill()
-            waiting = [
-                call
-                for owners in self._queues.values()
-                for queue in owners.values()
-                for call in queue
-            ]
-            self._queues.clear()
+            waiting, self._waiting = self._waiting, []
             self._lock.notify_all()
         for call in waiting:
             call.answer.set_exception(WorkerBusy(_CLOSED))
@@ -237,47 +235,32 @@ class Workers:
         with self._lock:
             if self._closed.is_set():
                 raise WorkerBusy(_CLOSED)
-            near = self._queues.get(call.address, OrderedDict())
-            if len(near.get(call.owner, ())) >= max(1, self._waiting // 4):
+            near = [other for other in self._waiting if other.address == call.address]
+            own = [other for other in near if other.owner == call.owner]
+            if len(own) >= max(1, self._most_waiting // 4):
                 raise WorkerBusy(_ENOUGH)
-            if sum(map(_length, self._queues.values())) >= self._waiting + len(self._idle):
+            if len(self._waiting) >= self._most_waiting + len(self._idle):
                 raise WorkerBusy(_BUSY)
-            if call.address and _length(near) >= max(1, self._waiting // 2) + len(self._idle):
+            if call.address and len(near) >= max(1, self._most_waiting // 2) + len(self._idle):
                 raise WorkerBusy(_CROWDED)
-            self._queue_of(call).append(call)
+            self._waiting.append(call)
             self._lock.notify_all()
-
-    def _queue_of(self, call: _Call) -> deque[_Call]:
-        owners = self._queues.setdefault(call.address, OrderedDict())
-        return owners.setdefault(call.owner, deque())
-
-    def _remove(self, call: _Call) -> bool:
-        """Take a call out of its queue, and its queue out if it is empty; False if not there."""
-        owners = self._queues.get(call.address, OrderedDict())
-        queue = owners.get(call.owner, deque())
-        if call not in queue:
-            return False
-        queue.remove(call)
-        if not queue:
-            del owners[call.owner]
-        if not owners:
-            del self._queues[call.address]
-        return True
 
     def _withdraw(self, call: _Call) -> bool:
         """Take a call out of the queue; False if it is no longer there."""
         with self._lock:
-            return self._remove(call)
+            there = call in self._waiting
+            if there:
+                self._waiting.remove(call)
+            return there
 
     def _requeue(self, call: _Call) -> None:
-        """Put a call that did not begin back in front, and give its owner the next turn."""
+        """Put a call that did not begin back; it keeps the time at which it came."""
         with self._lock:
             if self._closed.is_set():
                 call.answer.set_exception(WorkerBusy(_CLOSED))
                 return
-            self._queue_of(call).appendleft(call)
-            self._queues[call.address].move_to_end(call.owner, last=False)
-            self._queues.move_to_end(call.address, last=False)
+            self._waiting.append(call)
             self._lock.notify_all()
 
     def _next(self, number: int) -> _Call | None:
@@ -293,20 +276,29 @@ class Workers:
                 return call if isinstance(call, _Call) else None
             finally:
                 self._idle.discard(number)
-                if self._queues:  # other processes may now take this one's subjects
+                if self._waiting:  # other processes may now take this one's subjects
                     self._lock.notify_all()
 
     def _take(self, number: int) -> _Call | None:
-        """Return the first call, by turns, that belongs to no other idle process."""
-        for address, owners in self._queues.items():
-            for owner, queue in owners.items():
-                call = queue[0]
-                if call.home in (None, number) or call.home not in self._idle:
-                    owners.move_to_end(owner)
-                    self._queues.move_to_end(address)
-                    self._remove(call)
-                    return call
-        return None
+        """Return the call that is due first, of those that belong to no other idle process."""
+        calls = [
+            call
+            for call in self._waiting
+            if call.home in (None, number) or call.home not in self._idle
+        ]
+        if not calls:
+            return None
+        call = min(calls, key=self._due)
+        self._waiting.remove(call)
+        self._note(call, _LEAST_SECONDS)
+        return call
+
+    def _due(self, call: _Call) -> float:
+        return call.came + self._used.of(call.address) + self._used.of(call.owner)
+
+    def _note(self, call: _Call, seconds: float) -> None:
+        for name in (call.address, call.owner):
+            self._used.add(name, seconds)
 
     # -- a process's thread -------------------------------------------------------------------
 
@@ -366,6 +358,7 @@ class Workers:
 
     def _do(self, process: Handle, call: _Call) -> bool:
         """Run a call and finish it; return whether the process is still usable."""
+        begun = time.monotonic()
         try:
             call.answer.set_result(self._ask(process, call))
         except GenreKitError as error:
@@ -383,6 +376,9 @@ class Workers:
             _log.exception("The thread of a worker failed")
             call.answer.set_exception(WorkerFault(_FAULT))
             return False
+        finally:
+            with self._lock:
+                self._note(call, max(0.0, time.monotonic() - begun - _LEAST_SECONDS))
         return True
 
     def _ask(self, process: Handle, call: _Call) -> Any:
@@ -410,10 +406,6 @@ class Workers:
             "early": f"The process that was to listen ended before it began: {remedy}",
         }
         return WorkerLost(texts.get(reason, _CRASH))
-
-
-def _length(owners: Mapping[str, deque[_Call]]) -> int:
-    return sum(map(len, owners.values()))
 
 
 def _target(function: Callable[..., object]) -> str:

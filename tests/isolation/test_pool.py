@@ -469,7 +469,7 @@ def test_a_process_changes_no_files_of_others(pool, tmp_path):
 
 
 def queued(workers):
-    return sum(len(queue) for owners in workers._queues.values() for queue in owners.values())
+    return len(workers._waiting)
 
 
 def in_order(workers, wanted):
@@ -499,8 +499,26 @@ def test_addresses_take_turns_and_owners_within_them(make):
     senders = [(f"sender {n}", f"s{n}{part}", "there") for n in range(4) for part in "ab"]
     victims = [("victim", "v0", "elsewhere"), ("victim", "v1", "elsewhere")]
     order = in_order(workers, senders + victims)
-    assert order[:4] == ["s0a", "v0", "s1a", "v1"]
-    assert order[4:] == ["s2a", "s3a", "s0b", "s1b", "s2b", "s3b"]
+    assert order[:5] == ["s0a", "v0", "s1a", "s2a", "v1"]
+    assert order[5:] == ["s3a", "s0b", "s1b", "s2b", "s3b"]
+
+
+@pytest.mark.parametrize(("later", "order"), [(0.0, ["v", "s0", "s1"]), (2.5, ["s0", "v", "s1"])])
+def test_whoever_has_used_less_comes_first_if_not_too_late(make, later, order):
+    workers = make(waiting=40)
+    assert workers.ready(60)
+    workers.call(jobs.sleep, 1.0, owner="s", address="there")  # counts for the owner as well
+    with ThreadPoolExecutor(4) as threads:
+        busy = threads.submit(workers.call, jobs.sleep, later + 2.0)
+        wait_for(asleep)
+        for number, word in enumerate(["s0", "s1", "v"], start=1):
+            if word == "v":
+                time.sleep(later)
+            who = {"owner": word[0], "address": "elsewhere" if word == "v" else "there"}
+            threads.submit(workers.call, jobs.nap, word, **who)
+            wait_for(lambda n=number: queued(workers) == n)
+        busy.result()
+    assert workers.call(jobs.remember, "end")[:-1] == order
 
 
 def test_an_address_may_fill_half_of_the_queue(make):
@@ -521,7 +539,7 @@ def test_an_address_may_fill_half_of_the_queue(make):
         ask(4, "elsewhere")
         for one in asked:
             one.result(10)
-    assert not workers._queues
+    assert not workers._waiting
 
 
 def test_a_full_queue_refuses_the_next_call(make):
@@ -554,7 +572,7 @@ def test_nobody_waits_forever(make):
         assert time.monotonic() - start >= 0.3
         # Patience is for waiting: a call that is under way is not given up.
         assert asked.result(10)
-    assert not workers._queues
+    assert not workers._waiting
     assert workers.call(jobs.process)
 
 
@@ -594,7 +612,7 @@ def test_close_ends_everything_at_once(make):
     processes = workers.processes
     with ThreadPoolExecutor(3) as threads:
         asked = [threads.submit(workers.call, jobs.sleep, 50) for _ in range(3)]
-        wait_for(lambda: workers._queues and not workers._idle)
+        wait_for(lambda: workers._waiting and not workers._idle)
         workers.close()  # the sleepers are not waited for
         for one in asked:
             with pytest.raises(WorkerBusy, match="being stopped"):
@@ -659,7 +677,7 @@ def test_a_requeued_call_does_not_wait_forever(make, monkeypatch):
         os.kill(first, signal.SIGKILL)
         with pytest.raises(WorkerBusy, match=UNABLE):
             asked.result(30)
-        assert not workers._queues
+        assert not workers._waiting
 
 
 def test_calls_are_refused_until_there_is_a_folder_for_temporary_files(make, monkeypatch, tmp_path):
