@@ -41,7 +41,9 @@ _MESSAGE_LETTERS: Final = 1000
 _RESTING_SHARE: Final = 0.8
 _CALLS_A_LIFE: Final = 1000
 # What the shortest call counts as used: owners of short calls take turns.
-_LEAST_SECONDS: Final = 0.5
+_LEAST_SECONDS: Final = 0.1
+# What to expect of an address that has not asked yet: others are known to ask for less, or more.
+_EXPECTED_SECONDS: Final = 4.0
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
 
@@ -135,7 +137,7 @@ class Workers:
         self._lock = threading.Condition()
         self._starting = threading.Lock()
         self._waiting: list[_Call] = []
-        self._used = Usage()  # by owners, and by addresses
+        self._used_by_address, self._used_by_owner = Usage(), Usage()
         self._idle: set[int] = set()
         self._warm: set[int] = set()
         self._processes: dict[int, Handle] = {}
@@ -294,11 +296,12 @@ class Workers:
         return call
 
     def _due(self, call: _Call) -> float:
-        return call.came + self._used.of(call.address) + self._used.of(call.owner)
+        by_address = self._used_by_address.of(call.address, unknown=_EXPECTED_SECONDS)
+        return call.came + by_address + self._used_by_owner.of(call.owner)
 
     def _note(self, call: _Call, seconds: float) -> None:
-        for name in (call.address, call.owner):
-            self._used.add(name, seconds)
+        self._used_by_address.add(call.address, seconds)
+        self._used_by_owner.add(call.owner, seconds)
 
     # -- a process's thread -------------------------------------------------------------------
 

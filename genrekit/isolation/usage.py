@@ -24,7 +24,12 @@ class Usage:
             used = {other: (self.of(other), time.monotonic()) for other in self._noted}
             self._noted = {other: one for other, one in used.items() if one[0] > _FORGOTTEN_SECONDS}
 
-    def of(self, name: str) -> float:
-        """Return the seconds that a name has used and that are not forgotten, >= 0."""
-        seconds, noted = self._noted.get(name, (0.0, 0.0))
+    def of(self, name: str, unknown: float = 0.0) -> float:
+        """Return the seconds that a name has used and that are not forgotten, >= 0.
+
+        `unknown` is returned for a name that was never noted, or long ago.
+        """
+        if name not in self._noted:
+            return unknown
+        seconds, noted = self._noted[name]
         return seconds * 0.5 ** ((time.monotonic() - noted) / _HALF_LIFE_SECONDS)

@@ -485,7 +485,8 @@ def in_order(workers, wanted):
     return workers.call(jobs.remember, "end")[:-1]
 
 
-def test_owners_take_turns(make):
+def test_owners_take_turns(make, monkeypatch):
+    monkeypatch.setattr("genrekit.isolation.pool._LEAST_SECONDS", 10.0)
     workers = make(waiting=40)
     assert workers.ready(60)
     wanted = [("many", f"m{n}") for n in range(5)] + [("one", "o"), ("two", "t0"), ("two", "t1")]
@@ -493,7 +494,8 @@ def test_owners_take_turns(make):
     assert order == ["m0", "o", "t0", "m1", "t1", "m2", "m3", "m4"]
 
 
-def test_addresses_take_turns_and_owners_within_them(make):
+def test_addresses_take_turns_and_owners_within_them(make, monkeypatch):
+    monkeypatch.setattr("genrekit.isolation.pool._LEAST_SECONDS", 10.0)
     workers = make(waiting=40)
     assert workers.ready(60)
     senders = [(f"sender {n}", f"s{n}{part}", "there") for n in range(4) for part in "ab"]
@@ -503,22 +505,30 @@ def test_addresses_take_turns_and_owners_within_them(make):
     assert order[5:] == ["s3a", "s0b", "s1b", "s2b", "s3b"]
 
 
-@pytest.mark.parametrize(("later", "order"), [(0.0, ["v", "s0", "s1"]), (2.5, ["s0", "v", "s1"])])
-def test_whoever_has_used_less_comes_first_if_not_too_late(make, later, order):
+USED_MORE = [("known", 0.0), ("new", 0.0), ("known", 0.0), ("victim", 0.0)]
+CAME_FIRST = [("known", 0.0), ("victim", 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("calls", "order"),
+    [(USED_MORE, ["victim", "known", "known", "new"]), (CAME_FIRST, ["known", "victim"])],
+)
+def test_whoever_has_used_less_comes_first_unless_much_later(make, calls, order):
     workers = make(waiting=40)
     assert workers.ready(60)
-    workers.call(jobs.sleep, 1.0, owner="s", address="there")  # counts for the owner as well
-    with ThreadPoolExecutor(4) as threads:
-        busy = threads.submit(workers.call, jobs.sleep, later + 2.0)
+    workers.call(jobs.nap, "", owner="victim", address="victim")
+    workers.call(jobs.sleep, 1.5, owner="known", address="known")  # counts for both
+    workers.call(jobs.remember, "")
+    with ThreadPoolExecutor(5) as threads:
+        busy = threads.submit(workers.call, jobs.sleep, 2.0 + sum(later for _, later in calls))
         wait_for(asleep)
-        for number, word in enumerate(["s0", "s1", "v"], start=1):
-            if word == "v":
-                time.sleep(later)
-            who = {"owner": word[0], "address": "elsewhere" if word == "v" else "there"}
-            threads.submit(workers.call, jobs.nap, word, **who)
+        for number, (who, later) in enumerate(calls, start=1):
+            time.sleep(later)
+            threads.submit(workers.call, jobs.nap, who, owner=who, address=who)
             wait_for(lambda n=number: queued(workers) == n)
         busy.result()
-    assert workers.call(jobs.remember, "end")[:-1] == order
+    words = workers.call(jobs.remember, "end")[:-1]
+    assert [word for word in words if word] == order
 
 
 def test_an_address_may_fill_half_of_the_queue(make):

@@ -15,6 +15,8 @@ def test_half_is_forgotten_in_half_a_minute(monkeypatch):
     now[0] += 60
     assert used.of("a") == 1.0
     assert used.of("nobody") == 0.0
+    assert used.of("nobody", unknown=4.0) == 4.0
+    assert used.of("a", unknown=4.0) == 1.0
 
 
 def test_names_are_not_kept_for_ever(monkeypatch):
