@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 _WARM_SECONDS: Final = 600.0
 _MUSIC_SECONDS: Final = 20.0
 # Pages go before verdicts, and verdicts before music.
-_NICE: Final = 3
+_NICE: Final = 5
 _NICER: Final = 10
 
 # What librosa's process answers.

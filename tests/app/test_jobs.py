@@ -79,7 +79,7 @@ def niceness(job: Job) -> int:
     return os.getpriority(os.PRIO_PROCESS, process) - os.getpriority(os.PRIO_PROCESS, 0)
 
 
-@pytest.mark.parametrize(("command", "nice"), [(SHORT, 5), (SLOW, 10)])
+@pytest.mark.parametrize(("command", "nice"), [(SHORT, 10), (SLOW, 15)])
 def test_jobs_give_the_server_the_processors(make_jobs, command, nice):
     job = add(make_jobs(), command)
     wait(lambda: job.status == "running" and job.events())
@@ -103,7 +103,7 @@ def test_a_job_whose_visitor_is_gone_gives_way_until_he_is_back(make_jobs):
     jobs.note_present({"me"})
     assert not job.alone
     if os.geteuid() == 0:
-        wait(lambda: niceness(job) == 10)
+        wait(lambda: niceness(job) == 15)
 
 
 def test_a_command_that_is_refused_fails_with_its_message_and_ends_the_job(make_jobs):

@@ -26,7 +26,6 @@ __all__ = [
     "give_way",
     "is_ours",
     "kill",
-    "niceness",
     "say_error",
     "start",
     "wait_until_reaped",
@@ -37,9 +36,10 @@ _POLL_SECONDS: Final = 0.02
 _DIE_SECONDS: Final = 5.0
 _STATE: Final = (STARTED, "events.jsonl", "log.txt", STOPPED, STOP_EARLY)
 _UNSTARTED: Final = 3
-# Beside a long job, a short one gets three quarters of a processor that both want.
-_NICE_SHORT: Final = 5
-_NICE_LONG: Final = 10
+# Beside a long job, a short one gets three quarters of a processor that both want, and the two get
+# an eighth beside the server: whoever turns a page waits for no job.
+_NICE_SHORT: Final = 10
+_NICE_LONG: Final = 15
 _NICEST: Final = 19
 _SIGKILL: Final = 9  # Python on Windows has no name for it
 _KILLED: Final = "The system ended this, most likely for lack of memory: give it less at a time."
@@ -49,7 +49,7 @@ _CRASHED: Final = (
 )
 
 
-def niceness(job: Job) -> int:
+def _niceness(job: Job) -> int:
     """Return how far a job gives way to the server, to short jobs and to visitors who are here."""
     if job.alone:
         return _NICEST
@@ -85,6 +85,7 @@ def start(job: Job, walls: Walls) -> bool:
         )
         reaper.start()
         write_whole(job.folder / STARTED, str(process.pid))
+    give_way(job)  # before its imports
     event("job started", job=short(job.id), kind=job.kind)
     return True
 
@@ -174,7 +175,7 @@ def give_way(job: Job) -> None:
     with contextlib.suppress(OSError, ValueError):
         here = (job.folder / "where").read_text() == _here()
         if POSIX and here and is_locked(job.folder / "lock"):
-            group, nice = int((job.folder / STARTED).read_text()), niceness(job)
+            group, nice = int((job.folder / STARTED).read_text()), _niceness(job)
             ours = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PGRP, group, min(_NICEST, ours + nice))
             Path(f"/proc/{group}/autogroup").write_text(str(nice))

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from genrekit.app.jobs.job import STARTED, STOP_EARLY, STOPPED, read_job
-from genrekit.app.jobs.process import niceness
 from genrekit.app.jobs.walls import Walls
 from genrekit.app.logs import places
 from genrekit.cli.main import main as genrekit
 from genrekit.system.files import write_whole
-from genrekit.system.portable import POSIX, kill_group, nice
+from genrekit.system.portable import POSIX, kill_group
 
 DEFECT: Final = 3
 _LOOK_SECONDS: Final = 0.2
@@ -30,7 +29,6 @@ _LOOK_SECONDS: Final = 0.2
 def main(folder: str, limits: str) -> int:
     job = read_job(Path(folder))
     assert job is not None  # the server has just read it
-    nice(niceness(job))  # the server and shorter jobs come first
     os.chdir(folder)
     if not Path(STARTED).exists():  # the server was killed before it wrote this
         write_whole(Path(STARTED), str(os.getpid()))
