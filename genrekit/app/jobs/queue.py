@@ -42,6 +42,8 @@ _STARTS: Final = 3
 # How slow the machine is, is judged by so many jobs that are done, and at most so far from usual.
 _RECENT: Final = 5
 _PACE: Final = 5.0
+# How old the order of waiting jobs may be that pages show.
+_SEEN_SECONDS: Final = 1.0
 # Jobs that an address may start, each second and saved up: three for each of a class of 40. Short
 # jobs, one after another, would otherwise have a place of their own for ever.
 STARTS_OF_ADDRESS: Final = (1 / 20, 120.0)
@@ -78,6 +80,8 @@ class Jobs:
         self._failed_starts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._starts = Allowances(*STARTS_OF_ADDRESS)
+        # For `place_in_queue`: when, who waits in order, who runs, and how slow this machine is.
+        self._seen: tuple[float, list[Turn], list[Turn], float] = (0.0, [], [], 1.0)
         # When each running job began, by the clock that is never set.
         self._since: dict[str, float | None] = {}
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
@@ -166,12 +170,20 @@ class Jobs:
         return sorted((job for job in found if job), key=lambda job: job.created)
 
     def place_in_queue(self, job: Job) -> tuple[int, float]:
-        """Return how many jobs are ahead of this one, and about how long it waits, in s."""
-        waiting, running, pace = self._turns(self.all())
-        ids = [turn.id for turn in in_turn(waiting, running)]
+        """Return how many jobs are ahead of this one, and about how long it waits, in s.
+
+        Pages ask for it again and again: the answer is up to a second old.
+        """
+        seen, order, running, pace = self._seen
+        ids = [turn.id for turn in order]
+        if job.id not in ids or time.monotonic() > seen + _SEEN_SECONDS:
+            waiting, running, pace = self._turns(self.all())
+            order = in_turn(waiting, running)
+            ids = [turn.id for turn in order]
+            self._seen = time.monotonic(), order, running, pace
         if job.id not in ids:
             return 0, 0.0
-        seconds = seconds_until(job.id, waiting, running, self.settings.jobs_at_once)
+        seconds = seconds_until(job.id, order, running, self.settings.jobs_at_once)
         return ids.index(job.id), pace * seconds
 
     def note_present(self, owners: Collection[str]) -> None:

@@ -18,6 +18,7 @@ __all__ = ["Events", "job_panel", "show_origin", "show_state", "watch"]
 
 Events = list[dict[str, Any]]
 _REFRESH_SECONDS: Final = 1.0
+_WAIT_SECONDS: Final = 2.0
 _SAYS: Final = {
     "waiting": "Waiting for its turn",
     "running": "Running",
@@ -38,14 +39,15 @@ def job_panel(job: Job) -> None:
 def watch(job: Job, draw: Callable[[Job, Events], None], seconds: float = _REFRESH_SECONDS) -> None:
     """Draw a job and its events, every so many seconds while it is active.
 
-    The page is drawn again when the job ends.
+    The page is drawn again when the job begins, and when it ends.
     """
-    active = job.active
-    st.fragment(run_every=seconds if active else None)(_again)(job, active, draw)
+    status = job.status
+    every = {"waiting": _WAIT_SECONDS, "running": seconds}.get(status)
+    st.fragment(run_every=every)(_again)(job, status, draw)
 
 
-def _again(job: Job, was_active: bool, draw: Callable[[Job, Events], None]) -> None:
-    if was_active and not job.active:
+def _again(job: Job, was: str, draw: Callable[[Job, Events], None]) -> None:
+    if was in ("waiting", "running") and job.status != was:
         st.rerun()
     with plain_errors():
         draw(job, job.events())
