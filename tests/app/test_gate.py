@@ -301,6 +301,21 @@ def test_a_session_is_given_back_to_its_own_browser_only(monkeypatch):
 # -- slots --------------------------------------------------------------------------------------
 
 
+def test_whoever_sees_no_page_yet_comes_before_whoever_has_one(monkeypatch):
+    merits, take = [], Slots.take
+
+    async def note(slots: Slots, slot: Slot) -> None:
+        merits.append(slot.merit())
+        await take(slots, slot)
+
+    monkeypatch.setattr(Slots, "take", note)
+    page = rerun().SerializeToString()
+    passed(Client(page, page))
+    connecting, first, second = merits
+    assert connecting > 1 < first
+    assert second < 1
+
+
 def test_who_has_asked_for_least_is_next():
     async def order() -> list[str]:
         slots, came = Slots(1), []

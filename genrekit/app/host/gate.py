@@ -34,6 +34,8 @@ OF_ADDRESS: Final = (60.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
 # Whoever asks again before there is an answer loses a little merit for a while.
 HASTE: Final = (0.2, 10.0)
+# Whoever sees no page yet gains as much as by waiting for two seconds.
+FIRST_PAGE: Final = 0.2
 _AT_ONCE_SECONDS: Final = 0.002
 CONNECTING: Final = 5.0
 # Streamlit's message that a run has ended has 60 to 200 bytes.
@@ -109,8 +111,8 @@ class _Connection:
                 continue
             if request.reruns:
                 self._haste.take(float(was_there and self._asked))
-                self._asked = True
                 await self._slots.take(self.slot)
+                self._asked = True
             return message
 
     async def send(self, message: Message) -> None:
@@ -137,8 +139,9 @@ class _Connection:
         return monotonic() - self._in_time > PATIENCE_SECONDS
 
     def _merit(self) -> float:
-        """Return how little was asked for lately, here and from this address."""
-        return min(self._haste.share(), self._allowances.share(self._address))
+        """Return how little was asked for lately, here and from this address; more at first."""
+        lately = min(self._haste.share(), self._allowances.share(self._address))
+        return lately if self._asked else lately + FIRST_PAGE
 
     async def _close(self, code: int) -> Message:
         """Close the websocket; return what tells Streamlit."""
