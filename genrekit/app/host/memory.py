@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _TIDY_SECONDS: Final = 4.0
+_LARGE_BYTES: Final = 256 << 10
 
 # When each visitor's session was last known to be connected, by its id, in s, whose it is, and in
 # which browser.
@@ -45,9 +46,11 @@ def share_arena() -> None:
     """Have all threads allocate memory from one arena; call this before there are many.
 
     Every run of a page is a thread, and glibc gives threads up to eight arenas per processor: what
-    a visitor's run frees in one arena is not reused by the next, which has another.
+    a visitor's run frees in one arena is not reused by the next, which has another. What is large,
+    such as an upload, stays outside of it: else glibc would take it in after the first few.
     """
     libc.call("mallopt", libc.M_ARENA_MAX, 1)
+    libc.call("mallopt", libc.M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def freeze() -> None:
