@@ -4,8 +4,9 @@ A file that crashes a decoder, never ends or fills the memory costs one process,
 Its sender gets one plain sentence; others wait a little longer.
 
 Each process has a thread here that starts it, gives it calls, watches it and replaces it. A call
-waits as if it had come later by the seconds that its owner and its address have used lately. Calls
-about the same thing go to the same process if it is free, since that has results in its caches.
+waits as if it had come later by the seconds that its owner and its address have used lately; the
+last free process is kept for addresses that have used little. Calls about the same thing go to the
+same process if it is free, since that has results in its caches.
 
 Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
 have no access to the network, to programs and to other processes, and cannot change files. They
@@ -44,6 +45,10 @@ _CALLS_A_LIFE: Final = 1000
 _LEAST_SECONDS: Final = 0.1
 # What to expect of an address that has not asked yet: others are known to ask for less, or more.
 _EXPECTED_SECONDS: Final = 4.0
+# An address that has used more lately leaves the last free process to others, as long as there was
+# one of these within so many seconds.
+_MUCH_SECONDS: Final = 2.0
+_LITTLE_LATELY_SECONDS: Final = 30.0
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
 
@@ -138,6 +143,7 @@ class Workers:
         self._starting = threading.Lock()
         self._waiting: list[_Call] = []
         self._used_by_address, self._used_by_owner = Usage(), Usage()
+        self._little_until = 0.0
         self._idle: set[int] = set()
         self._warm: set[int] = set()
         self._processes: dict[int, Handle] = {}
@@ -282,11 +288,14 @@ class Workers:
                     self._lock.notify_all()
 
     def _take(self, number: int) -> _Call | None:
-        """Return the call that is due first, of those that belong to no other idle process."""
+        """Return the call that is due first, of those that this process may take."""
+        last = len(self._idle) == 1 < len(self._threads)
+        kept = last and time.monotonic() < self._little_until
         calls = [
             call
             for call in self._waiting
-            if call.home in (None, number) or call.home not in self._idle
+            if (call.home in (None, number) or call.home not in self._idle)
+            and not (kept and call.address and self._used_at(call.address) > _MUCH_SECONDS)
         ]
         if not calls:
             return None
@@ -296,8 +305,10 @@ class Workers:
         return call
 
     def _due(self, call: _Call) -> float:
-        by_address = self._used_by_address.of(call.address, unknown=_EXPECTED_SECONDS)
-        return call.came + by_address + self._used_by_owner.of(call.owner)
+        return call.came + self._used_at(call.address) + self._used_by_owner.of(call.owner)
+
+    def _used_at(self, address: str) -> float:
+        return self._used_by_address.of(address, unknown=_EXPECTED_SECONDS)
 
     def _note(self, call: _Call, seconds: float) -> None:
         self._used_by_address.add(call.address, seconds)
@@ -382,6 +393,8 @@ class Workers:
         finally:
             with self._lock:
                 self._note(call, max(0.0, time.monotonic() - begun - _LEAST_SECONDS))
+                if call.address and self._used_at(call.address) <= _MUCH_SECONDS:
+                    self._little_until = time.monotonic() + _LITTLE_LATELY_SECONDS
         return True
 
     def _ask(self, process: Handle, call: _Call) -> Any:
