@@ -5,7 +5,7 @@ Its sender gets one plain sentence; others wait a little longer.
 
 Each process has a thread here that starts it, gives it calls, watches it and replaces it. A call
 waits as if it had come later by the seconds that its owner and its address have used lately; the
-last free process is kept for addresses that have used little. Calls about the same thing go to the
+last free process is kept for addresses whose calls are short. Calls about the same thing go to the
 same process if it is free, since that has results in its caches.
 
 Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
@@ -45,10 +45,10 @@ _CALLS_A_LIFE: Final = 1000
 _LEAST_SECONDS: Final = 0.1
 # What to expect of an address that has not asked yet: others are known to ask for less, or more.
 _EXPECTED_SECONDS: Final = 4.0
-# An address that has used more lately leaves the last free process to others, as long as there was
+# An address whose calls take longer leaves the last free process to others, as long as there was
 # one of these within so many seconds.
-_MUCH_SECONDS: Final = 2.0
-_LITTLE_LATELY_SECONDS: Final = 30.0
+_LONG_SECONDS: Final = 1.0
+_LATELY_SECONDS: Final = 30.0
 # How often a call is tried when processes die before they have received it.
 _TRIES: Final = 3
 
@@ -143,7 +143,8 @@ class Workers:
         self._starting = threading.Lock()
         self._waiting: list[_Call] = []
         self._used_by_address, self._used_by_owner = Usage(), Usage()
-        self._little_until = 0.0
+        self._calls_by_address = Usage()
+        self._short_until = 0.0
         self._idle: set[int] = set()
         self._warm: set[int] = set()
         self._processes: dict[int, Handle] = {}
@@ -290,12 +291,12 @@ class Workers:
     def _take(self, number: int) -> _Call | None:
         """Return the call that is due first, of those that this process may take."""
         last = len(self._idle) == 1 < len(self._threads)
-        kept = last and time.monotonic() < self._little_until
+        kept = last and time.monotonic() < self._short_until
         calls = [
             call
             for call in self._waiting
             if (call.home in (None, number) or call.home not in self._idle)
-            and not (kept and call.address and self._used_at(call.address) > _MUCH_SECONDS)
+            and not (kept and self._is_long(call.address))
         ]
         if not calls:
             return None
@@ -305,10 +306,13 @@ class Workers:
         return call
 
     def _due(self, call: _Call) -> float:
-        return call.came + self._used_at(call.address) + self._used_by_owner.of(call.owner)
+        by_address = self._used_by_address.of(call.address, unknown=_EXPECTED_SECONDS)
+        return call.came + by_address + self._used_by_owner.of(call.owner)
 
-    def _used_at(self, address: str) -> float:
-        return self._used_by_address.of(address, unknown=_EXPECTED_SECONDS)
+    def _is_long(self, address: str) -> bool:
+        """Return whether the calls of an address, or its first one, are expected to be long."""
+        calls = self._calls_by_address.of(address)
+        return self._used_by_address.of(address) > _LONG_SECONDS * calls or not calls
 
     def _note(self, call: _Call, seconds: float) -> None:
         self._used_by_address.add(call.address, seconds)
@@ -393,8 +397,9 @@ class Workers:
         finally:
             with self._lock:
                 self._note(call, max(0.0, time.monotonic() - begun - _LEAST_SECONDS))
-                if call.address and self._used_at(call.address) <= _MUCH_SECONDS:
-                    self._little_until = time.monotonic() + _LITTLE_LATELY_SECONDS
+                self._calls_by_address.add(call.address, 1.0)
+                if not self._is_long(call.address):
+                    self._short_until = time.monotonic() + _LATELY_SECONDS
         return True
 
     def _ask(self, process: Handle, call: _Call) -> Any:

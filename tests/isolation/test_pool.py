@@ -531,27 +531,27 @@ def test_whoever_has_used_less_comes_first_unless_much_later(make, calls, order)
     assert [word for word in words if word] == order
 
 
-def test_the_last_free_process_is_for_addresses_that_have_used_little(make, monkeypatch):
+def test_the_last_free_process_is_for_addresses_whose_calls_are_short(make, monkeypatch):
     workers = make(count=2, waiting=40)
     assert workers.ready(60)
 
     def both_taken() -> bool:
-        """Whether a long call of an address that has used much begins beside another."""
+        """Whether a call of an address whose calls are long begins beside another."""
         with ThreadPoolExecutor(2) as threads:
             for n in range(2):
-                threads.submit(workers.call, jobs.sleep, 2.5, owner=str(n), address="much")
+                threads.submit(workers.call, jobs.sleep, 2.5, owner=str(n), address="long")
             wait_for(asleep)
             time.sleep(1.5)  # a process looks once a second
             taken = not queued(workers)
             if not taken:
-                workers.call(jobs.nap, "", owner="v", address="little")
+                workers.call(jobs.nap, "", owner="v", address="short")
                 assert queued(workers) == 1, "the free process was for this one"
         return taken
 
     assert both_taken(), "nobody else was here"
-    workers.call(jobs.nap, "", owner="v", address="little")
+    workers.call(jobs.nap, "", owner="v", address="short")
     assert not both_taken()
-    monkeypatch.setattr(workers, "_little_until", 0.0)
+    monkeypatch.setattr(workers, "_short_until", 0.0)
     assert both_taken(), "nobody else was here lately"
 
 
