@@ -22,7 +22,7 @@ from genrekit.system.portable import nice
 # Strangers have machines of their own: here they take what the server leaves.
 ATTACKERS_NICE = 10
 # Some floods keep a server busy when their senders are gone.
-AFTER_SECONDS = 3.0
+AFTER_SECONDS = 2.0
 # Until an attack has to have ended.
 LATE_SECONDS = 30.0
 STEADY_SECONDS = 5
