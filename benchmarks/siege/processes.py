@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ _TAKEN = ("tracks unknown", "Yours: Uploaded")
 # -- songs ------------------------------------------------------------------------------------
 
 
+@cache
 def _high_rate() -> bytes:
     """Return silence as FLAC, of the highest rate and the most channels that there are."""
     import soundfile
@@ -50,6 +51,7 @@ def _high_rate() -> bytes:
     return file.getvalue()
 
 
+@cache
 def _ten_minutes() -> bytes:
     """Return a song as long as one is heard, in the format that takes longest."""
     import soundfile
@@ -62,12 +64,14 @@ def _ten_minutes() -> bytes:
     return file.getvalue()
 
 
+@cache
 def _long_mp3() -> bytes:
     """Return hours of MP3 with 8,000 bits a second: frames of silence, again and again."""
     frame = b"\xff\xe3\x18\xc4" + bytes(68)  # MPEG 2.5, layer 3, 8 kbit/s, 8 kHz, mono
     return frame * (_HOURS * 3600 * 1000 // 72)
 
 
+@cache
 def _opus() -> bytes:
     """Return hours of Opus in packets of 2 bytes, each with 120 ms of nothing."""
     head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48_000, 0, 0)
@@ -80,6 +84,7 @@ def _opus() -> bytes:
     return b"".join(pages)
 
 
+@cache
 def _chained_ogg() -> bytes:
     """Return thousands of short Vorbis streams, one after another."""
     import soundfile
@@ -133,6 +138,7 @@ async def _songs(
 # -- datasets and models ----------------------------------------------------------------------
 
 
+@cache
 def _npz() -> bytes:
     """Return a dataset of zeros, 1.5 GB in some megabytes."""
     small = _small()
@@ -151,6 +157,7 @@ def _npz() -> bytes:
     return file.getvalue()
 
 
+@cache
 def _parquet() -> bytes:
     """Return a dataset of zeros, 1.5 GB in some kilobytes."""
     import pyarrow as pa
@@ -169,6 +176,7 @@ def _parquet() -> bytes:
         return file.getvalue()
 
 
+@cache
 def _json() -> bytes:
     """Return a JSON file of twelve million empty lists."""
     return b'{"mapping": ["a", "b"], "labels": [0, 1], "mfcc": [' + b"[]," * 12_000_000 + b"[]]}"
@@ -187,11 +195,13 @@ def _model(card: bytes, weights: bytes) -> bytes:
     return file.getvalue()
 
 
+@cache
 def _card_bomb() -> bytes:
     """Return a model whose card is 40 MB of brackets."""
     return _model(b'{"card": [' + b"[]," * 13_000_000 + b"[]]}", bytes(8))
 
 
+@cache
 def _weights_bomb() -> bytes:
     """Return a model whose weights claim a header of 90 MB, and a tensor of exabytes."""
     about = b'{"w":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,8]}}'
@@ -267,6 +277,13 @@ DATASETS: dict[str, Callable[[], bytes]] = {
     "lists.json": _json,
 }
 MODELS: dict[str, Callable[[], bytes]] = {"card.zip": _card_bomb, "weights.zip": _weights_bomb}
+SONG_FILES = (_high_rate, _ten_minutes, _long_mp3, _opus, _chained_ogg)
+
+
+def make_files() -> None:
+    """Make all files that are sent, which takes some seconds; attacks find them made."""
+    for make in (*SONG_FILES, *DATASETS.values(), *MODELS.values()):
+        make()
 
 
 def _song(

@@ -15,6 +15,7 @@ from benchmarks.load.server import Server, running
 from benchmarks.load.tab import open_tab
 from benchmarks.siege.attack import Attack, Broke, Target
 from benchmarks.siege.attacks import ATTACKS
+from benchmarks.siege.processes import make_files
 from benchmarks.siege.victim import ADDRESS, PAGE_GOAL, VERDICT_GOAL, Felt, Victim
 from genrekit.isolation.confine import die_with
 from genrekit.system.portable import nice
@@ -91,8 +92,9 @@ def siege(attacks: Sequence[Attack]) -> Siege:
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), GENREKIT_MODE="public", GENREKIT_TRUSTED_PROXIES="1") as server,
-        ProcessPoolExecutor(1, get_context("spawn"), _stand_back, (os.getpid(),)) as attackers,
+        ProcessPoolExecutor(1, get_context("spawn")) as attackers,
     ):
+        attackers.submit(_get_ready, os.getpid()).result()
         server.wait_until_ready()
         result = asyncio.run(_siege(server, attacks, attackers))
     result.seconds = perf_counter() - begun
@@ -140,8 +142,9 @@ async def _first_visit(url: str) -> None:
         await tab.shows("How far to trust it", seconds=30)
 
 
-def _stand_back(parent: int) -> None:
-    """Have the attackers' process give way to others, and end with this one."""
+def _get_ready(parent: int) -> None:
+    """Make the attackers' files, then have their process give way, and end with this one."""
+    make_files()
     os.setsid()  # niceness counts among sessions, where Linux divides time among them first
     nice(ATTACKERS_NICE)
     die_with(parent)
