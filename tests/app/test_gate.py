@@ -162,13 +162,19 @@ def test_a_folder_of_as_many_files_as_pages_take_can_be_named():
 
 
 class Client:
-    """A client that sends messages at once, and Streamlit behind the gate, which reads them all."""
+    """A client that sends messages at once and leaves when the last was read, and Streamlit behind
+    the gate, which reads them all."""
+
+    LAST = BackMsg(stop_script=True).SerializeToString()
 
     def __init__(self, *data, cookie=COOKIE, session="", peer="192.0.2.1") -> None:
         self.read: list[dict] = []
         self.sent: list[dict] = []
         self.scope = {}
-        self._data = [{"type": "websocket.receive", **self._frame(one)} for one in data]
+        self._data = [
+            {"type": "websocket.receive", **self._frame(one)} for one in (*data, self.LAST)
+        ]
+        self.all_read = asyncio.Event()
         offered = ", ".join(("streamlit", cookie, session) if session else ("streamlit", cookie))
         self._scope = {
             "type": "websocket",
@@ -190,11 +196,17 @@ class Client:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
+            if message["bytes"] == self.LAST:
+                self.all_read.set()
+                continue
             self.read.append(message["bytes"])
             await send(ended())
 
     async def receive(self) -> dict:
-        return self._data.pop(0) if self._data else {"type": "websocket.disconnect", "code": 1000}
+        if self._data:
+            return self._data.pop(0)
+        await self.all_read.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
 
     async def send(self, message) -> None:
         self.sent.append(message)
@@ -243,6 +255,65 @@ def test_a_flood_is_slowed_down_and_then_cut_off(monkeypatch):
     client = passed(Client(*[asked(app_heartbeat=True)] * 1000))
     assert client.closed() == 1008
     assert 10 < len(client.read) <= 10 + 200 * (monotonic() - begun)
+
+
+def test_a_flood_that_the_server_cannot_answer_is_cut_off(monkeypatch):
+    monkeypatch.setattr(gate, "OF_CONNECTION", (1e6, 1e6))
+    monkeypatch.setattr(gate, "OF_ADDRESS", (1e6, 1e6))
+    monkeypatch.setattr(gate, "PATIENCE_SECONDS", 0.2)
+    client = Client(*[asked(app_heartbeat=True)] * 10_000)
+
+    async def slow(scope, receive, send):
+        while (await receive())["type"] != "websocket.disconnect":
+            client.read.append({})
+            await asyncio.sleep(0.01)
+
+    run(client.through(Gate(slow)))
+    assert client.closed() == 1008
+    assert len(client.read) < 1000
+
+
+@pytest.mark.parametrize("waiting_for", ["rate", "slot", "entry"])
+def test_what_was_sent_by_somebody_who_has_gone_is_not_answered(monkeypatch, waiting_for):
+    if waiting_for == "rate":
+        monkeypatch.setattr(gate, "OF_CONNECTION", (0.01, 5.0))
+    gone, read = asyncio.Event(), []
+    sent = [{"type": "websocket.receive", "bytes": rerun().SerializeToString()}] * 100
+
+    async def receive():
+        if sent:
+            return sent.pop()
+        await gone.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def app(scope, receive, send):
+        while (message := await receive())["type"] != "websocket.disconnect":
+            read.append(message)
+            if waiting_for == "rate":
+                await send(ended())
+
+    async def leave() -> int:
+        the_gate = Gate(app)
+        slots = the_gate._slots
+        monkeypatch.setattr(slots, "_look", lambda: None)
+        free = slots._free
+        others = [Slot(lambda: 1.0) for _ in range(free)]
+        if waiting_for == "entry":
+            for other in others:
+                await slots.take(other)
+        client = Client()
+        inside = asyncio.create_task(the_gate(client._scope, receive, client.send))
+        await asyncio.sleep(0.5)
+        gone.set()
+        await asyncio.wait_for(inside, 1)
+        await asyncio.sleep(0)
+        for other in others:
+            slots.release(other)
+        assert not slots._waiting
+        assert slots._free == free
+        return len(read)
+
+    assert run(leave()) <= {"rate": 5, "slot": 10, "entry": 0}[waiting_for]
 
 
 def test_a_visitor_who_holds_down_a_key_is_neither_slowed_down_nor_cut_off():

@@ -6,9 +6,10 @@ loop that serves all visitors.
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -17,6 +18,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from genrekit.app.host import messages
 from genrekit.app.host.address import client_address
+from genrekit.app.host.inbox import Inbox
 from genrekit.app.host.memory import belongs
 from genrekit.app.host.slots import Slot, Slots
 from genrekit.app.logs import event
@@ -28,7 +30,7 @@ __all__ = ["Gate"]
 MOST_OF_ADDRESS: Final = 200
 MOST: Final = 2000
 # A visitor who holds down an arrow key at a slider sends 5 messages a second. Whoever sends more
-# than the rate waits, and whoever does not stop is disconnected.
+# than the rate, or than the server can answer, waits, and whoever does not stop is disconnected.
 OF_CONNECTION: Final = (10.0, 60.0)
 OF_ADDRESS: Final = (60.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
@@ -36,11 +38,12 @@ PATIENCE_SECONDS: Final = 10.0
 HASTE: Final = (0.2, 10.0)
 # Whoever sees no page yet gains as much as by waiting for two seconds.
 FIRST_PAGE: Final = 0.2
-_AT_ONCE_SECONDS: Final = 0.002
 CONNECTING: Final = 5.0
 # Streamlit's message that a run has ended has 60 to 200 bytes.
 _SHORT: Final = 1000
 _INTERRUPTED: Final = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+
+_T = TypeVar("_T")
 
 
 class Gate:
@@ -64,12 +67,16 @@ class Gate:
         self._connected[address] += 1
         one = _Connection(address, receive, send, self._allowances, self._slots)
         try:
-            await asyncio.sleep(self._allowances.take(address, CONNECTING))
-            await self._slots.take(one.slot)
-            await self._app(_with_own_session(scope, address), one.receive, one.send)
+            if await one.unless_gone(self._let_in(one.slot, address)) is None:
+                await self._app(_with_own_session(scope, address), one.receive, one.send)
         finally:
+            one.inbox.end.cancel()
             self._slots.release(one.slot)
             self._connected -= Counter((address,))
+
+    async def _let_in(self, slot: Slot, address: str) -> None:
+        await asyncio.sleep(self._allowances.take(address, CONNECTING))
+        await self._slots.take(slot)
 
 
 class _Connection:
@@ -78,9 +85,9 @@ class _Connection:
     def __init__(
         self, address: str, receive: Receive, send: Send, allowances: Allowances, slots: Slots
     ) -> None:
+        self.inbox = Inbox(receive)
         self.slot = Slot(self._merit)
         self._address = address
-        self._receive = receive
         self._send = send
         self._allowance = Allowance(*OF_CONNECTION)
         self._haste = Allowance(*HASTE)
@@ -90,30 +97,17 @@ class _Connection:
         self._asked = self._closed = False
 
     async def receive(self) -> Message:
-        """Return the next message that Streamlit may have."""
-        while True:
-            begun = monotonic()
-            message = await self._receive()
-            was_there = monotonic() - begun < _AT_ONCE_SECONDS
-            if message["type"] != "websocket.receive":
-                return message
-            try:
-                request = messages.read(message.get("bytes"))
-            except messages.NotAllowed as refused:
-                event("message refused", reason=refused.reason)
-                if refused.close is not None:
-                    return await self._close(refused.close)
-                request = None
-            if await self._late(request.cost if request else 1.0):
-                event("message refused", reason="rate")
-                return await self._close(1008)
-            if request is None:
-                continue
-            if request.reruns:
-                self._haste.take(float(was_there and self._asked))
-                await self._slots.take(self.slot)
-                self._asked = True
-            return message
+        """Return the next message that Streamlit may have, or that the client has gone."""
+        return await self.unless_gone(self._next())
+
+    async def unless_gone(self, doing: Coroutine[Any, Any, _T]) -> _T | Message:
+        """Return what is awaited; as soon as the client has gone, the message that says so."""
+        task = asyncio.create_task(doing)
+        try:
+            await asyncio.wait((task, self.inbox.end), return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else self.inbox.end.result()
+        finally:
+            task.cancel()
 
     async def send(self, message: Message) -> None:
         """Send what Streamlit sends, and note the end of a run."""
@@ -130,10 +124,34 @@ class _Connection:
             if told.HasField("script_finished") and told.script_finished != _INTERRUPTED:
                 self._slots.release(self.slot)
 
-    async def _late(self, cost: float) -> bool:
+    async def _next(self) -> Message:
+        while True:
+            was_there, was_full = len(self.inbox) > 0, self.inbox.full
+            message = await self.inbox.next()
+            if message["type"] != "websocket.receive":
+                return message
+            try:
+                request = messages.read(message.get("bytes"))
+            except messages.NotAllowed as refused:
+                event("message refused", reason=refused.reason)
+                if refused.close is not None:
+                    return await self._close(refused.close)
+                request = None
+            if await self._late(request.cost if request else 1.0, was_full):
+                event("message refused", reason="rate")
+                return await self._close(1008)
+            if request is None:
+                continue
+            if request.reruns:
+                self._haste.take(float(was_there and self._asked))
+                await self._slots.take(self.slot)
+                self._asked = True
+            return message
+
+    async def _late(self, cost: float, full: bool) -> bool:
         """Wait until a message is within the rates; True of one who will not wait."""
         behind = self._allowance.take(cost)
-        if not behind:
+        if not behind and not full:
             self._in_time = monotonic()
         await asyncio.sleep(max(behind, self._allowances.take(self._address, cost)))
         return monotonic() - self._in_time > PATIENCE_SECONDS
