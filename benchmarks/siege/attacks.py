@@ -9,6 +9,6 @@ ATTACKS: tuple[Attack, ...] = (
     *messages.ATTACKS,
     *uploads.ATTACKS,
     *processes.ATTACKS,
-    *endpoints.ATTACKS,
     *visitors.ATTACKS,
+    *endpoints.ATTACKS,  # meanwhile the jobs end that others have left behind
 )

@@ -163,7 +163,8 @@ class _Connection:
 
     async def _close(self, code: int) -> Message:
         """Close the websocket; return what tells Streamlit."""
-        await self._send({"type": "websocket.close", "code": code})
+        with suppress(OSError):  # the client has gone
+            await self._send({"type": "websocket.close", "code": code})
         self._closed = True
         return {"type": "websocket.disconnect", "code": code}
 
