@@ -79,6 +79,15 @@ def test_one_place_more_is_for_short_jobs():
     assert may_start(long("b"), [long("a"), short("c")], 2)
 
 
+def test_a_place_is_kept_from_visitors_who_have_left_until_they_have_waited_long():
+    left = short("c", alone=True)
+    assert may_start(left, [], 1)
+    assert not may_start(left, [short("a")], 1)
+    assert may_start(replace(left, alone=False), [short("a")], 1)
+    assert may_start(replace(left, overtaken=MOST_OVERTAKES), [short("a")], 1)
+    assert may_start(left, [short("a")], 2)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_nobody_waits_for_ever(alone):
     """A short job comes every second, for hours, and each takes five: the long one starts soon."""

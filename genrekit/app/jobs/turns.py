@@ -3,7 +3,7 @@
 Short jobs go before long ones, and jobs of visitors who are here before those of visitors who have
 left. Among jobs that are equal so far, addresses take turns, and the visitors of each address.
 Nobody waits for ever: a job that has been overtaken `MOST_OVERTAKES` times goes first. Beside the
-jobs that run at the same time there is one place more, for a short job.
+jobs that run at the same time there is one place more, for a short job of somebody who is here.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,8 @@ def _place(turn: Turn, overtaken: int) -> tuple[bool, bool, bool]:
 
 def may_start(turn: Turn, running: Sequence[Turn], at_once: int) -> bool:
     """Return True if a job may start beside those that run, of which `at_once` may be long."""
-    if len(running) > at_once:
+    absent = turn.alone and turn.overtaken < MOST_OVERTAKES
+    if len(running) > at_once - absent:
         return False
     return turn.short or sum(not other.short for other in running) < at_once
 
