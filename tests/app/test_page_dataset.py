@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import soundfile
 from page_tools import button, texts
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from genrekit.app import session
 from genrekit.app.settings import settings
@@ -107,6 +108,22 @@ def test_a_zip_is_inspected_and_made_a_dataset(app, music):
     assert hides not in [one.proto.body for one in at.get("html")]
 
 
+def test_a_folder_that_was_taken_in_is_let_go(app, music, monkeypatch):
+    """Each message from the browser would name its files, and the server would keep them twice."""
+    freed = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file", lambda self, who, file_id: freed.append(file_id)
+    )
+    at = app("build/dataset.py", music_source="A folder")
+    files = [(f"mine/{name}", content, "audio/flac") for name, content in music.items()]
+    at.file_uploader[0].set_value(files).run()
+    settle(at)
+    assert metrics(at)["Files"] == str(len(music))
+    assert not at.file_uploader[0].value
+    assert len(set(freed)) == len(music)
+    assert len(session.jobs().all()) == 1, "it was taken in once"
+
+
 def test_single_files_are_collected_genre_by_genre(app, music):
     at = app("build/dataset.py", music_source="Single files")
     for genre in ("jazz", "metal"):
@@ -119,6 +136,7 @@ def test_single_files_are_collected_genre_by_genre(app, music):
         at.file_uploader[0].set_value(files)
         at.run()
         button(at, "Add them").click().run()
+        assert not at.file_uploader[0].value, "the next genre's files come into an empty box"
     button(at, "Look inside").click().run()
     settle(at)
     assert metrics(at)["Files"] == "4"

@@ -2,13 +2,17 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from genrekit.app import session
 from genrekit.app.jobs.job import Job
@@ -46,12 +50,14 @@ class _Music:
     title : of the job that inspects it
     bytes : its size; 0 of what is on this server already
     store : stores it as a folder; None while the visitor still collects
+    let_go : empties the uploader once it is stored; None of one that keeps what it has
     """
 
     name: str
     title: str = ""
     bytes: int = 0
     store: Callable[[Path], object] | None = None
+    let_go: Callable[[], None] | None = None
 
 
 def choose_source() -> tuple[str, Job | None]:
@@ -78,6 +84,8 @@ def choose_source() -> tuple[str, Job | None]:
             of_source, name = json.loads((job.folder / _SOURCE).read_text(encoding="utf-8"))
             if source == of_source and (music is None or music.name == name):
                 session.remember("music", job.id)
+                if music is not None and music.let_go is not None:
+                    music.let_go()
                 return source, job
     if music is not None and music.store is not None:
         _inspect(source, music)
@@ -104,27 +112,31 @@ def _choose_zip() -> _Music | None:
 
 def _choose_folder() -> _Music | None:
     label = "A folder that holds one folder for each genre"
-    uploads = st.file_uploader(label, accept_multiple_files="directory")
+    uploads = st.file_uploader(
+        label, accept_multiple_files="directory", key=_uploader_key("folder")
+    )
     if not uploads:
         return None
 
     def store(audio: Path) -> None:
         store_folder(((upload.name, upload.getvalue()) for upload in uploads), audio)
 
+    name = " ".join(upload.file_id for upload in uploads)
     size = sum(upload.size for upload in uploads)
-    return _Music(" ".join(upload.file_id for upload in uploads), "Your folder", size, store)
+    return _Music(name, "Your folder", size, store, partial(_let_go, "folder", uploads))
 
 
 def _choose_files() -> _Music | None:
     """Collect files genre by genre until they are used."""
     kept: dict[str, list[tuple[str, bytes]]] = st.session_state.setdefault("genre_files", {})
     genre = st.text_input("Genre of the next files", max_chars=50, placeholder="jazz").strip()
-    uploads = st.file_uploader("Its files", accept_multiple_files=True)
+    uploads = st.file_uploader("Its files", accept_multiple_files=True, key=_uploader_key("files"))
     add, use, clear = st.columns(3)
     held = sum(len(content) for files in kept.values() for _, content in files)
     if add.button("Add them", icon=":material/add:", disabled=not (genre and uploads)):
         check_upload(held + sum(upload.size for upload in uploads), _REMEDY)
         kept.setdefault(genre, []).extend((u.name, u.getvalue()) for u in uploads)
+        _let_go("files", uploads)
     if kept:
         counts = {genre: len(files) for genre, files in kept.items()}
         st.dataframe({"genre": list(counts), "files": list(counts.values())}, hide_index=True)
@@ -134,6 +146,25 @@ def _choose_files() -> _Music | None:
     if use.button("Look inside", icon=":material/search:", disabled=not kept):
         return _Music(secrets.token_hex(8), "Your files", held, _store_kept)
     return _Music("files that nobody has looked into") if kept else None
+
+
+def _uploader_key(name: str) -> str:
+    return f"{name} {st.session_state.get(f'{name}_taken', 0)}"
+
+
+def _let_go(name: str, uploads: Sequence[UploadedFile]) -> None:
+    """Empty an uploader whose files have been taken, and draw the page again.
+
+    The browser would name them in each of its messages, a thousand files of a folder once a second,
+    and the server would keep them in memory.
+    """
+    context = get_script_run_ctx()
+    assert context is not None  # a page has one
+    kept = cast(MemoryUploadedFileManager, context.uploaded_file_mgr)
+    for upload in uploads:
+        kept.remove_file(context.session_id, upload.file_id)
+    st.session_state[f"{name}_taken"] = st.session_state.get(f"{name}_taken", 0) + 1
+    st.rerun()
 
 
 def _store_kept(audio: Path) -> None:

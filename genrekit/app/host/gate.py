@@ -30,7 +30,7 @@ __all__ = ["Gate"]
 MOST_OF_ADDRESS: Final = 200
 MOST: Final = 2000
 # A visitor who holds down an arrow key at a slider sends 5 messages a second. Whoever sends more
-# than the rate, or than the server can answer, waits, and whoever does not stop is disconnected.
+# than the rate, or than the server can answer, waits, and whoever sends on meanwhile is disconnected.
 OF_CONNECTION: Final = (10.0, 60.0)
 OF_ADDRESS: Final = (60.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
@@ -137,7 +137,7 @@ class _Connection:
                 if refused.close is not None:
                     return await self._close(refused.close)
                 request = None
-            if await self._late(request.cost if request else 1.0, was_full):
+            if await self._late(request.cost if request else 1.0, was_there, was_full):
                 event("message refused", reason="rate")
                 return await self._close(1008)
             if request is None:
@@ -148,12 +148,16 @@ class _Connection:
                 self._asked = True
             return message
 
-    async def _late(self, cost: float, full: bool) -> bool:
-        """Wait until a message is within the rates; True of one who will not wait."""
+    async def _late(self, cost: float, was_there: bool, was_full: bool) -> bool:
+        """Wait until a message is within the rates; True of one who sends on meanwhile.
+
+        One message may cost what takes long to save up, such as the names of a folder's files.
+        """
         behind = self._allowance.take(cost)
-        if not behind and not full:
-            self._in_time = monotonic()
+        in_time = not was_there or not (behind or was_full)
         await asyncio.sleep(max(behind, self._allowances.take(self._address, cost)))
+        if in_time:
+            self._in_time = monotonic()
         return monotonic() - self._in_time > PATIENCE_SECONDS
 
     def _merit(self) -> float:

@@ -14,9 +14,10 @@ _MOST_FILES: Final = 5000
 _MOST_WIDGETS: Final = 500
 _MOST_KEPT: Final = 2000
 _LONGEST_ADDRESS: Final = 20_000
-# A message costs 1, and 1 more for each so many bytes or files.
-_BYTES_FOR_ONE: Final = 20_000
-_FILES_FOR_ONE: Final = 20
+# A message costs 1, which a run of a page takes, and 1 more for each so many bytes or files. A run
+# with 1000 files takes six times as long.
+_BYTES_FOR_ONE: Final = 100_000
+_FILES_FOR_ONE: Final = 200
 
 # A download that is made when it is asked for.
 _DOWNLOAD_COST: Final = 10.0
