@@ -30,7 +30,7 @@ __all__ = ["Gate"]
 MOST_OF_ADDRESS: Final = 200
 MOST: Final = 2000
 # A visitor who holds down an arrow key at a slider sends 5 messages a second. Whoever sends more
-# than the rate, or than the server can answer, waits, and whoever sends on meanwhile is disconnected.
+# than the rate, or than the server can answer, waits. Whoever sends on meanwhile is disconnected.
 OF_CONNECTION: Final = (10.0, 60.0)
 OF_ADDRESS: Final = (60.0, 400.0)
 PATIENCE_SECONDS: Final = 10.0
