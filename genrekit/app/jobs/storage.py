@@ -37,11 +37,15 @@ _REFERENCE: Final = re.compile(r"\.\./([A-Za-z0-9_-]{22})(/|$)")
 
 def bytes_below(path: Path) -> int:
     """Return the size of all files in a folder, in bytes; links are not followed."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):  # removed in the meantime
-                total += Path(folder, name).lstat().st_size
+    total, folders = 0, [os.fspath(path)]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                with contextlib.suppress(OSError):  # removed in the meantime
+                    total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
