@@ -1,8 +1,11 @@
 """The dataset and train pages in a real browser: what is on the first screen, and what moves."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from stage import SCREENS, off_screen
 
 PATIENT_MS = 180_000
@@ -75,4 +78,25 @@ def test_a_dataset_is_on_the_first_screen(
     figure, label = (page.get_by_test_id(f"stMetric{one}").first for one in ("Value", "Label"))
     assert figure.evaluate(SIZE) > 1.5 * label.evaluate(SIZE)
     assert not page.get_by_role("button", name="Make the demo dataset").is_visible()
+    assert page.problems == []
+
+
+def test_a_folder_of_hundreds_of_files_is_taken_in_and_let_go(
+    app_url: str, page: Any, tmp_path: Path
+) -> None:
+    """The browser names the files once, and not in each of its messages."""
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        genre = tmp_path / "music" / ("jazz", "metal")[number % 2]
+        genre.mkdir(parents=True, exist_ok=True)
+        soundfile.write(genre / f"{number}.wav", rng.uniform(-0.5, 0.5, 4000), 8000)
+    sent: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(len(data))))
+    page.set_default_timeout(PATIENT_MS)
+    page.goto(f"{app_url}/dataset?music_source=A+folder")
+    page.locator("input[type=file]").set_input_files(tmp_path / "music")
+    page.get_by_test_id("stMetric").filter(has_text="Files").get_by_text("200").wait_for()
+    assert page.get_by_test_id("stFileUploaderFile").count() == 0
+    assert max(sent) > 50_000
+    assert sent[-1] < 5_000
     assert page.problems == []
