@@ -10,5 +10,5 @@ ATTACKS: tuple[Attack, ...] = (
     *uploads.ATTACKS,
     *processes.ATTACKS,
     *visitors.ATTACKS,
-    *endpoints.ATTACKS,  # meanwhile the jobs end that others have left behind
+    *endpoints.ATTACKS,  # meanwhile, jobs that others have left behind can end
 )

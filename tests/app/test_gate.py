@@ -174,7 +174,7 @@ class Client:
         self._data = [
             {"type": "websocket.receive", **self._frame(one)} for one in (*data, self.LAST)
         ]
-        self.all_read = asyncio.Event()
+        self.leaves = asyncio.Event()
         offered = ", ".join(("streamlit", cookie, session) if session else ("streamlit", cookie))
         self._scope = {
             "type": "websocket",
@@ -197,7 +197,7 @@ class Client:
             if message["type"] == "websocket.disconnect":
                 return
             if message["bytes"] == self.LAST:
-                self.all_read.set()
+                self.leaves.set()
                 continue
             self.read.append(message["bytes"])
             await send(ended())
@@ -205,7 +205,7 @@ class Client:
     async def receive(self) -> dict:
         if self._data:
             return self._data.pop(0)
-        await self.all_read.wait()
+        await self.leaves.wait()
         return {"type": "websocket.disconnect", "code": 1000}
 
     async def send(self, message) -> None:
@@ -263,15 +263,8 @@ def test_a_folder_of_many_files_takes_a_while_and_is_not_taken_for_a_flood(monke
     monkeypatch.setattr(gate, "PATIENCE_SECONDS", 0.2)
 
     async def drop_folders() -> Client:
-        client = Client()
-        inbox = asyncio.Queue()
-
-        async def streamlit(scope, receive, send):
-            while (message := await receive())["type"] != "websocket.disconnect":
-                client.read.append(message["bytes"])
-                await send(ended())
-
-        task = asyncio.create_task(Gate(streamlit)(client._scope, inbox.get, client.send))
+        client, inbox = Client(), asyncio.Queue()
+        task = asyncio.create_task(Gate(client.streamlit)(client._scope, inbox.get, client.send))
         for pause in (0.3, 1.5):
             await asyncio.sleep(pause)
             inbox.put_nowait({"type": "websocket.receive", "bytes": names(5000)})
@@ -307,18 +300,11 @@ def test_a_flood_that_the_server_cannot_answer_is_cut_off(monkeypatch):
 def test_what_was_sent_by_somebody_who_has_gone_is_not_answered(monkeypatch, waiting_for):
     if waiting_for == "rate":
         monkeypatch.setattr(gate, "OF_CONNECTION", (0.01, 5.0))
-    gone, read = asyncio.Event(), []
-    sent = [{"type": "websocket.receive", "bytes": rerun().SerializeToString()}] * 100
-
-    async def receive():
-        if sent:
-            return sent.pop()
-        await gone.wait()
-        return {"type": "websocket.disconnect", "code": 1000}
+    client = Client(*[rerun().SerializeToString()] * 100)
 
     async def app(scope, receive, send):
         while (message := await receive())["type"] != "websocket.disconnect":
-            read.append(message)
+            client.read.append(message)
             if waiting_for == "rate":
                 await send(ended())
 
@@ -331,17 +317,16 @@ def test_what_was_sent_by_somebody_who_has_gone_is_not_answered(monkeypatch, wai
         if waiting_for == "entry":
             for other in others:
                 await slots.take(other)
-        client = Client()
-        inside = asyncio.create_task(the_gate(client._scope, receive, client.send))
+        inside = asyncio.create_task(client.through(the_gate))
         await asyncio.sleep(0.5)
-        gone.set()
+        client.leaves.set()  # it leaves, although most was not read
         await asyncio.wait_for(inside, 1)
         await asyncio.sleep(0)
         for other in others:
             slots.release(other)
         assert not slots._waiting
         assert slots._free == free
-        return len(read)
+        return len(client.read)
 
     assert run(leave()) <= {"rate": 5, "slot": 10, "entry": 0}[waiting_for]
 
