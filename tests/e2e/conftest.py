@@ -197,6 +197,7 @@ def page(_context: Any, _first_visit: None) -> Iterator[Any]:
     """
     tab = _watched(_context.new_page())
     yield tab
+    _shows_no_lost_file(tab)
     tab.evaluate("() => { try { localStorage.clear(); } catch { /* no page was opened */ } }")
     for one in _context.pages[1:]:  # the first keeps the browser open
         one.close()
@@ -221,15 +222,28 @@ def visitor(browser: Any, _first_visit: None) -> Iterator[Callable[..., Any]]:
 
     yield come
     for context in contexts:
+        _shows_no_lost_file(context.pages[0])
         context.close()
 
 
 def _watched(tab: Any) -> Any:
     problems: list[str] = []
-    tab.on("console", lambda message: _note(message, problems))
+    lost: list[str] = []
+
+    def note(message: Any) -> None:
+        # Sounds may be gone once a visitor has moved on; the page that shows one must find it.
+        _note(message, lost if "/media/" in message.location.get("url", "") else problems)
+
+    tab.on("console", note)
     tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.problems = problems
+    tab.problems, tab.lost = problems, lost
     return tab
+
+
+def _shows_no_lost_file(tab: Any) -> None:
+    for message in [] if tab.is_closed() else tab.lost:
+        file = message.rsplit("/", 1)[1]
+        assert not tab.locator(f"[src$='{file}']").count(), message
 
 
 def _note(message: Any, problems: list[str]) -> None:

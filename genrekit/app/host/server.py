@@ -35,6 +35,7 @@ from genrekit.app.host.cookies import GiveNames
 from genrekit.app.host.endpoints import CloseEndpoints
 from genrekit.app.host.gate import Gate
 from genrekit.app.host.headers import SendHeaders
+from genrekit.app.host.media_files import AwaitMedia
 from genrekit.app.host.memory import share_arena, tidy
 from genrekit.app.host.requests import LimitRequests
 from genrekit.app.host.uploads import GuardUploads
@@ -131,7 +132,7 @@ class Host:
         """Return what handles every request."""
         kinds = (
             *(SendHeaders, LimitRequests, CloseEndpoints, GiveNames),
-            *(CompressScripts, GuardUploads, Gate),
+            *(CompressScripts, AwaitMedia, GuardUploads, Gate),
         )
         return [Middleware(kind) for kind in kinds]
 
