@@ -11,8 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ import pytest
 import soundfile
 
 from benchmarks.load.chromium import CHROMIUM, FLAGS
+from genrekit.app.jobs.queue import Jobs
+from genrekit.app.settings import Settings
 from genrekit.audio.synth.rendering import render
 from genrekit.music import compiled
 
@@ -98,6 +100,28 @@ def app_url(app_folder: Path) -> Iterator[str]:
         subprocess.run([sys.executable, "-m", compiled.__name__], cwd=ROOT, check=True)
     with run_server(app_folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def keep(app_folder: Path) -> Callable[..., str]:
+    """A function that keeps a job of the app as done, as if a visitor had made it.
+
+    It takes the kind, the command and what writes the results into the job's folder, and returns
+    the job's id.
+    """
+
+    def add(kind: str, command: Sequence[str], write: Callable[[Path], object]) -> str:
+        jobs = Jobs(Settings(jobs_folder=app_folder / "jobs"))
+        folder = jobs.new_folder()
+        with (folder / "events.jsonl").open("w") as events, redirect_stdout(events):
+            write(folder)
+            print('{"type": "exit", "status": 0}')
+        (folder / "started").write_text("0")
+        assert jobs.add(folder, kind, "Made for a test", [list(command)], "me").status == "done"
+        jobs.close()
+        return folder.name
+
+    return add
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -214,16 +238,16 @@ def drawings() -> str:
 @pytest.fixture
 def visitor(browser: Any, _first_visit: None) -> Iterator[Callable[..., Any]]:
     """A function that opens a page in a browser of its own, which has never seen the app."""
-    contexts = []
+    tabs = []
 
     def come(**options: Any) -> Any:
-        contexts.append(browser.new_context(**options))
-        return _watched(contexts[-1].new_page())
+        tabs.append(_watched(browser.new_context(**options).new_page()))
+        return tabs[-1]
 
     yield come
-    for context in contexts:
-        _shows_no_lost_file(context.pages[0])
-        context.close()
+    for tab in tabs:
+        _shows_no_lost_file(tab)
+        tab.context.close()
 
 
 def _watched(tab: Any) -> Any:

@@ -1,5 +1,6 @@
 """The dataset and train pages in a real browser: what is on the first screen, and what moves."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,19 @@ import pytest
 import soundfile
 from stage import SCREENS, off_screen
 
+from genrekit.dataset.dataset import Dataset
+
 PATIENT_MS = 180_000
 SIZE = "one => parseFloat(getComputedStyle(one).fontSize)"
 
 
 @pytest.fixture(scope="module")
-def dataset(app_url: str, browser: Any, _first_visit: None) -> str:
-    """The query of a finished demo dataset."""
-    tab = browser.new_page()
-    tab.set_default_timeout(PATIENT_MS)
-    tab.goto(f"{app_url}/dataset")
-    tab.get_by_role("button", name="Make the demo dataset").click()
-    tab.get_by_role("heading", name="Download").wait_for()
-    query: str = tab.url.partition("?")[2]
-    tab.context.close()
-    return query
+def dataset(keep: Callable[..., str], make_dataset: Callable[..., Dataset]) -> str:
+    """The query of a dataset of 3,200 segments, which takes a while to learn."""
+    invented = make_dataset(genres=tuple("abcdefgh"), tracks=40, segments=10)
+    command = ["preprocess", "audio", "-o", "data.parquet"]
+    name = keep("dataset", command, lambda folder: invented.write(folder / "data.parquet"))
+    return f"dataset={name}"
 
 
 @pytest.mark.parametrize(("width", "height", "query"), SCREENS)

@@ -1,39 +1,32 @@
 """Points of charts can be chosen, seen and heard."""
 
-import contextlib
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from genrekit.app.jobs.queue import Jobs
-from genrekit.app.settings import Settings
 from genrekit.cli.main import main as genrekit
 
 PATIENT_MS = 180_000
 
 
 @pytest.fixture
-def made(app_folder: Path, demo_folder: Path, demo_file: Path) -> tuple[str, str]:
+def made(keep: Callable[..., str], demo_folder: Path, demo_file: Path) -> tuple[str, str]:
     """The ids of a dataset and of a model trained on it, as if a visitor had made them."""
-    jobs = Jobs(Settings(jobs_folder=app_folder / "jobs"))
-    dataset, model = jobs.new_folder(), jobs.new_folder()
-    shutil.copytree(demo_folder, dataset / "audio")
-    shutil.copy(demo_file, dataset / "data.parquet")
-    prepare = ["preprocess", "audio", "-o", "data.parquet"]
-    train = ["train", f"../{dataset.name}/data.parquet", "-o", "model"]
-    with (model / "events.jsonl").open("w") as events, contextlib.redirect_stdout(events):
+
+    def copy(folder: Path) -> None:
+        shutil.copytree(demo_folder, folder / "audio")
+        shutil.copy(demo_file, folder / "data.parquet")
+
+    def train(folder: Path) -> None:
         options = ["--epochs", "3", "--normalise", "--progress", "json"]
-        assert genrekit(["train", str(demo_file), "-o", str(model / "model"), *options]) == 0
-    for folder, kind, command in ((dataset, "dataset", prepare), (model, "model", train)):
-        (folder / "started").write_text("0")
-        with (folder / "events.jsonl").open("a") as events:
-            events.write('{"type": "exit", "status": 0}\n')
-        assert jobs.add(folder, kind, "Made for a test", [command], "me").status == "done"
-    jobs.close()
-    return dataset.name, model.name
+        assert genrekit(["train", str(demo_file), "-o", str(folder / "model"), *options]) == 0
+
+    dataset = keep("dataset", ["preprocess", "audio", "-o", "data.parquet"], copy)
+    return dataset, keep("model", ["train", f"../{dataset}/data.parquet", "-o", "model"], train)
 
 
 # Where the first point, or the first cell, of a chart's first trace stands on the page.
