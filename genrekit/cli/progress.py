@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -47,9 +48,10 @@ def say(message: str, progress: str) -> None:
 
 
 def emit(event: str, progress: str, **values: Any) -> None:
-    """Print a JSON line if `progress` is "json"."""
+    """Print a JSON line, with the time in seconds since 1970, if `progress` is "json"."""
     if progress == "json":
-        print(json.dumps(without_nan({"type": event, **values}), ensure_ascii=False), flush=True)
+        line = without_nan({"type": event, "time": round(time.time(), 3), **values})
+        print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def finish(message: str, progress: str, **values: Any) -> None:

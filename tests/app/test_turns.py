@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from genrekit.app.jobs import length
 from genrekit.app.jobs.job import Job
-from genrekit.app.jobs.length import expected_seconds, is_short, progress
+from genrekit.app.jobs.length import expected_seconds, is_short, progress, remaining_seconds
 from genrekit.app.jobs.turns import MOST_OVERTAKES, Turn, in_turn, may_start, seconds_until
 
 
@@ -144,7 +145,69 @@ def test_much_music_is_long_whatever_is_done_with_it(tmp_path):
     assert not is_short(job(tmp_path, ["preprocess", "audio", "-o", "data.parquet"]))
 
 
-def test_progress_is_of_the_present_command():
-    track = {"type": "track", "done": 3, "total": 9}
-    assert progress([track]) == (3, 9, "tracks")
-    assert progress([track, {"type": "step"}]) == (0, 0, "")
+def tracks(*at: tuple[int, float], total: int = 100) -> list[dict]:
+    """The events of tracks: how many were done, and when."""
+    return [{"type": "track", "done": n, "total": total, "time": time} for n, time in at]
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A function that sets the clock."""
+    times = [0.0]
+    monkeypatch.setattr(length.time, "time", lambda: times[0])
+    return lambda time: times.__setitem__(0, time)
+
+
+def test_progress_is_of_the_present_command(now):
+    now(30.0)
+    first = [{"type": "step", "step": 0}, *tracks((1, 0.0), (100, 20.0))]
+    assert progress(first) == (100, 100, "tracks", 99 / 30, 0)
+    second = [*first, {"type": "step", "step": 1}]
+    assert progress(second) == (0, 0, "", 0.0, 1)
+    # What came before, and the wait for the first one, tell nothing about its speed.
+    assert progress([*second, *tracks((1, 25.0))]) == (1, 100, "tracks", 0.0, 1)
+    assert progress([*second, *tracks((1, 25.0), (11, 30.0))]).speed == 2.0
+
+
+def test_a_speed_is_that_of_late_and_of_a_hung_job_less_and_less(now):
+    resumed = tracks(*((n, 0.0) for n in range(1, 901)), total=1000)
+    slow = tracks(*((900 + n, n) for n in range(1, 61)), total=1000)
+    now(60.0)
+    assert progress([*resumed, *slow]).speed == pytest.approx(1.0, rel=0.05)
+    now(600.0)
+    assert progress([*resumed, *slow]).speed < 0.1
+    now(0.0)  # set back
+    assert progress([*resumed, *slow]).speed == pytest.approx(1.0, rel=0.05)
+
+
+def test_epochs_count_if_the_network_has_any():
+    def learn(recipe: str) -> list[dict]:
+        epochs = [{"type": "epoch", "epoch": n, "time": n / 10} for n in (1, 2)]
+        return [{"type": "start", "epochs": 50, "recipe": recipe}, *epochs]
+
+    at = progress(learn("course"))
+    assert (at.done, at.total, at.unit) == (2, 50, "epochs")
+    assert at.speed > 0
+    assert progress(learn("fit")) == (0, 0, "", 0.0, 0)
+
+
+def test_what_is_left_is_what_a_visitor_then_waits(tmp_path, now, monkeypatch):
+    demo = job(tmp_path, ["demo-data", "audio"], ["preprocess", "audio", "-o", "data.parquet"])
+    monkeypatch.setattr(Job, "seconds", lambda self: length.time.time())
+    events = [{"type": "step", "step": 0}]
+    monkeypatch.setattr(Job, "events", lambda self: events)
+    expected = expected_seconds(demo)
+    now(1.0)
+    assert remaining_seconds(demo) == expected - 1
+    assert remaining_seconds(demo, pace=3.0) == 3 * expected - 1
+    now(100.0)
+    assert remaining_seconds(demo) == 25, "it is late, and does not end in a second"
+    events += tracks((1, 96.0), (9, 100.0), total=19)
+    assert remaining_seconds(demo) == 5
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "song.wav").write_bytes(bytes(20_000_000))
+    assert remaining_seconds(demo) == 8, "what it has composed is then preprocessed"
+    assert remaining_seconds(demo, pace=2.0) == 11
+    now(101.0)
+    events += [{"type": "step", "step": 1}, *tracks((1, 100.0), (2, 101.0), total=2)]
+    assert remaining_seconds(demo) == 1

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,12 @@ def run(capsys):
 
 
 def objects(text):
-    """One JSON object a line, strictly."""
-    return [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    """One JSON object a line, strictly, without the time each was written at."""
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    times = [line.pop("time") for line in lines]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time()) < 3600
+    return lines
 
 
 @pytest.fixture(scope="module")

@@ -80,8 +80,8 @@ class Jobs:
         self._failed_starts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._starts = Allowances(*STARTS_OF_ADDRESS)
-        # For `place_in_queue`: when, who waits in order, who runs, and how slow this machine is.
-        self._seen: tuple[float, list[Turn], list[Turn], float] = (0.0, [], [], 1.0)
+        # For `place_in_queue`: when, who waits in order, and who runs.
+        self._seen: tuple[float, list[Turn], list[Turn]] = (0.0, [], [])
         # When each running job began, by the clock that is never set.
         self._since: dict[str, float | None] = {}
         with contextlib.suppress(JobRefused), self._queue(hasty=True):
@@ -174,17 +174,17 @@ class Jobs:
 
         Pages ask for it again and again: the answer is up to a second old.
         """
-        seen, order, running, pace = self._seen
+        seen, order, running = self._seen
         ids = [turn.id for turn in order]
         if job.id not in ids or time.monotonic() > seen + _SEEN_SECONDS:
-            waiting, running, pace = self._turns(self.all())
+            waiting, running = self._turns(self.all())
             order = in_turn(waiting, running)
             ids = [turn.id for turn in order]
-            self._seen = time.monotonic(), order, running, pace
+            self._seen = time.monotonic(), order, running
         if job.id not in ids:
             return 0, 0.0
         seconds = seconds_until(job.id, order, running, self.settings.jobs_at_once)
-        return ids.index(job.id), pace * seconds
+        return ids.index(job.id), seconds
 
     def note_present(self, owners: Collection[str]) -> None:
         """Note which visitors are here, every few seconds: the jobs of others give way."""
@@ -334,7 +334,7 @@ class Jobs:
         """Start and end jobs as the limits say; return whether any runs or waits."""
         with self._queue():
             jobs = {job.id: job for job in self.all()}
-            waiting, running, _ = self._turns(list(jobs.values()))
+            waiting, running = self._turns(list(jobs.values()))
             self._since = {turn.id: self._since.get(turn.id) for turn in running}
             for turn in running:
                 self._tend_running(jobs[turn.id], list(jobs.values()))
@@ -348,9 +348,12 @@ class Jobs:
         return bool(running or waiting)
 
     @staticmethod
-    def _turns(jobs: Sequence[Job]) -> tuple[list[Turn], list[Turn], float]:
-        """Return the turns of waiting and of running jobs, and how slow this machine is."""
+    def _turns(jobs: Sequence[Job]) -> tuple[list[Turn], list[Turn]]:
+        """Return the turns of waiting and of running jobs."""
         status = {job.id: job.status for job in jobs}
+        done = [job for job in jobs if status[job.id] == "done"][-_RECENT:]
+        paces = [job.seconds() / expected_seconds(job) for job in done]
+        pace = min(max(median(paces or [1.0]), 1 / _PACE), _PACE)
         begun = {job: at for job in jobs if (at := job.started_at()) is not None}
         waiting = []
         for job in (job for job in jobs if status[job.id] == "waiting"):
@@ -360,22 +363,20 @@ class Jobs:
             ]
             last = max(had, default=0.0)
             turn = Turn(
-                *(job.id, job.created, expected_seconds(job), is_short(job), job.alone),
+                *(job.id, job.created, pace * expected_seconds(job), is_short(job), job.alone),
                 *(len(later), sum(at > last for at in later), job.owner, job.address),
             )
             waiting.append(turn)
         running = [
             Turn(
-                *(job.id, job.created, remaining_seconds(job), is_short(job)),
+                *(job.id, job.created, remaining_seconds(job, pace), is_short(job)),
                 owner=job.owner,
                 address=job.address,
             )
             for job in jobs
             if status[job.id] == "running"
         ]
-        done = [job for job in jobs if status[job.id] == "done"][-_RECENT:]
-        paces = [job.seconds() / expected_seconds(job) for job in done]
-        return waiting, running, min(max(median(paces or [1.0]), 1 / _PACE), _PACE)
+        return waiting, running
 
     def _tend_running(self, job: Job, jobs: Sequence[Job]) -> None:
         """End a job that takes too much; have it give way while its visitor is gone."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from genrekit.app.jobs.job import Job
-from genrekit.app.jobs.length import progress
+from genrekit.app.jobs.length import Progress, progress, remaining_seconds
 from genrekit.app.kit.widgets import escape, list_skipped, plain_errors, show_error
 from genrekit.app.session import jobs
 from genrekit.dataset.dataset import Skipped
@@ -62,11 +62,11 @@ def _panel(job: Job, events: Events) -> None:
 def show_state(job: Job, events: Events, title: str = "") -> None:
     """Show the state of a job, its progress, its messages and its controls."""
     status = job.status
-    done, total, unit = at = progress(events)
+    at = progress(events)
     if title or status != "running":
         st.markdown(f"{title}{_SAYS[status]}{_queue(job, status)}")
     if status == "running":
-        st.progress(done / total if total else 0.0, _speed(job, done, total, unit))
+        st.progress(at.done / at.total if at.total else 0.0, _so_far(job, at))
     errors = [event["message"] for event in events if event["type"] == "error"]
     if status == "failed" and not errors:
         errors = ["It stopped without saying why. Try again, or see its log below."]
@@ -98,19 +98,22 @@ def _queue(job: Job, status: str) -> str:
     return f" (about {duration(max(1, round(seconds)))}; {place})"
 
 
-def _speed(job: Job, done: int, total: int, unit: str) -> str:
-    if not done:
+def _so_far(job: Job, at: Progress) -> str:
+    if not at.done:
         return "Getting ready …"
-    rate = done / max(job.seconds(), 0.1)
-    left = (total - done) / rate
-    return f"{done} of {total} {unit} · {rate:.1f} a second · about {duration(round(left))} left"
+    many = len(job.commands) > 1
+    said = [f"Step {at.step + 1} of {len(job.commands)}"] if many else []
+    said.append(f"{at.done} of {at.total} {at.unit}")
+    if at.speed:
+        left = duration(round(remaining_seconds(job)))
+        said += [f"{at.speed:.1f} a second", f"about {left} left"]
+    return " · ".join(said)
 
 
-def _buttons(job: Job, status: str, at: tuple[int, int, str]) -> None:
+def _buttons(job: Job, status: str, at: Progress) -> None:
     if status in ("waiting", "running"):
         row = st.container(horizontal=True)
-        done, total, unit = at
-        learned = job.kind == "model" and unit == "epochs" and done < total
+        learned = job.kind == "model" and at.unit == "epochs" and at.done < at.total
         kept = "best" if "best" in job.commands[-1] else "last"
         if learned and row.button(
             f"Stop and keep the {kept} epoch",
