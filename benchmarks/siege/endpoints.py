@@ -1,6 +1,8 @@
 """Attacks on what else the server answers, and on what it tells browsers."""
 
 import asyncio
+import secrets
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -72,7 +74,33 @@ async def _requests(target: Target) -> None:
     await asyncio.gather(*(ask() for _ in range(8)))
 
 
+async def _lost_sounds(target: Target) -> None:
+    """Ask for sounds that do not exist, 100 at a time from each of 5 addresses.
+
+    The server waits for seconds before it says so: a page's sounds may come back.
+    """
+    at = urlsplit(target.url)
+
+    async def ask(address: str) -> None:
+        while target.lasts():
+            reader, writer = await asyncio.open_connection(at.hostname, at.port)
+            lines = (
+                f"GET /media/{secrets.token_hex(20)}.wav HTTP/1.1",
+                *(f"Host: {at.netloc}", f"X-Forwarded-For: {address}", "Connection: close"),
+                *("", ""),
+            )
+            writer.write("\r\n".join(lines).encode())
+            answer = await reader.read()
+            writer.close()
+            if not answer.startswith(b"HTTP/1.1 404 "):
+                raise Broke(f"a sound that does not exist: {answer[:20]!r}")
+
+    addresses = [target.address() for _ in range(5)]
+    await asyncio.gather(*(ask(address) for address in addresses for _ in range(100)))
+
+
 ATTACKS = (
+    Attack("requests for lost sounds", "500 at a time, 5 addresses", _lost_sounds),
     Attack("flood of requests", "8 at a time, without pause", _requests),
     Attack("endpoints that no page needs", "metrics, agents, logins", _closed),
     Attack("missing headers", "what browsers are told", _headers),
