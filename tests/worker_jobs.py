@@ -287,8 +287,15 @@ def change(path):
         "folder": _outcome((path / "folder").mkdir),
         "rights": _outcome(lambda: (path / "there").chmod(0o777)),
         "time": _outcome(lambda: os.utime(path / "there")),
-        "read": _outcome((path / "there").read_text),
     }
+
+
+def read(*places):
+    """Try to read files and to list folders, as a hijacked process would."""
+    paths = list(map(Path, places))
+    return [
+        _outcome(lambda p=p: list(p.iterdir()) if p.is_dir() else p.read_bytes()) for p in paths
+    ]
 
 
 def spy(server):
@@ -298,7 +305,15 @@ def spy(server):
         "memory": _outcome(lambda: (of_server / "mem").open("rb").close()),
         "files": _outcome(lambda: (of_server / "fd" / "0").open("ab").close()),
         "folder": _outcome(lambda: list((of_server / "cwd").iterdir())),
+        "environment": _outcome((of_server / "environ").read_bytes),
+        "command": _outcome((of_server / "cmdline").read_bytes),
     }
+
+
+# What `spy` finds in a confined process.
+NOTHING_SEEN = dict.fromkeys(
+    ("memory", "files", "folder", "environment", "command"), "PermissionError"
+)
 
 
 # What `reach_out` finds in a confined process.

@@ -139,6 +139,7 @@ def _pool(count: int, warm: Callable[[], object], niceness: int) -> Workers:
         chosen.listen_megabytes,
         warm,
         rest=analysis.clear_caches,
+        readable=[bundle.MODELS, chosen.jobs_folder],  # visitors' own models are there
         types=[
             source.AudioInfo,
             analysis.SongResult,

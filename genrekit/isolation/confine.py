@@ -11,6 +11,7 @@ import platform
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ with contextlib.suppress(ImportError):  # on Windows the server itself reads fil
     import resource
 
 __all__ = [
-    *("allow_writes_below", "die_with", "forbid_syscalls", "limit_files", "limit_memory"),
+    *("die_with", "forbid_syscalls", "keep_to", "limit_files", "limit_memory"),
     "shortcoming",
 ]
 
@@ -33,9 +34,18 @@ _LOOK_SECONDS: Final = 1.0
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 _LANDLOCK_RULE_PATH_BENEATH: Final = 1
-# The rights to write, remove and create; to move between folders; to truncate: the first version
-# of Landlock that has them, and their bits.
+# The rights to read files and to list folders; to write, remove and create; to move between
+# folders; to truncate: the first version of Landlock that has them, and their bits.
+_READ_FILE, _READ_FOLDER = 0x4, 0x8
 _WRITING: Final = ((1, 0x1FF2), (2, 0x2000), (3, 0x4000))
+# What programs read of a Linux system: libraries, the time zone, devices, and what the kernel says
+# of the machine and of the process itself. Not /etc, where services have their secrets.
+_SYSTEM: Final = (
+    *("/usr", "/lib", "/lib64", "/nix/store", "/gnu/store", "/etc/ld.so.cache", "/etc/localtime"),
+    *("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/sys", "/proc/self", "/proc/sys"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat"),
+)
+_INSTALLED: Final = ("site-packages", "dist-packages")
 _SECCOMP_SET_MODE_FILTER: Final = 1
 _SECCOMP_FILTER_FLAG_TSYNC: Final = 1
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -55,14 +65,15 @@ _MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def shortcoming() -> str:
-    """Return a sentence on what this system cannot forbid to whoever reads files; "" on Linux."""
+    """Return a sentence on what this system cannot forbid to whoever reads files, or ""."""
     if sys.platform == "linux" and POSIX:
-        return ""
-    lack = (
-        "the processes that read visitors' files can reach the network and change files"
-        if POSIX
-        else "the server itself reads visitors' files, with all of its rights"
-    )
+        if _landlock() > 0:
+            return ""
+        lack = "without Landlock, the processes that read visitors' files can read all others"
+    elif POSIX:
+        lack = "the processes that read visitors' files can reach the network and change files"
+    else:
+        lack = "the server itself reads visitors' files, with all of its rights"
     return f"On this system {lack}: open the app to people you trust, and to nobody else."
 
 
@@ -107,28 +118,60 @@ def _lower(kind: int, most: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def allow_writes_below(folder: Path) -> bool:
-    """Give up, for good, changing files outside of `folder`; return success.
+def keep_to(folder: Path, readable: Iterable[str | os.PathLike[str]] = ()) -> bool:
+    """Give up, for good, other files than those in `folder`; return success.
 
-    Linux's Landlock holds for this thread and those that it starts. Open files stay open.
+    What this program itself needs can be read, and what is below the files and folders `readable`,
+    as far as they exist. Linux's Landlock holds for this thread and those that it starts. Open
+    files stay open, and whether a file exists, and its size, can be asked of any.
     """
-    version = libc.call("syscall", _LANDLOCK_CREATE, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
+    version = _landlock()
     if version < 1 or not libc.forbid_new_privileges():
         return False
-    bits = sum(bit for since, bit in _WRITING if since <= version)
-    rules = libc.call("syscall", _LANDLOCK_CREATE, ctypes.byref(ctypes.c_uint64(bits)), 8, 0)
+    reading = _READ_FILE | _READ_FOLDER
+    writing = sum(bit for since, bit in _WRITING if since <= version)
+    rights = ctypes.c_uint64(reading | writing)
+    rules = libc.call("syscall", _LANDLOCK_CREATE, ctypes.byref(rights), 8, 0)
     if rules < 0:
         return False
     try:
-        below = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        allowed = bits.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
-        added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, allowed, 0)
-        os.close(below)
-        return added == 0 and libc.call("syscall", _LANDLOCK_RESTRICT, rules, 0) == 0
+        places = {*map(Path, readable), *_code(), *map(Path, _SYSTEM)} - {folder}
+        return (
+            _allow(rules, folder, reading | writing)
+            and all(_allow(rules, place, reading) for place in places if place.exists())
+            and libc.call("syscall", _LANDLOCK_RESTRICT, rules, 0) == 0
+        )
     except OSError:
         return False
     finally:
         os.close(rules)
+
+
+def _landlock() -> int:
+    """Return the version of the kernel's Landlock; below 1 where there is none."""
+    return libc.call("syscall", _LANDLOCK_CREATE, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
+
+
+def _allow(rules: int, place: Path, rights: int) -> bool:
+    """Add what may be done below a place to Landlock's rules; return success."""
+    below = os.open(place, os.O_PATH)
+    try:
+        rights &= ~0 if place.is_dir() else _READ_FILE
+        rule = rights.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
+        added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+        return added == 0
+    finally:
+        os.close(below)
+
+
+def _code() -> set[Path]:
+    """Return where this program's modules and libraries are, without the host's files beside it."""
+    package = Path(__file__).parents[1]
+    folders = {Path(entry).absolute() for entry in sys.path if entry}
+    if package.parent.name not in _INSTALLED:  # a checkout, beside the host's settings
+        folders = folders - {package.parent} | {package}
+    folders |= {Path(sys.prefix), Path(sys.base_prefix)}
+    return folders | set(map(Path, filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))))
 
 
 def forbid_syscalls() -> bool:

@@ -16,11 +16,13 @@ can read what the server can read.
 import contextlib
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from genrekit import errors
@@ -104,6 +106,7 @@ class Workers:
     rest : function without arguments, or None
         Run by a process to free memory when it has had no call for `rest_after` seconds.
     types : dataclasses that occur in arguments and results
+    readable : files and folders that a process may read, beside its own code
     waiting : int, >= 0, the most calls in the queue
         One owner may have a quarter, one address half, and each at least one.
     patience : float, above 0, the longest that a call may wait, in s
@@ -122,6 +125,7 @@ class Workers:
         rest: Callable[[], object] | None = None,
         rest_after: float = 20.0,
         types: Iterable[type] = (),
+        readable: Iterable[str | os.PathLike[str]] = (),
         waiting: int = 32,
         patience: float = 60.0,
         niceness: int = 0,
@@ -131,6 +135,7 @@ class Workers:
         self._wire = Wire(types)
         self._about = {  # for `process`
             "types": self._wire.names,
+            "readable": [str(Path(place).absolute()) for place in readable],
             "megabytes": megabytes,
             "warm": warm and _target(warm),
             "rest": rest and _target(rest),

@@ -1,10 +1,10 @@
 """The process of a worker: `python -m genrekit.isolation.process ABOUT`, started by `handle`.
 
 ABOUT is JSON: the parent's process id, the names of types that may be sent and of functions to run,
-and the memory limit. Calls arrive on standard input and answers leave on standard output, as
-messages of `wire`; what libraries print is discarded. The process gets ready on the byte BEGIN;
-the byte BEGUN says that a call has arrived whole. An answer is a tuple that begins with "ready",
-"value", "error" (raised on purpose), "fault" (any other) or "memory".
+what else may be read than code, and the memory limit. Calls arrive on standard input and answers
+leave on standard output, as messages of `wire`; what libraries print is discarded. The process gets
+ready on the byte BEGIN; the byte BEGUN says that a call has arrived whole. An answer is a tuple
+that begins with "ready", "value", "error" (raised on purpose), "fault" (any other) or "memory".
 """
 
 import gc
@@ -21,9 +21,9 @@ import genrekit
 from genrekit import errors
 from genrekit.errors import GenreKitError
 from genrekit.isolation.confine import (
-    allow_writes_below,
     die_with,
     forbid_syscalls,
+    keep_to,
     limit_files,
     limit_memory,
 )
@@ -47,7 +47,7 @@ def main(about: str) -> None:
     nice(given["niceness"])
     limit_files(_FILE_BYTES)
     calls, answers = _keep_pipes()
-    allow_writes_below(Path.cwd())  # before the first other thread
+    keep_to(Path.cwd(), given["readable"])  # before the first other thread
     die_with(given["parent"])
     if os.read(calls, 1) != BEGIN:  # one process gets ready at a time
         return

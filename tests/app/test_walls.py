@@ -4,16 +4,18 @@ import ctypes
 import json
 import os
 import platform
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from worker_jobs import NOTHING_REACHED
+from worker_jobs import NOTHING_REACHED, NOTHING_SEEN
 
 from genrekit.app.jobs import process as job_process
 from genrekit.app.jobs import storage
+from genrekit.app.jobs.job import Job
 from genrekit.app.jobs.queue import Jobs
 from genrekit.app.jobs.walls import SCRATCH, Walls
 from genrekit.app.settings import Settings
@@ -111,7 +113,6 @@ def test_a_hijacked_job_reaches_no_network_no_program_and_no_other_process(hijac
 def test_a_hijacked_job_changes_only_its_own_folder(hijacked, tmp_path):
     (tmp_path / "there").write_text("kept")
     found = hijacked(f"Path('mine').write_text('written') and hostile.change('{tmp_path}')")
-    assert found.pop("read") == "done"
     assert set(found.values()) == {"PermissionError"}
     assert (tmp_path / "there").read_text() == "kept"
     assert (tmp_path / "job" / "mine").read_text() == "written"
@@ -119,8 +120,34 @@ def test_a_hijacked_job_changes_only_its_own_folder(hijacked, tmp_path):
 
 @needs_landlock
 def test_a_hijacked_job_does_not_reach_into_the_server(hijacked):
-    found = hijacked("hostile.spy(os.getppid())")
-    assert found == dict.fromkeys(("memory", "files", "folder"), "PermissionError")
+    assert hijacked("hostile.spy(os.getppid())") == NOTHING_SEEN
+
+
+@needs_landlock
+def test_a_hijacked_job_reads_only_its_code_its_folder_and_its_input(hijacked, tmp_path):
+    for name in ("input", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_text("of a visitor")
+    places = [str(tmp_path / name) for name in ("job", "input/data", "other/data", "other", ".")]
+    found = hijacked(f"hostile.read(*{places})", readable=(str(tmp_path / "input"),))
+    assert found == ["done", "done", *["PermissionError"] * 3]
+
+
+def test_the_input_of_a_job_is_what_its_commands_name(make_jobs, monkeypatch):
+    jobs = make_jobs(mode="public")
+    folder = jobs.new_folder()
+    command = [
+        "train",
+        f"../{'x' * 22}/data.parquet",
+        "--about",
+        "../../secrets",
+        "--progress",
+        "json",
+    ]
+    job = Job(folder, "model", "", (tuple(command),), "me", 0.0)
+    models, *inputs = jobs._walls(job).readable
+    assert Path(models, "everyday").is_dir()
+    assert inputs == [str(jobs.root / ("x" * 22))]
 
 
 def test_a_job_has_limits(hijacked, tmp_path):
@@ -163,8 +190,11 @@ def test_what_strangers_send_is_inspected_prepared_and_imported_in_public(
     make_jobs, demo, demo_folder, tmp_path
 ):
     jobs = make_jobs(mode="public", jobs_per_visitor=9)
-    prepare = ["preprocess", str(demo_folder), "-o", "data.parquet", "--segment-seconds", "1"]
-    look = ["inspect", str(demo_folder), "-o", "inspection.json"]
+    music = jobs.new_folder()
+    shutil.copytree(demo_folder, music / "audio")
+    audio = f"../{music.name}/audio"
+    prepare = ["preprocess", audio, "-o", "data.parquet", "--segment-seconds", "1"]
+    look = ["inspect", audio, "-o", "inspection.json"]
     first = add(jobs, [*prepare, "--progress", "json"], [*look, "--progress", "json"])
     wait(lambda: not first.active)
     assert first.status == "done", first.log()

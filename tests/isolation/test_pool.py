@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import worker_jobs as jobs
 
+import genrekit
 from genrekit.errors import AudioError, GenreKitError
 from genrekit.isolation.handle import Handle
 from genrekit.isolation.pool import WorkerBusy, WorkerFault, WorkerLost, Workers
@@ -30,6 +31,7 @@ def landlock():
     return ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3
 
 
+ROOT = Path(genrekit.__file__).parents[1]
 SECONDS = 60.0  # however busy the machine is, nothing here takes as long
 MEGABYTES = 300
 UNABLE = "cannot listen to songs at the moment"
@@ -451,15 +453,29 @@ def test_a_thread_started_before_is_confined_too(make):
 
 @pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")
 def test_a_process_does_not_reach_into_the_server(pool):
-    found = pool.call(jobs.spy, os.getpid())
-    assert found == dict.fromkeys(("memory", "files", "folder"), "PermissionError")
+    assert pool.call(jobs.spy, os.getpid()) == jobs.NOTHING_SEEN
+
+
+@pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")
+def test_a_process_reads_only_its_code_and_what_it_was_given(make, tmp_path):
+    for name in ("given", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("private")
+    one = tmp_path / "one"
+    one.write_text("given")
+    closed = [tmp_path, tmp_path / "other", tmp_path / "other" / "file", ROOT, ROOT / "README.md"]
+    closed += [*map(Path, ("/etc/passwd", "/proc/1/environ", "/var/lib", "/home", "/", "/tmp"))]
+    opened = [tmp_path / "given", tmp_path / "given" / "file", one, Path("/proc/self/environ")]
+    opened += [Path(genrekit.__file__), Path(pytest.__file__), Path(os.__file__)]
+    workers = make(readable=[tmp_path / "given", one, tmp_path / "missing"])
+    assert workers.call(jobs.read, *map(str, opened)) == ["done"] * len(opened)
+    assert set(workers.call(jobs.read, *map(str, closed))) == {"PermissionError"}
 
 
 @pytest.mark.skipif(not landlock(), reason="a kernel without Landlock")
 def test_a_process_changes_no_files_of_others(pool, tmp_path):
     (tmp_path / "there").write_text("kept")
     found = pool.call(jobs.change, str(tmp_path))
-    assert found.pop("read") == "done"
     assert set(found.values()) == {"PermissionError"}
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
     assert (tmp_path / "there").read_text() == "kept"

@@ -113,8 +113,10 @@ print(shortcoming())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="confinement is Linux's")
-def test_nothing_is_lacking_on_linux():
-    assert confine.shortcoming() == ""
+@pytest.mark.parametrize("version", [-1, 0, 1, 7])
+def test_nothing_is_lacking_on_linux_with_landlock(monkeypatch, version):
+    monkeypatch.setattr(confine.libc, "call", lambda *given: version)
+    assert ("without Landlock" in confine.shortcoming()) is (version < 1)
 
 
 def test_elsewhere_the_lack_is_named(monkeypatch):

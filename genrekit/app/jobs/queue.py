@@ -27,6 +27,7 @@ from genrekit.app.logs import event, short
 from genrekit.app.rates import Allowances
 from genrekit.app.settings import Settings
 from genrekit.errors import GenreKitError
+from genrekit.model.bundle import MODELS
 from genrekit.system.files import write_whole
 from genrekit.system.portable import try_lock
 from genrekit.wording import counted, duration
@@ -422,10 +423,13 @@ class Jobs:
 
     def _walls(self, job: Job) -> Walls:
         room = self._room(job, self.all())
+        words = (word.split("/") for command in job.commands for word in command)
+        inputs = {word[1] for word in words if word[0] == ".." and JOB_ID.fullmatch(word[1])}
         return Walls(
             memory_megabytes=self.settings.job_memory_megabytes,
             disk_megabytes=max(1.0, room / 1e6),
             confined=self.settings.mode == "public",
+            readable=(str(MODELS), *(str(self.root / name) for name in inputs)),
         )
 
     def _clean(self) -> None:

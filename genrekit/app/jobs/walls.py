@@ -2,8 +2,8 @@
 
 A job reads what strangers have sent, with the decoders that a worker has. So in mode "public" its
 process gives up what a worker gives up (`isolation/confine.py`): it changes no file outside of
-its own folder, and has no network, no other programs and no other processes. It therefore computes
-in one process.
+its own folder, reads none but its code and its input, and has no network, no other programs and no
+other processes. It therefore computes in one process.
 """
 
 import json
@@ -35,11 +35,14 @@ class Walls:
     disk_megabytes : float
         The largest file of a confined process; the queue watches the size of every job's folder.
     confined : bool
+    readable : tuple of str
+        What a confined process may read, beside its folder and its code.
     """
 
     memory_megabytes: float
     disk_megabytes: float
     confined: bool
+    readable: tuple[str, ...] = ()
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -60,7 +63,7 @@ class Walls:
             os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
             os.umask(0o077)
             confine.limit_files(int(1e6 * self.disk_megabytes))
-            confine.allow_writes_below(folder)
+            confine.keep_to(folder, self.readable)
             confine.forbid_syscalls()
         confine.limit_memory(self.memory_megabytes)
 
