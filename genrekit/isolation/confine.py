@@ -42,6 +42,7 @@ _WRITING: Final = ((1, 0x1FF2), (2, 0x2000), (3, 0x4000))
 # of the machine and of the process itself. Not /etc, where services have their secrets.
 _SYSTEM: Final = (
     *("/usr", "/lib", "/lib64", "/nix/store", "/gnu/store", "/etc/ld.so.cache", "/etc/localtime"),
+    *("/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"),
     *("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/sys", "/proc/self", "/proc/sys"),
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat"),
 )
@@ -123,7 +124,7 @@ def keep_to(folder: Path, readable: Iterable[str | os.PathLike[str]] = ()) -> bo
 
     What this program itself needs can be read, and what is below the files and folders `readable`,
     as far as they exist. Linux's Landlock holds for this thread and those that it starts. Open
-    files stay open, and whether a file exists, and its size, can be asked of any.
+    files stay open, and of any file it can be asked whether it exists, and its size.
     """
     version = _landlock()
     if version < 1 or not libc.forbid_new_privileges():
@@ -153,15 +154,16 @@ def _landlock() -> int:
 
 
 def _allow(rules: int, place: Path, rights: int) -> bool:
-    """Add what may be done below a place to Landlock's rules; return success."""
+    """Add what may be done below a place to Landlock's rules; return success.
+
+    The place stays open: when memory is short, Linux forgets what nobody has open, and the rules do
+    not know the new files that it then makes of those in /proc.
+    """
     below = os.open(place, os.O_PATH)
-    try:
-        rights &= ~0 if place.is_dir() else _READ_FILE
-        rule = rights.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
-        added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
-        return added == 0
-    finally:
-        os.close(below)
+    rights &= ~0 if place.is_dir() else _READ_FILE
+    rule = rights.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
+    added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+    return added == 0
 
 
 def _code() -> set[Path]:

@@ -3,8 +3,8 @@
 import ast
 import inspect
 import io
-import os
 import re
+import shutil
 import threading
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -58,20 +58,18 @@ def aac() -> Song:
 
 
 @pytest.fixture(scope="module")
-def pool():
+def pool(tmp_path_factory):
     """The pool as a server has it, of one process."""
-    before = os.environ.get("GENREKIT_LISTENERS")
-    os.environ["GENREKIT_LISTENERS"] = "1"
-    settings.cache_clear()
-    song_workers._workers.clear()
-    song_workers.warm_up()
-    yield song_workers._workers()
-    processes = song_workers._workers().processes
-    song_workers._workers.clear()
-    assert not any(Path(f"/proc/{process}").exists() for process in processes)
-    os.environ.pop("GENREKIT_LISTENERS")
-    if before is not None:
-        os.environ["GENREKIT_LISTENERS"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENREKIT_LISTENERS", "1")
+        patch.setenv("GENREKIT_JOBS_FOLDER", str(tmp_path_factory.mktemp("jobs")))
+        settings.cache_clear()
+        song_workers._workers.clear()
+        song_workers.warm_up()
+        yield song_workers._workers()
+        processes = song_workers._workers().processes
+        song_workers._workers.clear()
+        assert not any(Path(f"/proc/{process}").exists() for process in processes)
     settings.cache_clear()
 
 
@@ -101,8 +99,9 @@ def test_every_decoder_works_in_a_confined_process(pool, make):
     assert_alike(analysis.analyse(one, MODEL), result)
 
 
-def test_neighbours_are_sent_back_unchanged(pool, demo_bundle):
-    model, one = ModelFile.at(demo_bundle), song()
+def test_a_visitors_own_model_is_read_and_its_neighbours_sent_back_unchanged(pool, demo_bundle):
+    own = shutil.copytree(demo_bundle, settings().jobs_folder / "job" / "model")
+    model, one = ModelFile.at(own), song()
     where = analysis.analyse(one, model).starts
     here = analysis.nearest(one, model, where)
     assert here is not None
