@@ -191,6 +191,17 @@ def test_epochs_count_if_the_network_has_any():
     assert progress(learn("fit")) == (0, 0, "", 0.0, 0)
 
 
+def test_an_examination_follows_the_last_epoch(tmp_path, now, monkeypatch):
+    events = [{"type": "start", "epochs": 3, "recipe": "course"}]
+    events += [{"type": "epoch", "epoch": n, "time": float(n)} for n in (1, 2, 3)]
+    monkeypatch.setattr(Job, "events", lambda self: events)
+    now(3.0)
+    learnt = job(tmp_path, ["train", "data.parquet"])
+    assert remaining_seconds(learnt) == length._EXAM_SECONDS > 1
+    events.pop()
+    assert remaining_seconds(learnt, pace=3.0) == 2 + 3 * length._EXAM_SECONDS
+
+
 def test_what_is_left_is_what_a_visitor_then_waits(tmp_path, now, monkeypatch):
     demo = job(tmp_path, ["demo-data", "audio"], ["preprocess", "audio", "-o", "data.parquet"])
     monkeypatch.setattr(Job, "seconds", lambda self: length.time.time())

@@ -29,6 +29,8 @@ _PYTORCH_SECONDS: Final = 3.0
 # For each MB of what a command reads, s: of music, of datasets, and of datasets in each epoch.
 _PER_MEGABYTE: Final = {"inspect": 0.15, "preprocess": 0.15, "import": 0.2, "import-model": 0.05}
 _PER_EPOCH: Final = {"mlp": 0.025, "cnn": 0.4, "everyday": 0.004, "svm": 0.5, "knn": 0.1}
+# After the last epoch: the model is examined, and written.
+_EXAM_SECONDS: Final = 2.0
 _COMPOSED_SECONDS: Final = 0.002  # for each second of music
 _STYLES: Final = 12
 # How many tracks or epochs tell the speed: a resumed command counts what it had done at once.
@@ -55,6 +57,7 @@ def remaining_seconds(job: Job, pace: float = 1.0) -> float:
     at = progress(job.events())
     if at.speed:
         later = sum(_of_command(job.folder, command) for command in job.commands[at.step + 1 :])
+        later += _EXAM_SECONDS if at.unit == "epochs" else 0.0
         return max(1.0, (at.total - at.done) / at.speed + pace * later)
     elapsed = job.seconds()
     return max(1.0, pace * expected_seconds(job) - elapsed, elapsed / 4)
