@@ -137,13 +137,10 @@ def keep_to(folder: Path, readable: Iterable[str | os.PathLike[str]] = ()) -> bo
         return False
     try:
         places = {*map(Path, readable), *_code(), *map(Path, _SYSTEM)} - {folder}
-        return (
-            _allow(rules, folder, reading | writing)
-            and all(_allow(rules, place, reading) for place in places if place.exists())
-            and libc.call("syscall", _LANDLOCK_RESTRICT, rules, 0) == 0
-        )
-    except OSError:
-        return False
+        for place in places:
+            _allow(rules, place, reading)  # what cannot be opened need not be allowed
+        allowed = _allow(rules, folder, reading | writing)
+        return allowed and libc.call("syscall", _LANDLOCK_RESTRICT, rules, 0) == 0
     finally:
         os.close(rules)
 
@@ -159,8 +156,12 @@ def _allow(rules: int, place: Path, rights: int) -> bool:
     The place stays open: when memory is short, Linux forgets what nobody has open, and the rules do
     not know the new files that it then makes of those in /proc.
     """
-    below = os.open(place, os.O_PATH)
-    rights &= ~0 if place.is_dir() else _READ_FILE
+    try:
+        below = os.open(place, os.O_PATH)
+    except OSError:
+        return False
+    if not place.is_dir():
+        rights &= _READ_FILE
     rule = rights.to_bytes(8, sys.byteorder) + below.to_bytes(4, sys.byteorder)
     added = libc.call("syscall", _LANDLOCK_ADD, rules, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
     return added == 0

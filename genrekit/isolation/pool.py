@@ -9,8 +9,8 @@ last free process is kept for addresses whose calls are short. Calls about the s
 same process if it is free, since that has results in its caches.
 
 Answers are read as plain values (`wire`), never as pickles. On Linux (`confine`), the processes
-have no access to the network, to programs and to other processes, and cannot change files. They
-can read what the server can read.
+have no access to the network, to programs and to other processes, cannot change files, and read
+none but their code and what they are given.
 """
 
 import contextlib

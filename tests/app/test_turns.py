@@ -150,6 +150,10 @@ def tracks(*at: tuple[int, float], total: int = 100) -> list[dict]:
     return [{"type": "track", "done": n, "total": total, "time": time} for n, time in at]
 
 
+def left(job: Job, pace: float = 1.0) -> float:
+    return remaining_seconds(job, progress(job.events()), pace)
+
+
 @pytest.fixture
 def now(monkeypatch):
     """A function that sets the clock."""
@@ -197,9 +201,9 @@ def test_an_examination_follows_the_last_epoch(tmp_path, now, monkeypatch):
     monkeypatch.setattr(Job, "events", lambda self: events)
     now(3.0)
     learnt = job(tmp_path, ["train", "data.parquet"])
-    assert remaining_seconds(learnt) == length._EXAM_SECONDS > 1
+    assert left(learnt) == length._EXAM_SECONDS > 1
     events.pop()
-    assert remaining_seconds(learnt, pace=3.0) == 2 + 3 * length._EXAM_SECONDS
+    assert left(learnt, pace=3.0) == 2 + 3 * length._EXAM_SECONDS
 
 
 def test_what_is_left_is_what_a_visitor_then_waits(tmp_path, now, monkeypatch):
@@ -209,16 +213,16 @@ def test_what_is_left_is_what_a_visitor_then_waits(tmp_path, now, monkeypatch):
     monkeypatch.setattr(Job, "events", lambda self: events)
     expected = expected_seconds(demo)
     now(1.0)
-    assert remaining_seconds(demo) == expected - 1
-    assert remaining_seconds(demo, pace=3.0) == 3 * expected - 1
+    assert left(demo) == expected - 1
+    assert left(demo, pace=3.0) == 3 * expected - 1
     now(100.0)
-    assert remaining_seconds(demo) == 25, "it is late, and does not end in a second"
+    assert left(demo) == 25, "it is late, and does not end in a second"
     events += tracks((1, 96.0), (9, 100.0), total=19)
-    assert remaining_seconds(demo) == 5
+    assert left(demo) == 5
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "song.wav").write_bytes(bytes(20_000_000))
-    assert remaining_seconds(demo) == 8, "what it has composed is then preprocessed"
-    assert remaining_seconds(demo, pace=2.0) == 11
+    assert left(demo) == 8, "what it has composed is then preprocessed"
+    assert left(demo, pace=2.0) == 11
     now(101.0)
     events += [{"type": "step", "step": 1}, *tracks((1, 100.0), (2, 101.0), total=2)]
-    assert remaining_seconds(demo) == 1
+    assert left(demo) == 1

@@ -141,6 +141,7 @@ def test_the_input_of_a_job_is_what_its_commands_name(make_jobs, monkeypatch):
         f"../{'x' * 22}/data.parquet",
         "--about",
         "../../secrets",
+        "..",
         "--progress",
         "json",
     ]

@@ -48,13 +48,12 @@ def is_short(job: Job) -> bool:
     return expected_seconds(job) <= SHORT_SECONDS
 
 
-def remaining_seconds(job: Job, pace: float = 1.0) -> float:
-    """Return about how long a running job will still take, in s, from 1.
+def remaining_seconds(job: Job, at: "Progress", pace: float = 1.0) -> float:
+    """Return about how long a running job that has come so far will still take, in s, from 1.
 
     What has no speed yet is expected to take `pace` times as long as on an idle machine; what has
     outlasted that, a quarter more of what it has taken.
     """
-    at = progress(job.events())
     if at.speed:
         later = sum(_of_command(job.folder, command) for command in job.commands[at.step + 1 :])
         later += _EXAM_SECONDS if at.unit == "epochs" else 0.0

@@ -6,8 +6,10 @@ into the queue, for itself or another server to resume.
 """
 
 import contextlib
+import itertools
 import json
 import logging
+import re
 import secrets
 import shutil
 import threading
@@ -20,7 +22,7 @@ from typing import Final
 
 from genrekit.app.jobs import process, storage
 from genrekit.app.jobs.job import JOB_ID, SEEN, STOP_EARLY, STOPPED, Job, read_job
-from genrekit.app.jobs.length import expected_seconds, is_short, remaining_seconds
+from genrekit.app.jobs.length import expected_seconds, is_short, progress, remaining_seconds
 from genrekit.app.jobs.turns import Turn, in_turn, may_start, seconds_until
 from genrekit.app.jobs.walls import Walls
 from genrekit.app.logs import event, short
@@ -34,6 +36,8 @@ from genrekit.wording import counted, duration
 
 __all__ = ["JobRefused", "Jobs"]
 
+# How a command names what another job has made.
+_OTHER_JOB: Final = re.compile(rf"\.\./({JOB_ID.pattern})/")
 _POLL_SECONDS: Final = 0.2
 _CLEAN_SECONDS: Final = 300
 # How long another server may lock the queue before it counts as stuck.
@@ -370,7 +374,12 @@ class Jobs:
             waiting.append(turn)
         running = [
             Turn(
-                *(job.id, job.created, remaining_seconds(job, pace), is_short(job)),
+                *(
+                    job.id,
+                    job.created,
+                    remaining_seconds(job, progress(job.events()), pace),
+                    is_short(job),
+                ),
                 owner=job.owner,
                 address=job.address,
             )
@@ -423,8 +432,8 @@ class Jobs:
 
     def _walls(self, job: Job) -> Walls:
         room = self._room(job, self.all())
-        words = (word.split("/") for command in job.commands for word in command)
-        inputs = {word[1] for word in words if word[0] == ".." and JOB_ID.fullmatch(word[1])}
+        words = itertools.chain(*job.commands)
+        inputs = {found[1] for found in map(_OTHER_JOB.match, words) if found}
         return Walls(
             memory_megabytes=self.settings.job_memory_megabytes,
             disk_megabytes=max(1.0, room / 1e6),

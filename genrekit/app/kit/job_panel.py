@@ -105,7 +105,7 @@ def _so_far(job: Job, at: Progress) -> str:
     said = [f"Step {at.step + 1} of {len(job.commands)}"] if many else []
     said.append(f"{at.done} of {at.total} {at.unit}")
     if at.speed:
-        left = duration(round(remaining_seconds(job)))
+        left = duration(round(remaining_seconds(job, at)))
         said += [f"{at.speed:.1f} a second", f"about {left} left"]
     return " · ".join(said)
 
